@@ -1,0 +1,205 @@
+//! Events: as they come in (`NewEvent`), as they lie in a record (`EventRef`), as a value of their
+//! own (`Event`).
+
+use super::{ByteReader, Position, Timestamp, limits};
+
+/// Umbrella over what a log entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Event,
+    Command,
+}
+
+/// What an entry was made by, and so its fate in a retelling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// From outside: kept.
+    Source,
+    /// By a function: made again.
+    Derived,
+    /// By the host about itself: not replayed.
+    Record,
+}
+
+/// CloudEvents extension attributes, sorted by name.
+pub type Extensions = Vec<(String, String)>;
+
+/// An event that someone wants recorded.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NewEvent {
+    pub id: String,
+    pub source: String,
+    pub r#type: String,
+    pub subject: String,
+    /// `None`: the time of recording.
+    pub time: Option<Timestamp>,
+    pub content_type: String,
+    pub data: Vec<u8>,
+    pub tags: Vec<String>,
+    pub extensions: Extensions,
+    pub causation_id: Option<String>,
+    pub correlation_id: Option<String>,
+}
+
+impl NewEvent {
+    /// About what it takes in a record.
+    pub fn bytes(&self) -> usize {
+        let tags: usize = self.tags.iter().map(|tag| tag.len() + 1).sum();
+        let extensions: usize = self.extensions.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+        64 + self.id.len() + self.source.len() + self.r#type.len() + self.subject.len() + self.data.len() + tags + extensions
+    }
+
+    /// Names the first attribute that is missing or too large, and what to do.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        let text = |field: &'static str, value: &str, min: usize, max: usize| {
+            if value.len() < min {
+                Err((field, "is missing or empty".to_owned()))
+            } else if value.len() > max {
+                Err((field, format!("has {} bytes: at most {max}", value.len())))
+            } else if value.chars().any(|letter| letter.is_control()) {
+                Err((field, "holds a control character: remove it".to_owned()))
+            } else {
+                Ok(())
+            }
+        };
+        text("id", &self.id, 1, limits::ID_BYTES_MAX)?;
+        text("source", &self.source, 1, limits::SOURCE_BYTES_MAX)?;
+        text("type", &self.r#type, 1, limits::TYPE_BYTES_MAX)?;
+        if self.r#type.contains('*') {
+            return Err(("type", "holds a *, which stands for patterns only".to_owned()));
+        }
+        text("subject", &self.subject, 0, limits::SUBJECT_BYTES_MAX)?;
+        text("datacontenttype", &self.content_type, 1, limits::CONTENT_TYPE_BYTES_MAX)?;
+        text("causationid", self.causation_id.as_deref().unwrap_or_default(), 0, limits::ID_BYTES_MAX)?;
+        text("correlationid", self.correlation_id.as_deref().unwrap_or_default(), 0, limits::ID_BYTES_MAX)?;
+        if self.data.len() > limits::EVENT_BYTES_MAX {
+            return Err(("data", format!("has {} bytes: at most {}", self.data.len(), limits::EVENT_BYTES_MAX)));
+        }
+        if self.tags.len() > limits::TAGS_PER_EVENT_MAX {
+            return Err(("tags", format!("has {} tags: at most {}", self.tags.len(), limits::TAGS_PER_EVENT_MAX)));
+        }
+        for tag in &self.tags {
+            text("tags", tag, 1, limits::TAG_BYTES_MAX)?;
+        }
+        if self.extensions.len() > limits::EXTENSIONS_PER_EVENT_MAX {
+            return Err(("extensions", format!("are {}: at most {}", self.extensions.len(), limits::EXTENSIONS_PER_EVENT_MAX)));
+        }
+        if self.extensions.iter().any(|(name, value)| name.len() + value.len() > limits::EXTENSION_BYTES_MAX) {
+            return Err(("extensions", format!("hold one of more than {} bytes", limits::EXTENSION_BYTES_MAX)));
+        }
+        Ok(())
+    }
+}
+
+/// The code that made a derived event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Producer {
+    /// Ordinal of the module version in its namespace, as its deployment recorded it.
+    pub module: u32,
+}
+
+/// An event where it lies: nothing is copied.
+#[derive(Clone, Copy, Debug)]
+pub struct EventRef<'a> {
+    pub position: Position,
+    pub kind: Kind,
+    pub class: Class,
+    pub id: &'a str,
+    pub source: &'a str,
+    pub r#type: &'a str,
+    pub subject: &'a str,
+    pub time: Timestamp,
+    /// Whether the caller gave the time; it is then part of the content.
+    pub time_given: bool,
+    pub recorded: Timestamp,
+    pub content_type: &'a str,
+    pub data: &'a [u8],
+    /// How many events stand between this one and its first cause.
+    pub hops: u8,
+    pub cause: Option<Position>,
+    /// Empty if there is no cause.
+    pub causation_id: &'a str,
+    /// Empty if it is the event's own id.
+    pub correlation_id: &'a str,
+    pub producer: Option<Producer>,
+    /// Count and texts, as [`EventRef::tags`] reads them.
+    pub(crate) tags: &'a [u8],
+    pub(crate) extensions: &'a [u8],
+}
+
+impl<'a> EventRef<'a> {
+    pub fn tags(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let mut reader = ByteReader::new(self.tags);
+        std::iter::from_fn(move || reader.text("tag").ok())
+    }
+
+    pub fn extensions(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let mut reader = ByteReader::new(self.extensions);
+        std::iter::from_fn(move || Some((reader.text("name").ok()?, reader.text("value").ok()?)))
+    }
+
+    /// The id that everything sprung from one first cause shares.
+    pub fn correlation(&self) -> &'a str {
+        if self.correlation_id.is_empty() { self.id } else { self.correlation_id }
+    }
+
+    /// Whether `new` says the same as this event. Extensions don't count, nor does a time that the
+    /// host gave.
+    pub fn same_content(&self, new: &NewEvent) -> bool {
+        self.r#type == new.r#type
+            && self.subject == new.subject
+            && self.data == new.data
+            && self.content_type == new.content_type
+            && self.tags().eq(new.tags.iter().map(String::as_str))
+            && match new.time {
+                Some(time) => self.time_given && self.time == time,
+                None => !self.time_given,
+            }
+    }
+
+    pub fn to_event(&self) -> Event {
+        Event {
+            position: self.position,
+            kind: self.kind,
+            class: self.class,
+            id: self.id.to_owned(),
+            source: self.source.to_owned(),
+            r#type: self.r#type.to_owned(),
+            subject: self.subject.to_owned(),
+            time: self.time,
+            recorded: self.recorded,
+            content_type: self.content_type.to_owned(),
+            data: self.data.to_vec(),
+            hops: self.hops,
+            cause: self.cause,
+            causation_id: (!self.causation_id.is_empty()).then(|| self.causation_id.to_owned()),
+            correlation_id: self.correlation().to_owned(),
+            producer: self.producer,
+            tags: self.tags().map(str::to_owned).collect(),
+            extensions: self.extensions().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        }
+    }
+}
+
+/// An event as a value of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    pub position: Position,
+    pub kind: Kind,
+    pub class: Class,
+    pub id: String,
+    pub source: String,
+    pub r#type: String,
+    pub subject: String,
+    pub time: Timestamp,
+    pub recorded: Timestamp,
+    pub content_type: String,
+    pub data: Vec<u8>,
+    pub hops: u8,
+    pub cause: Option<Position>,
+    pub causation_id: Option<String>,
+    pub correlation_id: String,
+    pub producer: Option<Producer>,
+    pub tags: Vec<String>,
+    pub extensions: Extensions,
+}

@@ -1,0 +1,69 @@
+//! Every limit on one page. Defaults of the operator's settings stand here too; the compiler checks
+//! how they relate.
+
+/// Data of one event.
+pub const EVENT_BYTES_MAX: usize = 1 << 20;
+/// Events in one request, and so in one atomic append.
+pub const EVENTS_PER_APPEND_MAX: usize = 4_096;
+/// Data and attributes of one atomic append, together.
+pub const APPEND_BYTES_MAX: usize = 8 << 20;
+/// Where the writer closes a group and commits.
+pub const EVENTS_PER_COMMIT_MAX: usize = 8_192;
+pub const COMMIT_BYTES_MAX: usize = 4 << 20;
+
+pub const ID_BYTES_MAX: usize = 256;
+pub const SOURCE_BYTES_MAX: usize = 512;
+pub const TYPE_BYTES_MAX: usize = 256;
+pub const SUBJECT_BYTES_MAX: usize = 512;
+pub const CONTENT_TYPE_BYTES_MAX: usize = 128;
+pub const NAME_BYTES_MAX: usize = 64;
+pub const TAGS_PER_EVENT_MAX: usize = 16;
+pub const TAG_BYTES_MAX: usize = 128;
+pub const EXTENSIONS_PER_EVENT_MAX: usize = 32;
+pub const EXTENSION_BYTES_MAX: usize = 4 << 10;
+/// Types, subjects or tags named in one append condition or read filter.
+pub const FILTER_TERMS_MAX: usize = 64;
+
+/// Chain of causes; a longer one is parked with the reason `hops`.
+pub const HOPS_MAX: u8 = 64;
+
+/// Events handed to a function in one call, and their bytes.
+pub const EVENTS_PER_BATCH_MAX: usize = 1_024;
+pub const BATCH_BYTES_MAX: usize = 1 << 20;
+/// Outputs of one call, and their bytes.
+pub const OUTPUTS_PER_CALL_MAX: usize = 4_096;
+pub const OUTPUT_BYTES_PER_CALL_MAX: usize = 8 << 20;
+
+pub const STATE_KEY_BYTES_MAX: usize = 512;
+pub const STATE_VALUE_BYTES_MAX: usize = 1 << 20;
+pub const STATE_WRITES_PER_CALL_MAX: usize = 16_384;
+pub const STATE_BYTES_PER_CALL_MAX: usize = 16 << 20;
+pub const STATE_SCAN_MAX: usize = 1_000;
+
+pub const FUEL_PER_CALL_MAX: u64 = 2_000_000_000;
+pub const GUEST_MEMORY_BYTES_MAX: usize = 64 << 20;
+pub const ATTEMPTS_MAX: u32 = 100;
+pub const ATTEMPTS_DEFAULT: u32 = 4;
+/// First pause before an event is tried again; it doubles with each attempt.
+pub const RETRY_DELAY_MS_MIN: u64 = 50;
+pub const RETRY_DELAY_MS_MAX: u64 = 30_000;
+
+pub const MODULE_BYTES_MAX: usize = 16 << 20;
+pub const FUNCTIONS_PER_MODULE_MAX: usize = 64;
+pub const FUNCTIONS_PER_NAMESPACE_MAX: usize = 1_024;
+pub const NAMESPACES_MAX: usize = 64;
+
+/// The unsealed tail of the log: sealed into a segment beyond either.
+pub const TAIL_EVENTS_MAX: usize = 128 << 10;
+pub const TAIL_BYTES_MAX: usize = 48 << 20;
+/// Segments of one size that are merged into one of the next.
+pub const SEGMENTS_PER_TIER: usize = 8;
+
+const _: () = {
+    assert!(EVENTS_PER_APPEND_MAX <= EVENTS_PER_COMMIT_MAX);
+    assert!(EVENT_BYTES_MAX < APPEND_BYTES_MAX);
+    assert!(OUTPUTS_PER_CALL_MAX <= EVENTS_PER_COMMIT_MAX);
+    assert!(EVENTS_PER_COMMIT_MAX < TAIL_EVENTS_MAX);
+    assert!(COMMIT_BYTES_MAX < TAIL_BYTES_MAX);
+    assert!(ATTEMPTS_DEFAULT <= ATTEMPTS_MAX);
+};

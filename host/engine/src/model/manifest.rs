@@ -1,0 +1,183 @@
+//! What a module says of itself, and the checks that need no code run.
+
+use super::{TypePattern, is_reserved_type, limits, valid_function_name, valid_module_name};
+
+/// A module's self-description, as checked by [`Manifest::check`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    pub name: String,
+    pub version: String,
+    pub functions: Vec<FunctionManifest>,
+    pub schemas: Vec<Schema>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionManifest {
+    pub name: String,
+    pub kind: FunctionKind,
+    pub subscribes: Vec<String>,
+    pub emits: Vec<String>,
+    pub decides: Vec<String>,
+    pub sends: Vec<String>,
+    pub start: Start,
+    pub failure_policy: FailurePolicy,
+    pub split: Option<u32>,
+    pub limits: LimitsAsked,
+    pub schedules: Vec<Schedule>,
+    pub hosts: Vec<String>,
+    pub secrets: Vec<String>,
+    pub timers: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FunctionKind {
+    Handler,
+    Aggregate,
+    View,
+    Upcaster,
+    Ingress,
+}
+
+/// Where a new function begins to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    Now,
+    Beginning,
+}
+
+/// What follows when an event can't be handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailurePolicy {
+    Park,
+    Halt,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missed {
+    All,
+    Latest,
+    Skip,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    pub key: String,
+    pub cron: String,
+    pub time_zone: String,
+    pub r#type: String,
+    pub missed: Missed,
+}
+
+/// Limits that a function asks for; lower than the host's or equal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LimitsAsked {
+    pub fuel: Option<u64>,
+    pub memory_bytes: Option<u64>,
+    pub attempts: Option<u32>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schema {
+    pub r#type: String,
+    pub json: String,
+}
+
+/// Why a manifest is refused; each names the field and the remedy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestError {
+    #[error("manifest field `{field}` is {value:?}: {remedy}")]
+    Field { field: String, value: String, remedy: String },
+    #[error("function {function:?} needs {what}, which this host does not offer yet: remove it from the module")]
+    NotBuilt { function: String, what: &'static str },
+    #[error("the module has no functions: export at least one and name it in the manifest")]
+    Empty,
+}
+
+impl Manifest {
+    /// Holds the manifest against the rules. `name` is the name that it was uploaded under.
+    pub fn check(&self, name: &str) -> Result<(), ManifestError> {
+        let field = |field: &str, value: &str, remedy: &str| ManifestError::Field { field: field.into(), value: value.into(), remedy: remedy.into() };
+        if !valid_module_name(&self.name) {
+            return Err(field("name", &self.name, "use 1 to 64 of a-z, 0-9, - and _, beginning with a letter"));
+        }
+        if self.name != name {
+            return Err(field("name", &self.name, &format!("the module was uploaded as {name:?}: use the same name in both places")));
+        }
+        if self.version.is_empty() || self.version.len() > limits::NAME_BYTES_MAX {
+            return Err(field("version", &self.version, "use a semantic version such as 1.0.0"));
+        }
+        if self.functions.is_empty() {
+            return Err(ManifestError::Empty);
+        }
+        if self.functions.len() > limits::FUNCTIONS_PER_MODULE_MAX {
+            return Err(field("functions", &self.functions.len().to_string(), &format!("at most {} a module", limits::FUNCTIONS_PER_MODULE_MAX)));
+        }
+        for (index, function) in self.functions.iter().enumerate() {
+            if self.functions[..index].iter().any(|other| other.name == function.name) {
+                return Err(field(&format!("functions[{index}].name"), &function.name, "is used twice: give each function its own name"));
+            }
+            function.check(index)?;
+        }
+        Ok(())
+    }
+}
+
+impl FunctionManifest {
+    fn check(&self, index: usize) -> Result<(), ManifestError> {
+        let at = |part: &str| format!("functions[{index}].{part}");
+        let refuse = |part: &str, value: &str, remedy: &str| Err(ManifestError::Field { field: at(part), value: value.into(), remedy: remedy.into() });
+        if !valid_function_name(&self.name) {
+            return refuse("name", &self.name, "use 1 to 64 of a-z, 0-9, - and _, beginning with a letter");
+        }
+        self.check_built()?;
+        if self.subscribes.is_empty() {
+            return refuse("subscribes", "", "name at least one event type or pattern");
+        }
+        for pattern in &self.subscribes {
+            if TypePattern::parse(pattern).is_none() {
+                return refuse("subscribes", pattern, "use an event type such as order.placed, or a pattern that ends in *, such as order.*");
+            }
+        }
+        for emitted in &self.emits {
+            if emitted.is_empty() || emitted.len() > limits::TYPE_BYTES_MAX || emitted.contains('*') {
+                return refuse("emits", emitted, "name the exact event types");
+            }
+            if is_reserved_type(emitted) {
+                return refuse("emits", emitted, "types that begin with retold. are the host's own");
+            }
+        }
+        if self.split == Some(0) {
+            return refuse("split", "0", "use 1 or more, or leave it out");
+        }
+        if self.limits.fuel.is_some_and(|fuel| fuel == 0 || fuel > limits::FUEL_PER_CALL_MAX) {
+            return refuse("limits.fuel", &format!("{:?}", self.limits.fuel), &format!("use 1 to {}", limits::FUEL_PER_CALL_MAX));
+        }
+        if self.limits.memory_bytes.is_some_and(|bytes| bytes == 0 || bytes > limits::GUEST_MEMORY_BYTES_MAX as u64) {
+            return refuse("limits.memory-bytes", &format!("{:?}", self.limits.memory_bytes), &format!("use 1 to {}", limits::GUEST_MEMORY_BYTES_MAX));
+        }
+        if self.limits.attempts.is_some_and(|attempts| attempts == 0 || attempts > limits::ATTEMPTS_MAX) {
+            return refuse("limits.attempts", &format!("{:?}", self.limits.attempts), &format!("use 1 to {}", limits::ATTEMPTS_MAX));
+        }
+        Ok(())
+    }
+
+    /// Refuses by name what the contract has and this host has not yet.
+    fn check_built(&self) -> Result<(), ManifestError> {
+        let what = match self.kind {
+            FunctionKind::Aggregate => Some("aggregates"),
+            FunctionKind::View => Some("views"),
+            FunctionKind::Upcaster => Some("upcasters"),
+            FunctionKind::Ingress => Some("ingress functions"),
+            FunctionKind::Handler if !self.decides.is_empty() || !self.sends.is_empty() => Some("commands"),
+            FunctionKind::Handler if self.timers => Some("timers"),
+            FunctionKind::Handler if !self.schedules.is_empty() => Some("schedules"),
+            FunctionKind::Handler if !self.hosts.is_empty() => Some("requests to the outside"),
+            FunctionKind::Handler if !self.secrets.is_empty() => Some("secrets"),
+            FunctionKind::Handler => None,
+        };
+        match what {
+            Some(what) => Err(ManifestError::NotBuilt { function: self.name.clone(), what }),
+            None => Ok(()),
+        }
+    }
+}

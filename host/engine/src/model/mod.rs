@@ -1,0 +1,28 @@
+//! The words of Retold as types, and its formats as bytes. No I/O, no clock, nothing that can block.
+
+mod bytes;
+mod digest;
+mod event;
+mod guest;
+mod ids;
+pub mod limits;
+mod manifest;
+mod manifest_bytes;
+mod names;
+mod pattern;
+mod place;
+mod plan;
+mod processing;
+mod record;
+
+pub use bytes::{Malformed, Reader as ByteReader, Writer as ByteWriter};
+pub use digest::Digest;
+pub use event::{Class, Event, EventRef, Extensions, Kind, NewEvent, Producer};
+pub use guest::{Answer, CallLimits, Calls, Failure, FailureKind, Guest, GuestFault, LogLevel, Output, Reaction, StateError};
+pub use ids::{DerivedId, OutputKind, derived_id};
+pub use manifest::{FailurePolicy, FunctionKind, FunctionManifest, LimitsAsked, Manifest, ManifestError, Missed, Schedule, Schema, Start};
+pub use names::{NameError, function_source, is_reserved_source, is_reserved_type, valid_function_name, valid_module_name, valid_namespace_name};
+pub use pattern::TypePattern;
+pub use place::{Position, Timestamp};
+pub use plan::{Emitted, ParkedEvent, Plan, PlanMode, StateWrite};
+pub use record::{Commit, Events, FORMAT as RECORD_FORMAT, Mark, Processing, Record, RecordBuilder, StatePart};

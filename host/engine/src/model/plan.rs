@@ -1,0 +1,94 @@
+//! `Plan`: what a function wants to change. It names what it stands on, so the writer can refuse it
+//! when that is no longer so; two runners of one function can never both win.
+
+use super::{Digest, Position, Timestamp};
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    pub function: String,
+    /// The code that ran, by its ordinal in the namespace.
+    pub module: u32,
+    /// The function's epoch that the runner saw: it grows with every deploy, pause, rewind, release.
+    pub epoch: u64,
+    /// The cursor that the plan stands on, and the one that it leaves.
+    pub from: Position,
+    pub to: Position,
+    pub mode: PlanMode,
+    /// Events that the function has read and dealt with here, oldest first.
+    pub handled: Vec<Position>,
+    pub emitted: Vec<Emitted>,
+    pub state: Vec<StateWrite>,
+    pub parked: Vec<ParkedEvent>,
+    /// Parked events that were handled now and leave the parking.
+    pub unparked: Vec<Position>,
+    /// Stops the function here.
+    pub halted: Option<ParkedEvent>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlanMode {
+    /// Outputs are appended.
+    Live,
+    /// State is made again from what the log recorded up to this commit; outputs are dropped.
+    /// `u64::MAX` ends the rebuild.
+    Rebuild { through_commit: u64 },
+    /// Events set aside earlier are tried again; the cursor stays.
+    Release,
+}
+
+/// An event that a function made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Emitted {
+    pub id: String,
+    pub r#type: String,
+    pub subject: String,
+    pub tags: Vec<String>,
+    pub content_type: String,
+    pub data: Vec<u8>,
+    pub time: Timestamp,
+    pub hops: u8,
+    pub cause: Position,
+    pub causation_id: String,
+    pub correlation_id: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateWrite {
+    pub key: String,
+    /// `None` deletes.
+    pub value: Option<Vec<u8>>,
+}
+
+/// An event that a function could not handle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParkedEvent {
+    pub position: Position,
+    pub subject: String,
+    /// One word: `trap`, `fuel`, `memory`, `output`, `undeclared`, `reject`, `retry`, `state`, `hops`,
+    /// or `behind` for an event that waits for an earlier one of its subject.
+    pub reason: String,
+    pub message: String,
+    pub attempts: u32,
+    pub since: Timestamp,
+}
+
+impl Plan {
+    /// Digest of the state writes: what the kept part of a commit says of them.
+    pub fn state_digest(&self) -> Option<Digest> {
+        if self.state.is_empty() {
+            return None;
+        }
+        let mut writer = super::ByteWriter::default();
+        for write in &self.state {
+            writer.text(&write.key);
+            match &write.value {
+                Some(value) => {
+                    writer.u8(1);
+                    writer.blob(value);
+                }
+                None => writer.u8(0),
+            }
+        }
+        Some(Digest::of(&writer.bytes))
+    }
+}

@@ -1,0 +1,139 @@
+//! How the processing entries of a commit record are written down: a tag byte, then the fields in
+//! the order of the enum. A tag is never used for anything else again.
+
+use super::plan::ParkedEvent;
+use super::record::Processing;
+use super::{ByteReader, ByteWriter, Digest, Malformed, Position, Timestamp};
+
+const REACTION: u8 = 1;
+const DEPLOYED: u8 = 2;
+const REMOVED: u8 = 3;
+const PAUSED: u8 = 4;
+const RESUMED: u8 = 5;
+const REWOUND: u8 = 6;
+const RELEASED: u8 = 7;
+
+impl Processing {
+    pub(super) fn encode(&self, out: &mut ByteWriter) {
+        match self {
+            Processing::Reaction { function, module, from, to, rebuild, state, parked, unparked, halted } => {
+                out.u8(REACTION);
+                out.text(function);
+                out.varint(u64::from(*module));
+                out.varint(from.0);
+                out.varint(to.0 - from.0);
+                out.u8(u8::from(rebuild.is_some()));
+                out.varint(rebuild.unwrap_or_default());
+                out.blob(state.as_ref().map_or(&[][..], |digest| &digest.0));
+                out.varint(parked.len() as u64);
+                parked.iter().for_each(|entry| entry.encode(out));
+                out.varint(unparked.len() as u64);
+                unparked.iter().for_each(|position| out.varint(position.0));
+                out.u8(u8::from(halted.is_some()));
+                if let Some(halted) = halted {
+                    halted.encode(out);
+                }
+            }
+            Processing::Deployed { module, name, version, digest, manifest, at } => {
+                out.u8(DEPLOYED);
+                out.varint(u64::from(*module));
+                out.text(name);
+                out.text(version);
+                out.raw(&digest.0);
+                out.blob(manifest);
+                out.varint(at.0);
+            }
+            Processing::Removed { name } => {
+                out.u8(REMOVED);
+                out.text(name);
+            }
+            Processing::Paused { function } => {
+                out.u8(PAUSED);
+                out.text(function);
+            }
+            Processing::Resumed { function } => {
+                out.u8(RESUMED);
+                out.text(function);
+            }
+            Processing::Rewound { function, to, rebuild } => {
+                out.u8(REWOUND);
+                out.text(function);
+                out.varint(to.0);
+                out.u8(u8::from(*rebuild));
+            }
+            Processing::Released { function, subject } => {
+                out.u8(RELEASED);
+                out.text(function);
+                out.u8(u8::from(subject.is_some()));
+                if let Some(subject) = subject {
+                    out.text(subject);
+                }
+            }
+        }
+    }
+
+    pub(super) fn decode(reader: &mut ByteReader<'_>) -> Result<Processing, Malformed> {
+        let at = reader.position();
+        Ok(match reader.u8("processing tag")? {
+            REACTION => {
+                let function = reader.text("function")?.to_owned();
+                let module = reader.varint("module")? as u32;
+                let from = Position(reader.varint("cursor")?);
+                let to = Position(from.0.saturating_add(reader.varint("cursor")?));
+                let rebuild = reader.u8("rebuild")? != 0;
+                let through = reader.varint("rebuild")?;
+                let rebuild = rebuild.then_some(through);
+                let state = match reader.blob("state digest")? {
+                    [] => None,
+                    bytes => Some(Digest(bytes.try_into().map_err(|_| Malformed { what: "state digest", at })?)),
+                };
+                let count = reader.length("parked")?;
+                let parked = (0..count).map(|_| ParkedEvent::decode(reader)).collect::<Result<_, _>>()?;
+                let count = reader.length("unparked")?;
+                let unparked = (0..count).map(|_| Ok(Position(reader.varint("unparked")?))).collect::<Result<_, _>>()?;
+                let halted = if reader.u8("halted")? != 0 { Some(ParkedEvent::decode(reader)?) } else { None };
+                Processing::Reaction { function, module, from, to, rebuild, state, parked, unparked, halted }
+            }
+            DEPLOYED => {
+                let module = reader.varint("module")? as u32;
+                let name = reader.text("name")?.to_owned();
+                let version = reader.text("version")?.to_owned();
+                let digest = Digest(reader.raw(32, "digest")?.try_into().map_err(|_| Malformed { what: "digest", at })?);
+                let manifest = reader.blob("manifest")?.to_vec();
+                Processing::Deployed { module, name, version, digest, manifest, at: Position(reader.varint("position")?) }
+            }
+            REMOVED => Processing::Removed { name: reader.text("name")?.to_owned() },
+            PAUSED => Processing::Paused { function: reader.text("function")?.to_owned() },
+            RESUMED => Processing::Resumed { function: reader.text("function")?.to_owned() },
+            REWOUND => Processing::Rewound { function: reader.text("function")?.to_owned(), to: Position(reader.varint("position")?), rebuild: reader.u8("rebuild")? != 0 },
+            RELEASED => {
+                let function = reader.text("function")?.to_owned();
+                let subject = if reader.u8("subject")? != 0 { Some(reader.text("subject")?.to_owned()) } else { None };
+                Processing::Released { function, subject }
+            }
+            _ => return Err(Malformed { what: "processing tag", at }),
+        })
+    }
+}
+
+impl ParkedEvent {
+    pub(crate) fn encode(&self, out: &mut ByteWriter) {
+        out.varint(self.position.0);
+        out.text(&self.subject);
+        out.text(&self.reason);
+        out.text(&self.message);
+        out.varint(u64::from(self.attempts));
+        out.u64(self.since.0);
+    }
+
+    pub(crate) fn decode(reader: &mut ByteReader<'_>) -> Result<ParkedEvent, Malformed> {
+        Ok(ParkedEvent {
+            position: Position(reader.varint("parked position")?),
+            subject: reader.text("parked subject")?.to_owned(),
+            reason: reader.text("parked reason")?.to_owned(),
+            message: reader.text("parked message")?.to_owned(),
+            attempts: reader.varint("parked attempts")? as u32,
+            since: Timestamp(reader.u64("parked since")?),
+        })
+    }
+}

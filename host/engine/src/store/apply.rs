@@ -1,0 +1,205 @@
+//! `apply`: the single way in. Writes commits into the head's tables.
+
+use redb::{ReadableTable, WriteTransaction};
+
+use super::error::StoreError;
+use super::mirror::{Dirty, Mirror};
+use super::shared::Shared;
+use super::snapshot::{Parked, decode_parked, encode_parked, state_key};
+use super::tables;
+use crate::model::{Commit, ParkedEvent, Position, Processing};
+
+/// Writes commits, which the mirror has taken into account, and makes them durable. Counts of parked
+/// events in the mirror are set here.
+pub fn apply(shared: &Shared, commits: &[Commit], mirror: &mut Mirror, extra: impl FnOnce(&WriteTransaction) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    let transaction = shared.head.begin_write()?;
+    {
+        let mut log = transaction.open_table(tables::LOG)?;
+        for commit in commits {
+            log.insert((commit.record.first.0, commit.record.commit), commit.record.bytes())?;
+        }
+    }
+    for commit in commits {
+        let entries = commit.record.processing().map_err(StoreError::malformed("a commit", commit.record.first))?;
+        for entry in &entries {
+            write_parking(&transaction, entry, mirror)?;
+        }
+        write_state(&transaction, commit, mirror)?;
+    }
+    write_rows(&transaction, mirror)?;
+    extra(&transaction)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// State writes come after a rewind's clearing in the same commit only if a plan saw the rewind, which
+/// the epoch forbids; so the order within a commit is the order of the entries.
+fn write_state(transaction: &WriteTransaction, commit: &Commit, mirror: &Mirror) -> Result<(), StoreError> {
+    if !commit.state.modules.is_empty() {
+        let mut modules = transaction.open_table(tables::MODULES)?;
+        for (digest, component) in &commit.state.modules {
+            modules.insert(digest.0.as_slice(), component.as_slice())?;
+        }
+    }
+    if commit.state.writes.is_empty() {
+        return Ok(());
+    }
+    let mut table = transaction.open_table(tables::STATE)?;
+    for (function, writes) in &commit.state.writes {
+        let Some(row) = mirror.function(function) else { continue };
+        for write in writes {
+            let key = state_key(row.ordinal, &write.key);
+            match &write.value {
+                Some(value) => drop(table.insert(key.as_slice(), value.as_slice())?),
+                None => drop(table.remove(key.as_slice())?),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn write_parking(transaction: &WriteTransaction, entry: &Processing, mirror: &mut Mirror) -> Result<(), StoreError> {
+    match entry {
+        Processing::Reaction { function, parked, unparked, .. } if !parked.is_empty() || !unparked.is_empty() => {
+            let Some(ordinal) = mirror.function(function).map(|row| row.ordinal) else { return Ok(()) };
+            for position in unparked {
+                unpark(transaction, ordinal, *position)?;
+            }
+            for event in parked {
+                park(transaction, ordinal, event)?;
+            }
+            count_parked(transaction, function, mirror)
+        }
+        Processing::Released { function, subject } => {
+            let Some(ordinal) = mirror.function(function).map(|row| row.ordinal) else { return Ok(()) };
+            release(transaction, ordinal, subject.as_deref())?;
+            count_parked(transaction, function, mirror)
+        }
+        Processing::Rewound { function, to, rebuild } => {
+            let Some(ordinal) = mirror.function(function).map(|row| row.ordinal) else { return Ok(()) };
+            for position in parked_positions(transaction, ordinal)?.into_iter().filter(|position| position > to) {
+                unpark(transaction, ordinal, position)?;
+            }
+            if *rebuild {
+                clear_state(transaction, ordinal)?;
+            }
+            count_parked(transaction, function, mirror)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn parked_positions(transaction: &WriteTransaction, ordinal: u32) -> Result<Vec<Position>, StoreError> {
+    let table = transaction.open_table(tables::PARKED)?;
+    let rows = table.range((ordinal, 0)..=(ordinal, u64::MAX))?;
+    rows.map(|row| Ok(Position(row?.0.value().1))).collect()
+}
+
+fn read_parked(transaction: &WriteTransaction, ordinal: u32, position: Position) -> Result<Option<Parked>, StoreError> {
+    let table = transaction.open_table(tables::PARKED)?;
+    let row = table.get((ordinal, position.0))?;
+    row.map(|row| decode_parked(row.value())).transpose()
+}
+
+fn write_parked(transaction: &WriteTransaction, ordinal: u32, parked: &Parked) -> Result<(), StoreError> {
+    transaction.open_table(tables::PARKED)?.insert((ordinal, parked.event.position.0), encode_parked(parked).as_slice())?;
+    transaction.open_table(tables::PARKED_SUBJECTS)?.insert((ordinal, parked.event.subject.as_str(), parked.event.position.0), ())?;
+    Ok(())
+}
+
+fn unpark(transaction: &WriteTransaction, ordinal: u32, position: Position) -> Result<(), StoreError> {
+    if let Some(parked) = read_parked(transaction, ordinal, position)? {
+        transaction.open_table(tables::PARKED)?.remove((ordinal, position.0))?;
+        transaction.open_table(tables::PARKED_SUBJECTS)?.remove((ordinal, parked.event.subject.as_str(), position.0))?;
+    }
+    Ok(())
+}
+
+/// Parks an event. A new one behind events that wait to be tried again waits too; one that was
+/// parked before and failed again holds back all of its subject.
+fn park(transaction: &WriteTransaction, ordinal: u32, event: &ParkedEvent) -> Result<(), StoreError> {
+    let again = read_parked(transaction, ordinal, event.position)?.is_some();
+    let others = subject_positions(transaction, ordinal, &event.subject)?;
+    let mut released = false;
+    for position in others {
+        if let Some(mut other) = read_parked(transaction, ordinal, position)? {
+            released = other.released;
+            if again && other.released {
+                other.released = false;
+                write_parked(transaction, ordinal, &other)?;
+            }
+        }
+    }
+    write_parked(transaction, ordinal, &Parked { event: event.clone(), released: released && !again })
+}
+
+/// The parked positions of a subject. An event without a subject parks alone.
+fn subject_positions(transaction: &WriteTransaction, ordinal: u32, subject: &str) -> Result<Vec<Position>, StoreError> {
+    if subject.is_empty() {
+        return Ok(Vec::new());
+    }
+    let table = transaction.open_table(tables::PARKED_SUBJECTS)?;
+    let rows = table.range((ordinal, subject, 0)..=(ordinal, subject, u64::MAX))?;
+    rows.map(|row| Ok(Position(row?.0.value().2))).collect()
+}
+
+fn release(transaction: &WriteTransaction, ordinal: u32, subject: Option<&str>) -> Result<(), StoreError> {
+    for position in parked_positions(transaction, ordinal)? {
+        if let Some(mut parked) = read_parked(transaction, ordinal, position)?
+            && !parked.released
+            && subject.is_none_or(|subject| subject == parked.event.subject)
+        {
+            parked.released = true;
+            write_parked(transaction, ordinal, &parked)?;
+        }
+    }
+    Ok(())
+}
+
+fn clear_state(transaction: &WriteTransaction, ordinal: u32) -> Result<(), StoreError> {
+    let mut table = transaction.open_table(tables::STATE)?;
+    let (from, to) = (ordinal.to_be_bytes(), (ordinal + 1).to_be_bytes());
+    table.retain_in::<&[u8], _>(from.as_slice()..to.as_slice(), |_, _| false)?;
+    Ok(())
+}
+
+fn count_parked(transaction: &WriteTransaction, function: &str, mirror: &mut Mirror) -> Result<(), StoreError> {
+    let Some(row) = mirror.function_mut(function) else { return Ok(()) };
+    let table = transaction.open_table(tables::PARKED)?;
+    (row.parked, row.released) = count(&table, row.ordinal)?;
+    Ok(())
+}
+
+/// How many events of a function are parked, and how many of them released.
+pub fn count(table: &impl ReadableTable<(u32, u64), &'static [u8]>, ordinal: u32) -> Result<(u64, u64), StoreError> {
+    let (mut parked, mut released) = (0, 0);
+    for row in table.range((ordinal, 0)..=(ordinal, u64::MAX))? {
+        parked += 1;
+        released += u64::from(row?.1.value().first() == Some(&1));
+    }
+    Ok((parked, released))
+}
+
+/// Brings the stored rows of functions and modules up to the mirror.
+fn write_rows(transaction: &WriteTransaction, mirror: &mut Mirror) -> Result<(), StoreError> {
+    let Dirty { functions, cursors, modules } = std::mem::take(&mut mirror.dirty);
+    if !functions.is_empty() {
+        let mut table = transaction.open_table(tables::FUNCTIONS)?;
+        for row in functions.iter().filter_map(|name| mirror.function(name)) {
+            table.insert(row.name.as_str(), row.encode().as_slice())?;
+        }
+    }
+    if !cursors.is_empty() {
+        let mut table = transaction.open_table(tables::CURSORS)?;
+        for row in cursors.iter().filter_map(|name| mirror.function(name)) {
+            table.insert(row.ordinal, (row.cursor.0, row.epoch))?;
+        }
+    }
+    if !modules.is_empty() {
+        let mut table = transaction.open_table(tables::DEPLOYMENTS)?;
+        for row in modules.iter().filter_map(|ordinal| mirror.modules.get(ordinal)) {
+            table.insert(row.ordinal, row.encode().as_slice())?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! Append conditions: has anything like this come since?
+
+use super::error::StoreError;
+use super::group::Group;
+use super::proposal::Condition;
+use super::terms::Term;
+use crate::model::{EventRef, Position};
+
+/// Candidates taken from a segment's index at a time.
+const POSITIONS_AT_A_TIME: usize = 256;
+
+impl Condition {
+    pub fn matches(&self, event: &EventRef<'_>) -> bool {
+        let any = |list: &[String], value: &str| list.is_empty() || list.iter().any(|wanted| wanted == value);
+        any(&self.types, event.r#type) && any(&self.subjects, event.subject) && self.tags.iter().all(|wanted| event.tags().any(|tag| tag == wanted))
+    }
+}
+
+impl Group<'_> {
+    /// An event after the condition's position that it matches, if there is one; those of this group
+    /// count too.
+    pub fn first_match(&mut self, condition: &Condition) -> Result<Option<Position>, StoreError> {
+        let last = Position(self.builder.next().0 - 1);
+        if condition.after >= last {
+            return Ok(None);
+        }
+        let terms = self.terms(condition);
+        if terms.is_empty() {
+            return Ok(Some(condition.after.next()));
+        }
+        for term in terms {
+            // Newest first: the tail, then segments that reach beyond the position.
+            let candidates: Vec<Position> = self.tail.with_term(term, condition.after).collect();
+            for position in candidates {
+                if self.with_event(position, |event| condition.matches(event))? {
+                    return Ok(Some(position));
+                }
+            }
+            let view = self.view.clone();
+            for segment in view.segments.iter().rev().take_while(|segment| segment.last > condition.after) {
+                let mut after = condition.after;
+                loop {
+                    let positions = segment.with_term(term, after, POSITIONS_AT_A_TIME)?;
+                    for position in &positions {
+                        if self.with_event(*position, |event| condition.matches(event))? {
+                            return Ok(Some(*position));
+                        }
+                    }
+                    match positions.last() {
+                        Some(last) if positions.len() == POSITIONS_AT_A_TIME => after = *last,
+                        _ => break,
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The terms whose events can match: of the list that tells most apart.
+    fn terms(&self, condition: &Condition) -> Vec<u64> {
+        let hasher = &self.shared.hasher;
+        if !condition.subjects.is_empty() {
+            condition.subjects.iter().map(|subject| hasher.term(Term::Subject(subject))).collect()
+        } else if let Some(tag) = condition.tags.first() {
+            vec![hasher.term(Term::Tag(tag))]
+        } else {
+            condition.types.iter().map(|name| hasher.term(Term::Type(name))).collect()
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! `DiskFolder`: a folder of the file system.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+
+use redb::backends::FileBackend;
+use redb::{BackendError, StorageBackend};
+
+use super::folder::{Backend, Folder, Overlay, Space};
+
+#[derive(Clone, Debug)]
+pub struct DiskFolder {
+    path: PathBuf,
+}
+
+impl DiskFolder {
+    /// The folder at `path`, made if it isn't there, for the owner's eyes only.
+    pub fn create(path: impl AsRef<Path>) -> io::Result<DiskFolder> {
+        let path = path.as_ref().to_owned();
+        if !path.is_dir() {
+            fs::create_dir_all(&path)?;
+            fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+            if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+                File::open(parent)?.sync_all()?;
+            }
+        }
+        Ok(DiskFolder { path })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn reserved(&self, file: File) -> io::Result<Backend> {
+        let backend = FileBackend::new(file.try_clone()?).map_err(io::Error::other)?;
+        Ok(Backend(Box::new(Reserved { backend, file })))
+    }
+}
+
+impl Folder for DiskFolder {
+    fn list(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            if let (true, Ok(name)) = (entry.file_type()?.is_file(), entry.file_name().into_string()) {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn create(&self, name: &str, space: Space) -> io::Result<Backend> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(self.path.join(name))?;
+        match space {
+            Space::Reserved => self.reserved(file),
+            Space::Sparse => Ok(Backend(Box::new(FileBackend::new(file).map_err(io::Error::other)?))),
+        }
+    }
+
+    fn open(&self, name: &str) -> io::Result<Backend> {
+        self.reserved(OpenOptions::new().read(true).write(true).open(self.path.join(name))?)
+    }
+
+    fn open_sealed(&self, name: &str) -> io::Result<Backend> {
+        let backend = FileBackend::new(File::open(self.path.join(name))?).map_err(io::Error::other)?;
+        Ok(Backend(Box::new(Overlay::new(backend)?)))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path.join(from), self.path.join(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path.join(name))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()
+    }
+}
+
+/// Reserves blocks before the length grows. Without it redb extends its file with holes, and on a
+/// full disk not even a deletion can be committed any more.
+#[derive(Debug)]
+struct Reserved {
+    backend: FileBackend,
+    file: File,
+}
+
+impl StorageBackend for Reserved {
+    fn len(&self) -> io::Result<u64> {
+        self.backend.len()
+    }
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.backend.read(offset, out)
+    }
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        let now = self.backend.len()?;
+        if length > now {
+            match rustix::fs::fallocate(&self.file, rustix::fs::FallocateFlags::empty(), now, length - now) {
+                Ok(()) => return Ok(()),
+                // A file system that can't reserve: grow as redb would.
+                Err(rustix::io::Errno::OPNOTSUPP) => {}
+                Err(error) => {
+                    // What was reserved before space ran out is given back.
+                    let _ = self.backend.set_len(now);
+                    return Err(error.into());
+                }
+            }
+        }
+        self.backend.set_len(length)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        self.backend.sync_data()
+    }
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.backend.write(offset, data)
+    }
+    fn close(&self) -> io::Result<()> {
+        self.backend.close()
+    }
+    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.backend.try_lock_range(start, end)
+    }
+    fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.backend.try_lock_shared_range(start, end)
+    }
+    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.backend.lock_range(start, end)
+    }
+    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.backend.lock_shared_range(start, end)
+    }
+    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.backend.unlock_range(start, end)
+    }
+    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.backend.query_lock_range(start, end)
+    }
+}

@@ -1,0 +1,153 @@
+//! What the store knows of a function and of a module version.
+
+use crate::model::{ByteReader, ByteWriter, Digest, FunctionManifest, Malformed, Manifest, Position, TypePattern};
+
+/// A function as the log says it stands.
+#[derive(Clone, Debug)]
+pub struct FunctionRow {
+    pub name: String,
+    /// Number of the function in its namespace; never used again.
+    pub ordinal: u32,
+    /// Ordinal of the module version that runs.
+    pub module: u32,
+    pub manifest: FunctionManifest,
+    pub status: FunctionStatus,
+    /// Where it began to read.
+    pub start: Position,
+    /// Everything up to here is dealt with.
+    pub cursor: Position,
+    /// Grows with each deploy, pause, resume, rewind and release; fences runners.
+    pub epoch: u64,
+    pub rebuild: Option<Rebuild>,
+    /// Parked events, and how many of them wait to be tried again.
+    pub parked: u64,
+    pub released: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FunctionStatus {
+    Active,
+    Paused,
+    /// Stopped at an event that it can't handle, until it is resumed.
+    Halted { position: Position, reason: String, message: String },
+    /// Its module was removed, or a newer version lacks it. Kept for a return.
+    Retired,
+}
+
+/// State being made again by replay after a rewind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rebuild {
+    /// The cursor that it ends at.
+    pub until: Position,
+    /// Commits up to here are replayed.
+    pub through_commit: u64,
+}
+
+impl FunctionRow {
+    pub fn is_active(&self) -> bool {
+        self.status == FunctionStatus::Active
+    }
+
+    pub fn subscribes(&self, r#type: &str) -> bool {
+        self.patterns().any(|pattern| pattern.matches(r#type))
+    }
+
+    pub fn patterns(&self) -> impl Iterator<Item = TypePattern> + '_ {
+        self.manifest.subscribes.iter().filter_map(|text| TypePattern::parse(text))
+    }
+
+    /// The row's bytes: everything but the cursor and the epoch, which change with every commit, and
+    /// the counts, which are counted at open.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = ByteWriter::default();
+        out.u8(1);
+        out.u32(self.ordinal);
+        out.u32(self.module);
+        out.u64(self.start.0);
+        match &self.status {
+            FunctionStatus::Active => out.u8(0),
+            FunctionStatus::Paused => out.u8(1),
+            FunctionStatus::Halted { position, reason, message } => {
+                out.u8(2);
+                out.u64(position.0);
+                out.text(reason);
+                out.text(message);
+            }
+            FunctionStatus::Retired => out.u8(3),
+        }
+        match self.rebuild {
+            None => out.u8(0),
+            Some(rebuild) => {
+                out.u8(1);
+                out.u64(rebuild.until.0);
+                out.u64(rebuild.through_commit);
+            }
+        }
+        out.bytes
+    }
+
+    pub(crate) fn decode(name: &str, bytes: &[u8], manifest: impl FnOnce(u32) -> Option<FunctionManifest>) -> Result<FunctionRow, Malformed> {
+        let mut reader = ByteReader::new(bytes);
+        if reader.u8("function format")? != 1 {
+            return Err(Malformed { what: "function format", at: 0 });
+        }
+        let (ordinal, module) = (reader.u32("ordinal")?, reader.u32("module")?);
+        let start = Position(reader.u64("start")?);
+        let status = match reader.u8("status")? {
+            0 => FunctionStatus::Active,
+            1 => FunctionStatus::Paused,
+            2 => FunctionStatus::Halted {
+                position: Position(reader.u64("position")?),
+                reason: reader.text("reason")?.to_owned(),
+                message: reader.text("message")?.to_owned(),
+            },
+            3 => FunctionStatus::Retired,
+            _ => return Err(Malformed { what: "function status", at: reader.position() }),
+        };
+        let rebuild = match reader.u8("rebuild")? {
+            0 => None,
+            _ => Some(Rebuild { until: Position(reader.u64("until")?), through_commit: reader.u64("commit")? }),
+        };
+        let manifest = manifest(module).ok_or(Malformed { what: "function's module", at: 0 })?;
+        Ok(FunctionRow { name: name.to_owned(), ordinal, module, manifest, status, start, cursor: start, epoch: 0, rebuild, parked: 0, released: 0 })
+    }
+}
+
+/// A module version, as its deployment recorded it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModuleRow {
+    pub ordinal: u32,
+    pub name: String,
+    pub version: String,
+    pub digest: Digest,
+    pub manifest: Manifest,
+    /// Position of the `retold.module.deployed` event.
+    pub deployed_at: Position,
+    /// Whether its functions run.
+    pub active: bool,
+}
+
+impl ModuleRow {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = ByteWriter::default();
+        out.u8(1);
+        out.text(&self.name);
+        out.text(&self.version);
+        out.raw(&self.digest.0);
+        out.blob(&self.manifest.encode());
+        out.u64(self.deployed_at.0);
+        out.u8(u8::from(self.active));
+        out.bytes
+    }
+
+    pub(crate) fn decode(ordinal: u32, bytes: &[u8]) -> Result<ModuleRow, Malformed> {
+        let mut reader = ByteReader::new(bytes);
+        if reader.u8("module format")? != 1 {
+            return Err(Malformed { what: "module format", at: 0 });
+        }
+        let (name, version) = (reader.text("name")?.to_owned(), reader.text("version")?.to_owned());
+        let digest = Digest(reader.raw(32, "digest")?.try_into().unwrap_or([0; 32]));
+        let manifest = Manifest::decode(reader.blob("manifest")?)?;
+        Ok(ModuleRow { ordinal, name, version, digest, manifest, deployed_at: Position(reader.u64("position")?), active: reader.u8("active")? != 0 })
+    }
+}

@@ -1,0 +1,44 @@
+//! The store: everything that one namespace keeps, in one folder of redb files.
+//!
+//! `Store` is the one writer: it judges proposals and commits them. `Reader` is handed to everybody
+//! else. The log is the truth; every other table says on `tables` who can make it again.
+
+mod apply;
+mod catalogue;
+mod condition;
+mod disk;
+mod error;
+mod filter;
+mod folder;
+mod function;
+mod group;
+mod history;
+mod mirror;
+mod open;
+mod proposal;
+mod reader;
+mod scan;
+mod seal;
+mod segment;
+mod shared;
+mod snapshot;
+mod tables;
+mod tail;
+mod terms;
+mod verify;
+mod writer;
+
+pub use catalogue::{Catalogue, NamespaceRow};
+pub use disk::DiskFolder;
+pub use error::StoreError;
+pub use folder::{Backend, Folder, Space};
+pub use function::{FunctionRow, FunctionStatus, ModuleRow, Rebuild};
+pub use history::{Step, steps};
+pub use open::Options;
+pub use proposal::{Accepted, Append, Appended, Condition, Control, Deploy, Different, Proposal, Reacted, Refused};
+pub use reader::Reader;
+pub use scan::Filter;
+pub use seal::{Housekeeping, Sealed};
+pub use snapshot::{Parked, ParkedPage, Snapshot};
+pub use verify::Verified;
+pub use writer::{Changes, Committed, Store};

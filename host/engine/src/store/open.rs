@@ -1,0 +1,218 @@
+//! Making a namespace's folder, and opening one: repair, checks, the tail's index.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use redb::{Database, ReadableDatabase, ReadableTable};
+
+use super::apply;
+use super::error::StoreError;
+use super::folder::{Folder, Space};
+use super::function::{FunctionRow, ModuleRow};
+use super::mirror::{Dirty, Mirror};
+use super::segment::Segment;
+use super::shared::{Shared, View};
+use super::tables::{self, FILE_FORMAT};
+use super::tail::Tail;
+use super::terms::TermHasher;
+use super::writer::Store;
+use crate::model::{ByteReader, ByteWriter, Digest, Position, Record, Timestamp};
+
+pub const HEAD: &str = "head.redb";
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Memory for pages of the head.
+    pub cache_bytes: usize,
+    /// Drawn at random for a new namespace; not used for one that is there.
+    pub term_key: [u8; 16],
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { cache_bytes: 32 << 20, term_key: [0; 16] }
+    }
+}
+
+impl Store {
+    /// Opens the namespace in `folder`, making it if there is none.
+    pub fn open(folder: Arc<dyn Folder>, options: &Options) -> Result<Store, StoreError> {
+        let names = folder.list().map_err(StoreError::io("the namespace's folder can't be listed"))?;
+        if !names.iter().any(|name| name == HEAD) {
+            create(&*folder, options)?;
+        }
+        let backend = folder.open(HEAD).map_err(StoreError::io("head.redb can't be opened"))?;
+        let head = Database::builder().set_cache_size(options.cache_bytes).create_with_backend(backend).map_err(|error| match error {
+            redb::DatabaseError::DatabaseAlreadyOpen => StoreError::InUse("the namespace".into()),
+            redb::DatabaseError::UpgradeRequired(found) => StoreError::NewerFormat { file: HEAD.into(), found: u32::from(found), known: FILE_FORMAT },
+            other => other.into(),
+        })?;
+        let (hasher, segments) = read_meta(&*folder, &head)?;
+        remove_leftovers(&*folder, &segments)?;
+        let mirror = read_rows(&head)?;
+        let opened = read_tail(&head, &hasher, &segments)?;
+        let view = View { commit: opened.commit, chain: opened.chain, segments: Arc::new(segments), functions: mirror.functions.clone(), modules: mirror.modules.clone() };
+        let shared = Arc::new(Shared::new(folder, head, hasher, opened.position, view, opened.tail));
+        Ok(Store::new(shared, mirror, opened.recorded, opened.sealed_rows_left))
+    }
+}
+
+/// Makes `head.redb` under another name and renames it: power lost while redb makes a file leaves one
+/// that never opens.
+fn create(folder: &dyn Folder, options: &Options) -> Result<(), StoreError> {
+    const PASSING: &str = "head.redb.new";
+    let io = StoreError::io("head.redb can't be created");
+    if folder.list().is_ok_and(|names| names.iter().any(|name| name == PASSING)) {
+        folder.remove(PASSING).map_err(StoreError::io("a leftover of head.redb can't be removed"))?;
+    }
+    let backend = folder.create(PASSING, Space::Reserved).map_err(io)?;
+    let database = Database::builder().set_cache_size(1 << 20).create_with_backend(backend)?;
+    let transaction = database.begin_write()?;
+    {
+        let mut meta = transaction.open_table(tables::META)?;
+        meta.insert("format", FILE_FORMAT.to_le_bytes().as_slice())?;
+        meta.insert("term key", options.term_key.as_slice())?;
+        meta.insert("segments", encode_segments(&[]).as_slice())?;
+        transaction.open_table(tables::LOG)?;
+        transaction.open_table(tables::MODULES)?;
+        transaction.open_table(tables::DEPLOYMENTS)?;
+        transaction.open_table(tables::FUNCTIONS)?;
+        transaction.open_table(tables::CURSORS)?;
+        transaction.open_table(tables::STATE)?;
+        transaction.open_table(tables::PARKED)?;
+        transaction.open_table(tables::PARKED_SUBJECTS)?;
+    }
+    transaction.commit()?;
+    drop(database);
+    folder.rename(PASSING, HEAD).map_err(StoreError::io("head.redb can't be renamed"))?;
+    folder.sync().map_err(StoreError::io("the namespace's folder can't be synced"))
+}
+
+pub fn encode_segments(files: &[String]) -> Vec<u8> {
+    let mut out = ByteWriter::default();
+    out.varint(files.len() as u64);
+    files.iter().for_each(|file| out.text(file));
+    out.bytes
+}
+
+fn read_meta(folder: &dyn Folder, head: &Database) -> Result<(TermHasher, Vec<Arc<Segment>>), StoreError> {
+    let damaged = |what: &str| StoreError::Damaged { file: HEAD.into(), position: Position::START, what: what.to_owned() };
+    let transaction = head.begin_read()?;
+    let meta = transaction.open_table(tables::META)?;
+    let read = |name: &'static str| -> Result<Vec<u8>, StoreError> { meta.get(name)?.map(|value| value.value().to_vec()).ok_or_else(|| damaged(name)) };
+    let format = u32::from_le_bytes(read("format")?.try_into().map_err(|_| damaged("format"))?);
+    if format > FILE_FORMAT {
+        return Err(StoreError::NewerFormat { file: HEAD.into(), found: format, known: FILE_FORMAT });
+    }
+    let hasher = TermHasher::new(read("term key")?.try_into().map_err(|_| damaged("term key"))?);
+    let bytes = read("segments")?;
+    let mut reader = ByteReader::new(&bytes);
+    let mut names = || -> Result<Vec<String>, crate::model::Malformed> {
+        let count = reader.length("segments")?;
+        (0..count).map(|_| Ok(reader.text("segment")?.to_owned())).collect()
+    };
+    let mut segments: Vec<Arc<Segment>> = Vec::new();
+    for name in names().map_err(StoreError::malformed(HEAD, Position::START))? {
+        let segment = Segment::open(folder, &name)?;
+        let (expected, chain) = segments.last().map_or((Position(1), Digest::ZERO), |before| (before.last.next(), before.chain_end));
+        if segment.first != expected || segment.chain_before != chain {
+            return Err(StoreError::Damaged { file: name, position: expected, what: "it doesn't follow the segment before it".into() });
+        }
+        segments.push(Arc::new(segment));
+    }
+    Ok((hasher, segments))
+}
+
+/// Removes files that nothing refers to: what a crash left of sealing and merging.
+fn remove_leftovers(folder: &dyn Folder, segments: &[Arc<Segment>]) -> Result<(), StoreError> {
+    let named: BTreeSet<&str> = segments.iter().map(|segment| segment.file.as_str()).collect();
+    for name in folder.list().map_err(StoreError::io("the namespace's folder can't be listed"))? {
+        let ours = name.ends_with(".new") || (name.starts_with("segment-") && !named.contains(name.as_str()));
+        if ours {
+            folder.remove(&name).map_err(StoreError::io(format!("leftover {name} can't be removed")))?;
+        }
+    }
+    Ok(())
+}
+
+fn read_rows(head: &Database) -> Result<Mirror, StoreError> {
+    let transaction = head.begin_read()?;
+    let malformed = |error| StoreError::malformed(HEAD, Position::START)(error);
+    let mut modules = BTreeMap::new();
+    for row in transaction.open_table(tables::DEPLOYMENTS)?.iter()? {
+        let (ordinal, bytes) = row?;
+        modules.insert(ordinal.value(), Arc::new(ModuleRow::decode(ordinal.value(), bytes.value()).map_err(malformed)?));
+    }
+    let mut functions = BTreeMap::new();
+    let (cursors, parked) = (transaction.open_table(tables::CURSORS)?, transaction.open_table(tables::PARKED)?);
+    for row in transaction.open_table(tables::FUNCTIONS)?.iter()? {
+        let (name, bytes) = row?;
+        let manifest = |ordinal: u32| modules.get(&ordinal).and_then(|module| module.manifest.functions.iter().find(|function| function.name == name.value()).cloned());
+        let mut function = FunctionRow::decode(name.value(), bytes.value(), manifest).map_err(malformed)?;
+        if let Some(cursor) = cursors.get(function.ordinal)? {
+            let (position, epoch) = cursor.value();
+            (function.cursor, function.epoch) = (Position(position), epoch);
+        }
+        (function.parked, function.released) = apply::count(&parked, function.ordinal)?;
+        functions.insert(function.name.clone(), Arc::new(function));
+    }
+    Ok(Mirror { functions: Arc::new(functions), modules: Arc::new(modules), dirty: Dirty::default() })
+}
+
+struct Opened {
+    tail: Tail,
+    position: Position,
+    commit: u64,
+    chain: Digest,
+    recorded: Timestamp,
+    sealed_rows_left: bool,
+}
+
+/// Walks the unsealed records: checks the chain and the positions, and indexes the events.
+fn read_tail(head: &Database, hasher: &TermHasher, segments: &[Arc<Segment>]) -> Result<Opened, StoreError> {
+    let last = segments.last();
+    let sealed = last.map_or(Position::START, |segment| segment.last);
+    let mut opened = Opened {
+        tail: Tail::new(sealed),
+        position: sealed,
+        commit: last.map_or(0, |segment| segment.commit_last),
+        chain: last.map_or(Digest::ZERO, |segment| segment.chain_end),
+        recorded: Timestamp::default(),
+        sealed_rows_left: false,
+    };
+    if let Some(segment) = last
+        && let Some(record) = segment.record(segment.last)?
+    {
+        opened.recorded = record.recorded;
+    }
+    let transaction = head.begin_read()?;
+    for row in transaction.open_table(tables::LOG)?.iter()? {
+        let (key, bytes) = row?;
+        if key.value().1 <= last.map_or(0, |segment| segment.commit_last) {
+            opened.sealed_rows_left = true;
+            continue;
+        }
+        let position = Position(key.value().0);
+        let record = Record::parse(bytes.value().into()).map_err(StoreError::malformed(HEAD, position))?;
+        let damaged = |what: &str| StoreError::Damaged { file: HEAD.into(), position, what: what.to_owned() };
+        if record.first != opened.position.next() || record.commit != opened.commit + 1 {
+            return Err(damaged("a gap in the log"));
+        }
+        if !record.follows(opened.chain) {
+            return Err(damaged("the hash chain is broken"));
+        }
+        let mut count = 0;
+        for event in record.events() {
+            opened.tail.push(hasher, event.position, hasher.id(event.source, event.id), event.r#type, event.subject, event.tags());
+            count += 1;
+        }
+        if count != record.count {
+            return Err(damaged("an event can't be read"));
+        }
+        opened.position = record.last();
+        (opened.commit, opened.chain, opened.recorded) = (record.commit, record.chain, opened.recorded.max(record.recorded));
+        opened.tail.committed(Arc::new(record));
+    }
+    Ok(opened)
+}

@@ -1,0 +1,119 @@
+//! Everything that can change a namespace, and what can be answered.
+
+use crate::model::{Digest, Manifest, NewEvent, Plan, Position};
+
+/// Everything that can change a namespace. If it isn't here, it can't happen.
+#[derive(Clone, Debug)]
+pub enum Proposal {
+    Append(Append),
+    Reaction(Plan),
+    Deploy(Deploy),
+    /// Retires the functions of the module with this name.
+    Remove { module: String },
+    Control { function: String, control: Control },
+}
+
+/// Events to record, together or not at all.
+#[derive(Clone, Debug, Default)]
+pub struct Append {
+    pub events: Vec<NewEvent>,
+    pub condition: Option<Condition>,
+}
+
+/// "If nothing like this came after that." A condition matches type among types, subject among
+/// subjects, and all tags; an empty list matches all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Condition {
+    pub after: Position,
+    pub types: Vec<String>,
+    pub subjects: Vec<String>,
+    pub tags: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Deploy {
+    pub manifest: Manifest,
+    pub digest: Digest,
+    /// The component, as it was compiled.
+    pub component: Vec<u8>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Control {
+    Pause,
+    /// Goes on, also after a halt.
+    Resume,
+    /// Reads again everything after this position.
+    Rewind(Position),
+    /// Tries parked events again: all, or those of one subject.
+    Release { subject: Option<String> },
+}
+
+/// What became of a proposal that was accepted.
+#[derive(Clone, Debug)]
+pub enum Accepted {
+    Appended(Appended),
+    Reacted(Reacted),
+    Deployed { module: u32, position: Position, unchanged: bool },
+    Removed { position: Position },
+    Controlled { parked: u64 },
+}
+
+/// Where the events are, in the order of the request.
+#[derive(Clone, Debug, Default)]
+pub struct Appended {
+    pub positions: Vec<Position>,
+    /// How many of them are new; the others were known already.
+    pub new: usize,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Reacted {
+    pub function: String,
+    /// Events that the function has dealt with here, the parked ones too.
+    pub handled: Vec<Position>,
+    pub parked: Vec<Position>,
+    /// Of each output: its cause, and where it is.
+    pub outputs: Vec<(Position, Position)>,
+    /// Outputs that were in the log already with other content; the log's stands.
+    pub different: Vec<Different>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Different {
+    pub id: String,
+    pub position: Position,
+}
+
+/// Why a proposal was refused. Nothing of it was done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Someone wrote first: read again and decide again.
+    #[error("event {found} matches the condition: read what came after position {after} and decide again")]
+    Condition { after: Position, found: Position },
+    /// The same id was used for something else.
+    #[error("event {index}: id {id:?} of source {source_attribute:?} stands at position {position} with other content: use a new id")]
+    Content { index: usize, id: String, source_attribute: String, position: Position },
+    /// An attribute is not as it should be.
+    #[error("event {index}: `{field}` {what}")]
+    Field { index: usize, field: &'static str, what: String },
+    #[error("the request has {found} {what}: at most {max}; send it in parts")]
+    TooLarge { what: &'static str, found: usize, max: usize },
+    /// The plan stands on something that is no longer so: run again.
+    #[error("function {function} moved on: {why}")]
+    Stale { function: String, why: &'static str },
+    #[error("there is no function {0:?} here: see `retold functions`")]
+    UnknownFunction(String),
+    #[error("there is no module {0:?} here: see `retold functions`")]
+    UnknownModule(String),
+    /// Function names are a function's identity and unique in a namespace.
+    #[error("function {function:?} belongs to module {owner:?} already: give it another name")]
+    NameTaken { function: String, owner: String },
+    /// Other code may not read state that it did not write.
+    #[error("function {function:?} of module {module:?} has state that other code made: upgrades of functions with state are not built yet; deploy it under another module and function name, or rewind nothing and keep the running version")]
+    HasState { module: String, function: String },
+    #[error("function {function:?} can't be changed now: {why}")]
+    Control { function: String, why: String },
+    #[error("the namespace has {found} functions: at most {max}")]
+    TooManyFunctions { found: usize, max: usize },
+}

@@ -1,0 +1,187 @@
+//! Reading events in order, by position, type, subject, tag.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::error::StoreError;
+use super::segment::Segment;
+use super::snapshot::Snapshot;
+use super::terms::Term;
+use crate::model::{EventRef, Position, Record, TypePattern};
+
+/// What to read. An empty list means "all".
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Any of these.
+    pub types: Vec<TypePattern>,
+    /// Any of these.
+    pub subjects: Vec<String>,
+    /// All of these.
+    pub tags: Vec<String>,
+}
+
+impl Filter {
+    pub fn types(types: impl IntoIterator<Item = TypePattern>) -> Filter {
+        Filter { types: types.into_iter().collect(), ..Filter::default() }
+    }
+
+    pub fn matches(&self, event: &EventRef<'_>) -> bool {
+        (self.types.is_empty() || self.types.iter().any(|pattern| pattern.matches(event.r#type)))
+            && (self.subjects.is_empty() || self.subjects.iter().any(|subject| subject == event.subject))
+            && self.tags.iter().all(|wanted| event.tags().any(|tag| tag == wanted))
+    }
+}
+
+/// Index reads win where at most one event in this many is wanted.
+const SPARSE: u64 = 16;
+/// Positions fetched from an index at a time.
+const POSITIONS_AT_A_TIME: usize = 4_096;
+
+type Visit<'a> = &'a mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>;
+
+impl Snapshot {
+    /// Shows `visit` the events in `(after, upto]` that the filter wants, oldest first, until it
+    /// breaks. Answers the position up to which everything was seen.
+    pub fn scan(&self, after: Position, upto: Position, filter: &Filter, visit: Visit<'_>) -> Result<Position, StoreError> {
+        let upto = upto.min(self.head);
+        let mut after = after;
+        while after < upto {
+            let flow = match self.view.segment(after.next()) {
+                Some(segment) => self.scan_segment(segment, &mut after, upto, filter, visit)?,
+                None => self.scan_tail(&mut after, upto, filter, visit)?,
+            };
+            if flow.is_break() {
+                return Ok(after);
+            }
+        }
+        Ok(after)
+    }
+
+    fn scan_segment(&self, segment: &Segment, after: &mut Position, upto: Position, filter: &Filter, visit: Visit<'_>) -> Result<ControlFlow<()>, StoreError> {
+        let end = upto.min(segment.last);
+        if let Some(terms) = self.terms_of(segment, filter)? {
+            return self.scan_index(segment, &terms, after, end, filter, visit);
+        }
+        let mut records = segment.records_from(after.next())?;
+        while *after < end {
+            let Some(record) = records.next()? else {
+                return Err(StoreError::Damaged { file: segment.file.clone(), position: after.next(), what: "the record is missing".into() });
+            };
+            if scan_record(&record, after, end, filter, visit).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// The terms to look up instead of reading the segment through, if that is less work.
+    fn terms_of(&self, segment: &Segment, filter: &Filter) -> Result<Option<Vec<u64>>, StoreError> {
+        let hash = |term| self.shared.hasher.term(term);
+        if !filter.subjects.is_empty() {
+            return Ok(Some(filter.subjects.iter().map(|subject| hash(Term::Subject(subject))).collect()));
+        }
+        if let Some(tag) = filter.tags.first() {
+            return Ok(Some(vec![hash(Term::Tag(tag))]));
+        }
+        if filter.types.is_empty() {
+            return Ok(None);
+        }
+        let wanted: Vec<_> = segment.types()?.into_iter().filter(|(name, ..)| filter.types.iter().any(|pattern| pattern.matches(name))).collect();
+        let count: u64 = wanted.iter().map(|(_, count, ..)| count).sum();
+        Ok((count * SPARSE <= segment.count()).then(|| wanted.iter().map(|(name, ..)| hash(Term::Type(name))).collect()))
+    }
+
+    fn scan_index(&self, segment: &Segment, terms: &[u64], after: &mut Position, end: Position, filter: &Filter, visit: Visit<'_>) -> Result<ControlFlow<()>, StoreError> {
+        while *after < end {
+            let mut positions = Vec::new();
+            // Beyond the last position of a full list, other lists may have what this one has not shown.
+            let mut sure = end;
+            for term in terms {
+                let found = segment.with_term(*term, *after, POSITIONS_AT_A_TIME)?;
+                if found.len() == POSITIONS_AT_A_TIME
+                    && let Some(last) = found.last()
+                {
+                    sure = sure.min(*last);
+                }
+                positions.extend(found);
+            }
+            positions.sort_unstable();
+            positions.dedup();
+            let mut at_hand: Option<Arc<Record>> = None;
+            for position in positions.into_iter().take_while(|position| *position <= sure) {
+                let record = match at_hand.take().filter(|record| position <= record.last()) {
+                    Some(record) => record,
+                    None => segment.record(position)?.ok_or_else(|| StoreError::Damaged { file: segment.file.clone(), position, what: "the record is missing".into() })?,
+                };
+                if let Some(event) = record.event(position)
+                    && filter.matches(&event)
+                {
+                    let flow = visit(event);
+                    *after = position;
+                    if flow.is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                }
+                at_hand = Some(record);
+            }
+            *after = sure;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn scan_tail(&self, after: &mut Position, upto: Position, filter: &Filter, visit: Visit<'_>) -> Result<ControlFlow<()>, StoreError> {
+        // Near the head the records are at hand; a burst may push them out meanwhile.
+        loop {
+            let Some(record) = self.shared.tail().recent(after.next()) else { break };
+            if scan_record(&record, after, upto, filter, visit).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            if *after >= upto {
+                return Ok(ControlFlow::Continue(()));
+            }
+        }
+        let position = after.next();
+        let first = self.log()?.range(..=(position.0, u64::MAX))?.next_back().transpose()?;
+        let missing = || StoreError::Damaged { file: "head.redb".into(), position, what: "the record is missing".into() };
+        let start = first.ok_or_else(missing)?.0.value();
+        for row in self.log()?.range(start..)? {
+            let bytes = row?.1.value().into();
+            let record = Record::parse(bytes).map_err(StoreError::malformed("head.redb", after.next()))?;
+            if scan_record(&record, after, upto, filter, visit).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            if *after >= upto {
+                return Ok(ControlFlow::Continue(()));
+            }
+        }
+        Err(missing())
+    }
+}
+
+fn scan_record(record: &Record, after: &mut Position, upto: Position, filter: &Filter, visit: Visit<'_>) -> ControlFlow<()> {
+    if record.count == 0 || record.last() <= *after {
+        return ControlFlow::Continue(());
+    }
+    let mut events = record.events();
+    let last = record.last().min(upto);
+    if !filter.types.is_empty() && !events.any_word(|word| filter.types.iter().any(|pattern| pattern.matches(word))) {
+        *after = last;
+        return ControlFlow::Continue(());
+    }
+    events.pass((after.0 + 1).saturating_sub(record.first.0));
+    for event in events {
+        if event.position > last {
+            break;
+        }
+        let position = event.position;
+        if filter.matches(&event) {
+            let flow = visit(event);
+            *after = position;
+            if flow.is_break() {
+                return ControlFlow::Break(());
+            }
+        }
+    }
+    *after = last;
+    ControlFlow::Continue(())
+}

@@ -1,0 +1,222 @@
+//! Reading a segment.
+
+use std::sync::Arc;
+
+use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable};
+
+use super::super::error::StoreError;
+use super::super::filter::Filter;
+use super::super::folder::Folder;
+use super::super::tables::{self, FILE_FORMAT};
+use super::postings::{Postings, find_ids};
+use super::stream::RecordStream;
+use crate::model::{ByteReader, Digest, Malformed, Position, Record};
+
+const CACHE_BYTES: usize = 2 << 20;
+
+pub struct Segment {
+    pub file: String,
+    pub first: Position,
+    pub last: Position,
+    pub commit_first: u64,
+    pub commit_last: u64,
+    /// Chain end before the segment, and at its end.
+    pub chain_before: Digest,
+    pub chain_end: Digest,
+    /// Length of the stream of records.
+    pub stream_bytes: u64,
+    filter: Filter,
+    chunks: ReadOnlyTable<u64, &'static [u8]>,
+    offsets: ReadOnlyTable<u64, u64>,
+    ids: ReadOnlyTable<u64, &'static [u8]>,
+    terms: ReadOnlyTable<(u64, u64), &'static [u8]>,
+    types: ReadOnlyTable<&'static str, (u64, u64, u64)>,
+    /// Open as long as the tables are.
+    database: Database,
+}
+
+impl std::fmt::Debug for Segment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Segment({}: {}..={})", self.file, self.first, self.last)
+    }
+}
+
+/// The fixed facts of a segment, as its `meta` table and the head's list hold them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    pub first: Position,
+    pub last: Position,
+    pub commit_first: u64,
+    pub commit_last: u64,
+    pub chain_before: Digest,
+    pub chain_end: Digest,
+    pub stream_bytes: u64,
+}
+
+impl Facts {
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = crate::model::ByteWriter::default();
+        out.u32(FILE_FORMAT);
+        for number in [self.first.0, self.last.0, self.commit_first, self.commit_last, self.stream_bytes] {
+            out.u64(number);
+        }
+        out.raw(&self.chain_before.0);
+        out.raw(&self.chain_end.0);
+        out.bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Result<(u32, Facts), Malformed> {
+        let mut reader = ByteReader::new(bytes);
+        let format = reader.u32("format")?;
+        let mut number = || reader.u64("segment facts");
+        let (first, last, commit_first, commit_last, stream_bytes) = (Position(number()?), Position(number()?), number()?, number()?, number()?);
+        let mut digest = || Ok::<_, Malformed>(Digest(reader.raw(32, "chain")?.try_into().unwrap_or([0; 32])));
+        let (chain_before, chain_end) = (digest()?, digest()?);
+        Ok((format, Facts { first, last, commit_first, commit_last, chain_before, chain_end, stream_bytes }))
+    }
+}
+
+impl Segment {
+    pub fn open(folder: &dyn Folder, file: &str) -> Result<Segment, StoreError> {
+        let backend = folder.open_sealed(file).map_err(StoreError::io(format!("segment {file} can't be opened")))?;
+        let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend)?;
+        let transaction = database.begin_read()?;
+        let malformed = |malformed| StoreError::malformed(file, Position::START)(malformed);
+        let meta = transaction.open_table(tables::SEGMENT_META)?;
+        let facts = meta.get("facts")?.ok_or_else(|| malformed(Malformed { what: "segment facts", at: 0 }))?;
+        let (format, facts) = Facts::decode(facts.value()).map_err(malformed)?;
+        if format > FILE_FORMAT {
+            return Err(StoreError::NewerFormat { file: file.to_owned(), found: format, known: FILE_FORMAT });
+        }
+        let mut filter = Vec::new();
+        for part in transaction.open_table(tables::SEGMENT_FILTER)?.iter()? {
+            filter.extend_from_slice(part?.1.value());
+        }
+        let filter = Filter::from_bytes(&filter).ok_or_else(|| malformed(Malformed { what: "filter", at: 0 }))?;
+        Ok(Segment {
+            file: file.to_owned(),
+            first: facts.first,
+            last: facts.last,
+            commit_first: facts.commit_first,
+            commit_last: facts.commit_last,
+            chain_before: facts.chain_before,
+            chain_end: facts.chain_end,
+            stream_bytes: facts.stream_bytes,
+            filter,
+            chunks: transaction.open_table(tables::SEGMENT_CHUNKS)?,
+            offsets: transaction.open_table(tables::SEGMENT_OFFSETS)?,
+            ids: transaction.open_table(tables::SEGMENT_IDS)?,
+            terms: transaction.open_table(tables::SEGMENT_TERMS)?,
+            types: transaction.open_table(tables::SEGMENT_TYPES)?,
+            database,
+        })
+    }
+
+    pub fn count(&self) -> u64 {
+        self.last.0 + 1 - self.first.0
+    }
+
+    /// `false`: no event here has this id.
+    #[inline]
+    pub fn may_hold(&self, id_hash: u64) -> bool {
+        self.filter.may_hold(id_hash)
+    }
+
+    /// Places of events whose id has this hash.
+    pub fn with_id(&self, hash: u64) -> Result<Vec<Position>, StoreError> {
+        if !self.may_hold(hash) {
+            return Ok(Vec::new());
+        }
+        let mut rows = self.ids.range(..=hash)?;
+        let Some(row) = rows.next_back() else { return Ok(Vec::new()) };
+        let row = row?.1;
+        Ok(find_ids(row.value(), hash).map(|place| self.position(place)).collect())
+    }
+
+    fn position(&self, place: u32) -> Position {
+        Position(self.first.0 + u64::from(place))
+    }
+
+    /// Positions under a term that come after `after`, oldest first, at most `limit`.
+    pub fn with_term(&self, hash: u64, after: Position, limit: usize) -> Result<Vec<Position>, StoreError> {
+        let from = after.0.saturating_add(1).saturating_sub(self.first.0);
+        let mut found = Vec::new();
+        if after >= self.last {
+            return Ok(found);
+        }
+        // The row that the first wanted place may lie in begins at or before (hash, from).
+        let start = self.terms.range(..=(hash, from))?.next_back().transpose()?.map_or((0, 0), |(key, _)| key.value());
+        for row in self.terms.range(start..)? {
+            let (key, row) = row?;
+            if key.value().0 > hash {
+                break;
+            }
+            let mut postings = Postings::new(row.value());
+            while let Some((term, places)) = postings.next().map_err(StoreError::malformed(&self.file, self.first))? {
+                if term == hash {
+                    found.extend(places.iter().filter(|place| u64::from(**place) >= from).map(|place| self.position(*place)));
+                }
+                if term > hash || found.len() >= limit {
+                    found.truncate(limit);
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Event types with count, first and last position.
+    pub fn types(&self) -> Result<Vec<(String, u64, Position, Position)>, StoreError> {
+        let mut types = Vec::new();
+        for row in self.types.iter()? {
+            let (name, facts) = row?;
+            let (count, first, last) = facts.value();
+            types.push((name.value().to_owned(), count, Position(first), Position(last)));
+        }
+        Ok(types)
+    }
+
+    /// The records from the one on that holds `position`.
+    pub fn records_from(&self, position: Position) -> Result<RecordStream<'_>, StoreError> {
+        let mut stream = self.stream_at(self.offsets.range(..=position.0)?.next_back().transpose()?.map_or(0, |(_, offset)| offset.value()));
+        stream.seek(position)?;
+        Ok(stream)
+    }
+
+    /// All records, those without events too.
+    pub fn records(&self) -> RecordStream<'_> {
+        self.stream_at(0)
+    }
+
+    fn stream_at(&self, offset: u64) -> RecordStream<'_> {
+        RecordStream::new(&self.chunks, &self.file, self.first, offset, self.stream_bytes)
+    }
+
+    pub fn record(&self, position: Position) -> Result<Option<Arc<Record>>, StoreError> {
+        self.records_from(position)?.next()
+    }
+
+    /// Bytes of the pages in use.
+    pub fn bytes_in_use(&self) -> Result<u64, StoreError> {
+        use redb::ReadableTableMetadata;
+        let of = |stats: redb::TableStats| stats.stored_bytes() + stats.metadata_bytes() + stats.fragmented_bytes();
+        let filter = self.database.begin_read()?.open_table(tables::SEGMENT_FILTER)?;
+        Ok(of(self.chunks.stats()?) + of(self.offsets.stats()?) + of(self.ids.stats()?) + of(self.terms.stats()?) + of(self.types.stats()?) + of(filter.stats()?))
+    }
+
+    pub(super) fn id_rows(&self) -> Result<redb::Range<'static, u64, &'static [u8]>, StoreError> {
+        Ok(self.ids.range(0..)?)
+    }
+
+    pub(super) fn term_rows(&self) -> Result<redb::Range<'static, (u64, u64), &'static [u8]>, StoreError> {
+        Ok(self.terms.range((0, 0)..)?)
+    }
+
+    pub(super) fn offset_rows(&self) -> Result<redb::Range<'static, u64, u64>, StoreError> {
+        Ok(self.offsets.range(0..)?)
+    }
+
+    pub(super) fn chunk(&self, number: u64) -> Result<Option<redb::AccessGuard<'static, &'static [u8]>>, StoreError> {
+        Ok(self.chunks.get(number)?)
+    }
+}

@@ -1,0 +1,128 @@
+//! What the writer and its readers share.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use redb::{Database, ReadableDatabase, ReadableTableMetadata};
+
+use super::error::StoreError;
+use super::folder::Folder;
+use super::function::{FunctionRow, ModuleRow};
+use super::segment::Segment;
+use super::tables;
+use super::tail::Tail;
+use super::terms::TermHasher;
+use crate::model::{Digest, Position, Record};
+
+pub struct Shared {
+    pub folder: Arc<dyn Folder>,
+    pub head: Database,
+    pub hasher: TermHasher,
+    /// The last position that is durable.
+    position: AtomicU64,
+    /// Set when a commit failed: no more writes.
+    pub poisoned: AtomicBool,
+    view: RwLock<Arc<View>>,
+    tail: RwLock<Tail>,
+}
+
+/// What is durable now, swapped whole after each commit.
+#[derive(Clone, Debug)]
+pub struct View {
+    pub commit: u64,
+    pub chain: Digest,
+    /// Oldest first, without gaps.
+    pub segments: Arc<Vec<Arc<Segment>>>,
+    pub functions: Arc<BTreeMap<String, Arc<FunctionRow>>>,
+    pub modules: Arc<BTreeMap<u32, Arc<ModuleRow>>>,
+}
+
+impl View {
+    /// The last position in a segment.
+    pub fn sealed(&self) -> Position {
+        self.segments.last().map_or(Position::START, |segment| segment.last)
+    }
+
+    pub fn segment(&self, position: Position) -> Option<&Arc<Segment>> {
+        let index = self.segments.partition_point(|segment| segment.last < position);
+        self.segments.get(index).filter(|segment| segment.first <= position)
+    }
+}
+
+impl Shared {
+    pub fn new(folder: Arc<dyn Folder>, head: Database, hasher: TermHasher, position: Position, view: View, tail: Tail) -> Shared {
+        Shared {
+            folder,
+            head,
+            hasher,
+            position: AtomicU64::new(position.0),
+            poisoned: AtomicBool::new(false),
+            view: RwLock::new(Arc::new(view)),
+            tail: RwLock::new(tail),
+        }
+    }
+
+    pub fn position(&self) -> Position {
+        Position(self.position.load(Ordering::Acquire))
+    }
+
+    pub fn set_position(&self, position: Position) {
+        self.position.store(position.0, Ordering::Release);
+    }
+
+    pub fn view(&self) -> Arc<View> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn set_view(&self, view: View) {
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+    }
+
+    pub fn tail(&self) -> RwLockReadGuard<'_, Tail> {
+        self.tail.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For the writer alone.
+    pub fn tail_mut(&self) -> RwLockWriteGuard<'_, Tail> {
+        self.tail.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// What the writer needs of the stored log while it holds the tail's lock, and readers too.
+impl Shared {
+    /// Positions of events whose id may have this hash: the tail's, then the segments', newest first.
+    pub fn positions_of_id(&self, view: &View, hash: u64) -> Result<Vec<Position>, StoreError> {
+        let mut positions: Vec<Position> = self.tail().with_id(hash).collect();
+        for segment in view.segments.iter().rev() {
+            positions.extend(segment.with_id(hash)?);
+        }
+        Ok(positions)
+    }
+
+    /// The stored record that holds a position. Doesn't take the tail's lock.
+    pub fn stored_record(&self, view: &View, position: Position) -> Result<Arc<Record>, StoreError> {
+        let missing = || StoreError::Damaged { file: "the log".into(), position, what: "the record is missing".into() };
+        if let Some(segment) = view.segment(position) {
+            return segment.record(position)?.ok_or_else(missing);
+        }
+        let log = self.head.begin_read()?.open_table(tables::LOG)?;
+        let row = log.range(..=(position.0, u64::MAX))?.next_back().ok_or_else(missing)??;
+        Ok(Arc::new(Record::parse(row.1.value().into()).map_err(StoreError::malformed("head.redb", position))?))
+    }
+
+    /// Whether a function has any state.
+    pub fn has_state(&self, ordinal: u32) -> Result<bool, StoreError> {
+        let state = self.head.begin_read()?.open_table(tables::STATE)?;
+        let (from, to) = (ordinal.to_be_bytes(), (ordinal + 1).to_be_bytes());
+        Ok(state.range::<&[u8]>(from.as_slice()..to.as_slice())?.next().is_some())
+    }
+
+    /// Bytes of the head's pages in use.
+    pub fn head_bytes(&self) -> Result<u64, StoreError> {
+        let log = self.head.begin_read()?.open_table(tables::LOG)?;
+        let state = self.head.begin_read()?.open_table(tables::STATE)?;
+        let of = |stats: redb::TableStats| stats.stored_bytes() + stats.metadata_bytes() + stats.fragmented_bytes();
+        Ok(of(log.stats()?) + of(state.stats()?))
+    }
+}

@@ -1,0 +1,231 @@
+//! `Snapshot`: everything durable at one moment.
+
+use std::sync::{Arc, OnceLock};
+
+use redb::ReadTransaction;
+
+use super::error::StoreError;
+use super::function::{FunctionRow, ModuleRow};
+use super::shared::{Shared, View};
+use super::tables;
+use crate::model::{Digest, Event, ParkedEvent, Position, Record};
+
+/// Everything durable at one moment. Hold it briefly: the head's file can't let go of old pages
+/// while one lives.
+pub struct Snapshot {
+    pub(super) shared: Arc<Shared>,
+    pub(super) view: Arc<View>,
+    pub(super) head: Position,
+    transaction: ReadTransaction,
+    log: OnceLock<redb::ReadOnlyTable<(u64, u64), &'static [u8]>>,
+}
+
+/// A parked event, and whether it waits to be tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parked {
+    pub event: ParkedEvent,
+    pub released: bool,
+}
+
+/// Some parked events of a function, oldest first.
+#[derive(Clone, Debug, Default)]
+pub struct ParkedPage {
+    pub events: Vec<Parked>,
+    pub more: bool,
+}
+
+impl Snapshot {
+    pub(super) fn new(shared: Arc<Shared>) -> Result<Snapshot, StoreError> {
+        // In this order: rows that the transaction no longer sees are in the view's segments, and
+        // everything up to the head is in one or the other.
+        let head = shared.position();
+        let transaction = redb::ReadableDatabase::begin_read(&shared.head)?;
+        let view = shared.view();
+        Ok(Snapshot { shared, view, head, transaction, log: OnceLock::new() })
+    }
+
+    /// The last position that this snapshot sees.
+    pub fn head(&self) -> Position {
+        self.head
+    }
+
+    pub fn commit(&self) -> u64 {
+        self.view.commit
+    }
+
+    /// The chain's end.
+    pub fn chain(&self) -> Digest {
+        self.view.chain
+    }
+
+    pub fn functions(&self) -> impl Iterator<Item = &Arc<FunctionRow>> {
+        self.view.functions.values()
+    }
+
+    pub fn function(&self, name: &str) -> Option<&Arc<FunctionRow>> {
+        self.view.functions.get(name)
+    }
+
+    /// Every module version that was ever deployed, oldest first.
+    pub fn modules(&self) -> impl Iterator<Item = &Arc<ModuleRow>> {
+        self.view.modules.values()
+    }
+
+    pub fn module(&self, ordinal: u32) -> Option<&Arc<ModuleRow>> {
+        self.view.modules.get(&ordinal)
+    }
+
+    /// The component of a module version.
+    pub fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.transaction.open_table(tables::MODULES)?.get(digest.0.as_slice())?.map(|bytes| bytes.value().to_vec()))
+    }
+
+    pub(super) fn log(&self) -> Result<&redb::ReadOnlyTable<(u64, u64), &'static [u8]>, StoreError> {
+        if let Some(log) = self.log.get() {
+            return Ok(log);
+        }
+        let log = self.transaction.open_table(tables::LOG)?;
+        Ok(self.log.get_or_init(|| log))
+    }
+
+    /// The record that holds `position`.
+    pub fn record(&self, position: Position) -> Result<Option<Arc<Record>>, StoreError> {
+        if position == Position::START || position > self.head {
+            return Ok(None);
+        }
+        if let Some(record) = self.shared.tail().recent(position) {
+            return Ok(Some(record));
+        }
+        if let Some(segment) = self.view.segment(position) {
+            return segment.record(position);
+        }
+        match self.log()?.range(..=(position.0, u64::MAX))?.next_back() {
+            Some(row) => {
+                let bytes = row?.1.value().into();
+                Ok(Some(Arc::new(Record::parse(bytes).map_err(StoreError::malformed("head.redb", position))?)))
+            }
+            None => Err(StoreError::Damaged { file: "head.redb".into(), position, what: "the record is missing".into() }),
+        }
+    }
+
+    pub fn event(&self, position: Position) -> Result<Option<Event>, StoreError> {
+        let record = self.record(position)?;
+        Ok(record.and_then(|record| record.event(position).map(|event| event.to_event())))
+    }
+
+    /// Where the event with this source and id is.
+    pub fn find(&self, source: &str, id: &str) -> Result<Option<Position>, StoreError> {
+        for position in self.shared.positions_of_id(&self.view, self.shared.hasher.id(source, id))? {
+            if position <= self.head
+                && let Some(record) = self.record(position)?
+                && record.event(position).is_some_and(|event| event.source == source && event.id == id)
+            {
+                return Ok(Some(position));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A value of a function's state. `ordinal` is the function's.
+    pub fn state(&self, ordinal: u32, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.transaction.open_table(tables::STATE)?.get(state_key(ordinal, key).as_slice())?.map(|value| value.value().to_vec()))
+    }
+
+    /// Entries of a function's state in key order: those that begin with `prefix` and come after
+    /// `after`, as long as `visit` says so.
+    pub fn scan_state(&self, ordinal: u32, prefix: &str, after: Option<&str>, mut visit: impl FnMut(&str, &[u8]) -> bool) -> Result<(), StoreError> {
+        let table = self.transaction.open_table(tables::STATE)?;
+        let prefix_key = state_key(ordinal, prefix);
+        let from = match after {
+            Some(after) if after >= prefix => std::ops::Bound::Excluded(state_key(ordinal, after)),
+            _ => std::ops::Bound::Included(prefix_key.clone()),
+        };
+        let from = from.as_ref().map(Vec::as_slice);
+        for row in table.range::<&[u8]>((from, std::ops::Bound::Unbounded))? {
+            let (key, value) = row?;
+            if !key.value().starts_with(&prefix_key) {
+                break;
+            }
+            let Ok(key) = std::str::from_utf8(&key.value()[4..]) else { continue };
+            if !visit(key, value.value()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    pub fn has_state(&self, ordinal: u32) -> Result<bool, StoreError> {
+        let mut any = false;
+        self.scan_state(ordinal, "", None, |_, _| {
+            any = true;
+            false
+        })?;
+        Ok(any)
+    }
+
+    /// Whether an event of `subject` is parked for the function.
+    pub fn is_parked(&self, ordinal: u32, subject: &str) -> Result<bool, StoreError> {
+        let table = self.transaction.open_table(tables::PARKED_SUBJECTS)?;
+        Ok(table.range((ordinal, subject, 0)..=(ordinal, subject, u64::MAX))?.next().is_some())
+    }
+
+    /// Parked events of a function after a position, at most `limit`.
+    pub fn parked(&self, ordinal: u32, after: Position, limit: usize) -> Result<ParkedPage, StoreError> {
+        let table = self.transaction.open_table(tables::PARKED)?;
+        let mut page = ParkedPage::default();
+        for row in table.range((ordinal, after.0 + 1)..=(ordinal, u64::MAX))? {
+            if page.events.len() == limit {
+                page.more = true;
+                break;
+            }
+            page.events.push(decode_parked(row?.1.value())?);
+        }
+        Ok(page)
+    }
+
+    /// The oldest parked event that waits to be tried again.
+    pub fn first_released(&self, ordinal: u32) -> Result<Option<ParkedEvent>, StoreError> {
+        let table = self.transaction.open_table(tables::PARKED)?;
+        for row in table.range((ordinal, 0)..=(ordinal, u64::MAX))? {
+            let parked = decode_parked(row?.1.value())?;
+            if parked.released {
+                return Ok(Some(parked.event));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Bytes that the pages in use take in all files of the namespace.
+    pub fn bytes_in_use(&self) -> Result<u64, StoreError> {
+        let mut bytes = self.shared.head_bytes()?;
+        for segment in self.view.segments.iter() {
+            bytes += segment.bytes_in_use()?;
+        }
+        Ok(bytes)
+    }
+
+    pub fn segments(&self) -> usize {
+        self.view.segments.len()
+    }
+}
+
+pub(super) fn state_key(ordinal: u32, key: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(4 + key.len());
+    bytes.extend_from_slice(&ordinal.to_be_bytes());
+    bytes.extend_from_slice(key.as_bytes());
+    bytes
+}
+
+/// A parked row: whether it is released, then the event.
+pub(super) fn encode_parked(parked: &Parked) -> Vec<u8> {
+    let mut out = crate::model::ByteWriter::default();
+    out.u8(u8::from(parked.released));
+    parked.event.encode(&mut out);
+    out.bytes
+}
+
+pub(super) fn decode_parked(bytes: &[u8]) -> Result<Parked, StoreError> {
+    let mut reader = crate::model::ByteReader::new(bytes);
+    let mut read = || Ok(Parked { released: reader.u8("released")? != 0, event: ParkedEvent::decode(&mut reader)? });
+    read().map_err(StoreError::malformed("head.redb", Position::START))
+}

@@ -1,0 +1,44 @@
+//! Every table of every file, on one page. Each says who can make it again.
+
+use redb::TableDefinition;
+
+/// Of `head.redb`: format, identity, and the list of segments. Written at creation and by sealing.
+pub const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+/// (first position, commit) -> commit record. Append-only until sealed. The one table of the head
+/// that can't be made again.
+pub const LOG: TableDefinition<(u64, u64), &[u8]> = TableDefinition::new("log");
+/// Module digest -> component bytes. Can't be made again; a backup carries it.
+pub const MODULES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("modules");
+/// Module ordinal -> name, version, digest, manifest. Made again from the log's deployments.
+pub const DEPLOYMENTS: TableDefinition<u32, &[u8]> = TableDefinition::new("deployments");
+/// Function name -> what is known of it but its cursor. Made again from the log.
+pub const FUNCTIONS: TableDefinition<&str, &[u8]> = TableDefinition::new("functions");
+/// Function ordinal -> (cursor, epoch). Made again from the log.
+pub const CURSORS: TableDefinition<u32, (u64, u64)> = TableDefinition::new("cursors");
+/// Function ordinal and key -> value. Made again by the function from the log.
+pub const STATE: TableDefinition<&[u8], &[u8]> = TableDefinition::new("state");
+/// Function ordinal and position -> parked event. Made again from the log.
+pub const PARKED: TableDefinition<(u32, u64), &[u8]> = TableDefinition::new("parked");
+/// Function ordinal, subject and position -> nothing: the parked events of a subject, in order.
+pub const PARKED_SUBJECTS: TableDefinition<(u32, &str, u64), ()> = TableDefinition::new("parked_subjects");
+
+/// Of a segment: format, range, chain ends. The tables of a segment are written once.
+pub const SEGMENT_META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+/// Number of a chunk -> that part of the stream of records. Chunks just fill a power of two of pages.
+pub const SEGMENT_CHUNKS: TableDefinition<u64, &[u8]> = TableDefinition::new("chunks");
+/// First position of the first record that begins in a chunk -> its offset in the stream.
+pub const SEGMENT_OFFSETS: TableDefinition<u64, u64> = TableDefinition::new("offsets");
+/// First hash -> sorted (hash of source and id, place in the segment).
+pub const SEGMENT_IDS: TableDefinition<u64, &[u8]> = TableDefinition::new("ids");
+/// (first hash, first position) -> sorted posting lists of subjects, types and tags.
+pub const SEGMENT_TERMS: TableDefinition<(u64, u64), &[u8]> = TableDefinition::new("terms");
+/// Event type -> (count, first, last position).
+pub const SEGMENT_TYPES: TableDefinition<&str, (u64, u64, u64)> = TableDefinition::new("types");
+/// Number of a part -> that part of the filter over the ids.
+pub const SEGMENT_FILTER: TableDefinition<u64, &[u8]> = TableDefinition::new("filter");
+
+/// Of `catalogue.redb`: namespace -> its folder and when it was made.
+pub const NAMESPACES: TableDefinition<&str, &[u8]> = TableDefinition::new("namespaces");
+
+/// Format of the files themselves; a newer one is refused.
+pub const FILE_FORMAT: u32 = 1;

@@ -1,0 +1,147 @@
+//! The unsealed tail of the log, indexed in memory: ids, subjects, types, tags. Made again from the
+//! log at every open. Parts are sealed one by one, oldest first.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::terms::{HashedMap, Term, TermHasher};
+use crate::model::limits::{TAIL_BYTES_MAX, TAIL_EVENTS_MAX};
+use crate::model::{Position, Record};
+
+/// Records kept decoded for readers near the head.
+const RECENT_BYTES_MAX: usize = 8 << 20;
+const NONE: u32 = u32::MAX;
+
+#[derive(Debug)]
+pub struct Tail {
+    parts: VecDeque<Part>,
+    recent: VecDeque<Arc<Record>>,
+    recent_bytes: usize,
+}
+
+/// A stretch of the tail: what one segment will hold.
+#[derive(Debug)]
+pub struct Part {
+    pub first: Position,
+    pub count: u32,
+    pub bytes: usize,
+    /// The last commit of the part, once it is closed.
+    pub closed_at: Option<u64>,
+    /// Hash of an id -> link of its latest event.
+    ids: HashedMap<u32>,
+    /// Hash of a term -> link of its latest event.
+    terms: HashedMap<u32>,
+    links: Vec<Link>,
+}
+
+/// One event under one hash, and the event before it under the same hash.
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    offset: u32,
+    before: u32,
+}
+
+impl Part {
+    fn new(first: Position) -> Part {
+        Part { first, count: 0, bytes: 0, closed_at: None, ids: HashedMap::default(), terms: HashedMap::default(), links: Vec::new() }
+    }
+
+    pub fn last(&self) -> Position {
+        Position(self.first.0 + u64::from(self.count) - 1)
+    }
+
+    fn link(map: &mut HashedMap<u32>, links: &mut Vec<Link>, hash: u64, offset: u32) {
+        let link = links.len() as u32;
+        let before = map.insert(hash, link).unwrap_or(NONE);
+        links.push(Link { offset, before });
+    }
+
+    fn walk<'a>(&'a self, map: &HashedMap<u32>, hash: u64) -> impl Iterator<Item = Position> + use<'a> {
+        let mut next = map.get(&hash).copied().unwrap_or(NONE);
+        std::iter::from_fn(move || {
+            let link = self.links.get(next as usize)?;
+            next = link.before;
+            Some(Position(self.first.0 + u64::from(link.offset)))
+        })
+    }
+}
+
+impl Tail {
+    /// An empty tail that begins after `sealed`.
+    pub fn new(sealed: Position) -> Tail {
+        Tail { parts: VecDeque::from([Part::new(sealed.next())]), recent: VecDeque::new(), recent_bytes: 0 }
+    }
+
+    fn open_part(&mut self) -> &mut Part {
+        self.parts.back_mut().expect("a tail always has an open part")
+    }
+
+    /// Indexes one event, which must be the next one.
+    pub fn push<'a>(&mut self, hasher: &TermHasher, position: Position, id_hash: u64, r#type: &str, subject: &str, tags: impl Iterator<Item = &'a str>) {
+        let part = self.open_part();
+        let offset = part.count;
+        assert_eq!(position.0, part.first.0 + u64::from(offset), "gap in the tail");
+        Part::link(&mut part.ids, &mut part.links, id_hash, offset);
+        Part::link(&mut part.terms, &mut part.links, hasher.term(Term::Type(r#type)), offset);
+        if !subject.is_empty() {
+            Part::link(&mut part.terms, &mut part.links, hasher.term(Term::Subject(subject)), offset);
+        }
+        for tag in tags {
+            Part::link(&mut part.terms, &mut part.links, hasher.term(Term::Tag(tag)), offset);
+        }
+        part.count += 1;
+    }
+
+    /// Keeps a committed record at hand, and closes the part if it is full.
+    pub fn committed(&mut self, record: Arc<Record>) {
+        let part = self.open_part();
+        part.bytes += record.bytes().len();
+        if part.count as usize >= TAIL_EVENTS_MAX || part.bytes >= TAIL_BYTES_MAX {
+            self.close(record.commit);
+        }
+        if record.count > 0 {
+            self.recent_bytes += record.bytes().len();
+            self.recent.push_back(record);
+            while self.recent_bytes > RECENT_BYTES_MAX && self.recent.len() > 1 {
+                self.recent_bytes -= self.recent.pop_front().map_or(0, |old| old.bytes().len());
+            }
+        }
+    }
+
+    /// Ends the open part at `commit`, so that it can be sealed.
+    pub fn close(&mut self, commit: u64) {
+        let part = self.open_part();
+        part.closed_at = Some(commit);
+        let next = part.last().next();
+        self.parts.push_back(Part::new(next));
+    }
+
+    /// The oldest part, if it waits to be sealed.
+    pub fn closed(&self) -> Option<&Part> {
+        self.parts.front().filter(|part| part.closed_at.is_some())
+    }
+
+    pub fn parts_closed(&self) -> usize {
+        self.parts.len() - 1
+    }
+
+    pub fn forget_sealed(&mut self) {
+        assert!(self.parts.len() > 1, "the open part is never sealed");
+        self.parts.pop_front();
+    }
+
+    pub fn with_id(&self, hash: u64) -> impl Iterator<Item = Position> + '_ {
+        self.parts.iter().rev().flat_map(move |part| part.walk(&part.ids, hash))
+    }
+
+    /// Positions under a term that come after `after`, newest first.
+    pub fn with_term(&self, hash: u64, after: Position) -> impl Iterator<Item = Position> + '_ {
+        self.parts.iter().rev().take_while(move |part| part.last() > after || part.count == 0).flat_map(move |part| part.walk(&part.terms, hash).take_while(move |position| *position > after))
+    }
+
+    /// The record that holds `position`, if it is still at hand.
+    pub fn recent(&self, position: Position) -> Option<Arc<Record>> {
+        let index = self.recent.partition_point(|record| record.first <= position).checked_sub(1)?;
+        self.recent.get(index).filter(|record| position <= record.last()).cloned()
+    }
+}
