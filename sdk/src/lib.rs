@@ -1,1 +1,2 @@
-//! sdk
+#[allow(unsafe_code)] pub mod bindings;
+pub use bindings::*;

@@ -11,6 +11,12 @@ pub trait Guest: Send + Sync {
     ///
     /// Everything the guest does wrong is a value of [`Answer`]; the engine never sees a panic.
     fn handle(&self, function: &str, events: &[EventRef<'_>], limits: &CallLimits, calls: &mut dyn Calls) -> Answer;
+
+    /// Whether each event needs a call and a fresh instance of its own: code that asks for a clock or
+    /// for randomness, so that the borders of batches can't show in what it answers.
+    fn one_event_a_call(&self) -> bool {
+        false
+    }
 }
 
 /// What a call may use. The same for one event or many, so what passes in a batch passes alone.

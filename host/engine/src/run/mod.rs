@@ -1,1 +1,14 @@
-//! x
+//! Functions at work: a runner reads what its function subscribes to, calls the guest, and makes a
+//! plan that the store may refuse. No thread, no clock: whoever drives says when and what time it is.
+
+mod calls;
+mod handler;
+mod outputs;
+mod rebuild;
+mod runner;
+mod subscriptions;
+mod waits;
+
+pub use runner::{Audit, Retrying, Runner, Settled, Step, Ticket};
+pub use subscriptions::Subscriptions;
+pub use waits::{Outcome, WaitId, Waits, World};

@@ -37,7 +37,7 @@ pub use history::{Step, steps};
 pub use open::Options;
 pub use proposal::{Accepted, Append, Appended, Condition, Control, Deploy, Different, Proposal, Reacted, Refused};
 pub use reader::Reader;
-pub use scan::Filter;
+pub use scan::{Batch, Filter, Portion};
 pub use seal::{Housekeeping, Sealed};
 pub use snapshot::{Parked, ParkedPage, Snapshot};
 pub use verify::Verified;

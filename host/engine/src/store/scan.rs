@@ -37,12 +37,80 @@ const SPARSE: u64 = 16;
 /// Positions fetched from an index at a time.
 const POSITIONS_AT_A_TIME: usize = 4_096;
 
-type Visit<'a> = &'a mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>;
+type Visit<'a> = &'a mut dyn FnMut(&Arc<Record>, EventRef<'_>) -> ControlFlow<()>;
+
+/// Events that a reader took along, in the records where they lie.
+#[derive(Debug, Default)]
+pub struct Batch {
+    records: Vec<Arc<Record>>,
+    /// Index into `records`, and position.
+    events: Vec<(u32, Position)>,
+    bytes: usize,
+}
+
+impl Batch {
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// The events, oldest first.
+    pub fn events(&self) -> Vec<EventRef<'_>> {
+        self.events.iter().filter_map(|(record, position)| self.records[*record as usize].event(*position)).collect()
+    }
+
+    /// Takes one event along.
+    pub fn push(&mut self, record: &Arc<Record>, event: &EventRef<'_>) {
+        if self.records.last().is_none_or(|last| !Arc::ptr_eq(last, record)) {
+            self.records.push(record.clone());
+        }
+        self.events.push((self.records.len() as u32 - 1, event.position));
+        self.bytes += event.data.len() + event.subject.len() + event.id.len() + 64;
+    }
+}
+
+/// How much a reader takes along at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Portion {
+    pub events: usize,
+    pub bytes: usize,
+}
 
 impl Snapshot {
+    /// Takes along events after `after` that the filter wants. Answers them, and the position up to
+    /// which everything was seen.
+    pub fn collect(&self, after: Position, upto: Position, filter: &Filter, portion: Portion) -> Result<(Batch, Position), StoreError> {
+        let mut batch = Batch::default();
+        let seen = self.scan_records(after, upto, filter, &mut |record, event| {
+            batch.push(record, &event);
+            if batch.len() >= portion.events || batch.bytes >= portion.bytes { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok((batch, seen))
+    }
+
+    /// Takes along the events at these positions.
+    pub fn pick(&self, positions: &[Position]) -> Result<Batch, StoreError> {
+        let mut batch = Batch::default();
+        for position in positions {
+            if let Some(record) = self.record(*position)?
+                && let Some(event) = record.event(*position)
+            {
+                batch.push(&record, &event);
+            }
+        }
+        Ok(batch)
+    }
+
     /// Shows `visit` the events in `(after, upto]` that the filter wants, oldest first, until it
     /// breaks. Answers the position up to which everything was seen.
-    pub fn scan(&self, after: Position, upto: Position, filter: &Filter, visit: Visit<'_>) -> Result<Position, StoreError> {
+    pub fn scan(&self, after: Position, upto: Position, filter: &Filter, visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>) -> Result<Position, StoreError> {
+        self.scan_records(after, upto, filter, &mut |_, event| visit(event))
+    }
+
+    fn scan_records(&self, after: Position, upto: Position, filter: &Filter, visit: Visit<'_>) -> Result<Position, StoreError> {
         let upto = upto.min(self.head);
         let mut after = after;
         while after < upto {
@@ -116,7 +184,7 @@ impl Snapshot {
                 if let Some(event) = record.event(position)
                     && filter.matches(&event)
                 {
-                    let flow = visit(event);
+                    let flow = visit(&record, event);
                     *after = position;
                     if flow.is_break() {
                         return Ok(ControlFlow::Break(()));
@@ -146,7 +214,7 @@ impl Snapshot {
         let start = first.ok_or_else(missing)?.0.value();
         for row in self.log()?.range(start..)? {
             let bytes = row?.1.value().into();
-            let record = Record::parse(bytes).map_err(StoreError::malformed("head.redb", after.next()))?;
+            let record = Arc::new(Record::parse(bytes).map_err(StoreError::malformed("head.redb", after.next()))?);
             if scan_record(&record, after, upto, filter, visit).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
@@ -158,7 +226,7 @@ impl Snapshot {
     }
 }
 
-fn scan_record(record: &Record, after: &mut Position, upto: Position, filter: &Filter, visit: Visit<'_>) -> ControlFlow<()> {
+fn scan_record(record: &Arc<Record>, after: &mut Position, upto: Position, filter: &Filter, visit: Visit<'_>) -> ControlFlow<()> {
     if record.count == 0 || record.last() <= *after {
         return ControlFlow::Continue(());
     }
@@ -175,7 +243,7 @@ fn scan_record(record: &Record, after: &mut Position, upto: Position, filter: &F
         }
         let position = event.position;
         if filter.matches(&event) {
-            let flow = visit(event);
+            let flow = visit(record, event);
             *after = position;
             if flow.is_break() {
                 return ControlFlow::Break(());

@@ -22,6 +22,7 @@ mod interfaces;
 mod limiter;
 mod loader;
 mod module;
+mod outputs;
 mod quotas;
 mod sandbox;
 mod scan;

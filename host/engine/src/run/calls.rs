@@ -1,0 +1,132 @@
+//! The host's side of a call: state as the call sees it, details of its events, its log.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Calls, Event, EventRef, LogLevel, Position, StateError, StateWrite, limits};
+use crate::store::Snapshot;
+
+/// Keys and values written and not committed yet; `None` is a deletion.
+pub type Writes = BTreeMap<String, Option<Vec<u8>>>;
+
+/// State of one function during one call: the snapshot, under the writes of plans in flight, under
+/// those of earlier calls for the same plan, under the call's own.
+pub struct CallState<'a> {
+    pub snapshot: &'a Snapshot,
+    pub ordinal: u32,
+    pub split: Option<u32>,
+    /// Oldest first.
+    pub under: Vec<&'a Writes>,
+    pub events: &'a [EventRef<'a>],
+    pub own: Writes,
+    writes: usize,
+    bytes: usize,
+    pub log: &'a mut dyn FnMut(LogLevel, &str),
+}
+
+impl<'a> CallState<'a> {
+    pub fn new(snapshot: &'a Snapshot, ordinal: u32, split: Option<u32>, under: Vec<&'a Writes>, events: &'a [EventRef<'a>], log: &'a mut dyn FnMut(LogLevel, &str)) -> Self {
+        CallState { snapshot, ordinal, split, under, events, own: Writes::new(), writes: 0, bytes: 0, log }
+    }
+
+    fn event(&self, index: u32) -> Result<&EventRef<'a>, StateError> {
+        self.events.get(index as usize).ok_or(StateError::OutsideBatch { index, batch: self.events.len() })
+    }
+
+    /// The part of every key that belongs to the event's unit of state.
+    fn lane(&self, index: u32) -> Result<String, StateError> {
+        let event = self.event(index)?;
+        Ok(match self.split {
+            None => String::new(),
+            Some(parts) => {
+                let end = event.subject.match_indices('/').nth(parts as usize - 1).map_or(event.subject.len(), |(at, _)| at);
+                format!("{}\u{1f}", &event.subject[..end])
+            }
+        })
+    }
+
+    fn key(&self, index: u32, key: &str) -> Result<String, StateError> {
+        check("state-key-bytes", key.len(), limits::STATE_KEY_BYTES_MAX)?;
+        Ok(self.lane(index)? + key)
+    }
+
+    fn written(&self, key: &str) -> Option<&Option<Vec<u8>>> {
+        self.own.get(key).or_else(|| self.under.iter().rev().find_map(|writes| writes.get(key)))
+    }
+
+    fn write(&mut self, key: String, value: Option<&[u8]>) -> Result<(), StateError> {
+        self.writes += 1;
+        self.bytes += key.len() + value.map_or(0, <[u8]>::len);
+        check("state-writes-per-call", self.writes, limits::STATE_WRITES_PER_CALL_MAX)?;
+        check("state-bytes-per-call", self.bytes, limits::STATE_BYTES_PER_CALL_MAX)?;
+        self.own.insert(key, value.map(<[u8]>::to_vec));
+        Ok(())
+    }
+}
+
+fn check(limit: &'static str, found: usize, max: usize) -> Result<(), StateError> {
+    if found > max { Err(StateError::Limit { limit, found, max }) } else { Ok(()) }
+}
+
+fn storage(error: crate::store::StoreError) -> StateError {
+    StateError::Storage(error.to_string())
+}
+
+impl Calls for CallState<'_> {
+    fn state_get(&mut self, event: u32, key: &str) -> Result<Option<Vec<u8>>, StateError> {
+        let key = self.key(event, key)?;
+        match self.written(&key) {
+            Some(value) => Ok(value.clone()),
+            None => self.snapshot.state(self.ordinal, &key).map_err(storage),
+        }
+    }
+
+    fn state_put(&mut self, event: u32, key: &str, value: &[u8]) -> Result<(), StateError> {
+        check("state-value-bytes", value.len(), limits::STATE_VALUE_BYTES_MAX)?;
+        let key = self.key(event, key)?;
+        self.write(key, Some(value))
+    }
+
+    fn state_delete(&mut self, event: u32, key: &str) -> Result<(), StateError> {
+        let key = self.key(event, key)?;
+        self.write(key, None)
+    }
+
+    fn state_scan(&mut self, event: u32, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<(String, Vec<u8>)>, StateError> {
+        check("state-scan", limit as usize, limits::STATE_SCAN_MAX)?;
+        let lane = self.lane(event)?;
+        let prefix = format!("{lane}{prefix}");
+        let after = after.map(|after| format!("{lane}{after}"));
+        let wanted = |key: &str| key.starts_with(&prefix) && after.as_deref().is_none_or(|after| key > after);
+        // What is written over the snapshot, newest last.
+        let mut over: BTreeMap<&str, Option<&[u8]>> = BTreeMap::new();
+        for writes in self.under.iter().copied().chain([&self.own]) {
+            over.extend(writes.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix)).filter(|(key, _)| wanted(key)).map(|(key, value)| (key.as_str(), value.as_deref())));
+        }
+        let mut found: BTreeMap<String, Vec<u8>> = over.iter().filter_map(|(key, value)| value.map(|value| ((*key).to_owned(), value.to_vec()))).collect();
+        let mut stored = 0;
+        self.snapshot
+            .scan_state(self.ordinal, &prefix, after.as_deref(), |key, value| {
+                if !over.contains_key(key) {
+                    found.insert(key.to_owned(), value.to_vec());
+                    stored += 1;
+                }
+                stored < limit as usize
+            })
+            .map_err(storage)?;
+        Ok(found.into_iter().take(limit as usize).map(|(key, value)| (key[lane.len()..].to_owned(), value)).collect())
+    }
+
+    fn details(&mut self, position: Position) -> Option<Event> {
+        let at = self.events.binary_search_by_key(&position, |event| event.position).ok()?;
+        Some(self.events[at].to_event())
+    }
+
+    fn log(&mut self, level: LogLevel, message: &str) {
+        (self.log)(level, message);
+    }
+}
+
+/// Writes as a plan carries them.
+pub fn to_plan(writes: Writes) -> Vec<StateWrite> {
+    writes.into_iter().map(|(key, value)| StateWrite { key, value }).collect()
+}

@@ -1,0 +1,171 @@
+//! Calling a handler with a batch, and finding the event that it can't handle.
+
+use super::calls::{CallState, Writes};
+use super::outputs::emitted;
+use crate::model::{Answer, CallLimits, Emitted, EventRef, FailureKind, FunctionManifest, Guest, GuestFault, LogLevel, StateError};
+use crate::store::Snapshot;
+
+/// What a call needs beside its events.
+pub struct Call<'a> {
+    pub snapshot: &'a Snapshot,
+    pub guest: &'a dyn Guest,
+    pub manifest: &'a FunctionManifest,
+    pub ordinal: u32,
+    pub limits: CallLimits,
+    /// State writes of plans in flight, oldest first.
+    pub in_flight: Vec<&'a Writes>,
+    /// Whether outputs are thrown away; they are still checked.
+    pub log: &'a mut dyn FnMut(LogLevel, &str),
+    pub calls: u64,
+}
+
+/// How far a batch was handled.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Events dealt with, from the first on.
+    pub done: usize,
+    pub emitted: Vec<Emitted>,
+    pub writes: Writes,
+    /// Why the event at `done` was not.
+    pub stopped: Option<Stopped>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    Failed(Fault),
+    /// The host could not run it: nothing is known of the event.
+    Unavailable(String),
+}
+
+/// Why an event failed, alone in a fresh instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// One word, as `ParkedEvent::reason` has it.
+    pub reason: &'static str,
+    pub message: String,
+    /// Whether another attempt could end otherwise.
+    pub retry: bool,
+}
+
+impl Fault {
+    pub fn output(message: String) -> Fault {
+        Fault { reason: "output", message, retry: true }
+    }
+
+    pub fn undeclared(message: String) -> Fault {
+        Fault { reason: "undeclared", message, retry: true }
+    }
+
+    fn of(fault: GuestFault) -> Fault {
+        let reason = match &fault {
+            GuestFault::Trapped(_) => "trap",
+            GuestFault::OutOfFuel { .. } => "fuel",
+            GuestFault::OutOfMemory { .. } => "memory",
+            GuestFault::StateRefused(_) => "state",
+            GuestFault::BadOutput(_) => "output",
+        };
+        Fault { reason, message: fault.to_string(), retry: true }
+    }
+}
+
+enum Called {
+    Done(Vec<Emitted>, Writes),
+    /// The function names the event that it can't handle.
+    Named(usize, Fault),
+    /// The call is condemned; nobody knows yet by which event.
+    Fault(Fault),
+    Unavailable(String),
+}
+
+impl Call<'_> {
+    /// Hands the events to the function. Where a call fails it is split, until one event alone in a
+    /// fresh instance has failed; what comes before that stands.
+    ///
+    /// `earlier` are state writes of the same plan; what is answered comes on top of them.
+    pub fn run_on(&mut self, events: &[EventRef<'_>], earlier: &Writes) -> Progress {
+        let mut progress = Progress::default();
+        let portion = if self.guest.one_event_a_call() { 1 } else { events.len() };
+        while progress.stopped.is_none() && progress.done < events.len() {
+            let next = (progress.done + portion.max(1)).min(events.len());
+            self.split(&events[progress.done..next], earlier, &mut progress);
+        }
+        progress
+    }
+
+    fn split(&mut self, events: &[EventRef<'_>], earlier: &Writes, progress: &mut Progress) {
+        if events.is_empty() || progress.stopped.is_some() {
+            return;
+        }
+        let first_fresh = events.len() == 1 && self.guest.one_event_a_call();
+        match self.call(events, [earlier, &progress.writes], first_fresh) {
+            Called::Done(emitted, writes) => progress.take(events.len(), emitted, writes),
+            Called::Unavailable(why) => progress.stopped = Some(Stopped::Unavailable(why)),
+            Called::Named(_, fault) | Called::Fault(fault) if events.len() == 1 => {
+                if first_fresh {
+                    progress.stopped = Some(Stopped::Failed(fault));
+                } else {
+                    self.alone(events, earlier, progress);
+                }
+            }
+            Called::Named(at, _) => {
+                self.split(&events[..at], earlier, progress);
+                self.alone_then(events, at, earlier, progress);
+            }
+            Called::Fault(_) => {
+                let (first, second) = events.split_at(events.len() / 2);
+                self.split(first, earlier, progress);
+                self.split(second, earlier, progress);
+            }
+        }
+    }
+
+    fn alone_then(&mut self, events: &[EventRef<'_>], at: usize, earlier: &Writes, progress: &mut Progress) {
+        if progress.stopped.is_none() {
+            self.alone(&events[at..=at], earlier, progress);
+            self.split(&events[at + 1..], earlier, progress);
+        }
+    }
+
+    /// One event in an instance that nothing ran in before: the judgement.
+    fn alone(&mut self, event: &[EventRef<'_>], earlier: &Writes, progress: &mut Progress) {
+        match self.call(event, [earlier, &progress.writes], true) {
+            Called::Done(emitted, writes) => progress.take(1, emitted, writes),
+            Called::Unavailable(why) => progress.stopped = Some(Stopped::Unavailable(why)),
+            Called::Named(_, fault) | Called::Fault(fault) => progress.stopped = Some(Stopped::Failed(fault)),
+        }
+    }
+
+    fn call(&mut self, events: &[EventRef<'_>], earlier: [&Writes; 2], fresh_instance: bool) -> Called {
+        let under = self.in_flight.iter().copied().chain(earlier).collect();
+        let mut state = CallState::new(self.snapshot, self.ordinal, self.manifest.split, under, events, self.log);
+        self.calls += 1;
+        let answer = self.guest.handle(&self.manifest.name, events, &CallLimits { fresh_instance, ..self.limits }, &mut state);
+        let writes = state.own;
+        match answer {
+            Answer::Reactions(reactions) => match emitted(self.manifest, events, reactions) {
+                Ok(emitted) => Called::Done(emitted, writes),
+                Err(fault) => Called::Fault(fault),
+            },
+            Answer::Failed(failure) => {
+                let fault = match failure.kind {
+                    FailureKind::Retry => Fault { reason: "retry", message: failure.message, retry: true },
+                    FailureKind::Reject => Fault { reason: "reject", message: failure.message, retry: false },
+                };
+                match failure.event as usize {
+                    at if at < events.len() => Called::Named(at, fault),
+                    outside => Called::Fault(Fault::output(format!("a failure names event {outside} in a batch of {}", events.len()))),
+                }
+            }
+            Answer::Fault(GuestFault::StateRefused(StateError::Storage(why))) | Answer::Unavailable(why) => Called::Unavailable(why),
+            Answer::Fault(fault) => Called::Fault(Fault::of(fault)),
+        }
+    }
+}
+
+impl Progress {
+    fn take(&mut self, events: usize, emitted: Vec<Emitted>, writes: Writes) {
+        self.done += events;
+        self.emitted.extend(emitted);
+        self.writes.extend(writes);
+    }
+}

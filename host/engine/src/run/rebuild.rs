@@ -1,0 +1,74 @@
+//! Making a function's state again after a rewind: its past is replayed as the log recorded it, and
+//! its outputs are dropped.
+
+use super::calls::{Writes, to_plan};
+use super::handler::{Call, Stopped};
+use super::runner::empty_plan;
+use crate::model::{ParkedEvent, Plan, PlanMode, Position, Timestamp, limits};
+use crate::store::{Batch, Filter, FunctionRow, Portion, Snapshot, Step, StoreError, steps};
+
+/// Commits of the function's past that one plan replays.
+const STEPS_PER_PLAN: usize = 1_024;
+/// State writes after which a plan is closed early.
+const WRITES_PER_PLAN: usize = 65_536;
+
+/// The next part of a rebuild.
+pub fn plan(snapshot: &Snapshot, row: &FunctionRow, call: &mut Call<'_>, now: Timestamp) -> Result<Plan, StoreError> {
+    let rebuild = row.rebuild.expect("only a function that is being rebuilt gets here");
+    let past = steps(snapshot, &row.name, rebuild.through_commit, rebuild.until, STEPS_PER_PLAN)?;
+    let filter = Filter::types(row.patterns());
+    let mut plan = empty_plan(row, row.cursor, row.cursor, PlanMode::Rebuild { through_commit: u64::MAX });
+    let mut writes = Writes::new();
+    let mut through = None;
+    for step in &past {
+        // Commits are replayed whole.
+        if through.is_some_and(|commit| commit != step.commit) && writes.len() >= WRITES_PER_PLAN {
+            break;
+        }
+        if let Some(halted) = replay(snapshot, &filter, step, call, &mut writes, now)? {
+            plan.halted = Some(halted);
+            // Nothing of this plan is kept; it begins where the last one ended.
+            plan.to = plan.from;
+            plan.mode = PlanMode::Rebuild { through_commit: rebuild.through_commit };
+            return Ok(plan);
+        }
+        plan.to = plan.to.max(step.to);
+        through = Some(step.commit);
+    }
+    let done = past.len() < STEPS_PER_PLAN && past.last().map(|last| last.commit) == through;
+    if done {
+        plan.to = rebuild.until;
+    } else if let Some(commit) = through {
+        plan.mode = PlanMode::Rebuild { through_commit: commit };
+    }
+    plan.state = to_plan(writes);
+    Ok(plan)
+}
+
+/// Replays one commit. Answers the event that the code can't handle any more, if there is one.
+fn replay(snapshot: &Snapshot, filter: &Filter, step: &Step, call: &mut Call<'_>, writes: &mut Writes, now: Timestamp) -> Result<Option<ParkedEvent>, StoreError> {
+    let mut after = step.from;
+    while after < step.to {
+        let portion = Portion { events: limits::EVENTS_PER_BATCH_MAX, bytes: limits::BATCH_BYTES_MAX };
+        let (batch, seen) = snapshot.collect(after, step.to, filter, portion)?;
+        if let Some(halted) = run(&batch, &step.parked, call, writes, now) {
+            return Ok(Some(halted));
+        }
+        after = seen;
+    }
+    let released = snapshot.pick(&step.unparked)?;
+    Ok(run(&released, &[], call, writes, now))
+}
+
+fn run(batch: &Batch, but: &[Position], call: &mut Call<'_>, writes: &mut Writes, now: Timestamp) -> Option<ParkedEvent> {
+    let mut events = batch.events();
+    events.retain(|event| !but.contains(&event.position));
+    let mut progress = call.run_on(&events, writes);
+    writes.append(&mut progress.writes);
+    let event = events.get(progress.done)?;
+    let (reason, message) = match progress.stopped? {
+        Stopped::Failed(fault) => (fault.reason, format!("while its state was rebuilt: {}", fault.message)),
+        Stopped::Unavailable(why) => ("unavailable", why),
+    };
+    Some(ParkedEvent { position: event.position, subject: event.subject.to_owned(), reason: reason.to_owned(), message, attempts: 1, since: now })
+}

@@ -1,0 +1,156 @@
+//! `wait=handled`: who waits for which event to be dealt with by which function, transitively.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::subscriptions::Subscriptions;
+use crate::model::Position;
+use crate::store::{FunctionRow, Reacted};
+
+pub type WaitId = u64;
+
+/// How a wait ended, or how far it has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Events that were made, directly or not, in order.
+    pub derived: Vec<Position>,
+    pub parked: Vec<(String, Position)>,
+    /// Functions that still have to deal with something; none if the wait is complete.
+    pub waiting: Vec<String>,
+}
+
+#[derive(Debug, Default)]
+pub struct Waits {
+    waits: BTreeMap<WaitId, Wait>,
+    /// Who waits for an event.
+    by_position: BTreeMap<Position, Vec<WaitId>>,
+    next: WaitId,
+}
+
+#[derive(Debug, Default)]
+struct Wait {
+    open: BTreeSet<(Position, Arc<str>)>,
+    outcome: Outcome,
+}
+
+/// What is known of the functions while a wait is begun or goes on.
+pub struct World<'a> {
+    pub subscriptions: &'a mut Subscriptions,
+    pub functions: &'a BTreeMap<String, Arc<FunctionRow>>,
+}
+
+impl Waits {
+    pub fn is_empty(&self) -> bool {
+        self.waits.is_empty()
+    }
+
+    /// Begins to wait for these events. `Err` is the answer where there is nothing to wait for, or
+    /// nobody to wait for: a function on the way that doesn't run.
+    pub fn begin(&mut self, events: &[(Position, &str)], world: &mut World<'_>) -> Result<WaitId, Outcome> {
+        let mut wait = Wait::default();
+        for (position, r#type) in events {
+            expect(&mut wait, *position, r#type, world);
+        }
+        if wait.open.is_empty() || !wait.outcome.waiting.is_empty() {
+            return Err(wait.outcome);
+        }
+        self.next += 1;
+        for position in wait.open.iter().map(|(position, _)| *position).collect::<BTreeSet<_>>() {
+            self.by_position.entry(position).or_default().push(self.next);
+        }
+        self.waits.insert(self.next, wait);
+        Ok(self.next)
+    }
+
+    /// A function dealt with events. `outputs` are (cause, position, type) of what it made. Answers the
+    /// waits that ended.
+    pub fn reacted(&mut self, reacted: &Reacted, outputs: &[(Position, Position, &str)], world: &mut World<'_>) -> Vec<(WaitId, Outcome)> {
+        if self.waits.is_empty() {
+            return Vec::new();
+        }
+        let mut touched = BTreeSet::new();
+        for (cause, position, r#type) in outputs {
+            for id in self.by_position.get(cause).cloned().unwrap_or_default() {
+                let Some(wait) = self.waits.get_mut(&id) else { continue };
+                wait.outcome.derived.push(*position);
+                expect(wait, *position, r#type, world);
+                if wait.open.range((*position, Arc::from(""))..).next().is_some_and(|(open, _)| open == position) {
+                    self.by_position.entry(*position).or_default().push(id);
+                }
+                touched.insert(id);
+            }
+        }
+        for position in &reacted.handled {
+            let Some(ids) = self.by_position.get(position) else { continue };
+            let ids = ids.clone();
+            for id in &ids {
+                let Some(wait) = self.waits.get_mut(id) else { continue };
+                wait.open.retain(|(open, function)| open != position || **function != *reacted.function);
+                if reacted.parked.contains(position) {
+                    wait.outcome.parked.push((reacted.function.clone(), *position));
+                }
+                touched.insert(*id);
+            }
+        }
+        self.end(touched, |wait| wait.open.is_empty() || !wait.outcome.waiting.is_empty())
+    }
+
+    /// Functions changed: waits for one that doesn't run any more end.
+    pub fn functions_changed(&mut self, functions: &BTreeMap<String, Arc<FunctionRow>>) -> Vec<(WaitId, Outcome)> {
+        let runs = |name: &str| functions.get(name).is_some_and(|row| row.is_active() && row.rebuild.is_none());
+        let ids: BTreeSet<WaitId> = self.waits.iter().filter(|(_, wait)| wait.open.iter().any(|(_, function)| !runs(function))).map(|(id, _)| *id).collect();
+        for id in &ids {
+            if let Some(wait) = self.waits.get_mut(id) {
+                let stopped: BTreeSet<String> = wait.open.iter().filter(|(_, function)| !runs(function)).map(|(_, function)| function.to_string()).collect();
+                wait.outcome.waiting = stopped.into_iter().collect();
+            }
+        }
+        self.end(ids, |_| true)
+    }
+
+    /// Ends a wait before its time; `None` if it has ended.
+    pub fn give_up(&mut self, id: WaitId) -> Option<Outcome> {
+        let waiting: BTreeSet<String> = self.waits.get(&id)?.open.iter().map(|(_, function)| function.to_string()).collect();
+        let (_, mut outcome) = self.end(BTreeSet::from([id]), |_| true).pop()?;
+        outcome.waiting = waiting.into_iter().collect();
+        Some(outcome)
+    }
+
+    fn end(&mut self, ids: BTreeSet<WaitId>, ended: impl Fn(&Wait) -> bool) -> Vec<(WaitId, Outcome)> {
+        let mut outcomes = Vec::new();
+        for id in ids {
+            if !self.waits.get(&id).is_some_and(&ended) {
+                continue;
+            }
+            if let Some(wait) = self.waits.remove(&id) {
+                outcomes.push((id, wait.outcome));
+            }
+        }
+        if !outcomes.is_empty() {
+            let waits = &self.waits;
+            self.by_position.retain(|_, ids| {
+                ids.retain(|id| waits.contains_key(id));
+                !ids.is_empty()
+            });
+        }
+        outcomes
+    }
+}
+
+/// Enters what has to be done with an event, or who will not do it.
+fn expect(wait: &mut Wait, position: Position, r#type: &str, world: &mut World<'_>) {
+    for function in world.subscriptions.readers(r#type).iter() {
+        let Some(row) = world.functions.get(&**function) else { continue };
+        let retired = row.status == crate::store::FunctionStatus::Retired;
+        if retired || (row.cursor >= position && row.rebuild.is_none()) {
+            continue;
+        }
+        if !row.is_active() || row.rebuild.is_some() {
+            if !wait.outcome.waiting.contains(&row.name) {
+                wait.outcome.waiting.push(row.name.clone());
+            }
+            continue;
+        }
+        wait.open.insert((position, function.clone()));
+    }
+}

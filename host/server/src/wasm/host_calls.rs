@@ -1,0 +1,69 @@
+//! The imports `context` and `state`: each call is counted, then answered by the engine's `Calls`.
+
+use retold_engine::model::{Position, StateError};
+use wasmtime::StoreContextMut;
+use wasmtime::component::Linker;
+
+use super::bindings::{Entry, EventDetails, Level};
+use super::call::CallData;
+use super::interfaces;
+use super::quotas::Refusal;
+
+pub(super) fn add_to_linker(linker: &mut Linker<CallData>) -> wasmtime::Result<()> {
+    let mut context = linker.instance(interfaces::CONTEXT)?;
+    context.func_wrap("details", details)?;
+    context.func_wrap("log", log)?;
+    let mut state = linker.instance(interfaces::STATE)?;
+    state.func_wrap("get", state_get)?;
+    state.func_wrap("put", state_put)?;
+    state.func_wrap("delete", state_delete)?;
+    state.func_wrap("scan", state_scan)
+}
+
+type Store<'a> = StoreContextMut<'a, CallData>;
+
+fn details(mut store: Store<'_>, (position,): (u64,)) -> wasmtime::Result<(EventDetails,)> {
+    let data = store.data_mut();
+    data.quotas.details()?;
+    let event = data.calls().details(Position(position)).ok_or(Refusal::NotInBatch(position))?;
+    Ok((event.into(),))
+}
+
+fn log(mut store: Store<'_>, (level, message): (Level, String)) -> wasmtime::Result<()> {
+    Ok(store.data_mut().log(level.into(), &message)?)
+}
+
+fn state_get(mut store: Store<'_>, (event, key): (u32, String)) -> wasmtime::Result<(Option<Vec<u8>>,)> {
+    let data = store.data_mut();
+    data.quotas.state_call()?;
+    let value = data.calls().state_get(event, &key).map_err(Refusal::State)?;
+    data.quotas.state_read(value.as_ref().map_or(0, Vec::len))?;
+    Ok((value,))
+}
+
+fn state_put(mut store: Store<'_>, (event, key, value): (u32, String, Vec<u8>)) -> wasmtime::Result<()> {
+    let data = store.data_mut();
+    data.quotas.state_call()?;
+    Ok(data.calls().state_put(event, &key, &value).map_err(Refusal::State)?)
+}
+
+fn state_delete(mut store: Store<'_>, (event, key): (u32, String)) -> wasmtime::Result<()> {
+    let data = store.data_mut();
+    data.quotas.state_call()?;
+    Ok(data.calls().state_delete(event, &key).map_err(Refusal::State)?)
+}
+
+type ScanParams = (u32, String, Option<String>, u32);
+
+fn state_scan(mut store: Store<'_>, (event, prefix, after, limit): ScanParams) -> wasmtime::Result<(Vec<Entry>,)> {
+    let data = store.data_mut();
+    data.quotas.state_call()?;
+    let rows = data.calls().state_scan(event, &prefix, after.as_deref(), limit).map_err(Refusal::State)?;
+    data.quotas.state_read(rows.iter().map(|(key, value)| key.len() + value.len()).sum())?;
+    Ok((rows.into_iter().map(|(key, value)| Entry { key, value }).collect(),))
+}
+
+/// Whether the host, not the guest, is to blame.
+pub(super) fn is_host_trouble(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::State(StateError::Storage(_)))
+}

@@ -1,0 +1,68 @@
+//! The place that guests run in: one engine, one linker, and a view of all idle instances.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+use super::call::CallData;
+use super::instances::Idle;
+use super::{ModuleError, SandboxOptions, engine, host_calls, wasi};
+
+/// Shared by all modules of a host. Cheap to clone.
+#[derive(Clone)]
+pub struct Sandbox(Arc<Inside>);
+
+struct Inside {
+    engine: Engine,
+    linker: Linker<CallData>,
+    options: SandboxOptions,
+    idle: Mutex<Vec<Weak<Idle>>>,
+}
+
+impl Sandbox {
+    /// Reserves address space for all instances (8 GiB each, none of it used yet).
+    pub fn new(options: SandboxOptions) -> Result<Sandbox, ModuleError> {
+        let engine = engine::running(&options).map_err(ModuleError::host)?;
+        let mut linker = Linker::new(&engine);
+        host_calls::add_to_linker(&mut linker).map_err(ModuleError::host)?;
+        wasi::add_to_linker(&mut linker).map_err(ModuleError::host)?;
+        Ok(Sandbox(Arc::new(Inside { engine, linker, options, idle: Mutex::default() })))
+    }
+
+    pub fn options(&self) -> &SandboxOptions {
+        &self.0.options
+    }
+
+    /// Lets time pass for running guests: to be called every [`SandboxOptions::tick_ms`]. Without
+    /// ticks no wall limit is kept.
+    pub fn tick(&self) {
+        self.0.engine.increment_epoch();
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    pub(super) fn linker(&self) -> &Linker<CallData> {
+        &self.0.linker
+    }
+
+    /// Ticks after which a call has lasted too long.
+    pub(super) fn call_ticks(&self) -> u64 {
+        self.0.options.call_ms_max.div_ceil(self.0.options.tick_ms.max(1)) + 1
+    }
+
+    /// Makes a module's idle instances known, so that others may take their places.
+    pub(super) fn register(&self, idle: &Arc<Idle>) {
+        let mut all = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|idle| idle.strong_count() > 0);
+        all.push(Arc::downgrade(idle));
+    }
+
+    /// Drops the idle instances of all modules; true if there were any.
+    pub(super) fn reclaim(&self) -> bool {
+        let all = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        all.iter().filter_map(Weak::upgrade).map(|idle| idle.clear()).sum::<usize>() > 0
+    }
+}
