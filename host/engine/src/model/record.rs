@@ -122,6 +122,11 @@ impl Record {
         Digest::link(previous, &self.bytes[..self.bytes.len() - CHAIN_BYTES]) == self.chain
     }
 
+    /// The types, sources and content types of the events, each once.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        (0..self.dictionary.len()).map(|index| self.word(index))
+    }
+
     fn word(&self, index: usize) -> &str {
         let (start, end) = self.dictionary[index];
         // The frame was checked by `parse`.
@@ -131,7 +136,7 @@ impl Record {
     /// The events, oldest first. Ends early only on bytes that no writer of ours wrote.
     pub fn events(&self) -> Events<'_> {
         let end = self.bytes.len() - CHAIN_BYTES;
-        let words = (0..self.dictionary.len()).map(|index| self.word(index)).collect();
+        let words = self.words().collect();
         Events { words, reader: ByteReader::at(&self.bytes[..end], self.events_at as usize), next: self.first, left: self.count, recorded: self.recorded }
     }
 

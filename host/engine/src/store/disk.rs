@@ -83,6 +83,11 @@ impl Folder for DiskFolder {
     fn sync(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
     }
+
+    fn allocated(&self, name: &str) -> io::Result<u64> {
+        const BLOCK_BYTES: u64 = 512;
+        Ok(std::os::unix::fs::MetadataExt::blocks(&fs::metadata(self.path.join(name))?) * BLOCK_BYTES)
+    }
 }
 
 /// Reserves blocks before the length grows. Without it redb extends its file with holes, and on a

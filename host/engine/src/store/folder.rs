@@ -28,6 +28,10 @@ pub trait Folder: Send + Sync + Debug {
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Makes creations, renames and removals durable.
     fn sync(&self) -> io::Result<()>;
+    /// Bytes that a file takes on the disk; holes take none.
+    fn allocated(&self, name: &str) -> io::Result<u64> {
+        self.open_sealed(name)?.len()
+    }
 }
 
 /// Any storage backend, as one type.

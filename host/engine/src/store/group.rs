@@ -1,6 +1,7 @@
 //! A group: proposals judged one after the other, each seeing those before it, and none of it
 //! written yet. A refused one leaves no trace.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, RwLockWriteGuard};
 
 use super::error::StoreError;
@@ -18,6 +19,8 @@ use super::function::FunctionStatus;
 const RECORD_BYTES: usize = 256 << 10;
 /// Records of known events at hand while repeats are compared.
 const CACHED_RECORDS: usize = 8;
+/// Broken streams remembered; each has but a few parts under way when it breaks.
+const BROKEN_STREAMS: usize = 1_024;
 
 pub struct Group<'a> {
     pub shared: &'a Shared,
@@ -25,6 +28,8 @@ pub struct Group<'a> {
     pub tail: RwLockWriteGuard<'a, Tail>,
     pub mirror: &'a mut Mirror,
     pub cache: &'a mut Vec<Arc<Record>>,
+    /// Streams of which a part was refused, the latest last.
+    pub broken: &'a mut VecDeque<u64>,
     pub builder: RecordBuilder,
     pub state: StatePart,
     pub finished: Vec<Commit>,
@@ -35,7 +40,7 @@ impl Group<'_> {
     /// Judges one proposal. `Err` is the host's own trouble; nothing of the group is written then.
     pub fn judge(&mut self, proposal: Proposal) -> Result<Result<Accepted, Refused>, StoreError> {
         let answer = match proposal {
-            Proposal::Append(append) => self.append(append).map(|answer| answer.map(Accepted::Appended)),
+            Proposal::Append(append) => self.append_in_stream(append).map(|answer| answer.map(Accepted::Appended)),
             Proposal::Reaction(plan) => self.react(plan).map(|answer| answer.map(Accepted::Reacted)),
             Proposal::Deploy(deploy) => self.deploy(deploy),
             Proposal::Remove { module } => self.remove(&module),
@@ -66,6 +71,21 @@ impl Group<'_> {
     }
 
     // Append.
+
+    fn append_in_stream(&mut self, append: Append) -> Result<Result<Appended, Refused>, StoreError> {
+        let Some(stream) = append.stream else { return self.append(append) };
+        if self.broken.contains(&stream) {
+            return Ok(Err(Refused::StreamBroken));
+        }
+        let answer = self.append(append)?;
+        if answer.is_err() {
+            if self.broken.len() == BROKEN_STREAMS {
+                self.broken.pop_front();
+            }
+            self.broken.push_back(stream);
+        }
+        Ok(answer)
+    }
 
     fn append(&mut self, append: Append) -> Result<Result<Appended, Refused>, StoreError> {
         if let Err(refused) = check_append(&append) {

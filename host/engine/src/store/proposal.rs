@@ -18,6 +18,8 @@ pub enum Proposal {
 pub struct Append {
     pub events: Vec<NewEvent>,
     pub condition: Option<Condition>,
+    /// Part of a stream of appends: once one of them is refused, all later ones are.
+    pub stream: Option<u64>,
 }
 
 /// "If nothing like this came after that." A condition matches type among types, subject among
@@ -97,6 +99,8 @@ pub enum Refused {
     /// An attribute is not as it should be.
     #[error("event {index}: `{field}` {what}")]
     Field { index: usize, field: &'static str, what: String },
+    #[error("an earlier part of the stream was refused: nothing after it was taken")]
+    StreamBroken,
     #[error("the request has {found} {what}: at most {max}; send it in parts")]
     TooLarge { what: &'static str, found: usize, max: usize },
     /// The plan stands on something that is no longer so: run again.

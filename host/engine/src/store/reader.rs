@@ -1,8 +1,10 @@
 //! `Reader`: the handle to a namespace for everybody but its writer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::error::StoreError;
+use super::function::{FunctionRow, ModuleRow};
 use super::shared::Shared;
 use super::snapshot::Snapshot;
 use crate::model::Position;
@@ -17,6 +19,16 @@ impl Reader {
     /// The last durable position.
     pub fn head(&self) -> Position {
         self.shared.position()
+    }
+
+    /// Functions as they stand, by name. Opens no snapshot.
+    pub fn functions(&self) -> Arc<BTreeMap<String, Arc<FunctionRow>>> {
+        self.shared.view().functions.clone()
+    }
+
+    /// Module versions, by ordinal.
+    pub fn modules(&self) -> Arc<BTreeMap<u32, Arc<ModuleRow>>> {
+        self.shared.view().modules.clone()
     }
 
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {

@@ -195,11 +195,11 @@ impl Snapshot {
         Ok(None)
     }
 
-    /// Bytes that the pages in use take in all files of the namespace.
+    /// Bytes that the namespace takes on the disk: the head's pages in use, and the segments whole.
     pub fn bytes_in_use(&self) -> Result<u64, StoreError> {
         let mut bytes = self.shared.head_bytes()?;
         for segment in self.view.segments.iter() {
-            bytes += segment.bytes_in_use()?;
+            bytes += self.shared.folder.allocated(&segment.file).map_err(StoreError::io(format!("{} can't be measured", segment.file)))?;
         }
         Ok(bytes)
     }

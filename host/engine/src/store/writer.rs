@@ -1,5 +1,6 @@
 //! `Store`: the one writer of a namespace.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -24,6 +25,7 @@ pub struct Store {
     pub(super) mirror: Mirror,
     /// Records of events that were asked for again.
     cache: Vec<Arc<Record>>,
+    broken: VecDeque<u64>,
     /// Time of the last record: recorded time never goes back.
     pub(super) recorded: Timestamp,
     /// Whether rows of the log that a segment holds are still there.
@@ -46,7 +48,7 @@ pub struct Changes {
 
 impl Store {
     pub(super) fn new(shared: Arc<Shared>, mirror: Mirror, recorded: Timestamp, sealed_rows_left: bool) -> Store {
-        Store { shared, mirror, cache: Vec::new(), recorded, sealed_rows_left }
+        Store { shared, mirror, cache: Vec::new(), broken: VecDeque::new(), recorded, sealed_rows_left }
     }
 
     pub fn reader(&self) -> Reader {
@@ -82,7 +84,7 @@ impl Store {
         let chain = view.chain;
         let mut answers = Vec::new();
         let builder = RecordBuilder::new(view.commit + 1, self.head().next(), self.recorded);
-        let mut group = Group { shared: &shared, view: view.clone(), tail: shared.tail_mut(), mirror: &mut self.mirror, cache: &mut self.cache, builder, state: StatePart::default(), finished: Vec::new(), chain };
+        let mut group = Group { shared: &shared, view: view.clone(), tail: shared.tail_mut(), mirror: &mut self.mirror, cache: &mut self.cache, broken: &mut self.broken, builder, state: StatePart::default(), finished: Vec::new(), chain };
         for proposal in proposals {
             answers.push(group.judge(proposal)?);
         }

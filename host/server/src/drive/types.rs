@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use retold_engine::model::{Digest, FailurePolicy, FunctionKind, Position, Start, Timestamp};
+use retold_engine::model::{Digest, FailurePolicy, FunctionKind, ManifestError, Position, Start, Timestamp};
 use retold_engine::store::{FunctionStatus, Refused, StoreError};
 
 /// How long an append waits before it is answered.
@@ -124,6 +124,12 @@ pub enum DriveError {
     /// The module can't be used; nothing was changed.
     #[error(transparent)]
     Module(#[from] crate::wasm::ModuleError),
+    /// What the module says of itself is against the rules; nothing was changed.
+    #[error(transparent)]
+    Manifest(ManifestError),
+    /// A namespace can't have this name.
+    #[error("{0}")]
+    Name(String),
     /// The queue of the writer is full: try again.
     #[error("the host is busy: try again in a moment")]
     Busy,
@@ -132,4 +138,23 @@ pub enum DriveError {
     /// An earlier chunk of the same stream was refused.
     #[error("an earlier part of the stream was refused")]
     StreamBroken,
+}
+
+/// Counts of a namespace. Those of events, commits and refusals begin anew with the host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NamespaceMetrics {
+    pub head: u64,
+    pub appended_events: u64,
+    /// Data and attributes of the appended events.
+    pub appended_bytes: u64,
+    /// Events that functions made.
+    pub derived_events: u64,
+    /// Transactions, each with one sync.
+    pub commits: u64,
+    pub commit_us: u64,
+    pub refused: u64,
+    /// Proposals that wait for the writer.
+    pub queue_length: usize,
+    pub segments: usize,
+    pub bytes_in_use: u64,
 }

@@ -1,4 +1,5 @@
 //! The records of `retold:module/manifest`, and how they become the engine's `Manifest`.
+#![expect(dead_code, reason = "values come out of a guest's memory, where only wasmtime sees them made; what isn't built yet is never read")]
 
 use retold_engine::model;
 use wasmtime::component::{ComponentType, Lift};
@@ -9,7 +10,7 @@ pub(super) type DescribeResult = (Manifest,);
 #[derive(ComponentType, Lift, Clone, Copy)]
 #[component(enum)]
 #[repr(u8)]
-enum FunctionKind {
+pub(super) enum FunctionKind {
     #[component(name = "handler")]
     Handler,
     #[component(name = "aggregate")]
@@ -25,7 +26,7 @@ enum FunctionKind {
 #[derive(ComponentType, Lift, Clone, Copy)]
 #[component(enum)]
 #[repr(u8)]
-enum Start {
+pub(super) enum Start {
     #[component(name = "now")]
     Now,
     #[component(name = "beginning")]
@@ -35,7 +36,7 @@ enum Start {
 #[derive(ComponentType, Lift, Clone, Copy)]
 #[component(enum)]
 #[repr(u8)]
-enum FailurePolicy {
+pub(super) enum FailurePolicy {
     #[component(name = "park")]
     Park,
     #[component(name = "halt")]
@@ -45,7 +46,7 @@ enum FailurePolicy {
 #[derive(ComponentType, Lift, Clone, Copy)]
 #[component(enum)]
 #[repr(u8)]
-enum Missed {
+pub(super) enum Missed {
     #[component(name = "all")]
     All,
     #[component(name = "latest")]
@@ -56,7 +57,7 @@ enum Missed {
 
 #[derive(ComponentType, Lift)]
 #[component(record)]
-struct Schedule {
+pub(super) struct Schedule {
     key: String,
     cron: String,
     #[component(name = "time-zone")]
@@ -68,7 +69,7 @@ struct Schedule {
 
 #[derive(ComponentType, Lift)]
 #[component(record)]
-struct Limits {
+pub(super) struct Limits {
     fuel: Option<u64>,
     #[component(name = "memory-bytes")]
     memory_bytes: Option<u64>,
@@ -77,7 +78,7 @@ struct Limits {
 
 #[derive(ComponentType, Lift)]
 #[component(record)]
-struct Function {
+pub(super) struct Function {
     name: String,
     kind: FunctionKind,
     subscribes: Vec<String>,
@@ -97,7 +98,7 @@ struct Function {
 
 #[derive(ComponentType, Lift)]
 #[component(record)]
-struct Schema {
+pub(super) struct Schema {
     #[component(name = "type")]
     r#type: String,
     json: String,

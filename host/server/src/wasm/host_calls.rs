@@ -1,6 +1,6 @@
 //! The imports `context` and `state`: each call is counted, then answered by the engine's `Calls`.
 
-use retold_engine::model::{Position, StateError};
+use retold_engine::model::Position;
 use wasmtime::StoreContextMut;
 use wasmtime::component::Linker;
 
@@ -61,9 +61,4 @@ fn state_scan(mut store: Store<'_>, (event, prefix, after, limit): ScanParams) -
     let rows = data.calls().state_scan(event, &prefix, after.as_deref(), limit).map_err(Refusal::State)?;
     data.quotas.state_read(rows.iter().map(|(key, value)| key.len() + value.len()).sum())?;
     Ok((rows.into_iter().map(|(key, value)| Entry { key, value }).collect(),))
-}
-
-/// Whether the host, not the guest, is to blame.
-pub(super) fn is_host_trouble(refusal: &Refusal) -> bool {
-    matches!(refusal, Refusal::State(StateError::Storage(_)))
 }

@@ -22,6 +22,8 @@ mod interfaces;
 mod limiter;
 mod loader;
 mod module;
+#[cfg(test)]
+mod module_tests;
 mod outputs;
 mod quotas;
 mod sandbox;

@@ -32,7 +32,7 @@ pub struct Segment {
     terms: ReadOnlyTable<(u64, u64), &'static [u8]>,
     types: ReadOnlyTable<&'static str, (u64, u64, u64)>,
     /// Open as long as the tables are.
-    database: Database,
+    _database: Database,
 }
 
 impl std::fmt::Debug for Segment {
@@ -108,7 +108,7 @@ impl Segment {
             ids: transaction.open_table(tables::SEGMENT_IDS)?,
             terms: transaction.open_table(tables::SEGMENT_TERMS)?,
             types: transaction.open_table(tables::SEGMENT_TYPES)?,
-            database,
+            _database: database,
         })
     }
 
@@ -194,14 +194,6 @@ impl Segment {
 
     pub fn record(&self, position: Position) -> Result<Option<Arc<Record>>, StoreError> {
         self.records_from(position)?.next()
-    }
-
-    /// Bytes of the pages in use.
-    pub fn bytes_in_use(&self) -> Result<u64, StoreError> {
-        use redb::ReadableTableMetadata;
-        let of = |stats: redb::TableStats| stats.stored_bytes() + stats.metadata_bytes() + stats.fragmented_bytes();
-        let filter = self.database.begin_read()?.open_table(tables::SEGMENT_FILTER)?;
-        Ok(of(self.chunks.stats()?) + of(self.offsets.stats()?) + of(self.ids.stats()?) + of(self.terms.stats()?) + of(self.types.stats()?) + of(filter.stats()?))
     }
 
     pub(super) fn id_rows(&self) -> Result<redb::Range<'static, u64, &'static [u8]>, StoreError> {

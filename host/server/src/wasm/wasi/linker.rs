@@ -32,7 +32,7 @@ pub(in crate::wasm) fn add_to_linker(linker: &mut Linker<CallData>) -> wasmtime:
     sync::io::streams::add_to_linker::<_, Streams>(l, |data| data.ctx().table)?;
 
     cli::environment::add_to_linker::<_, WasiCli>(l, CallData::cli)?;
-    cli::exit::add_to_linker::<_, WasiCli>(l, &Default::default(), CallData::cli)?;
+    cli::exit::add_to_linker::<_, WasiCli>(l, CallData::cli)?;
     cli::stdin::add_to_linker::<_, WasiCli>(l, CallData::cli)?;
     cli::stdout::add_to_linker::<_, WasiCli>(l, CallData::cli)?;
     cli::stderr::add_to_linker::<_, WasiCli>(l, CallData::cli)?;

@@ -1,0 +1,285 @@
+//! The commit loop of one namespace: takes what waits, has the store judge and commit it with one
+//! sync, answers everybody, wakes who has something to read. No timer: load itself makes the groups.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use retold_engine::model::{Plan, Position, limits};
+use retold_engine::run::{Outcome, Settled, Ticket, WaitId, Waits, World};
+use retold_engine::store::{Accepted, Appended, Committed, Proposal, Reacted, Refused, Sealed, Store, StoreError};
+use tokio::sync::oneshot;
+
+use super::clock;
+use super::function::FunctionTask;
+use super::namespace::Inside;
+use super::queue::Cost;
+use super::registry::Registry;
+use super::types::{Append, DriveError, Handled};
+
+/// What can be asked of the writer.
+pub enum Job {
+    Append { append: retold_engine::store::Append, wait: Option<WaitKey>, reply: oneshot::Sender<Result<Append, DriveError>> },
+    Reaction { plan: Box<Plan>, function: Arc<FunctionTask>, ticket: Ticket },
+    /// A deployment, removal or an operator's word.
+    Change { proposal: Proposal, reply: oneshot::Sender<Result<Accepted, DriveError>> },
+    /// Whoever waits for this append waits no longer: tell how far it is.
+    GiveUp(WaitKey),
+    /// A segment file is written.
+    Adopt(Box<Sealed>),
+    /// Sealing failed; it is tried again at the next commit.
+    AdoptNothing,
+}
+
+/// Names an append that waits to be handled.
+pub type WaitKey = u64;
+
+/// Parts of the tail that may wait to be sealed before the writer waits for housekeeping.
+const PARTS_WAITING_MAX: usize = 8;
+/// Rows deleted in an idle moment.
+const ROWS_DELETED_IDLE: usize = 4_096;
+
+pub struct Committer {
+    store: Store,
+    namespace: Arc<Inside>,
+    registry: Registry,
+    waits: Waits,
+    waiting: BTreeMap<WaitId, Waiting>,
+    keys: BTreeMap<WaitKey, WaitId>,
+    housekeeping: bool,
+}
+
+struct Waiting {
+    key: WaitKey,
+    appended: Appended,
+    reply: oneshot::Sender<Result<Append, DriveError>>,
+}
+
+/// Who is answered, in the order of the proposals.
+enum Caller {
+    Append { wait: Option<WaitKey>, reply: oneshot::Sender<Result<Append, DriveError>> },
+    Function { function: Arc<FunctionTask>, ticket: Ticket },
+    Change { reply: oneshot::Sender<Result<Accepted, DriveError>> },
+}
+
+impl Committer {
+    pub fn new(store: Store, namespace: Arc<Inside>) -> Committer {
+        let mut committer = Committer { store, namespace, registry: Registry::default(), waits: Waits::default(), waiting: BTreeMap::new(), keys: BTreeMap::new(), housekeeping: false };
+        committer.refresh();
+        committer.registry.wake_all();
+        committer.housekeep();
+        committer
+    }
+
+    /// Runs until the queue is closed and empty.
+    pub fn run(mut self) {
+        let most = Cost { events: limits::EVENTS_PER_COMMIT_MAX, bytes: limits::COMMIT_BYTES_MAX };
+        let namespace = self.namespace.clone();
+        while let Some(jobs) = namespace.queue.take(most) {
+            self.commit(jobs);
+            if namespace.queue.len() == 0
+                && let Err(error) = self.store.delete_sealed_rows(ROWS_DELETED_IDLE)
+            {
+                self.fail(&error);
+            }
+        }
+    }
+
+    fn commit(&mut self, jobs: Vec<Job>) {
+        let mut proposals = Vec::with_capacity(jobs.len());
+        let mut callers = Vec::with_capacity(jobs.len());
+        let mut given_up = Vec::new();
+        for job in jobs {
+            match job {
+                Job::Append { append, wait, reply } => {
+                    proposals.push(Proposal::Append(append));
+                    callers.push(Caller::Append { wait, reply });
+                }
+                Job::Reaction { plan, function, ticket } => {
+                    proposals.push(Proposal::Reaction(*plan));
+                    callers.push(Caller::Function { function, ticket });
+                }
+                Job::Change { proposal, reply } => {
+                    proposals.push(proposal);
+                    callers.push(Caller::Change { reply });
+                }
+                Job::GiveUp(key) => given_up.push(key),
+                Job::Adopt(sealed) => self.adopt(*sealed),
+                Job::AdoptNothing => self.housekeeping = false,
+            }
+        }
+        if !proposals.is_empty() {
+            let began = clock::started();
+            match self.store.commit(proposals, clock::now()) {
+                Ok(committed) => {
+                    self.namespace.counts.commits.fetch_add(1, Ordering::Relaxed);
+                    self.namespace.counts.commit_us.fetch_add(began.elapsed().as_micros() as u64, Ordering::Relaxed);
+                    self.answer(committed, callers);
+                }
+                Err(error) => {
+                    self.fail(&error);
+                    callers.into_iter().for_each(|caller| caller.failed(&error));
+                }
+            }
+        }
+        for key in given_up {
+            self.give_up(key);
+        }
+        self.housekeep();
+    }
+
+    fn answer(&mut self, committed: Committed, callers: Vec<Caller>) {
+        let Committed { answers, changes } = committed;
+        if changes.functions {
+            self.refresh();
+        }
+        // Readers are woken before anybody is answered, so that whoever was answered finds them at work.
+        for record in &changes.records {
+            for word in record.words() {
+                self.registry.wake_readers(word);
+            }
+        }
+        let type_of = |position: Position| -> Option<String> {
+            let index = changes.records.partition_point(|record| record.first <= position).checked_sub(1)?;
+            changes.records.get(index)?.event(position).map(|event| event.r#type.to_owned())
+        };
+        let mut ended: Vec<(WaitId, Outcome)> = Vec::new();
+        for (answer, caller) in answers.into_iter().zip(callers) {
+            match (caller, answer) {
+                (Caller::Append { wait, reply }, Ok(Accepted::Appended(appended))) => {
+                    self.namespace.counts.appended_events.fetch_add(appended.new as u64, Ordering::Relaxed);
+                    match wait {
+                        None => drop(reply.send(Ok(answered(appended, None)))),
+                        Some(key) => self.begin_wait(key, appended, reply, &type_of),
+                    }
+                }
+                (Caller::Function { function, ticket }, Ok(Accepted::Reacted(reacted))) => {
+                    ended.extend(self.reacted(&function, &reacted, &type_of));
+                    function.settle(ticket, Settled::Committed);
+                }
+                (Caller::Function { function, ticket }, _) => function.settle(ticket, Settled::Refused),
+                (Caller::Append { reply, .. }, answer) => {
+                    self.namespace.counts.refused.fetch_add(1, Ordering::Relaxed);
+                    let error = answer.err().map_or(DriveError::Stopping, DriveError::from);
+                    let _ = reply.send(Err(if matches!(error, DriveError::Refused(Refused::StreamBroken)) { DriveError::StreamBroken } else { error }));
+                }
+                (Caller::Change { reply }, answer) => drop(reply.send(answer.map_err(DriveError::from))),
+            }
+        }
+        self.namespace.head.send_if_modified(|head| {
+            let now = self.store.head();
+            let moved = *head != now;
+            *head = now;
+            moved
+        });
+        if changes.functions {
+            let view = self.namespace.reader.functions();
+            ended.extend(self.waits.functions_changed(&view));
+        }
+        for (id, outcome) in ended {
+            self.end_wait(id, outcome);
+        }
+    }
+
+    fn reacted(&mut self, function: &FunctionTask, reacted: &Reacted, type_of: &impl Fn(Position) -> Option<String>) -> Vec<(WaitId, Outcome)> {
+        function.handled.fetch_add(reacted.handled.len() as u64, Ordering::Relaxed);
+        function.emitted.fetch_add(reacted.outputs.len() as u64, Ordering::Relaxed);
+        function.parked.fetch_add(reacted.parked.len() as u64, Ordering::Relaxed);
+        self.namespace.counts.derived_events.fetch_add(reacted.outputs.len() as u64, Ordering::Relaxed);
+        for different in &reacted.different {
+            tracing::warn!(function = %function.name, id = %different.id, position = %different.position, "an output differs from the one in the log, which stands");
+        }
+        if self.waits.is_empty() {
+            return Vec::new();
+        }
+        let types: Vec<Option<String>> = reacted.outputs.iter().map(|(_, position)| type_of(*position).or_else(|| self.namespace.type_at(*position))).collect();
+        let outputs: Vec<(Position, Position, &str)> =
+            reacted.outputs.iter().zip(&types).map(|((cause, position), r#type)| (*cause, *position, r#type.as_deref().unwrap_or_default())).collect();
+        let functions = self.namespace.reader.functions();
+        self.waits.reacted(reacted, &outputs, &mut World { subscriptions: &mut self.registry.subscriptions, functions: &functions })
+    }
+
+    fn begin_wait(&mut self, key: WaitKey, appended: Appended, reply: oneshot::Sender<Result<Append, DriveError>>, type_of: &impl Fn(Position) -> Option<String>) {
+        let types: Vec<String> = appended.positions.iter().map(|position| type_of(*position).or_else(|| self.namespace.type_at(*position)).unwrap_or_default()).collect();
+        let events: Vec<(Position, &str)> = appended.positions.iter().copied().zip(types.iter().map(String::as_str)).collect();
+        let functions = self.namespace.reader.functions();
+        match self.waits.begin(&events, &mut World { subscriptions: &mut self.registry.subscriptions, functions: &functions }) {
+            Ok(id) => {
+                self.keys.insert(key, id);
+                self.waiting.insert(id, Waiting { key, appended, reply });
+            }
+            Err(outcome) => drop(reply.send(Ok(answered(appended, Some(outcome))))),
+        }
+    }
+
+    fn end_wait(&mut self, id: WaitId, outcome: Outcome) {
+        if let Some(Waiting { key, appended, reply }) = self.waiting.remove(&id) {
+            self.keys.remove(&key);
+            let _ = reply.send(Ok(answered(appended, Some(outcome))));
+        }
+    }
+
+    fn give_up(&mut self, key: WaitKey) {
+        if let Some(id) = self.keys.get(&key).copied()
+            && let Some(outcome) = self.waits.give_up(id)
+        {
+            self.end_wait(id, outcome);
+        }
+    }
+
+    /// Brings tasks and subscriptions up to the functions as they stand.
+    fn refresh(&mut self) {
+        self.registry.refresh(&self.namespace);
+    }
+
+    /// Starts what is due beside the writer; waits for it only if far too much is.
+    fn housekeep(&mut self) {
+        let namespace = self.namespace.clone();
+        if !self.housekeeping
+            && let Some(work) = namespace.reader.housekeeping_due()
+        {
+            if namespace.reader.parts_to_seal() > PARTS_WAITING_MAX {
+                match namespace.reader.housekeep(work) {
+                    Ok(sealed) => self.adopt(sealed),
+                    Err(error) => tracing::error!(namespace = %namespace.name, %error, "sealing failed"),
+                }
+                return;
+            }
+            self.housekeeping = true;
+            namespace.housekeeper.push(namespace.clone(), work);
+        }
+    }
+
+    fn adopt(&mut self, sealed: Sealed) {
+        self.housekeeping = false;
+        if let Err(error) = self.store.adopt(sealed) {
+            self.fail(&error);
+        }
+    }
+
+    fn fail(&self, error: &StoreError) {
+        tracing::error!(namespace = %self.namespace.name, %error, "storage failed; no more writes");
+        self.namespace.failed.send_if_modified(|failed| {
+            let first = failed.is_none();
+            if first {
+                *failed = Some(format!("namespace {}: {error}", self.namespace.name));
+            }
+            first
+        });
+    }
+}
+
+impl Caller {
+    fn failed(self, error: &StoreError) {
+        match self {
+            Caller::Append { reply, .. } => drop(reply.send(Err(error.clone().into()))),
+            Caller::Change { reply } => drop(reply.send(Err(error.clone().into()))),
+            Caller::Function { function, ticket } => function.settle(ticket, Settled::Refused),
+        }
+    }
+}
+
+fn answered(appended: Appended, outcome: Option<Outcome>) -> Append {
+    let handled = outcome.map(|outcome| Handled { complete: outcome.waiting.is_empty(), derived: outcome.derived, parked: outcome.parked, waiting: outcome.waiting });
+    Append { positions: appended.positions, new: appended.new, handled }
+}

@@ -1,0 +1,314 @@
+//! `Namespace`: the handle that the rooms above have to one namespace.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+use retold_engine::model::{NewEvent, Position, Timestamp, limits};
+use retold_engine::store::{self, Accepted, Control, Deploy, FunctionStatus, Proposal, Reader};
+use tokio::sync::{oneshot, watch};
+
+use super::committer::{Job, WaitKey};
+use super::function::FunctionTask;
+use super::housekeeper::Housekeeper;
+use super::modules::Modules;
+use super::queue::{Cost, Queue};
+use super::stream::AppendStream;
+use super::ticker::Ticker;
+use super::types::{Append, Deployed, DriveError, FunctionCounts, FunctionInfo, ModuleInfo, NamespaceMetrics, WaitFor};
+use super::workers::Pool;
+use crate::wasm::WasmModule;
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Namespace(Arc<Inside>);
+
+/// What the handle, the writer and the functions share.
+pub struct Inside {
+    pub name: String,
+    pub created: Timestamp,
+    pub reader: Reader,
+    pub queue: Queue<Job>,
+    pub head: watch::Sender<Position>,
+    /// What stopped the writer, if something did.
+    pub failed: watch::Sender<Option<String>>,
+    pub pool: Arc<Pool>,
+    pub ticker: Arc<Ticker>,
+    pub housekeeper: Arc<Housekeeper>,
+    pub counts: Counts,
+    modules: Arc<Modules>,
+    /// Loaded code by module ordinal.
+    guests: RwLock<BTreeMap<u32, Arc<WasmModule>>>,
+    tasks: RwLock<BTreeMap<Arc<str>, Arc<FunctionTask>>>,
+    wait_keys: AtomicU64,
+    streams: AtomicU64,
+}
+
+#[derive(Default)]
+pub struct Counts {
+    pub appended_events: AtomicU64,
+    pub appended_bytes: AtomicU64,
+    pub derived_events: AtomicU64,
+    pub commits: AtomicU64,
+    pub commit_us: AtomicU64,
+    pub refused: AtomicU64,
+}
+
+/// What all namespaces of a host share.
+#[derive(Clone)]
+pub struct Common {
+    pub pool: Arc<Pool>,
+    pub ticker: Arc<Ticker>,
+    pub housekeeper: Arc<Housekeeper>,
+    pub modules: Arc<Modules>,
+    pub failed: watch::Sender<Option<String>>,
+}
+
+impl Inside {
+    pub fn new(name: String, created: Timestamp, reader: Reader, common: &Common) -> Inside {
+        Inside {
+            name,
+            created,
+            head: watch::Sender::new(reader.head()),
+            reader,
+            queue: Queue::new(),
+            failed: common.failed.clone(),
+            pool: common.pool.clone(),
+            ticker: common.ticker.clone(),
+            housekeeper: common.housekeeper.clone(),
+            counts: Counts::default(),
+            modules: common.modules.clone(),
+            guests: RwLock::default(),
+            tasks: RwLock::default(),
+            wait_keys: AtomicU64::new(0),
+            streams: AtomicU64::new(0),
+        }
+    }
+
+    pub fn guest(&self, module: u32) -> Option<Arc<WasmModule>> {
+        self.guests.read().unwrap_or_else(PoisonError::into_inner).get(&module).cloned()
+    }
+
+    pub fn set_guest(&self, module: u32, guest: Arc<WasmModule>) {
+        self.guests.write().unwrap_or_else(PoisonError::into_inner).insert(module, guest);
+    }
+
+    /// Lets go of the code of module versions that are no longer active.
+    fn keep_guests(&self, keep: impl Fn(u32) -> bool) {
+        self.guests.write().unwrap_or_else(PoisonError::into_inner).retain(|module, _| keep(*module));
+    }
+
+    pub fn set_tasks(&self, tasks: BTreeMap<Arc<str>, Arc<FunctionTask>>) {
+        *self.tasks.write().unwrap_or_else(PoisonError::into_inner) = tasks;
+    }
+
+    pub fn task(&self, name: &str) -> Option<Arc<FunctionTask>> {
+        self.tasks.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Gives back what idle modules hold.
+    pub fn trim(&self) {
+        self.guests.read().unwrap_or_else(PoisonError::into_inner).values().for_each(|guest| guest.trim());
+    }
+
+    pub fn wake_all(&self) {
+        self.tasks.read().unwrap_or_else(PoisonError::into_inner).values().for_each(FunctionTask::wake);
+    }
+
+    pub fn type_at(&self, position: Position) -> Option<String> {
+        let event = self.reader.snapshot().and_then(|snapshot| snapshot.event(position));
+        event.ok().flatten().map(|event| event.r#type)
+    }
+
+    pub fn push_append(&self, job: Job, cost: Cost) -> Result<(), DriveError> {
+        self.counts.appended_bytes.fetch_add(cost.bytes as u64, Ordering::Relaxed);
+        self.queue.push(job, cost)
+    }
+}
+
+/// What an append takes of a commit.
+pub fn cost(append: &store::Append) -> Cost {
+    Cost { events: append.events.len(), bytes: append.events.iter().map(NewEvent::bytes).sum() }
+}
+
+impl Namespace {
+    pub(super) fn new(inside: Arc<Inside>) -> Namespace {
+        Namespace(inside)
+    }
+
+    pub(super) fn inside(&self) -> &Arc<Inside> {
+        &self.0
+    }
+
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    pub fn created(&self) -> Timestamp {
+        self.0.created
+    }
+
+    pub fn reader(&self) -> &Reader {
+        &self.0.reader
+    }
+
+    /// Changes with every commit that has events.
+    pub fn head_changes(&self) -> watch::Receiver<Position> {
+        self.0.head.subscribe()
+    }
+
+    /// Appends events together or not at all. Once this returns `Ok` they are on disk.
+    pub async fn append(&self, append: store::Append, wait: WaitFor) -> Result<Append, DriveError> {
+        let (reply, mut answer) = oneshot::channel();
+        let cost = cost(&append);
+        let WaitFor::Handled { timeout } = wait else {
+            self.0.push_append(Job::Append { append, wait: None, reply }, cost)?;
+            return answer.await.map_err(|_| DriveError::Stopping)?;
+        };
+        let key: WaitKey = self.0.wait_keys.fetch_add(1, Ordering::Relaxed);
+        self.0.push_append(Job::Append { append, wait: Some(key), reply }, cost)?;
+        if let Ok(answer) = tokio::time::timeout(timeout, &mut answer).await {
+            return answer.map_err(|_| DriveError::Stopping)?;
+        }
+        self.0.queue.push_own(Job::GiveUp(key), Cost::default());
+        answer.await.map_err(|_| DriveError::Stopping)?
+    }
+
+    /// A stream of appends, for loads that are many requests.
+    pub fn stream(&self) -> AppendStream {
+        AppendStream::new(self.clone(), self.0.streams.fetch_add(1, Ordering::Relaxed))
+    }
+
+    async fn change(&self, proposal: Proposal) -> Result<Accepted, DriveError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.queue.push(Job::Change { proposal, reply }, Cost { events: 1, bytes: 0 })?;
+        answer.await.map_err(|_| DriveError::Stopping)?
+    }
+
+    /// Checks, compiles and activates a module. Nothing is changed where that fails.
+    pub async fn deploy(&self, name: &str, bytes: Bytes) -> Result<Deployed, DriveError> {
+        let (modules, module_name) = (self.0.modules.clone(), name.to_owned());
+        let upload = tokio::task::spawn_blocking(move || modules.upload(&module_name, &bytes)).await.map_err(|_| DriveError::Stopping)??;
+        let proposal = Proposal::Deploy(Deploy { manifest: upload.manifest, digest: upload.digest, component: upload.component });
+        let Accepted::Deployed { module, unchanged, .. } = self.change(proposal).await? else { return Err(DriveError::Stopping) };
+        self.0.set_guest(module, upload.module);
+        // Its functions may have been tried before the code was there.
+        self.0.wake_all();
+        let infos = self.all_modules();
+        let active: Vec<u32> = infos.iter().filter(|(_, info)| info.active).map(|(ordinal, _)| *ordinal).collect();
+        self.0.keep_guests(|ordinal| active.contains(&ordinal));
+        let info = infos.into_iter().find(|(ordinal, _)| *ordinal == module).map(|(_, info)| info);
+        info.map(|module| Deployed { module, unchanged }).ok_or(DriveError::Stopping)
+    }
+
+    /// Retires a module's functions. Answers the position of the record of it.
+    pub async fn remove_module(&self, name: &str) -> Result<Position, DriveError> {
+        match self.change(Proposal::Remove { module: name.to_owned() }).await? {
+            Accepted::Removed { position } => Ok(position),
+            _ => Err(DriveError::Stopping),
+        }
+    }
+
+    /// Pauses, resumes, rewinds, releases. Answers how many events were parked.
+    pub async fn control(&self, function: &str, control: Control) -> Result<u64, DriveError> {
+        match self.change(Proposal::Control { function: function.to_owned(), control }).await? {
+            Accepted::Controlled { parked } => Ok(parked),
+            _ => Err(DriveError::Stopping),
+        }
+    }
+
+    /// Functions that are not retired, by name.
+    pub fn functions(&self) -> Vec<FunctionInfo> {
+        let rows = self.0.reader.functions();
+        rows.values().filter(|row| row.status != FunctionStatus::Retired).filter_map(|row| self.function(&row.name)).collect()
+    }
+
+    pub fn function(&self, name: &str) -> Option<FunctionInfo> {
+        let snapshot = self.0.reader.snapshot().ok()?;
+        let row = snapshot.function(name)?.clone();
+        let module = snapshot.module(row.module)?;
+        let task = self.0.task(name);
+        let oldest_parked = if row.parked > 0 { snapshot.parked(row.ordinal, Position::START, 1).ok().and_then(|page| page.events.first().map(|parked| parked.event.since)) } else { None };
+        let asked = &row.manifest.limits;
+        Some(FunctionInfo {
+            name: row.name.clone(),
+            kind: row.manifest.kind,
+            module: module.name.clone(),
+            version: module.version.clone(),
+            digest: module.digest,
+            status: row.status.clone(),
+            rebuilding: row.rebuild.is_some(),
+            cursor: row.cursor,
+            lag: self.lag(&snapshot, &row),
+            subscribes: row.manifest.subscribes.clone(),
+            emits: row.manifest.emits.clone(),
+            start: row.manifest.start,
+            failure_policy: row.manifest.failure_policy,
+            fuel_per_call: asked.fuel.unwrap_or(limits::FUEL_PER_CALL_MAX),
+            memory_bytes: asked.memory_bytes.unwrap_or(limits::GUEST_MEMORY_BYTES_MAX as u64),
+            attempts_max: asked.attempts.unwrap_or(limits::ATTEMPTS_DEFAULT),
+            parked: row.parked,
+            oldest_parked,
+            counts: task.as_ref().map_or_else(FunctionCounts::default, |task| task.counts()),
+            retrying: task.as_ref().and_then(|task| task.retrying()),
+            log: task.map_or_else(Vec::new, |task| task.log_lines()),
+        })
+    }
+
+    /// Events that the function reads and has not dealt with; counted only as far as it is cheap, since
+    /// what it doesn't read never moves its cursor.
+    fn lag(&self, snapshot: &store::Snapshot, row: &store::FunctionRow) -> u64 {
+        let filter = store::Filter::types(row.patterns());
+        let portion = store::Portion { events: 1, bytes: usize::MAX };
+        match snapshot.collect(row.cursor, snapshot.head(), &filter, portion) {
+            Ok((batch, _)) if batch.is_empty() => 0,
+            Ok((batch, _)) => snapshot.head().0 + 1 - batch.events().first().map_or(snapshot.head().0, |event| event.position.0),
+            Err(_) => snapshot.head().0 - row.cursor.0.min(snapshot.head().0),
+        }
+    }
+
+    /// Active versions, by name.
+    pub fn modules(&self) -> Vec<ModuleInfo> {
+        let mut modules: Vec<ModuleInfo> = self.all_modules().into_iter().map(|(_, info)| info).filter(|info| info.active).collect();
+        modules.sort_by(|one, other| one.name.cmp(&other.name));
+        modules
+    }
+
+    fn all_modules(&self) -> Vec<(u32, ModuleInfo)> {
+        let rows = self.0.reader.modules();
+        let info = |row: &store::ModuleRow| ModuleInfo {
+            name: row.name.clone(),
+            version: row.version.clone(),
+            digest: row.digest,
+            deployed_at: row.deployed_at,
+            active: row.active,
+            functions: row.manifest.functions.iter().map(|function| function.name.clone()).collect(),
+        };
+        rows.values().map(|row| (row.ordinal, info(row))).collect()
+    }
+
+    pub fn metrics(&self) -> NamespaceMetrics {
+        let counts = &self.0.counts;
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let snapshot = self.0.reader.snapshot().ok();
+        NamespaceMetrics {
+            head: self.0.reader.head().0,
+            appended_events: of(&counts.appended_events),
+            appended_bytes: of(&counts.appended_bytes),
+            derived_events: of(&counts.derived_events),
+            commits: of(&counts.commits),
+            commit_us: of(&counts.commit_us),
+            refused: of(&counts.refused),
+            queue_length: self.0.queue.len(),
+            segments: snapshot.as_ref().map_or(0, store::Snapshot::segments),
+            bytes_in_use: snapshot.and_then(|snapshot| snapshot.bytes_in_use().ok()).unwrap_or_default(),
+        }
+    }
+
+    /// Whether the writer still writes.
+    pub fn is_writable(&self) -> bool {
+        !self.0.reader.is_poisoned()
+    }
+}
+

@@ -1,0 +1,184 @@
+//! What a handler reads and what it emits: `Event` names a type, `Input` reads it, `Emit` adds what
+//! an output may say beside its data.
+
+use serde::Deserialize;
+
+use crate::{Error, Result};
+
+/// Data with an event type.
+///
+/// ```
+/// # use retold::prelude::*;
+/// #[derive(Event, Deserialize)]
+/// #[event("order.placed")]
+/// struct OrderPlaced {
+///     quantity: u32,
+/// }
+/// assert_eq!(OrderPlaced::TYPE, "order.placed");
+/// ```
+///
+/// On an enum whose variants hold one event each, the derive makes *one of several* types, for a
+/// handler that reads them in order or emits one or another:
+///
+/// ```
+/// # use retold::prelude::*;
+/// # #[derive(Event, Deserialize)] #[event("flight.departed")] struct Departed {}
+/// # #[derive(Event, Deserialize)] #[event("flight.arrived")] struct Arrived {}
+/// #[derive(Event)]
+/// enum Movement {
+///     Departed(Departed),
+///     Arrived(Arrived),
+/// }
+/// ```
+pub trait Event: Sized {
+    /// CloudEvents `type`, in the past tense: `order.placed`.
+    const TYPE: &'static str;
+
+    /// Emits this about another subject than the cause's.
+    fn about(self, subject: impl Into<String>) -> Emit<Self> {
+        Emit::from(self).about(subject)
+    }
+
+    /// Names this output, so that its id doesn't hang on its place among the others of its type.
+    fn key(self, key: impl Into<String>) -> Emit<Self> {
+        Emit::from(self).key(key)
+    }
+
+    /// Adds an index term to what is emitted.
+    fn tag(self, tag: impl Into<String>) -> Emit<Self> {
+        Emit::from(self).tag(tag)
+    }
+}
+
+/// An event to emit, with what its data doesn't say. Made by [`Event::about`], [`Event::key`] and
+/// [`Event::tag`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Emit<E> {
+    pub(crate) event: E,
+    /// The cause's where absent.
+    pub(crate) subject: Option<String>,
+    pub(crate) key: Option<String>,
+    pub(crate) tags: Vec<String>,
+}
+
+impl<E> Emit<E> {
+    /// Another subject than the cause's.
+    pub fn about(mut self, subject: impl Into<String>) -> Emit<E> {
+        self.subject = Some(subject.into());
+        self
+    }
+
+    /// A name for this output, unique among the cause's outputs of this type and subject. The
+    /// derived id then stays the same when outputs are added or reordered.
+    pub fn key(mut self, key: impl Into<String>) -> Emit<E> {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// One more index term.
+    pub fn tag(mut self, tag: impl Into<String>) -> Emit<E> {
+        self.tags.push(tag.into());
+        self
+    }
+}
+
+impl<E: Event> From<E> for Emit<E> {
+    fn from(event: E) -> Emit<E> {
+        Emit {
+            event,
+            subject: None,
+            key: None,
+            tags: Vec::new(),
+        }
+    }
+}
+
+/// What a handler can be given. Derived, with [`Event`]; written by hand only for data that isn't
+/// JSON.
+///
+/// `'a` is the life of the batch: an input may borrow its strings from the event's bytes
+/// (`struct Departed<'a> { tail_number: &'a str }`), which saves an allocation each.
+pub trait Input<'a>: Sized {
+    /// What the handler subscribes to. Empty means that `#[handler(subscribes(...))]` must say it.
+    const TYPES: &'static [&'static str];
+
+    fn decode(event_type: &str, data: &'a [u8]) -> Result<Self>;
+}
+
+impl<'a, E: Event + Deserialize<'a>> Input<'a> for E {
+    const TYPES: &'static [&'static str] = &[E::TYPE];
+
+    fn decode(event_type: &str, data: &'a [u8]) -> Result<Self> {
+        decode_json(event_type, data)
+    }
+}
+
+/// Any JSON, for a handler that subscribes to patterns.
+impl<'a> Input<'a> for serde_json::Value {
+    const TYPES: &'static [&'static str] = &[];
+
+    fn decode(event_type: &str, data: &'a [u8]) -> Result<Self> {
+        decode_json(event_type, data)
+    }
+}
+
+/// The bytes as they are, whatever their content type.
+impl<'a> Input<'a> for &'a [u8] {
+    const TYPES: &'static [&'static str] = &[];
+
+    fn decode(_event_type: &str, data: &'a [u8]) -> Result<Self> {
+        Ok(data)
+    }
+}
+
+fn decode_json<'a, T: Deserialize<'a>>(event_type: &str, data: &'a [u8]) -> Result<T> {
+    serde_json::from_slice(data).map_err(|error| unreadable::<T>(event_type, &error))
+}
+
+#[cold]
+fn unreadable<T>(event_type: &str, error: &serde_json::Error) -> Error {
+    Error::reject(format_args!(
+        "{event_type} can't be read as {}: {error}",
+        short_name::<T>()
+    ))
+}
+
+/// The type's name without its path and without its parameters.
+pub(crate) fn short_name<T>() -> &'static str {
+    let name = std::any::type_name::<T>();
+    let name = name.split('<').next().unwrap_or(name);
+    name.rsplit("::").next().unwrap_or(name)
+}
+
+/// For derived enums: an event of a type that none of the variants reads.
+#[doc(hidden)]
+#[cold]
+pub fn unexpected_type<T>(event_type: &str) -> Error {
+    Error::reject(format_args!(
+        "{event_type} is none of the types that {} reads",
+        short_name::<T>()
+    ))
+}
+
+/// Whether a handler that subscribes to `pattern` (a type, or the beginning of one followed by `*`)
+/// reads events of this type.
+pub(crate) fn matches(pattern: &str, event_type: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(beginning) => event_type.starts_with(beginning),
+        None => event_type == pattern,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_reads_what_begins_like_it_and_a_type_only_itself() {
+        assert!(matches("order.*", "order.placed"));
+        assert!(matches("*", "order.placed"));
+        assert!(matches("order.placed", "order.placed"));
+        assert!(!matches("order.*", "orders.placed"));
+        assert!(!matches("order.placed", "order.placed.again"));
+    }
+}

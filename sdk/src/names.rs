@@ -1,0 +1,70 @@
+//! Rules for names, checked while a module compiles.
+
+/// Whether a function or module may be called so: `[a-z][a-z0-9_-]{0,63}`.
+pub const fn valid(name: &str) -> bool {
+    let name = name.as_bytes();
+    if name.is_empty() || name.len() > 64 || !name[0].is_ascii_lowercase() {
+        return false;
+    }
+    let mut index = 1;
+    while index < name.len() {
+        if !matches!(name[index], b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-') {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
+
+/// `==` for strings, in constants.
+pub const fn equal(left: &str, right: &str) -> bool {
+    let (left, right) = (left.as_bytes(), right.as_bytes());
+    if left.len() != right.len() {
+        return false;
+    }
+    let mut index = 0;
+    while index < left.len() {
+        if left[index] != right[index] {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
+
+/// Whether no name stands twice.
+pub const fn distinct(names: &[&str]) -> bool {
+    let mut index = 0;
+    while index < names.len() {
+        let mut other = index + 1;
+        while other < names.len() {
+            if equal(names[index], names[other]) {
+                return false;
+            }
+            other += 1;
+        }
+        index += 1;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_lower_case_begins_with_a_letter_and_has_at_most_64_bytes() {
+        for name in ["a", "pricing", "knock-on", "v2_x", &"a".repeat(64)] {
+            assert!(valid(name), "{name}");
+        }
+        for name in ["", "2x", "-a", "Pricing", "a b", "a.b", "é", &"a".repeat(65)] {
+            assert!(!valid(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_stands_twice_is_found() {
+        assert!(distinct(&["a", "b", "ab"]));
+        assert!(!distinct(&["a", "b", "a"]));
+    }
+}

@@ -1,0 +1,117 @@
+//! `State`: a handler's own keys and values.
+
+use std::marker::PhantomData;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::host::Host;
+use crate::{Error, Result};
+
+/// Entries asked of the host at a time while scanning.
+const SCAN_PAGE: u32 = 100;
+
+/// The handler's own keys and values, seen by nobody else. What is written commits together with
+/// the handler's outputs and its place in the log, or not at all.
+///
+/// All values are of one type `S`, kept as JSON; a handler that keeps several kinds uses an enum.
+/// Keys are the handler's to choose: the subject, or a field of the data.
+///
+/// ```
+/// # use retold::prelude::*;
+/// # #[derive(Event, Deserialize)] #[event("visit.made")] struct Visit { page: String }
+/// #[handler]
+/// fn visits(visit: Recorded<Visit>, counts: &mut State<u64>) -> Result<()> {
+///     let count = counts.get(&visit.page)?.unwrap_or(0);
+///     counts.put(&visit.page, &(count + 1))
+/// }
+/// ```
+pub struct State<'a, S> {
+    host: &'a dyn Host,
+    /// Index in the batch of the event on whose behalf calls are made.
+    event: u32,
+    value: PhantomData<fn(S) -> S>,
+}
+
+impl<'a, S> State<'a, S> {
+    /// Called by `#[handler]`.
+    #[doc(hidden)]
+    pub fn of(host: &'a dyn Host, event: u32) -> State<'a, S> {
+        State {
+            host,
+            event,
+            value: PhantomData,
+        }
+    }
+
+    /// Forgets the key, if it is there.
+    pub fn delete(&mut self, key: &str) {
+        self.host.delete(self.event, key);
+    }
+}
+
+impl<S: DeserializeOwned> State<'_, S> {
+    /// Errs if what is kept can't be read as an `S`: an older version of the code wrote it.
+    pub fn get(&self, key: &str) -> Result<Option<S>> {
+        let value = self.host.get(self.event, key);
+        value.map(|value| read(key, &value)).transpose()
+    }
+
+    /// Entries whose key begins with `prefix`, in key order.
+    pub fn scan(&self, prefix: &str) -> Scan<'_, S> {
+        Scan {
+            state: self,
+            prefix: prefix.to_owned(),
+            page: Vec::new().into_iter(),
+            after: None,
+            more: true,
+        }
+    }
+}
+
+impl<S: Serialize> State<'_, S> {
+    /// Errs if the value can't be written as JSON.
+    pub fn put(&mut self, key: &str, value: &S) -> Result<()> {
+        let value = serde_json::to_vec(value).map_err(|error| {
+            Error::reject(format_args!("state {key:?} can't be written: {error}"))
+        })?;
+        self.host.put(self.event, key, &value);
+        Ok(())
+    }
+}
+
+fn read<S: DeserializeOwned>(key: &str, value: &[u8]) -> Result<S> {
+    serde_json::from_slice(value).map_err(|error| {
+        let wanted = crate::event::short_name::<S>();
+        Error::reject(format_args!(
+            "state {key:?} can't be read as {wanted}: {error}"
+        ))
+    })
+}
+
+/// See [`State::scan`].
+pub struct Scan<'a, S> {
+    state: &'a State<'a, S>,
+    prefix: String,
+    page: std::vec::IntoIter<(String, Vec<u8>)>,
+    /// Last key of the page.
+    after: Option<String>,
+    /// Whether the host may have entries beyond the page.
+    more: bool,
+}
+
+impl<S: DeserializeOwned> Iterator for Scan<'_, S> {
+    type Item = Result<(String, S)>;
+
+    fn next(&mut self) -> Option<Result<(String, S)>> {
+        if self.page.len() == 0 && self.more {
+            let State { host, event, .. } = self.state;
+            let page = host.scan(*event, &self.prefix, self.after.as_deref(), SCAN_PAGE);
+            self.more = page.len() == SCAN_PAGE as usize;
+            self.after = page.last().map(|(key, _)| key.clone());
+            self.page = page.into_iter();
+        }
+        let (key, value) = self.page.next()?;
+        Some(read(&key, &value).map(|value| (key, value)))
+    }
+}

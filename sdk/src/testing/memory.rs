@@ -1,0 +1,69 @@
+//! `Memory`: a host whose state is a map.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use crate::bindings::wire::EventDetails;
+use crate::host::Host;
+
+#[derive(Default)]
+pub struct Memory {
+    entries: RefCell<Entries>,
+    /// Of the event at hand.
+    details: Option<EventDetails>,
+}
+
+pub type Entries = BTreeMap<String, Vec<u8>>;
+
+impl Memory {
+    /// A call begins: what it may ask about its event.
+    pub fn begin(&mut self, details: EventDetails) -> Entries {
+        self.details = Some(details);
+        self.entries.borrow().clone()
+    }
+
+    /// The call failed: what it wrote is undone.
+    pub fn undo(&mut self, before: Entries) {
+        self.entries = RefCell::new(before);
+    }
+}
+
+impl Host for Memory {
+    fn details(&self, _position: u64) -> EventDetails {
+        self.details.clone().expect("no event is being handled")
+    }
+
+    fn get(&self, _event: u32, key: &str) -> Option<Vec<u8>> {
+        self.entries.borrow().get(key).cloned()
+    }
+
+    fn put(&self, _event: u32, key: &str, value: &[u8]) {
+        let mut entries = self.entries.borrow_mut();
+        entries.insert(key.to_owned(), value.to_owned());
+    }
+
+    fn delete(&self, _event: u32, key: &str) {
+        self.entries.borrow_mut().remove(key);
+    }
+
+    fn scan(
+        &self,
+        _event: u32,
+        prefix: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Vec<(String, Vec<u8>)> {
+        let from = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let entries = self.entries.borrow();
+        entries
+            .range::<str, _>((from, Bound::Unbounded))
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .take(limit as usize)
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    }
+}
