@@ -182,7 +182,12 @@ impl<T: EventTypes> Outputs<T> {
 
     /// Adds an output. Errs if the event can't be written as JSON.
     pub fn emit<E: Event + Serialize>(&mut self, event: impl Into<Emit<E>>) -> Result<()> {
-        const { assert!(contains(T::TYPES, E::TYPE), "this event type is not among those that the `Outputs` declares") };
+        const {
+            assert!(
+                contains(T::TYPES, E::TYPE),
+                "this event type is not among those that the `Outputs` declares"
+            )
+        };
         self.list.push(encode(event.into())?);
         Ok(())
     }

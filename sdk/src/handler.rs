@@ -35,11 +35,7 @@ pub struct Settings {
 
 /// The manifest's entry for a handler. `subscribes` is what its input reads, or what the attribute
 /// says.
-pub fn describe<O: Outcome>(
-    name: &str,
-    subscribes: &[&str],
-    settings: Settings,
-) -> wire::Function {
+pub fn describe<O: Outcome>(name: &str, subscribes: &[&str], settings: Settings) -> wire::Function {
     let mut emits = Vec::new();
     O::Answer::declare(&mut emits);
     emits.sort_unstable();

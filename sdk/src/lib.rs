@@ -68,7 +68,8 @@ pub mod prelude {
 
     pub use retold_macros::{Deserialize, Event, Serialize, handler};
 
-    pub use crate::{Emit, Error, Event, HashMap, HashSet, Json, Outputs, Recorded, Result};
+    pub use crate::event::Event;
+    pub use crate::{Emit, Error, HashMap, HashSet, Json, Outputs, Recorded, Result};
     pub use crate::{Position, State, Timestamp};
     pub use crate::{debug, error, info, trace, warn};
 }
@@ -77,12 +78,14 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::answer::Reactions;
-    pub use crate::bindings::{export_handler, export_manifest, handler, manifest, wire};
+    pub use crate::bindings::handler::export_handler;
+    pub use crate::bindings::manifest::export_manifest;
+    pub use crate::bindings::{handler, manifest, wire};
     pub use crate::event::unexpected_type;
     pub use crate::handler::{Outcome, Settings, describe, handle, unknown};
     pub use crate::host::Host;
     pub use crate::log::{Level, write as log};
-    pub use crate::names;
+    pub use crate::names::{distinct, valid as valid_name};
     pub use crate::raw::Unchecked;
     pub use serde;
 }

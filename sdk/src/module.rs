@@ -24,11 +24,11 @@ macro_rules! module {
     (name = $name:expr, version = $version:expr, $($handler:path),+ $(,)?) => {
         const _: () = {
             assert!(
-                $crate::__private::names::valid($name),
+                $crate::__private::valid_name($name),
                 "a module's name is a-z, 0-9, - and _, begins with a letter and has at most 64 bytes"
             );
             assert!(
-                $crate::__private::names::distinct(&[$(<$handler as $crate::Handler>::NAME),+]),
+                $crate::__private::distinct(&[$(<$handler as $crate::Handler>::NAME),+]),
                 "two functions of the module have one name"
             );
         };

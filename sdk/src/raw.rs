@@ -1,8 +1,8 @@
 //! A way around the checks, for modules that test the host's. Not for use.
 
+use crate::Result;
 use crate::answer::{Answer, Reactions};
 use crate::bindings::wire;
-use crate::Result;
 
 /// Outputs that nobody checks: any cause, any type, declared or not.
 pub struct Unchecked(pub Vec<wire::Reaction>);

@@ -150,14 +150,15 @@ fn parse(text: &[u8]) -> Option<Timestamp> {
             return None;
         }
         for place in 0..6 {
-            micros = micros * 10 + decimals[..digits].get(place).map_or(0, |c| u64::from(c - b'0'));
+            micros = micros * 10
+                + decimals[..digits]
+                    .get(place)
+                    .map_or(0, |c| u64::from(c - b'0'));
         }
         rest = &decimals[digits..];
     }
-    let seconds = days_from_civil(year, month, day) * SECONDS_PER_DAY
-        + hour * 3_600
-        + minute * 60
-        + second;
+    let seconds =
+        days_from_civil(year, month, day) * SECONDS_PER_DAY + hour * 3_600 + minute * 60 + second;
     let utc = i64::try_from(seconds).ok()? - offset_seconds(rest)?;
     let micros = u64::try_from(utc).ok()? * MICROS_PER_SECOND + micros;
     Some(Timestamp::from_micros(micros))
@@ -211,11 +212,7 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
     } else {
         month_from_march - 9
     };
-    (
-        era * 400 + year_of_era + u64::from(month <= 2),
-        month,
-        day,
-    )
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
 /// The reverse of [`civil_from_days`].

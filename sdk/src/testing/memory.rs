@@ -9,23 +9,39 @@ use crate::host::Host;
 
 #[derive(Default)]
 pub struct Memory {
-    entries: RefCell<Entries>,
+    entries: RefCell<BTreeMap<String, Vec<u8>>>,
+    /// What the call at hand overwrote, oldest first.
+    overwritten: RefCell<Vec<(String, Option<Vec<u8>>)>>,
     /// Of the event at hand.
     details: Option<EventDetails>,
 }
 
-pub type Entries = BTreeMap<String, Vec<u8>>;
-
 impl Memory {
     /// A call begins: what it may ask about its event.
-    pub fn begin(&mut self, details: EventDetails) -> Entries {
+    pub fn begin(&mut self, details: EventDetails) {
         self.details = Some(details);
-        self.entries.borrow().clone()
+        self.overwritten.get_mut().clear();
     }
 
     /// The call failed: what it wrote is undone.
-    pub fn undo(&mut self, before: Entries) {
-        self.entries = RefCell::new(before);
+    pub fn undo(&mut self) {
+        let entries = self.entries.get_mut();
+        for (key, before) in self.overwritten.get_mut().drain(..).rev() {
+            match before {
+                Some(value) => entries.insert(key, value),
+                None => entries.remove(&key),
+            };
+        }
+    }
+
+    fn write(&self, key: &str, value: Option<&[u8]>) {
+        let mut entries = self.entries.borrow_mut();
+        let before = match value {
+            Some(value) => entries.insert(key.to_owned(), value.to_owned()),
+            None => entries.remove(key),
+        };
+        let mut overwritten = self.overwritten.borrow_mut();
+        overwritten.push((key.to_owned(), before));
     }
 }
 
@@ -39,12 +55,11 @@ impl Host for Memory {
     }
 
     fn put(&self, _event: u32, key: &str, value: &[u8]) {
-        let mut entries = self.entries.borrow_mut();
-        entries.insert(key.to_owned(), value.to_owned());
+        self.write(key, Some(value));
     }
 
     fn delete(&self, _event: u32, key: &str) {
-        self.entries.borrow_mut().remove(key);
+        self.write(key, None);
     }
 
     fn scan(

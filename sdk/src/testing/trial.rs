@@ -47,11 +47,11 @@ impl<H: Handler> Trial<H> {
             given.event_type()
         );
         self.position = position;
-        let before = self.memory.begin(given.details(position));
+        self.memory.begin(given.details(position));
         match handle_in::<H>(std::slice::from_ref(&event), &self.memory) {
             Ok(reactions) => Ok(reactions.into_iter().map(Output::from).collect()),
             Err(failure) => {
-                self.memory.undo(before);
+                self.memory.undo();
                 Err(match failure.kind {
                     wire::FailureKind::Retry => Error::retry(failure.message),
                     wire::FailureKind::Reject => Error::reject(failure.message),

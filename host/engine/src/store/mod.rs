@@ -31,7 +31,7 @@ mod writer;
 pub use catalogue::{Catalogue, NamespaceRow};
 pub use disk::DiskFolder;
 pub use error::StoreError;
-pub use folder::{Backend, Folder, Space};
+pub use folder::{Backend, Folder, Overlay, Space};
 pub use function::{FunctionRow, FunctionStatus, ModuleRow, Rebuild};
 pub use history::{Step, steps};
 pub use open::Options;

@@ -212,7 +212,7 @@ fn read_tail(head: &Database, hasher: &TermHasher, segments: &[Arc<Segment>]) ->
         }
         opened.position = record.last();
         (opened.commit, opened.chain, opened.recorded) = (record.commit, record.chain, opened.recorded.max(record.recorded));
-        opened.tail.committed(Arc::new(record));
+        opened.tail.committed(&[Arc::new(record)]);
     }
     Ok(opened)
 }

@@ -92,16 +92,18 @@ impl Tail {
         part.count += 1;
     }
 
-    /// Keeps a committed record at hand, and closes the part if it is full.
-    pub fn committed(&mut self, record: Arc<Record>) {
+    /// Takes note that everything indexed so far is committed, by these records: keeps them at hand, and
+    /// closes the part if it is full. Never between records of one commit, whose events are all indexed.
+    pub fn committed(&mut self, records: &[Arc<Record>]) {
+        let Some(last) = records.last() else { return };
         let part = self.open_part();
-        part.bytes += record.bytes().len();
+        part.bytes += records.iter().map(|record| record.bytes().len()).sum::<usize>();
         if part.count as usize >= TAIL_EVENTS_MAX || part.bytes >= TAIL_BYTES_MAX {
-            self.close(record.commit);
+            self.close(last.commit);
         }
-        if record.count > 0 {
+        for record in records.iter().filter(|record| record.count > 0) {
             self.recent_bytes += record.bytes().len();
-            self.recent.push_back(record);
+            self.recent.push_back(record.clone());
             while self.recent_bytes > RECENT_BYTES_MAX && self.recent.len() > 1 {
                 self.recent_bytes -= self.recent.pop_front().map_or(0, |old| old.bytes().len());
             }

@@ -16,9 +16,17 @@ use super::shared::{Shared, View};
 use super::tables;
 use crate::model::{Position, Record, RecordBuilder, StatePart, Timestamp};
 
-/// Rows of the log that a segment holds now are deleted so many a commit, so that no commit waits
-/// long for it.
-const ROWS_DELETED_PER_COMMIT: usize = 128;
+/// What of the log's rows that a segment holds now is deleted with a commit, so that no commit waits
+/// long for it: this, or somewhat more than the commit itself brings.
+const DELETED_PER_COMMIT: Deleted = Deleted { rows: 64, bytes: 256 << 10 };
+
+/// A measure of deletion.
+#[derive(Clone, Copy, Debug)]
+struct Deleted {
+    rows: usize,
+    /// redb reads a row to delete it.
+    bytes: usize,
+}
 
 pub struct Store {
     pub(super) shared: Arc<Shared>,
@@ -96,20 +104,19 @@ impl Store {
         }
         let functions = !self.mirror.dirty.functions.is_empty() || !self.mirror.dirty.modules.is_empty() || parking_changed(&commits);
         let delete = self.sealed_rows_left;
+        let bytes: usize = commits.iter().map(|commit| commit.record.bytes().len()).sum();
+        let most = Deleted { bytes: DELETED_PER_COMMIT.bytes.max(bytes + bytes / 2), ..DELETED_PER_COMMIT };
         let mut left = false;
         apply(&shared, &commits, &mut self.mirror, |transaction| {
             if delete {
-                left = delete_sealed(transaction, &view, ROWS_DELETED_PER_COMMIT)?;
+                left = delete_sealed(transaction, &view, most)?;
             }
             Ok(())
         })?;
         self.sealed_rows_left = left;
         let records: Vec<Arc<Record>> = commits.into_iter().map(|commit| Arc::new(commit.record)).collect();
         if let Some(last) = records.last() {
-            {
-                let mut tail = shared.tail_mut();
-                records.iter().for_each(|record| tail.committed(record.clone()));
-            }
+            shared.tail_mut().committed(&records);
             shared.set_view(View { commit: last.commit, chain: last.chain, segments: view.segments.clone(), functions: self.mirror.functions.clone(), modules: self.mirror.modules.clone() });
             shared.set_position(last.last());
         }
@@ -117,13 +124,14 @@ impl Store {
     }
 
     /// Deletes rows of the log that a segment holds now. For idle moments; answers whether more are left.
-    pub fn delete_sealed_rows(&mut self, rows: usize) -> Result<bool, StoreError> {
+    pub fn delete_sealed_rows(&mut self) -> Result<bool, StoreError> {
+        const IDLE: Deleted = Deleted { rows: 4_096, bytes: 4 << 20 };
         if !self.sealed_rows_left {
             return Ok(false);
         }
         let view = self.shared.view();
         let transaction = self.shared.head.begin_write()?;
-        self.sealed_rows_left = delete_sealed(&transaction, &view, rows)?;
+        self.sealed_rows_left = delete_sealed(&transaction, &view, IDLE)?;
         transaction.commit()?;
         Ok(self.sealed_rows_left)
     }
@@ -141,19 +149,25 @@ fn parking_changed(commits: &[crate::model::Commit]) -> bool {
     })
 }
 
-/// Deletes at most `limit` rows that segments hold; answers whether some are left.
-fn delete_sealed(transaction: &redb::WriteTransaction, view: &View, limit: usize) -> Result<bool, StoreError> {
+/// Deletes rows that segments hold, oldest first; answers whether some are left.
+fn delete_sealed(transaction: &redb::WriteTransaction, view: &View, most: Deleted) -> Result<bool, StoreError> {
     let Some(sealed) = view.segments.last().map(|segment| segment.commit_last) else { return Ok(false) };
     let mut log = transaction.open_table(tables::LOG)?;
-    let mut keys = Vec::with_capacity(limit + 1);
-    for row in log.iter()?.take(limit + 1) {
-        let key = row?.0.value();
-        if key.1 <= sealed {
-            keys.push(key);
+    let mut keys = Vec::new();
+    let (mut bytes, mut left) = (0, false);
+    for row in log.iter()? {
+        let (key, value) = row?;
+        if key.value().1 > sealed {
+            break;
         }
+        if keys.len() == most.rows || (bytes >= most.bytes && !keys.is_empty()) {
+            left = true;
+            break;
+        }
+        bytes += value.value().len();
+        keys.push(key.value());
     }
-    let left = keys.len() > limit;
-    for key in keys.into_iter().take(limit) {
+    for key in keys {
         log.remove(key)?;
     }
     Ok(left)

@@ -36,8 +36,6 @@ pub type WaitKey = u64;
 
 /// Parts of the tail that may wait to be sealed before the writer waits for housekeeping.
 const PARTS_WAITING_MAX: usize = 8;
-/// Rows deleted in an idle moment.
-const ROWS_DELETED_IDLE: usize = 4_096;
 
 pub struct Committer {
     store: Store,
@@ -78,7 +76,7 @@ impl Committer {
         while let Some(jobs) = namespace.queue.take(most) {
             self.commit(jobs);
             if namespace.queue.len() == 0
-                && let Err(error) = self.store.delete_sealed_rows(ROWS_DELETED_IDLE)
+                && let Err(error) = self.store.delete_sealed_rows()
             {
                 self.fail(&error);
             }

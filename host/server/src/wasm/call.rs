@@ -10,6 +10,9 @@ use super::limiter::Limiter;
 use super::quotas::{Quotas, Refusal, log_line};
 use super::wasi::Wasi;
 
+/// What is kept of standard error for [`CallData::last_words`].
+const LAST_WORDS_BYTES_MAX: usize = 512;
+
 /// The data of a guest's store.
 pub(super) struct CallData {
     calls: Lent,
@@ -17,11 +20,12 @@ pub(super) struct CallData {
     pub(super) quotas: Quotas,
     /// Only in modules that import WASI.
     pub(super) wasi: Option<Box<Wasi>>,
+    last_words: String,
 }
 
 impl CallData {
     pub(super) fn new(memory_bytes_max: usize, wasi: Option<Box<Wasi>>) -> CallData {
-        CallData { calls: Lent(None), limiter: Limiter::new(memory_bytes_max), quotas: Quotas::default(), wasi }
+        CallData { calls: Lent(None), limiter: Limiter::new(memory_bytes_max), quotas: Quotas::default(), wasi, last_words: String::new() }
     }
 
     /// The engine's side of the call at hand.
@@ -29,10 +33,19 @@ impl CallData {
         self.calls.0.as_deref_mut().expect("guest code runs inside `lend` only")
     }
 
+    /// What the guest last said was wrong, in the call at hand: if it trapped, that tells why.
+    pub(super) fn last_words(&self) -> &str {
+        &self.last_words
+    }
+
     /// Writes one line to the function's log, counted.
     pub(super) fn log(&mut self, level: LogLevel, message: &str) -> Result<(), Refusal> {
         self.quotas.log(message.len())?;
-        self.calls().log(level, &log_line(message));
+        let line = log_line(message);
+        self.calls().log(level, &line);
+        if level == LogLevel::Error {
+            self.last_words = line;
+        }
         Ok(())
     }
 
@@ -40,7 +53,13 @@ impl CallData {
     fn log_output(&mut self) {
         let Some(wasi) = &self.wasi else { return };
         for (level, line) in wasi.output().take() {
-            self.calls().log(level, &log_line(&line));
+            let line = log_line(&line);
+            self.calls().log(level, &line);
+            // A panic takes two lines, and a third that helps nobody here.
+            if level == LogLevel::Warn && !line.starts_with("note: run with `RUST_BACKTRACE") && self.last_words.len() < LAST_WORDS_BYTES_MAX {
+                self.last_words.push_str(if self.last_words.is_empty() { "" } else { " " });
+                self.last_words.push_str(&line);
+            }
         }
     }
 }
@@ -65,6 +84,7 @@ pub(super) fn lend<R>(store: &mut Store<CallData>, calls: &mut dyn Calls, body: 
     let data = store.data_mut();
     data.calls = Lent(Some(lent));
     data.quotas = Quotas::default();
+    data.last_words.clear();
     let result = catch_unwind(AssertUnwindSafe(|| {
         let result = body(store);
         store.data_mut().log_output();

@@ -98,6 +98,7 @@ impl Compiler {
     fn nameless_file(&self) -> io::Result<File> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let name = format!("compile-{}-{}.tmp", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        fs::create_dir_all(&self.scratch)?;
         let path = self.scratch.join(name);
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
         fs::remove_file(&path)?;

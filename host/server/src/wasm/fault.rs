@@ -11,7 +11,7 @@ use super::SandboxOptions;
 use super::call::CallData;
 use super::engine::GUEST_STACK_BYTES_MAX;
 use super::error::one_line;
-use super::quotas::Refusal;
+use super::quotas::{Refusal, TRANSFER_BYTES_MAX};
 
 /// Functions of the guest that a trap's message names.
 const FRAMES_SHOWN_MAX: usize = 6;
@@ -25,11 +25,11 @@ pub(super) fn answer(error: &wasmtime::Error, data: &CallData, asked: &CallLimit
         return match refusal {
             Refusal::State(StateError::Storage(what)) => Answer::Unavailable(what.clone()),
             Refusal::State(error) => Answer::Fault(GuestFault::StateRefused(error.clone())),
-            refusal => trapped(&format!("{refusal}{}", called_from(error))),
+            refusal => trapped(&refusal.to_string(), error, data),
         };
     }
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
-        return trapped(&format!("called exit({}){}", exit.0, called_from(error)));
+        return trapped(&format!("called exit({})", exit.0), error, data);
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => Answer::Fault(GuestFault::OutOfFuel { fuel: asked.fuel }),
@@ -38,38 +38,44 @@ pub(super) fn answer(error: &wasmtime::Error, data: &CallData, asked: &CallLimit
         }
         _ if data.limiter.memory_refused() => Answer::Fault(GuestFault::OutOfMemory { bytes_max: asked.memory_bytes }),
         Some(Trap::StackOverflow) => {
-            trapped(&format!("call stack exhausted, at most {GUEST_STACK_BYTES_MAX} bytes (limit `stack-bytes`){}", called_from(error)))
+            trapped(&format!("call stack exhausted, at most {GUEST_STACK_BYTES_MAX} bytes (limit `stack-bytes`)"), error, data)
         }
-        Some(trap) => trapped(&format!("{trap}{}", called_from(error))),
-        None => not_a_trap(error),
+        Some(trap) => trapped(trap.to_string().trim_start_matches("wasm trap: "), error, data),
+        None => not_a_trap(error, data),
     }
 }
 
 /// What went wrong at the border: in a host call's arguments, or in the call's result.
-fn not_a_trap(error: &wasmtime::Error) -> Answer {
+fn not_a_trap(error: &wasmtime::Error, data: &CallData) -> Answer {
     let problem = error.root_cause().to_string();
-    let in_host_call = !called_from(error).is_empty();
-    // wasmtime keeps the error's type to itself.
+    let in_host_call = error.downcast_ref::<WasmBacktrace>().is_some_and(|backtrace| !backtrace.frames().is_empty());
+    // wasmtime keeps this error's type to itself.
     let too_much = problem.contains("fuel allocated for hostcalls");
     match (in_host_call, too_much) {
-        (true, true) => trapped(&format!("gave a host call more than {} bytes{}", super::quotas::TRANSFER_BYTES_MAX, called_from(error))),
-        (true, false) => trapped(&format!("{problem}{}", called_from(error))),
-        (false, true) => bad_output(&format!(
-            "returned far more than {} bytes of outputs (limit `output-bytes-per-call`)",
-            limits::OUTPUT_BYTES_PER_CALL_MAX
-        )),
+        (true, true) => trapped(&format!("gave a host call more than {TRANSFER_BYTES_MAX} bytes (limit `transfer-bytes`)"), error, data),
+        (true, false) => trapped(&problem, error, data),
+        (false, true) => {
+            bad_output(&format!("returned far more than {} bytes of outputs (limit `output-bytes-per-call`)", limits::OUTPUT_BYTES_PER_CALL_MAX))
+        }
         (false, false) => bad_output(&format!("returned what the contract doesn't allow: {}", one_line(error))),
     }
 }
 
-fn trapped(what: &str) -> Answer {
-    Answer::Fault(GuestFault::Trapped(cut(what)))
+/// What happened, where, and what the guest last said of it: a panic's message, mostly.
+fn trapped(what: &str, error: &wasmtime::Error, data: &CallData) -> Answer {
+    let mut text = format!("{what}{}", called_from(error));
+    if !data.last_words().is_empty() {
+        text.push_str(", after it said: ");
+        text.push_str(data.last_words());
+    }
+    Answer::Fault(GuestFault::Trapped(cut(&text)))
 }
 
 fn bad_output(what: &str) -> Answer {
     Answer::Fault(GuestFault::BadOutput(cut(what)))
 }
 
+/// Such messages are kept with each parked event.
 fn cut(message: &str) -> String {
     let mut end = message.len().min(MESSAGE_BYTES_MAX);
     while !message.is_char_boundary(end) {
@@ -81,26 +87,20 @@ fn cut(message: &str) -> String {
 /// `" in a, called by b"`, from the innermost function outwards; empty if no guest code was running.
 fn called_from(error: &wasmtime::Error) -> String {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return String::new() };
-    let names: Vec<String> = backtrace.frames().iter().filter_map(|frame| frame.func_name()).map(readable).collect();
-    let interesting = names.iter().filter(|name| !is_panic_machinery(name)).take(FRAMES_SHOWN_MAX);
+    let names = backtrace.frames().iter().filter_map(|frame| frame.func_name());
+    let names: Vec<String> = names.map(|symbol| format!("{:#}", rustc_demangle::demangle(symbol))).collect();
     let mut text = String::new();
-    for (index, name) in interesting.enumerate() {
-        text.push_str(if index == 0 { " in " } else { ", called by " });
+    for name in names.iter().filter(|name| !is_of_the_standard_library(name)).take(FRAMES_SHOWN_MAX) {
+        text.push_str(if text.is_empty() { " in " } else { ", called by " });
         text.push_str(name);
     }
-    if text.is_empty() && !backtrace.frames().is_empty() { " in a function without a name".to_owned() } else { text }
+    text
 }
 
-/// Frames that every panic has and that tell nothing.
-fn is_panic_machinery(name: &str) -> bool {
-    ["std::panicking::", "core::panicking::", "std::sys::backtrace::", "rust_begin_unwind", "__rustc::", "std::alloc::rust_oom", "abort"]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
-}
-
-/// A Rust symbol of the older kind without its lengths and hash; anything else as it is.
-fn readable(symbol: &str) -> String {
-    symbol.to_owned()
+/// Where a panic is made and carried on, which tells nothing of whose code is wrong.
+fn is_of_the_standard_library(name: &str) -> bool {
+    let name = name.trim_start_matches('<');
+    ["std::", "core::", "alloc::", "__rustc::"].iter().any(|library| name.starts_with(library))
 }
 
 /// What a panic of the host says.

@@ -16,12 +16,27 @@ package test:guest;
 world guest {
   include retold:module/manifest-world@0.1.0;
   include retold:module/handler-world@0.1.0;
+  import wasi:clocks/wall-clock@0.2.0;
+  import wasi:clocks/monotonic-clock@0.2.0;
+  import wasi:random/random@0.2.0;
+  import wasi:cli/environment@0.2.0;
 }";
+/// What is tried of WASI. Imports that a core module doesn't use aren't in its component.
+const WASI: [&str; 3] = [
+    "package wasi:clocks@0.2.0;
+     interface wall-clock { record datetime { seconds: u64, nanoseconds: u32 } now: func() -> datetime; }
+     interface monotonic-clock { now: func() -> u64; }",
+    "package wasi:random@0.2.0; interface random { get-random-u64: func() -> u64; }",
+    "package wasi:cli@0.2.0; interface environment { get-arguments: func() -> list<string>; }",
+];
 
 /// Adds what tells wit-component the interfaces of a core module.
 pub(super) fn describe_interfaces(core: &mut Vec<u8>) {
     let mut resolve = Resolve::default();
     resolve.push_str("retold.wit", WIT).unwrap();
+    for package in WASI {
+        resolve.push_str("wasi.wit", package).unwrap();
+    }
     let package = resolve.push_str("guest.wit", WORLD).unwrap();
     let world = resolve.select_world(&[package], Some("guest")).unwrap();
     embed_component_metadata(core, &resolve, world, StringEncoding::UTF8).unwrap();
@@ -31,15 +46,20 @@ pub(super) fn describe_interfaces(core: &mut Vec<u8>) {
 /// the parameters `$function`, `$function_length`, `$events` and `$count`, the functions below and the
 /// imports, and leave the address of a result. Empty: returns no outputs.
 pub(super) fn core(handle: &str) -> Vec<u8> {
-    module(if handle.is_empty() { "call $no_outputs" } else { handle }, "", &manifest_bytes())
+    module("", if handle.is_empty() { "call $no_outputs" } else { handle }, "", &manifest_bytes())
+}
+
+/// One with more imports.
+pub(super) fn core_that_imports(imports: &str, handle: &str) -> Vec<u8> {
+    module(imports, handle, "", &manifest_bytes())
 }
 
 /// One whose `describe` is `describe`.
 pub(super) fn core_that_describes(describe: &str) -> Vec<u8> {
-    module("call $no_outputs", describe, &manifest_bytes())
+    module("", "call $no_outputs", describe, &manifest_bytes())
 }
 
-fn module(handle: &str, describe: &str, manifest: &[u8]) -> Vec<u8> {
+fn module(imports: &str, handle: &str, describe: &str, manifest: &[u8]) -> Vec<u8> {
     let data: String = manifest.iter().map(|byte| format!("\\{byte:02x}")).collect();
     let describe = if describe.is_empty() { "i32.const 4096" } else { describe };
     let text = format!(
@@ -49,6 +69,7 @@ fn module(handle: &str, describe: &str, manifest: &[u8]) -> Vec<u8> {
   (import "retold:module/state@0.1.0" "get" (func $get (param i32 i32 i32 i32)))
   (import "retold:module/state@0.1.0" "put" (func $put (param i32 i32 i32 i32 i32)))
   (import "retold:module/state@0.1.0" "scan" (func $scan (param i32 i32 i32 i32 i32 i32 i32 i32)))
+  {imports}
   (memory (export "memory") 2)
   (data (i32.const {MANIFEST_AT}) "{data}")
   (data (i32.const 64) "order.echoed")

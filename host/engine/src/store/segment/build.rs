@@ -43,12 +43,17 @@ impl SegmentFile {
         Ok(SegmentFile { database, transaction: None, written: 0 })
     }
 
+    /// The transaction under way, or a new one.
+    fn transaction(&mut self) -> Result<WriteTransaction, StoreError> {
+        match self.transaction.take() {
+            Some(transaction) => Ok(transaction),
+            None => Ok(self.database.begin_write()?),
+        }
+    }
+
     /// Writes one row; a transaction ends when it has written enough.
     pub fn put<K: redb::Key + 'static, V: redb::Value + 'static>(&mut self, table: redb::TableDefinition<'_, K, V>, key: K::SelfType<'_>, value: V::SelfType<'_>, bytes: usize) -> Result<(), StoreError> {
-        let transaction = match self.transaction.take() {
-            Some(transaction) => transaction,
-            None => self.database.begin_write()?,
-        };
+        let transaction = self.transaction()?;
         transaction.open_table(table)?.insert(key, value)?;
         self.written += bytes;
         if self.written >= BYTES_PER_TRANSACTION {
@@ -69,7 +74,7 @@ impl SegmentFile {
 
     fn finish(mut self, facts: &Facts) -> Result<(), StoreError> {
         self.put(tables::SEGMENT_META, "facts", facts.encode().as_slice(), 0)?;
-        let transaction = self.transaction.take().unwrap_or(self.database.begin_write()?);
+        let transaction = self.transaction()?;
         // Tables without rows must exist too.
         transaction.open_table(tables::SEGMENT_CHUNKS)?;
         transaction.open_table(tables::SEGMENT_OFFSETS)?;
@@ -162,10 +167,7 @@ pub fn build(folder: &dyn Folder, name: &str, hasher: &TermHasher, chain_before:
 /// The first record of a chunk; one without events may share its position with an earlier chunk's,
 /// which then stays the place to begin at.
 pub fn put_offset(file: &mut SegmentFile, first: Position, offset: u64) -> Result<(), StoreError> {
-    let transaction = match file.transaction.take() {
-        Some(transaction) => transaction,
-        None => file.database.begin_write()?,
-    };
+    let transaction = file.transaction()?;
     {
         let mut table = transaction.open_table(tables::SEGMENT_OFFSETS)?;
         if redb::ReadableTable::get(&table, first.0)?.is_none() {

@@ -30,11 +30,8 @@ impl Output {
         if printed.bytes == 0 {
             return Vec::new();
         }
-        for channel in [Channel::Output, Channel::Error] {
-            if !printed.started[channel as usize].is_empty() {
-                printed.end_line(channel);
-            }
-        }
+        printed.end_line(Channel::Output);
+        printed.end_line(Channel::Error);
         printed.bytes = 0;
         std::mem::take(&mut printed.lines)
     }
@@ -66,17 +63,21 @@ impl Printed {
             // One more than fits, so that the cut shows.
             let room = (LOG_LINE_BYTES_MAX + 1).saturating_sub(line.len());
             line.extend_from_slice(&text[..text.len().min(room)]);
+            if ended && self.lines.len() == LOG_LINES_PER_CALL_MAX {
+                return Err(Refusal::Quota { limit: "log-lines-per-call", max: LOG_LINES_PER_CALL_MAX });
+            }
             if ended {
                 self.end_line(channel);
             }
         }
-        if self.lines.len() > LOG_LINES_PER_CALL_MAX {
-            return Err(Refusal::Quota { limit: "log-lines-per-call", max: LOG_LINES_PER_CALL_MAX });
-        }
         Ok(())
     }
 
+    /// An empty line is none.
     fn end_line(&mut self, channel: Channel) {
+        if self.started[channel as usize].is_empty() {
+            return;
+        }
         let level = match channel {
             Channel::Output => LogLevel::Info,
             Channel::Error => LogLevel::Warn,
@@ -154,7 +155,7 @@ mod tests {
         let refused = (0..17).find_map(|_| out.write(chunk.clone()).err()).expect("refused");
         assert!(refused.to_string().contains("log-bytes-per-call"), "{refused}");
         let lines = Output::default();
-        let refused = lines.standard_output().write(Bytes::from(vec![b'\n'; 20_000])).expect_err("refused");
+        let refused = lines.standard_output().write(Bytes::from("x\n".repeat(20_000))).expect_err("refused");
         assert!(refused.to_string().contains("log-lines-per-call"), "{refused}");
     }
 }

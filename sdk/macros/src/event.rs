@@ -1,0 +1,186 @@
+//! `#[derive(Event)]`.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{
+    Data, DataEnum, DeriveInput, Error, Fields, GenericParam, Lifetime, LitStr, Result, Type,
+};
+
+/// CloudEvents doesn't bound it; the host does.
+const TYPE_BYTES_MAX: usize = 256;
+
+pub fn derive(item: &DeriveInput) -> Result<TokenStream> {
+    match &item.data {
+        Data::Struct(_) => of_struct(item),
+        Data::Enum(data) => of_enum(item, data),
+        Data::Union(_) => Err(Error::new_spanned(&item.ident, "a union can't be an event")),
+    }
+}
+
+fn of_struct(item: &DeriveInput) -> Result<TokenStream> {
+    let event_type = event_type(item)?.ok_or_else(|| {
+        let example = format!("name the event type: #[event(\"{}\")]", example(item));
+        Error::new(item.ident.span(), example)
+    })?;
+    let name = &item.ident;
+    let (generics, parameters, bounds) = item.generics.split_for_impl();
+    Ok(quote! {
+        impl #generics ::retold::Event for #name #parameters #bounds {
+            const TYPE: &'static str = #event_type;
+        }
+    })
+}
+
+/// What the type in the message might be called: `OrderPlaced` → `order.placed`.
+fn example(item: &DeriveInput) -> String {
+    let mut example = String::new();
+    for character in item.ident.to_string().chars() {
+        if character.is_uppercase() && !example.is_empty() {
+            example.push('.');
+        }
+        example.extend(character.to_lowercase());
+    }
+    example
+}
+
+fn event_type(item: &DeriveInput) -> Result<Option<LitStr>> {
+    let mut found = None;
+    for attribute in &item.attrs {
+        if !attribute.path().is_ident("event") {
+            continue;
+        }
+        let literal: LitStr = attribute.parse_args()?;
+        let event_type = literal.value();
+        if event_type.is_empty() || event_type.len() > TYPE_BYTES_MAX {
+            return Err(Error::new_spanned(
+                literal,
+                "an event type has 1 to 256 bytes",
+            ));
+        }
+        if event_type.contains('*') {
+            let message =
+                "an event has one exact type; a pattern belongs into #[handler(subscribes(\"…\"))]";
+            return Err(Error::new_spanned(literal, message));
+        }
+        if event_type.starts_with("retold.") {
+            let message = "types that begin with `retold.` are the host's own";
+            return Err(Error::new_spanned(literal, message));
+        }
+        if found.replace(literal).is_some() {
+            return Err(Error::new_spanned(attribute, "an event has one type"));
+        }
+    }
+    Ok(found)
+}
+
+/// The enum reads where all its variants read, and is an answer where all of them are.
+fn of_enum(item: &DeriveInput, data: &DataEnum) -> Result<TokenStream> {
+    if let Some(event_type) = event_type(item)? {
+        let message = "an enum has no type of its own: name it at the struct in each variant";
+        return Err(Error::new_spanned(event_type, message));
+    }
+    if data.variants.is_empty() {
+        return Err(Error::new_spanned(
+            &item.ident,
+            "an enum of events needs a variant",
+        ));
+    }
+    let variants = variants(data)?;
+    let input = input_of_enum(item, &variants);
+    let answer = answer_of_enum(item, &variants);
+    Ok(quote! { #input #answer })
+}
+
+struct Variant<'a> {
+    name: &'a syn::Ident,
+    event: &'a Type,
+}
+
+fn variants(data: &DataEnum) -> Result<Vec<Variant<'_>>> {
+    data.variants
+        .iter()
+        .map(|variant| match &variant.fields {
+            Fields::Unnamed(fields) if fields.unnamed.len() == 1 => Ok(Variant {
+                name: &variant.ident,
+                event: &fields.unnamed[0].ty,
+            }),
+            _ => {
+                let name = &variant.ident;
+                let message = format!("a variant holds one event: `{name}({name})`");
+                Err(Error::new_spanned(variant, message))
+            }
+        })
+        .collect()
+}
+
+fn input_of_enum(item: &DeriveInput, variants: &[Variant<'_>]) -> TokenStream {
+    let name = &item.ident;
+    let (_, parameters, _) = item.generics.split_for_impl();
+    // `'retold` is the batch's life; what the enum borrows lives at most as long.
+    let mut generics = item.generics.clone();
+    let batch = Lifetime::new("'retold", proc_macro2::Span::call_site());
+    let borrowed: Vec<_> = generics.lifetimes().map(|it| it.lifetime.clone()).collect();
+    generics
+        .params
+        .insert(0, GenericParam::Lifetime(syn::LifetimeParam::new(batch)));
+    for lifetime in borrowed {
+        let bounds = generics.make_where_clause();
+        bounds
+            .predicates
+            .push(syn::parse_quote!('retold: #lifetime));
+    }
+    for Variant { event, .. } in variants {
+        // A bound with a lifetime of its own is looked at where the impl is used, not here: so an
+        // enum that is only emitted needn't be readable.
+        let bounds = generics.make_where_clause();
+        bounds.predicates.push(
+            syn::parse_quote!(for<'trivial> #event: ::retold::Event + ::retold::Input<'retold>),
+        );
+    }
+    let (generics, _, bounds) = generics.split_for_impl();
+    let names = variants.iter().map(|variant| variant.name);
+    let events: Vec<_> = variants.iter().map(|variant| variant.event).collect();
+    quote! {
+        impl #generics ::retold::Input<'retold> for #name #parameters #bounds {
+            const TYPES: &'static [&'static str] = &[#(<#events as ::retold::Event>::TYPE),*];
+
+            fn decode(event_type: &str, data: &'retold [u8]) -> ::retold::Result<Self> {
+                #(if event_type == <#events as ::retold::Event>::TYPE {
+                    return <#events as ::retold::Input<'retold>>::decode(event_type, data).map(Self::#names);
+                })*
+                ::core::result::Result::Err(::retold::__private::unexpected_type::<Self>(event_type))
+            }
+        }
+    }
+}
+
+fn answer_of_enum(item: &DeriveInput, variants: &[Variant<'_>]) -> TokenStream {
+    let name = &item.ident;
+    let (_, parameters, _) = item.generics.split_for_impl();
+    let mut generics = item.generics.clone();
+    for Variant { event, .. } in variants {
+        let bounds = generics.make_where_clause();
+        bounds
+            .predicates
+            .push(syn::parse_quote!(for<'trivial> #event: ::retold::Answer));
+    }
+    let (generics, _, bounds) = generics.split_for_impl();
+    let declares = variants.iter().map(|Variant { event, .. }| {
+        quote_spanned! { event.span() => <#event as ::retold::Answer>::declare(types); }
+    });
+    let names = variants.iter().map(|variant| variant.name);
+    quote! {
+        impl #generics ::retold::Answer for #name #parameters #bounds {
+            fn declare(types: &mut ::std::vec::Vec<&'static str>) {
+                #(#declares)*
+            }
+
+            fn write(self, reactions: &mut ::retold::__private::Reactions<'_>) -> ::retold::Result<()> {
+                match self {
+                    #(Self::#names(event) => ::retold::Answer::write(event, reactions),)*
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! Functions in native code, as the simulated namespaces run them: pure but for the faults that an
+//! event's mark asks for. The model calls the same [`behave`], so what is compared is what the
+//! engine made of it.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use retold_engine::model::{
+    Answer, CallLimits, Calls, Event, EventRef, Failure, FailureKind, FailurePolicy, FunctionKind, FunctionManifest, Guest, GuestFault, LimitsAsked, LogLevel, Manifest, Output, Position, Reaction,
+    Start, StateError,
+};
+
+use crate::chance::Chance;
+
+/// What the first byte of a source event's data asks for. Others ask for nothing.
+pub mod mark {
+    pub const TRAP: u8 = b'T';
+    pub const REJECT: u8 = b'R';
+    /// Fails with `retry` a few times, then passes.
+    pub const FLAKY: u8 = b'F';
+    pub const UNDECLARED: u8 = b'U';
+    pub const OUTSIDE: u8 = b'O';
+    /// Deletes the subject's state.
+    pub const CLOSE: u8 = b'C';
+    /// Scans the state.
+    pub const SUM: u8 = b'S';
+}
+
+/// The part of an event that behaviour depends on.
+pub struct Seen<'a> {
+    pub position: Position,
+    pub r#type: &'a str,
+    pub subject: &'a str,
+    pub data: &'a [u8],
+}
+
+/// A module that can be deployed.
+#[derive(Clone, Debug)]
+pub struct Module {
+    pub name: &'static str,
+    pub version: u8,
+    /// Name, subscriptions, emitted types.
+    pub functions: &'static [Function],
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Function {
+    pub name: &'static str,
+    pub subscribes: &'static [&'static str],
+    pub emits: &'static [&'static str],
+    pub start: Start,
+    pub policy: FailurePolicy,
+    pub attempts: u32,
+    pub split: Option<u32>,
+}
+
+const PLAIN: Function = Function { name: "", subscribes: &[], emits: &[], start: Start::Beginning, policy: FailurePolicy::Park, attempts: 2, split: None };
+const ECHO: Function = Function { name: "echo", subscribes: &["a.*"], emits: &["echo.made"], ..PLAIN };
+const FAN: Function = Function { name: "fan", subscribes: &["a.wide", "b.*"], emits: &["fan.left", "fan.right"], ..PLAIN };
+const COUNT: Function = Function { name: "count", subscribes: &["a.*", "echo.made"], emits: &["count.total"], ..PLAIN };
+const FRAGILE: Function = Function { name: "fragile", subscribes: &["c.*", "a.wide"], emits: &["fragile.done"], ..PLAIN };
+const BRITTLE: Function = Function { name: "brittle", subscribes: &["c.*"], emits: &["brittle.done"], policy: FailurePolicy::Halt, attempts: 3, ..PLAIN };
+const CIRCLE: Function = Function { name: "circle", subscribes: &["circle.*"], emits: &["circle.step"], ..PLAIN };
+const LANES: Function = Function { name: "lanes", subscribes: &["b.*", "c.*", "fan.left"], emits: &["lanes.seen"], split: Some(1), ..PLAIN };
+const ALL: Function = Function { name: "all", subscribes: &["*"], start: Start::Now, ..PLAIN };
+
+pub const MODULES: &[Module] = &[
+    Module { name: "plain", version: 1, functions: &[ECHO, FAN] },
+    Module { name: "plain", version: 2, functions: &[ECHO, FAN] },
+    Module { name: "plain", version: 3, functions: &[FAN] },
+    Module { name: "counting", version: 1, functions: &[COUNT] },
+    Module { name: "counting", version: 2, functions: &[COUNT] },
+    Module { name: "failing", version: 1, functions: &[FRAGILE, BRITTLE] },
+    Module { name: "circular", version: 1, functions: &[CIRCLE] },
+    Module { name: "wide", version: 1, functions: &[LANES, ALL] },
+    // Its function belongs to another module.
+    Module { name: "thief", version: 1, functions: &[ECHO] },
+];
+
+impl Module {
+    pub fn manifest(&self) -> Manifest {
+        let functions = self.functions.iter().map(Function::manifest).collect();
+        Manifest { name: self.name.into(), version: format!("{}.0.0", self.version), functions, schemas: Vec::new() }
+    }
+
+    pub fn component(&self) -> Vec<u8> {
+        format!("component {} {}", self.name, self.version).into_bytes()
+    }
+}
+
+impl Function {
+    fn manifest(&self) -> FunctionManifest {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        FunctionManifest {
+            name: self.name.into(),
+            kind: FunctionKind::Handler,
+            subscribes: texts(self.subscribes),
+            emits: texts(self.emits),
+            decides: Vec::new(),
+            sends: Vec::new(),
+            start: self.start,
+            failure_policy: self.policy,
+            split: self.split,
+            limits: LimitsAsked { attempts: Some(self.attempts), ..LimitsAsked::default() },
+            schedules: Vec::new(),
+            hosts: Vec::new(),
+            secrets: Vec::new(),
+            timers: false,
+        }
+    }
+}
+
+/// What a function does with an event that it can handle.
+pub fn behave(function: &str, version: u8, event: &Seen<'_>, index: u32, calls: &mut dyn Calls) -> Result<Vec<Output>, StateError> {
+    let number = |at: usize| event.data.get(at).copied().unwrap_or_default();
+    let emit = |r#type: &str, subject: &str, data: Vec<u8>| Output::Emit {
+        r#type: r#type.into(),
+        subject: subject.into(),
+        tags: vec![format!("by:{function}")],
+        content_type: None,
+        data,
+        key: None,
+    };
+    Ok(match function {
+        "echo" if number(1) % 4 == 3 => Vec::new(),
+        "echo" => vec![emit("echo.made", event.subject, [b"echo ", &[b'0' + version][..], event.data].concat())],
+        "fan" => (0..number(1) % 5)
+            .map(|nth| {
+                let mut output = emit(if nth % 2 == 0 { "fan.left" } else { "fan.right" }, if nth == 3 { "elsewhere/x" } else { event.subject }, vec![b'f', version, nth]);
+                if let Output::Emit { key, tags, .. } = &mut output
+                    && nth > 1
+                {
+                    *key = Some(format!("key {nth}"));
+                    tags.clear();
+                }
+                output
+            })
+            .collect(),
+        "count" => counted("count.total", event, index, calls)?,
+        "fragile" => counted("fragile.done", event, index, calls)?,
+        "brittle" => counted("brittle.done", event, index, calls)?,
+        "lanes" => counted("lanes.seen", event, index, calls)?,
+        "circle" => vec![emit("circle.step", event.subject, vec![b'o'])],
+        "all" => {
+            let before = calls.state_get(index, "all")?.unwrap_or_default();
+            let mut digest = before;
+            digest.extend_from_slice(&event.position.0.to_le_bytes());
+            calls.state_put(index, "all", &retold_engine::model::Digest::of(&digest).0)?;
+            Vec::new()
+        }
+        other => panic!("no function {other}"),
+    })
+}
+
+/// Running totals by subject, kept in state.
+fn counted(r#type: &str, event: &Seen<'_>, index: u32, calls: &mut dyn Calls) -> Result<Vec<Output>, StateError> {
+    let emit = |subject: &str, text: String| Output::Emit { r#type: r#type.into(), subject: subject.into(), tags: Vec::new(), content_type: Some("text/plain".into()), data: text.into_bytes(), key: None };
+    let key = format!("subject/{}", event.subject);
+    let text = calls.state_get(index, &key)?.unwrap_or_default();
+    let before: u64 = String::from_utf8_lossy(&text).parse().unwrap_or_default();
+    match event.data.first() {
+        Some(&mark::CLOSE) => {
+            calls.state_delete(index, &key)?;
+            calls.state_put(index, "closed", event.subject.as_bytes())?;
+            calls.state_delete(index, "closed")?;
+            Ok(vec![emit(event.subject, format!("closed at {before}"))])
+        }
+        Some(&mark::SUM) => {
+            let mut after = None;
+            let mut lines = Vec::new();
+            loop {
+                let page = calls.state_scan(index, "subject/", after.as_deref(), 2)?;
+                let Some((last, _)) = page.last() else { break };
+                after = Some(last.clone());
+                lines.extend(page.iter().map(|(key, value)| format!("{key}={}", String::from_utf8_lossy(value))));
+            }
+            Ok(vec![emit("sum", lines.join(" ")), emit("sum", format!("{} subjects", lines.len()))])
+        }
+        _ => {
+            calls.state_put(index, &key, (before + 1).to_string().as_bytes())?;
+            Ok(vec![emit(event.subject, format!("{} of {}", before + 1, event.subject))])
+        }
+    }
+}
+
+/// The world outside the namespace: it outlives power cuts, and is told from the events by no one.
+#[derive(Debug)]
+pub struct Outside(Mutex<Weather>);
+
+#[derive(Debug)]
+struct Weather {
+    chance: Chance,
+    /// Marked events pass: whatever was wrong has been repaired.
+    healed: bool,
+    /// The host can't run a call, so many times in a hundred.
+    unavailable_percent: u64,
+    /// Times that a flaky event was tried, by function and position.
+    tries: BTreeMap<(String, Position), u32>,
+    one_event_a_call: bool,
+}
+
+impl Outside {
+    pub fn new(chance: Chance, unavailable_percent: u64, one_event_a_call: bool) -> Outside {
+        Outside(Mutex::new(Weather { chance, healed: false, unavailable_percent, tries: BTreeMap::new(), one_event_a_call }))
+    }
+
+    fn weather(&self) -> MutexGuard<'_, Weather> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn set_healed(&self, healed: bool) {
+        self.weather().healed = healed;
+    }
+
+    /// Everything works from now on.
+    pub fn calm(&self) {
+        let mut weather = self.weather();
+        (weather.healed, weather.unavailable_percent) = (true, 0);
+    }
+}
+
+/// Whether an event can fail at all in a function.
+pub fn can_fail(function: &str, data: &[u8]) -> bool {
+    matches!(function, "fragile" | "brittle") && matches!(data.first(), Some(&(mark::TRAP | mark::REJECT | mark::FLAKY | mark::UNDECLARED | mark::OUTSIDE)))
+}
+
+/// The code of one module version.
+pub struct SimGuest<'a> {
+    pub version: u8,
+    pub outside: &'a Outside,
+}
+
+impl SimGuest<'_> {
+    fn fails(&self, function: &str, event: &EventRef<'_>, index: u32, calls: &mut dyn Calls) -> Option<Answer> {
+        let mut weather = self.outside.weather();
+        if weather.healed || !can_fail(function, event.data) {
+            return None;
+        }
+        let failed = |kind, message: &str| Some(Answer::Failed(Failure { event: index, kind, message: message.into() }));
+        match event.data.first() {
+            Some(&mark::TRAP) => {
+                // What was written before a trap must leave no trace.
+                let _ = calls.state_put(index, "subject/ghost", b"boo");
+                Some(Answer::Fault(GuestFault::Trapped("unreachable".into())))
+            }
+            Some(&mark::REJECT) => failed(FailureKind::Reject, "never"),
+            Some(&mark::FLAKY) => {
+                let tries = weather.tries.entry((function.to_owned(), event.position)).or_default();
+                *tries += 1;
+                if *tries > 3 { None } else { failed(FailureKind::Retry, "not now") }
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Guest for SimGuest<'_> {
+    fn handle(&self, function: &str, events: &[EventRef<'_>], _: &CallLimits, calls: &mut dyn Calls) -> Answer {
+        {
+            let mut weather = self.outside.weather();
+            let percent = weather.unavailable_percent;
+            if weather.chance.percent(percent) {
+                return Answer::Unavailable("no instance is free".into());
+            }
+        }
+        let mut reactions = Vec::new();
+        for (index, event) in events.iter().enumerate() {
+            let index = index as u32;
+            if let Some(answer) = self.fails(function, event, index, calls) {
+                return answer;
+            }
+            let healed = self.outside.weather().healed;
+            let seen = Seen { position: event.position, r#type: event.r#type, subject: event.subject, data: event.data };
+            match behave(function, self.version, &seen, index, calls) {
+                Ok(outputs) => reactions.extend(outputs.into_iter().map(|output| Reaction { cause: index, output })),
+                Err(error) => return Answer::Fault(GuestFault::StateRefused(error)),
+            }
+            if !healed && can_fail(function, event.data) {
+                match event.data[0] {
+                    mark::UNDECLARED => reactions.push(Reaction { cause: index, output: undeclared() }),
+                    mark::OUTSIDE => reactions.push(Reaction { cause: events.len() as u32, output: undeclared() }),
+                    _ => {}
+                }
+            }
+        }
+        // The order among causes is the host's to make.
+        reactions.reverse();
+        reactions.sort_by_key(|reaction| std::cmp::Reverse(reaction.cause));
+        for same in reactions.chunk_by_mut(|one, other| one.cause == other.cause) {
+            same.reverse();
+        }
+        Answer::Reactions(reactions)
+    }
+
+    fn one_event_a_call(&self) -> bool {
+        self.outside.weather().one_event_a_call
+    }
+}
+
+fn undeclared() -> Output {
+    Output::Emit { r#type: "nobody.asked".into(), subject: String::new(), tags: Vec::new(), content_type: None, data: Vec::new(), key: None }
+}
+
+/// State of one function as the model keeps it: with what the event at hand writes.
+pub struct ModelCalls<'a> {
+    pub state: &'a mut BTreeMap<String, Vec<u8>>,
+    pub written: &'a mut BTreeMap<String, Option<Vec<u8>>>,
+    /// What goes before every key of this event.
+    pub lane: String,
+}
+
+impl Calls for ModelCalls<'_> {
+    fn state_get(&mut self, _: u32, key: &str) -> Result<Option<Vec<u8>>, StateError> {
+        Ok(self.state.get(&format!("{}{key}", self.lane)).cloned())
+    }
+
+    fn state_put(&mut self, _: u32, key: &str, value: &[u8]) -> Result<(), StateError> {
+        let key = format!("{}{key}", self.lane);
+        self.written.insert(key.clone(), Some(value.to_vec()));
+        self.state.insert(key, value.to_vec());
+        Ok(())
+    }
+
+    fn state_delete(&mut self, _: u32, key: &str) -> Result<(), StateError> {
+        let key = format!("{}{key}", self.lane);
+        self.written.insert(key.clone(), None);
+        self.state.remove(&key);
+        Ok(())
+    }
+
+    fn state_scan(&mut self, _: u32, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<(String, Vec<u8>)>, StateError> {
+        let prefix = format!("{}{prefix}", self.lane);
+        let after = after.map(|after| format!("{}{after}", self.lane));
+        let wanted = self.state.iter().filter(|(key, _)| key.starts_with(&prefix) && after.as_ref().is_none_or(|after| *key > after));
+        Ok(wanted.take(limit as usize).map(|(key, value)| (key[self.lane.len()..].to_owned(), value.clone())).collect())
+    }
+
+    fn details(&mut self, _: Position) -> Option<Event> {
+        None
+    }
+
+    fn log(&mut self, _: LogLevel, _: &str) {}
+}
