@@ -20,10 +20,7 @@ pub struct LastArrival {
 }
 
 #[handler(name = "knock-on", start = "beginning")]
-pub fn knock_on(
-    movement: Recorded<Movement>,
-    arrivals: &mut State<LastArrival>,
-) -> Result<Option<Emit<KnockOn>>> {
+pub fn knock_on(movement: Recorded<Movement>, arrivals: &mut State<LastArrival>) -> Result<Option<Emit<KnockOn>>> {
     let flight = movement.subject().to_owned();
     match &*movement {
         Movement::Arrived(arrived) => {
@@ -35,19 +32,13 @@ pub fn knock_on(
         }
         Movement::Departed(departed) => {
             let dep_delay = departed.dep_delay;
-            let Some(tail_number) = departed.tail_number.filter(|_| dep_delay > LATE_MINUTES)
-            else {
+            let Some(tail_number) = departed.tail_number.filter(|_| dep_delay > LATE_MINUTES) else {
                 return Ok(None);
             };
             let last = arrivals.get(tail_number)?;
             Ok(last.and_then(|last| {
                 let arr_delay = last.arr_delay.filter(|delay| *delay > LATE_MINUTES)?;
-                let knock_on = KnockOn {
-                    flight,
-                    dep_delay,
-                    after: last.flight,
-                    arr_delay,
-                };
+                let knock_on = KnockOn { flight, dep_delay, after: last.flight, arr_delay };
                 Some(knock_on.about(tail_number))
             }))
         }
@@ -79,19 +70,11 @@ mod tests {
 
     #[test]
     fn a_late_departure_after_a_late_arrival_of_the_same_aircraft_is_a_knock_on() {
-        let outputs = outputs(&[
-            arrived("AA/1/2013-01-01", r#""N1""#, "16"),
-            departed("AA/2/2013-01-01", r#""N1""#, 40),
-        ]);
+        let outputs = outputs(&[arrived("AA/1/2013-01-01", r#""N1""#, "16"), departed("AA/2/2013-01-01", r#""N1""#, 40)]);
         assert_eq!(outputs.len(), 1);
         assert_eq!(outputs[0].event_type, "aircraft.knock-on");
         assert_eq!(outputs[0].subject, "N1");
-        let expected = KnockOn {
-            flight: "AA/2/2013-01-01".to_owned(),
-            dep_delay: 40,
-            after: "AA/1/2013-01-01".to_owned(),
-            arr_delay: 16,
-        };
+        let expected = KnockOn { flight: "AA/2/2013-01-01".to_owned(), dep_delay: 40, after: "AA/1/2013-01-01".to_owned(), arr_delay: 16 };
         assert_eq!(outputs[0].read::<KnockOn>(), expected);
     }
 

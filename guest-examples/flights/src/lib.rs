@@ -2,12 +2,8 @@
 //!
 //! `delays` has no state; `knock-on` remembers the last arrival of each aircraft.
 
-mod delays;
-mod events;
-mod knock_on;
+pub mod delays;
+pub mod events;
+pub mod knock_on;
 
-pub use delays::delays;
-pub use events::{Delayed, KnockOn, LATE_MINUTES};
-pub use knock_on::knock_on;
-
-retold::module!(delays, knock_on);
+retold::module!(delays::delays, knock_on::knock_on);

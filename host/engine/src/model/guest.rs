@@ -81,8 +81,12 @@ pub enum Answer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GuestFault {
     Trapped(String),
-    OutOfFuel { fuel: u64 },
-    OutOfMemory { bytes_max: usize },
+    OutOfFuel {
+        fuel: u64,
+    },
+    OutOfMemory {
+        bytes_max: usize,
+    },
     StateRefused(StateError),
     /// The call returned something that the contract doesn't allow.
     BadOutput(String),

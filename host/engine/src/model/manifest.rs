@@ -96,7 +96,11 @@ pub enum ManifestError {
 impl Manifest {
     /// Holds the manifest against the rules. `name` is the name that it was uploaded under.
     pub fn check(&self, name: &str) -> Result<(), ManifestError> {
-        let field = |field: &str, value: &str, remedy: &str| ManifestError::Field { field: field.into(), value: value.into(), remedy: remedy.into() };
+        let field = |field: &str, value: &str, remedy: &str| ManifestError::Field {
+            field: field.into(),
+            value: value.into(),
+            remedy: remedy.into(),
+        };
         if !valid_module_name(&self.name) {
             return Err(field("name", &self.name, "use 1 to 64 of a-z, 0-9, - and _, beginning with a letter"));
         }
@@ -110,7 +114,11 @@ impl Manifest {
             return Err(ManifestError::Empty);
         }
         if self.functions.len() > limits::FUNCTIONS_PER_MODULE_MAX {
-            return Err(field("functions", &self.functions.len().to_string(), &format!("at most {} a module", limits::FUNCTIONS_PER_MODULE_MAX)));
+            return Err(field(
+                "functions",
+                &self.functions.len().to_string(),
+                &format!("at most {} a module", limits::FUNCTIONS_PER_MODULE_MAX),
+            ));
         }
         for (index, function) in self.functions.iter().enumerate() {
             if self.functions[..index].iter().any(|other| other.name == function.name) {
@@ -125,7 +133,9 @@ impl Manifest {
 impl FunctionManifest {
     fn check(&self, index: usize) -> Result<(), ManifestError> {
         let at = |part: &str| format!("functions[{index}].{part}");
-        let refuse = |part: &str, value: &str, remedy: &str| Err(ManifestError::Field { field: at(part), value: value.into(), remedy: remedy.into() });
+        let refuse = |part: &str, value: &str, remedy: &str| {
+            Err(ManifestError::Field { field: at(part), value: value.into(), remedy: remedy.into() })
+        };
         if !valid_function_name(&self.name) {
             return refuse("name", &self.name, "use 1 to 64 of a-z, 0-9, - and _, beginning with a letter");
         }
@@ -135,7 +145,11 @@ impl FunctionManifest {
         }
         for pattern in &self.subscribes {
             if TypePattern::parse(pattern).is_none() {
-                return refuse("subscribes", pattern, "use an event type such as order.placed, or a pattern that ends in *, such as order.*");
+                return refuse(
+                    "subscribes",
+                    pattern,
+                    "use an event type such as order.placed, or a pattern that ends in *, such as order.*",
+                );
             }
         }
         for emitted in &self.emits {
@@ -153,7 +167,11 @@ impl FunctionManifest {
             return refuse("limits.fuel", &format!("{:?}", self.limits.fuel), &format!("use 1 to {}", limits::FUEL_PER_CALL_MAX));
         }
         if self.limits.memory_bytes.is_some_and(|bytes| bytes == 0 || bytes > limits::GUEST_MEMORY_BYTES_MAX as u64) {
-            return refuse("limits.memory-bytes", &format!("{:?}", self.limits.memory_bytes), &format!("use 1 to {}", limits::GUEST_MEMORY_BYTES_MAX));
+            return refuse(
+                "limits.memory-bytes",
+                &format!("{:?}", self.limits.memory_bytes),
+                &format!("use 1 to {}", limits::GUEST_MEMORY_BYTES_MAX),
+            );
         }
         if self.limits.attempts.is_some_and(|attempts| attempts == 0 || attempts > limits::ATTEMPTS_MAX) {
             return refuse("limits.attempts", &format!("{:?}", self.limits.attempts), &format!("use 1 to {}", limits::ATTEMPTS_MAX));

@@ -31,7 +31,9 @@ impl Manifest {
         let count = reader.length("functions")?;
         let functions = (0..count).map(|_| FunctionManifest::decode(reader)).collect::<Result<_, _>>()?;
         let count = reader.length("schemas")?;
-        let schemas = (0..count).map(|_| Ok(Schema { r#type: reader.text("type")?.to_owned(), json: reader.text("schema")?.to_owned() })).collect::<Result<_, _>>()?;
+        let schemas = (0..count)
+            .map(|_| Ok(Schema { r#type: reader.text("type")?.to_owned(), json: reader.text("schema")?.to_owned() }))
+            .collect::<Result<_, _>>()?;
         Ok(Manifest { name, version, functions, schemas })
     }
 }
@@ -64,7 +66,8 @@ fn one_of<T: Copy>(reader: &mut ByteReader<'_>, all: &[T], what: &'static str) -
     all.get(usize::from(reader.u8(what)?)).copied().ok_or(Malformed { what, at })
 }
 
-const KINDS: [FunctionKind; 5] = [FunctionKind::Handler, FunctionKind::Aggregate, FunctionKind::View, FunctionKind::Upcaster, FunctionKind::Ingress];
+const KINDS: [FunctionKind; 5] =
+    [FunctionKind::Handler, FunctionKind::Aggregate, FunctionKind::View, FunctionKind::Upcaster, FunctionKind::Ingress];
 const STARTS: [Start; 2] = [Start::Now, Start::Beginning];
 const POLICIES: [FailurePolicy; 2] = [FailurePolicy::Park, FailurePolicy::Halt];
 const MISSED: [Missed; 3] = [Missed::All, Missed::Latest, Missed::Skip];
@@ -106,7 +109,11 @@ impl FunctionManifest {
             start: one_of(reader, &STARTS, "start")?,
             failure_policy: one_of(reader, &POLICIES, "failure policy")?,
             split: read_optional(reader)?.map(|split| split as u32),
-            limits: LimitsAsked { fuel: read_optional(reader)?, memory_bytes: read_optional(reader)?, attempts: read_optional(reader)?.map(|attempts| attempts as u32) },
+            limits: LimitsAsked {
+                fuel: read_optional(reader)?,
+                memory_bytes: read_optional(reader)?,
+                attempts: read_optional(reader)?.map(|attempts| attempts as u32),
+            },
             schedules: {
                 let count = reader.length("schedules")?;
                 let mut schedules = Vec::with_capacity(count);
@@ -144,7 +151,13 @@ mod tests {
                 failure_policy: FailurePolicy::Halt,
                 split: Some(2),
                 limits: LimitsAsked { fuel: Some(7), memory_bytes: None, attempts: Some(3) },
-                schedules: vec![Schedule { key: "k".into(), cron: "* * * * *".into(), time_zone: "UTC".into(), r#type: "t".into(), missed: Missed::Latest }],
+                schedules: vec![Schedule {
+                    key: "k".into(),
+                    cron: "* * * * *".into(),
+                    time_zone: "UTC".into(),
+                    r#type: "t".into(),
+                    missed: Missed::Latest,
+                }],
                 hosts: vec!["example.org".into()],
                 secrets: vec!["key".into()],
                 timers: true,

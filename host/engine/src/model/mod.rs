@@ -21,7 +21,9 @@ pub use event::{Class, Event, EventRef, Extensions, Kind, NewEvent, Producer};
 pub use guest::{Answer, CallLimits, Calls, Failure, FailureKind, Guest, GuestFault, LogLevel, Output, Reaction, StateError};
 pub use ids::{DerivedId, OutputKind, derived_id};
 pub use manifest::{FailurePolicy, FunctionKind, FunctionManifest, LimitsAsked, Manifest, ManifestError, Missed, Schedule, Schema, Start};
-pub use names::{NameError, function_source, is_reserved_source, is_reserved_type, valid_function_name, valid_module_name, valid_namespace_name};
+pub use names::{
+    NameError, function_source, is_reserved_source, is_reserved_type, valid_function_name, valid_module_name, valid_namespace_name,
+};
 pub use pattern::TypePattern;
 pub use place::{Position, Timestamp};
 pub use plan::{Emitted, ParkedEvent, Plan, PlanMode, StateWrite};

@@ -105,7 +105,11 @@ impl Processing {
             REMOVED => Processing::Removed { name: reader.text("name")?.to_owned() },
             PAUSED => Processing::Paused { function: reader.text("function")?.to_owned() },
             RESUMED => Processing::Resumed { function: reader.text("function")?.to_owned() },
-            REWOUND => Processing::Rewound { function: reader.text("function")?.to_owned(), to: Position(reader.varint("position")?), rebuild: reader.u8("rebuild")? != 0 },
+            REWOUND => Processing::Rewound {
+                function: reader.text("function")?.to_owned(),
+                to: Position(reader.varint("position")?),
+                rebuild: reader.u8("rebuild")? != 0,
+            },
             RELEASED => {
                 let function = reader.text("function")?.to_owned();
                 let subject = if reader.u8("subject")? != 0 { Some(reader.text("subject")?.to_owned()) } else { None };

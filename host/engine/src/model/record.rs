@@ -33,18 +33,48 @@ const HAS_CAUSATION: u8 = 1 << 6;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Processing {
     /// A function moved on. `rebuild`: only its state did, by replay of the commits up to this one.
-    Reaction { function: String, module: u32, from: Position, to: Position, rebuild: Option<u64>, state: Option<Digest>, parked: Vec<ParkedEvent>, unparked: Vec<Position>, halted: Option<ParkedEvent> },
+    Reaction {
+        function: String,
+        module: u32,
+        from: Position,
+        to: Position,
+        rebuild: Option<u64>,
+        state: Option<Digest>,
+        parked: Vec<ParkedEvent>,
+        unparked: Vec<Position>,
+        halted: Option<ParkedEvent>,
+    },
     /// A module version became active. `manifest` is its encoded self-description.
-    Deployed { module: u32, name: String, version: String, digest: Digest, manifest: Vec<u8>, at: Position },
+    Deployed {
+        module: u32,
+        name: String,
+        version: String,
+        digest: Digest,
+        manifest: Vec<u8>,
+        at: Position,
+    },
     /// A module's functions were retired.
-    Removed { name: String },
-    Paused { function: String },
-    Resumed { function: String },
+    Removed {
+        name: String,
+    },
+    Paused {
+        function: String,
+    },
+    Resumed {
+        function: String,
+    },
     /// The function reads again from here; parked entries beyond are forgotten. `rebuild`: its state is
     /// dropped and made again by replay first.
-    Rewound { function: String, to: Position, rebuild: bool },
+    Rewound {
+        function: String,
+        to: Position,
+        rebuild: bool,
+    },
     /// Parked events will be tried again, oldest first.
-    Released { function: String, subject: Option<String> },
+    Released {
+        function: String,
+        subject: Option<String>,
+    },
 }
 
 /// The part of a change that functions can make again: applied, sent to followers, never logged.
@@ -105,7 +135,18 @@ impl Record {
         let events_at = reader.position() as u32;
         let mut chain = [0; CHAIN_BYTES];
         chain.copy_from_slice(&bytes[bytes.len() - CHAIN_BYTES..]);
-        Ok(Record { commit, first, count, recorded, chain: Digest(chain), dictionary, processing_at, events_at, offsets: OnceLock::new(), bytes })
+        Ok(Record {
+            commit,
+            first,
+            count,
+            recorded,
+            chain: Digest(chain),
+            dictionary,
+            processing_at,
+            events_at,
+            offsets: OnceLock::new(),
+            bytes,
+        })
     }
 
     pub fn bytes(&self) -> &[u8] {
@@ -137,7 +178,13 @@ impl Record {
     pub fn events(&self) -> Events<'_> {
         let end = self.bytes.len() - CHAIN_BYTES;
         let words = self.words().collect();
-        Events { words, reader: ByteReader::at(&self.bytes[..end], self.events_at as usize), next: self.first, left: self.count, recorded: self.recorded }
+        Events {
+            words,
+            reader: ByteReader::at(&self.bytes[..end], self.events_at as usize),
+            next: self.first,
+            left: self.count,
+            recorded: self.recorded,
+        }
     }
 
     /// The event at `position`, which must lie in this record.
@@ -218,7 +265,12 @@ impl<'a> Iterator for Events<'a> {
     }
 }
 
-fn decode_event<'a>(body: &'a [u8], position: Position, recorded: Timestamp, word: impl Fn(usize) -> Option<&'a str>) -> Result<EventRef<'a>, Malformed> {
+fn decode_event<'a>(
+    body: &'a [u8],
+    position: Position,
+    recorded: Timestamp,
+    word: impl Fn(usize) -> Option<&'a str>,
+) -> Result<EventRef<'a>, Malformed> {
     let mut reader = ByteReader::new(body);
     let what = reader.u8("event kind")?;
     let flags = reader.u8("event flags")?;
@@ -293,7 +345,15 @@ pub struct Mark {
 
 impl RecordBuilder {
     pub fn new(commit: u64, first: Position, recorded: Timestamp) -> Self {
-        RecordBuilder { commit, first, recorded, words: Vec::new(), processing: ByteWriter::default(), events: ByteWriter::default(), ends: Vec::new() }
+        RecordBuilder {
+            commit,
+            first,
+            recorded,
+            words: Vec::new(),
+            processing: ByteWriter::default(),
+            events: ByteWriter::default(),
+            ends: Vec::new(),
+        }
     }
 
     pub fn first(&self) -> Position {
@@ -420,22 +480,21 @@ impl RecordBuilder {
         let position = self.next();
         let words = [self.word(parts.r#type), self.word(parts.source), self.word(parts.content_type)];
         let mut body = ByteWriter::default();
-        body.bytes.reserve(parts.data.len() + parts.id.len() + parts.subject.len() + parts.correlation_id.len() + parts.causation_id.len() + 48);
+        body.bytes
+            .reserve(parts.data.len() + parts.id.len() + parts.subject.len() + parts.correlation_id.len() + parts.causation_id.len() + 48);
         body.u8(match parts.class {
             Class::Source => 0,
             Class::Derived => 1,
             Class::Record => 2,
         });
         let flag = |on: bool, flag: u8| if on { flag } else { 0 };
-        body.u8(
-            flag(!parts.tags.is_empty(), HAS_TAGS)
-                | flag(!parts.extensions.is_empty(), HAS_EXTENSIONS)
-                | flag(parts.cause.is_some(), HAS_CAUSE)
-                | flag(!parts.causation_id.is_empty(), HAS_CAUSATION)
-                | flag(!parts.correlation_id.is_empty(), HAS_CORRELATION)
-                | flag(parts.module.is_some(), HAS_PRODUCER)
-                | flag(parts.time_given, TIME_GIVEN),
-        );
+        body.u8(flag(!parts.tags.is_empty(), HAS_TAGS)
+            | flag(!parts.extensions.is_empty(), HAS_EXTENSIONS)
+            | flag(parts.cause.is_some(), HAS_CAUSE)
+            | flag(!parts.causation_id.is_empty(), HAS_CAUSATION)
+            | flag(!parts.correlation_id.is_empty(), HAS_CORRELATION)
+            | flag(parts.module.is_some(), HAS_PRODUCER)
+            | flag(parts.time_given, TIME_GIVEN));
         for word in words {
             body.varint(word);
         }

@@ -24,7 +24,14 @@ pub struct CallState<'a> {
 }
 
 impl<'a> CallState<'a> {
-    pub fn new(snapshot: &'a Snapshot, ordinal: u32, split: Option<u32>, under: Vec<&'a Writes>, events: &'a [EventRef<'a>], log: &'a mut dyn FnMut(LogLevel, &str)) -> Self {
+    pub fn new(
+        snapshot: &'a Snapshot,
+        ordinal: u32,
+        split: Option<u32>,
+        under: Vec<&'a Writes>,
+        events: &'a [EventRef<'a>],
+        log: &'a mut dyn FnMut(LogLevel, &str),
+    ) -> Self {
         CallState { snapshot, ordinal, split, under, events, own: Writes::new(), writes: 0, bytes: 0, log }
     }
 
@@ -100,9 +107,16 @@ impl Calls for CallState<'_> {
         // What is written over the snapshot, newest last.
         let mut over: BTreeMap<&str, Option<&[u8]>> = BTreeMap::new();
         for writes in self.under.iter().copied().chain([&self.own]) {
-            over.extend(writes.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix)).filter(|(key, _)| wanted(key)).map(|(key, value)| (key.as_str(), value.as_deref())));
+            over.extend(
+                writes
+                    .range(prefix.clone()..)
+                    .take_while(|(key, _)| key.starts_with(&prefix))
+                    .filter(|(key, _)| wanted(key))
+                    .map(|(key, value)| (key.as_str(), value.as_deref())),
+            );
         }
-        let mut found: BTreeMap<String, Vec<u8>> = over.iter().filter_map(|(key, value)| value.map(|value| ((*key).to_owned(), value.to_vec()))).collect();
+        let mut found: BTreeMap<String, Vec<u8>> =
+            over.iter().filter_map(|(key, value)| value.map(|value| ((*key).to_owned(), value.to_vec()))).collect();
         let mut stored = 0;
         self.snapshot
             .scan_state(self.ordinal, &prefix, after.as_deref(), |key, value| {

@@ -22,7 +22,8 @@ pub fn emitted(manifest: &FunctionManifest, events: &[EventRef<'_>], mut reactio
         let mut ordinals: BTreeMap<(String, String), u32> = BTreeMap::new();
         let mut ids: BTreeSet<String> = BTreeSet::new();
         for reaction in same_cause {
-            let Output::Emit { r#type, subject, tags, content_type, data, key } = std::mem::replace(&mut reaction.output, Output::Command) else {
+            let Output::Emit { r#type, subject, tags, content_type, data, key } = std::mem::replace(&mut reaction.output, Output::Command)
+            else {
                 return Err(Fault::undeclared("an output that is not an event: only events are declared in the manifest".to_owned()));
             };
             if !manifest.emits.contains(&r#type) {
@@ -47,9 +48,22 @@ pub fn emitted(manifest: &FunctionManifest, events: &[EventRef<'_>], mut reactio
                 ordinal,
             });
             if !ids.insert(id.clone()) {
-                return Err(Fault::output(format!("two outputs of type {type:?} and subject {subject:?} have the key {:?}: give each its own", key.unwrap_or_default())));
+                return Err(Fault::output(format!(
+                    "two outputs of type {type:?} and subject {subject:?} have the key {:?}: give each its own",
+                    key.unwrap_or_default()
+                )));
             }
-            let event = NewEvent { id, source: "/".into(), r#type, subject, time: None, content_type: content_type.unwrap_or_else(|| "application/json".into()), data, tags, ..NewEvent::default() };
+            let event = NewEvent {
+                id,
+                source: "/".into(),
+                r#type,
+                subject,
+                time: None,
+                content_type: content_type.unwrap_or_else(|| "application/json".into()),
+                data,
+                tags,
+                ..NewEvent::default()
+            };
             event.check().map_err(|(field, what)| Fault::output(format!("an output's `{field}` {what}")))?;
             bytes += event.bytes();
             if bytes > limits::OUTPUT_BYTES_PER_CALL_MAX {

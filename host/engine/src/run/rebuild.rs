@@ -46,7 +46,14 @@ pub fn plan(snapshot: &Snapshot, row: &FunctionRow, call: &mut Call<'_>, now: Ti
 }
 
 /// Replays one commit. Answers the event that the code can't handle any more, if there is one.
-fn replay(snapshot: &Snapshot, filter: &Filter, step: &Step, call: &mut Call<'_>, writes: &mut Writes, now: Timestamp) -> Result<Option<ParkedEvent>, StoreError> {
+fn replay(
+    snapshot: &Snapshot,
+    filter: &Filter,
+    step: &Step,
+    call: &mut Call<'_>,
+    writes: &mut Writes,
+    now: Timestamp,
+) -> Result<Option<ParkedEvent>, StoreError> {
     let mut after = step.from;
     while after < step.to {
         let portion = Portion { events: limits::EVENTS_PER_BATCH_MAX, bytes: limits::BATCH_BYTES_MAX };
@@ -70,5 +77,12 @@ fn run(batch: &Batch, but: &[Position], call: &mut Call<'_>, writes: &mut Writes
         Stopped::Failed(fault) => (fault.reason, format!("while its state was rebuilt: {}", fault.message)),
         Stopped::Unavailable(why) => ("unavailable", why),
     };
-    Some(ParkedEvent { position: event.position, subject: event.subject.to_owned(), reason: reason.to_owned(), message, attempts: 1, since: now })
+    Some(ParkedEvent {
+        position: event.position,
+        subject: event.subject.to_owned(),
+        reason: reason.to_owned(),
+        message,
+        attempts: 1,
+        since: now,
+    })
 }

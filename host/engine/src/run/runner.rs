@@ -81,7 +81,15 @@ struct InFlight {
 
 impl Runner {
     pub fn new(function: &str) -> Runner {
-        Runner { function: function.to_owned(), in_flight: VecDeque::new(), tickets: 0, seen: Position::START, epoch: 0, retrying: None, audit: Audit::default() }
+        Runner {
+            function: function.to_owned(),
+            in_flight: VecDeque::new(),
+            tickets: 0,
+            seen: Position::START,
+            epoch: 0,
+            retrying: None,
+            audit: Audit::default(),
+        }
     }
 
     pub fn function(&self) -> &str {
@@ -109,7 +117,13 @@ impl Runner {
     }
 
     /// Makes the next plan, or says what it waits for.
-    pub fn step(&mut self, snapshot: &Snapshot, guest: &dyn Guest, now: Timestamp, log: &mut dyn FnMut(LogLevel, &str)) -> Result<Step, StoreError> {
+    pub fn step(
+        &mut self,
+        snapshot: &Snapshot,
+        guest: &dyn Guest,
+        now: Timestamp,
+        log: &mut dyn FnMut(LogLevel, &str),
+    ) -> Result<Step, StoreError> {
         let Some(row) = snapshot.function(&self.function).cloned().filter(|row| row.is_active()) else { return Ok(Step::Inactive) };
         if row.epoch != self.epoch {
             // Deployed, paused, rewound or released since: what was known of it isn't any more.
@@ -145,7 +159,13 @@ impl Runner {
         self.in_flight.len() < IN_FLIGHT_MAX && self.in_flight.iter().all(|plan| plan.stands && plan.epoch == row.epoch)
     }
 
-    fn call<'a>(&'a mut self, snapshot: &'a Snapshot, guest: &'a dyn Guest, row: &'a FunctionRow, log: &'a mut dyn FnMut(LogLevel, &str)) -> Call<'a> {
+    fn call<'a>(
+        &'a mut self,
+        snapshot: &'a Snapshot,
+        guest: &'a dyn Guest,
+        row: &'a FunctionRow,
+        log: &'a mut dyn FnMut(LogLevel, &str),
+    ) -> Call<'a> {
         let asked = &row.manifest.limits;
         Call {
             snapshot,
@@ -170,11 +190,19 @@ impl Runner {
     }
 
     /// The next batch after the cursor, or after the plans in flight.
-    fn read_on(&mut self, snapshot: &Snapshot, guest: &dyn Guest, row: &FunctionRow, now: Timestamp, log: &mut dyn FnMut(LogLevel, &str)) -> Result<Step, StoreError> {
+    fn read_on(
+        &mut self,
+        snapshot: &Snapshot,
+        guest: &dyn Guest,
+        row: &FunctionRow,
+        now: Timestamp,
+        log: &mut dyn FnMut(LogLevel, &str),
+    ) -> Result<Step, StoreError> {
         let from = self.in_flight.back().map_or(row.cursor, |plan| plan.to);
         let after = from.max(self.seen);
         let retry = self.retrying.as_ref().map(|retrying| retrying.position);
-        let portion = Portion { events: if retry == Some(after.next()) { 1 } else { limits::EVENTS_PER_BATCH_MAX }, bytes: limits::BATCH_BYTES_MAX };
+        let portion =
+            Portion { events: if retry == Some(after.next()) { 1 } else { limits::EVENTS_PER_BATCH_MAX }, bytes: limits::BATCH_BYTES_MAX };
         let (batch, seen) = snapshot.collect(after, snapshot.head(), &Filter::types(row.patterns()), portion)?;
         if batch.is_empty() {
             self.seen = seen;
@@ -191,7 +219,9 @@ impl Runner {
                 }
             }
             Some(Stopped::Failed(fault)) => {
-                let Some(event) = batch.events().get(plan.handled.len()).map(|event| (event.position, event.subject.to_owned())) else { return Ok(Step::Waiting) };
+                let Some(event) = batch.events().get(plan.handled.len()).map(|event| (event.position, event.subject.to_owned())) else {
+                    return Ok(Step::Waiting);
+                };
                 self.failed(row, event, fault, now, &mut plan);
                 if plan.handled.is_empty() && plan.halted.is_none() {
                     return Ok(self.retrying.as_ref().map_or(Step::Waiting, |retrying| Step::Later(retrying.not_before)));
@@ -206,7 +236,16 @@ impl Runner {
     /// Runs a batch into `plan`: what it parks without a call, what it calls. Answers the state writes,
     /// and why it stopped before the end.
     #[expect(clippy::too_many_arguments, reason = "one step, cut in two for reading")]
-    fn handle(&mut self, snapshot: &Snapshot, guest: &dyn Guest, row: &FunctionRow, batch: &Batch, now: Timestamp, log: &mut dyn FnMut(LogLevel, &str), plan: &mut Plan) -> Result<(Writes, Option<Stopped>), StoreError> {
+    fn handle(
+        &mut self,
+        snapshot: &Snapshot,
+        guest: &dyn Guest,
+        row: &FunctionRow,
+        batch: &Batch,
+        now: Timestamp,
+        log: &mut dyn FnMut(LogLevel, &str),
+        plan: &mut Plan,
+    ) -> Result<(Writes, Option<Stopped>), StoreError> {
         let events = batch.events();
         let mut call = self.call(snapshot, guest, row, log);
         let mut writes = Writes::new();
@@ -249,7 +288,8 @@ impl Runner {
         let attempts_max = row.manifest.limits.attempts.unwrap_or(limits::ATTEMPTS_DEFAULT);
         if fault.retry && attempts < attempts_max {
             let delay_ms = (limits::RETRY_DELAY_MS_MIN << (attempts - 1).min(20)).min(limits::RETRY_DELAY_MS_MAX);
-            self.retrying = Some(Retrying { position, attempts, not_before: now.plus_ms(delay_ms), reason: fault.reason, message: fault.message });
+            self.retrying =
+                Some(Retrying { position, attempts, not_before: now.plus_ms(delay_ms), reason: fault.reason, message: fault.message });
             return;
         }
         self.retrying = None;
@@ -265,7 +305,14 @@ impl Runner {
     }
 
     /// Tries the oldest released event again, alone. Its subject's later ones follow in order.
-    fn release(&mut self, snapshot: &Snapshot, guest: &dyn Guest, row: &FunctionRow, now: Timestamp, log: &mut dyn FnMut(LogLevel, &str)) -> Result<Option<Step>, StoreError> {
+    fn release(
+        &mut self,
+        snapshot: &Snapshot,
+        guest: &dyn Guest,
+        row: &FunctionRow,
+        now: Timestamp,
+        log: &mut dyn FnMut(LogLevel, &str),
+    ) -> Result<Option<Step>, StoreError> {
         let Some(parked) = snapshot.first_released(row.ordinal)? else { return Ok(None) };
         let batch = snapshot.pick(&[parked.position])?;
         let events = batch.events();
@@ -283,7 +330,13 @@ impl Runner {
             Some(Stopped::Unavailable(_)) => return Ok(Some(Step::Later(now.plus_ms(limits::RETRY_DELAY_MS_MIN)))),
             Some(Stopped::Failed(fault)) => {
                 self.audit.failed_attempts += 1;
-                plan.parked.push(ParkedEvent { reason: fault.reason.to_owned(), message: fault.message, attempts: parked.attempts + 1, since: now, ..parked });
+                plan.parked.push(ParkedEvent {
+                    reason: fault.reason.to_owned(),
+                    message: fault.message,
+                    attempts: parked.attempts + 1,
+                    since: now,
+                    ..parked
+                });
             }
         }
         Ok(Some(self.propose(plan, Writes::new(), false)))
@@ -291,11 +344,23 @@ impl Runner {
 }
 
 /// Why an event is set aside before it is handed to the function, if it is.
-fn set_aside(snapshot: &Snapshot, row: &FunctionRow, event: &EventRef<'_>, parked_here: &BTreeSet<&str>) -> Result<Option<(&'static str, String)>, StoreError> {
+fn set_aside(
+    snapshot: &Snapshot,
+    row: &FunctionRow,
+    event: &EventRef<'_>,
+    parked_here: &BTreeSet<&str>,
+) -> Result<Option<(&'static str, String)>, StoreError> {
     if event.hops > limits::HOPS_MAX {
-        return Ok(Some(("hops", format!("more than {} events stand between this one and its first cause: the functions may feed each other in a circle", limits::HOPS_MAX))));
+        return Ok(Some((
+            "hops",
+            format!(
+                "more than {} events stand between this one and its first cause: the functions may feed each other in a circle",
+                limits::HOPS_MAX
+            ),
+        )));
     }
-    let behind = !event.subject.is_empty() && (parked_here.contains(event.subject) || (row.parked > 0 && snapshot.is_parked(row.ordinal, event.subject)?));
+    let behind = !event.subject.is_empty()
+        && (parked_here.contains(event.subject) || (row.parked > 0 && snapshot.is_parked(row.ordinal, event.subject)?));
     Ok(behind.then(|| ("behind", "an earlier event of its subject is parked".to_owned())))
 }
 

@@ -19,7 +19,10 @@ const KNOWN_MAX: usize = 10_000;
 
 impl Subscriptions {
     pub fn new<'a>(rows: impl Iterator<Item = &'a Arc<FunctionRow>>) -> Subscriptions {
-        Subscriptions { functions: rows.map(|row| (Arc::from(row.name.as_str()), row.patterns().collect())).collect(), known: BTreeMap::new() }
+        Subscriptions {
+            functions: rows.map(|row| (Arc::from(row.name.as_str()), row.patterns().collect())).collect(),
+            known: BTreeMap::new(),
+        }
     }
 
     /// The functions that read events of this type, in name order.
@@ -27,7 +30,12 @@ impl Subscriptions {
         if let Some(readers) = self.known.get(r#type) {
             return readers.clone();
         }
-        let readers: Arc<[Arc<str>]> = self.functions.iter().filter(|(_, patterns)| patterns.iter().any(|pattern| pattern.matches(r#type))).map(|(name, _)| name.clone()).collect();
+        let readers: Arc<[Arc<str>]> = self
+            .functions
+            .iter()
+            .filter(|(_, patterns)| patterns.iter().any(|pattern| pattern.matches(r#type)))
+            .map(|(name, _)| name.clone())
+            .collect();
         if self.known.len() >= KNOWN_MAX {
             self.known.clear();
         }

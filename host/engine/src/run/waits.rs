@@ -98,10 +98,12 @@ impl Waits {
     /// Functions changed: waits for one that doesn't run any more end.
     pub fn functions_changed(&mut self, functions: &BTreeMap<String, Arc<FunctionRow>>) -> Vec<(WaitId, Outcome)> {
         let runs = |name: &str| functions.get(name).is_some_and(|row| row.is_active() && row.rebuild.is_none());
-        let ids: BTreeSet<WaitId> = self.waits.iter().filter(|(_, wait)| wait.open.iter().any(|(_, function)| !runs(function))).map(|(id, _)| *id).collect();
+        let ids: BTreeSet<WaitId> =
+            self.waits.iter().filter(|(_, wait)| wait.open.iter().any(|(_, function)| !runs(function))).map(|(id, _)| *id).collect();
         for id in &ids {
             if let Some(wait) = self.waits.get_mut(id) {
-                let stopped: BTreeSet<String> = wait.open.iter().filter(|(_, function)| !runs(function)).map(|(_, function)| function.to_string()).collect();
+                let stopped: BTreeSet<String> =
+                    wait.open.iter().filter(|(_, function)| !runs(function)).map(|(_, function)| function.to_string()).collect();
                 wait.outcome.waiting = stopped.into_iter().collect();
             }
         }

@@ -11,7 +11,12 @@ use crate::model::{Commit, ParkedEvent, Position, Processing};
 
 /// Writes commits, which the mirror has taken into account, and makes them durable. Counts of parked
 /// events in the mirror are set here.
-pub fn apply(shared: &Shared, commits: &[Commit], mirror: &mut Mirror, extra: impl FnOnce(&WriteTransaction) -> Result<(), StoreError>) -> Result<(), StoreError> {
+pub fn apply(
+    shared: &Shared,
+    commits: &[Commit],
+    mirror: &mut Mirror,
+    extra: impl FnOnce(&WriteTransaction) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let transaction = shared.head.begin_write()?;
     {
         let mut log = transaction.open_table(tables::LOG)?;

@@ -12,7 +12,9 @@ const POSITIONS_AT_A_TIME: usize = 256;
 impl Condition {
     pub fn matches(&self, event: &EventRef<'_>) -> bool {
         let any = |list: &[String], value: &str| list.is_empty() || list.iter().any(|wanted| wanted == value);
-        any(&self.types, event.r#type) && any(&self.subjects, event.subject) && self.tags.iter().all(|wanted| event.tags().any(|tag| tag == wanted))
+        any(&self.types, event.r#type)
+            && any(&self.subjects, event.subject)
+            && self.tags.iter().all(|wanted| event.tags().any(|tag| tag == wanted))
     }
 }
 

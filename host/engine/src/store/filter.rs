@@ -51,7 +51,9 @@ impl Filter {
             return None;
         }
         let word = |bytes: &[u8]| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-        Some(Filter { blocks: bytes.chunks_exact(BLOCK_BYTES).map(|block| std::array::from_fn(|index| word(&block[index * 4..]))).collect() })
+        Some(Filter {
+            blocks: bytes.chunks_exact(BLOCK_BYTES).map(|block| std::array::from_fn(|index| word(&block[index * 4..]))).collect(),
+        })
     }
 }
 

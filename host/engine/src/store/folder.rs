@@ -109,14 +109,19 @@ impl<B: StorageBackend> StorageBackend for Overlay<B> {
         for (start, bytes) in self.written().iter() {
             let (from, to) = ((*start).max(offset), (start + bytes.len() as u64).min(offset + out.len() as u64));
             if from < to {
-                out[(from - offset) as usize..(to - offset) as usize].copy_from_slice(&bytes[(from - start) as usize..(to - start) as usize]);
+                out[(from - offset) as usize..(to - offset) as usize]
+                    .copy_from_slice(&bytes[(from - start) as usize..(to - start) as usize]);
             }
         }
         Ok(())
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
-        if length == self.length { Ok(()) } else { Err(io::Error::new(io::ErrorKind::ReadOnlyFilesystem, "a sealed file does not change its length")) }
+        if length == self.length {
+            Ok(())
+        } else {
+            Err(io::Error::new(io::ErrorKind::ReadOnlyFilesystem, "a sealed file does not change its length"))
+        }
     }
 
     fn sync_data(&self) -> io::Result<()> {

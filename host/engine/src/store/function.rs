@@ -29,7 +29,11 @@ pub enum FunctionStatus {
     Active,
     Paused,
     /// Stopped at an event that it can't handle, until it is resumed.
-    Halted { position: Position, reason: String, message: String },
+    Halted {
+        position: Position,
+        reason: String,
+        message: String,
+    },
     /// Its module was removed, or a newer version lacks it. Kept for a return.
     Retired,
 }
@@ -86,7 +90,11 @@ impl FunctionRow {
         out.bytes
     }
 
-    pub(crate) fn decode(name: &str, bytes: &[u8], manifest: impl FnOnce(u32) -> Option<FunctionManifest>) -> Result<FunctionRow, Malformed> {
+    pub(crate) fn decode(
+        name: &str,
+        bytes: &[u8],
+        manifest: impl FnOnce(u32) -> Option<FunctionManifest>,
+    ) -> Result<FunctionRow, Malformed> {
         let mut reader = ByteReader::new(bytes);
         if reader.u8("function format")? != 1 {
             return Err(Malformed { what: "function format", at: 0 });
@@ -109,7 +117,19 @@ impl FunctionRow {
             _ => Some(Rebuild { until: Position(reader.u64("until")?), through_commit: reader.u64("commit")? }),
         };
         let manifest = manifest(module).ok_or(Malformed { what: "function's module", at: 0 })?;
-        Ok(FunctionRow { name: name.to_owned(), ordinal, module, manifest, status, start, cursor: start, epoch: 0, rebuild, parked: 0, released: 0 })
+        Ok(FunctionRow {
+            name: name.to_owned(),
+            ordinal,
+            module,
+            manifest,
+            status,
+            start,
+            cursor: start,
+            epoch: 0,
+            rebuild,
+            parked: 0,
+            released: 0,
+        })
     }
 }
 
@@ -148,6 +168,14 @@ impl ModuleRow {
         let (name, version) = (reader.text("name")?.to_owned(), reader.text("version")?.to_owned());
         let digest = Digest(reader.raw(32, "digest")?.try_into().unwrap_or([0; 32]));
         let manifest = Manifest::decode(reader.blob("manifest")?)?;
-        Ok(ModuleRow { ordinal, name, version, digest, manifest, deployed_at: Position(reader.u64("position")?), active: reader.u8("active")? != 0 })
+        Ok(ModuleRow {
+            ordinal,
+            name,
+            version,
+            digest,
+            manifest,
+            deployed_at: Position(reader.u64("position")?),
+            active: reader.u8("active")? != 0,
+        })
     }
 }

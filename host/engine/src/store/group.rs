@@ -10,7 +10,9 @@ use super::proposal::{Accepted, Append, Appended, Control, Deploy, Different, Pr
 use super::shared::{Shared, View};
 use super::tail::Tail;
 use super::terms::HashedMap;
-use crate::model::{Commit, Digest, EventRef, NewEvent, Plan, PlanMode, Position, Processing, Record, RecordBuilder, StatePart, function_source, limits};
+use crate::model::{
+    Commit, Digest, EventRef, NewEvent, Plan, PlanMode, Position, Processing, Record, RecordBuilder, StatePart, function_source, limits,
+};
 
 use super::function::FunctionStatus;
 
@@ -129,7 +131,9 @@ impl Group<'_> {
         for (index, event) in events.iter().enumerate() {
             let mut found = Known::New;
             for position in self.positions(hashes[index], suspects[index])? {
-                let judged = self.with_event(position, |stored| (stored.source == event.source && stored.id == event.id).then(|| stored.same_content(event)))?;
+                let judged = self.with_event(position, |stored| {
+                    (stored.source == event.source && stored.id == event.id).then(|| stored.same_content(event))
+                })?;
                 match judged {
                     None => {}
                     Some(true) => found = Known::At(position),
@@ -218,7 +222,11 @@ impl Group<'_> {
             return stale("its cursor is elsewhere");
         }
         let state = plan.state_digest();
-        let mut reacted = Reacted { function: plan.function.clone(), parked: plan.parked.iter().map(|parked| parked.position).collect(), ..Reacted::default() };
+        let mut reacted = Reacted {
+            function: plan.function.clone(),
+            parked: plan.parked.iter().map(|parked| parked.position).collect(),
+            ..Reacted::default()
+        };
         if !matches!(plan.mode, PlanMode::Rebuild { .. }) {
             let source = function_source(&plan.function);
             for output in &plan.emitted {
@@ -246,7 +254,14 @@ impl Group<'_> {
                     Some(position) => position,
                     None => {
                         let position = self.builder.add_derived(&source, plan.module, output);
-                        self.tail.push(&self.shared.hasher, position, hash, &output.r#type, &output.subject, output.tags.iter().map(String::as_str));
+                        self.tail.push(
+                            &self.shared.hasher,
+                            position,
+                            hash,
+                            &output.r#type,
+                            &output.subject,
+                            output.tags.iter().map(String::as_str),
+                        );
                         position
                     }
                 };
@@ -316,7 +331,12 @@ impl Group<'_> {
     }
 
     fn has_state(&self, ordinal: u32, function: &str) -> Result<bool, StoreError> {
-        let in_group = self.finished.iter().map(|commit| &commit.state).chain([&self.state]).any(|state| state.writes.iter().any(|(name, _)| name == function));
+        let in_group = self
+            .finished
+            .iter()
+            .map(|commit| &commit.state)
+            .chain([&self.state])
+            .any(|state| state.writes.iter().any(|(name, _)| name == function));
         Ok(in_group || self.shared.has_state(ordinal)?)
     }
 
@@ -350,8 +370,12 @@ impl Group<'_> {
             Control::Resume if row.is_active() => return Ok(Ok(Accepted::Controlled { parked: row.parked })),
             Control::Resume => Processing::Resumed { function },
             Control::Rewind(_) if row.rebuild.is_some() => return refuse("its state is being rebuilt: wait until that is done".into()),
-            Control::Rewind(to) if to > row.cursor => return refuse(format!("its cursor is {}, before {to}: a rewind goes back only", row.cursor)),
-            Control::Rewind(to) if to < row.start => return refuse(format!("it began to read after {}: rewind to that or later", row.start)),
+            Control::Rewind(to) if to > row.cursor => {
+                return refuse(format!("its cursor is {}, before {to}: a rewind goes back only", row.cursor));
+            }
+            Control::Rewind(to) if to < row.start => {
+                return refuse(format!("it began to read after {}: rewind to that or later", row.start));
+            }
             Control::Rewind(to) => {
                 let rebuild = self.has_state(row.ordinal, &function)?;
                 Processing::Rewound { function, to, rebuild }
@@ -388,7 +412,12 @@ fn content_refused(index: usize, event: &NewEvent, position: Position) -> Refuse
 }
 
 fn same_request_content(one: &NewEvent, other: &NewEvent) -> bool {
-    one.r#type == other.r#type && one.subject == other.subject && one.data == other.data && one.content_type == other.content_type && one.tags == other.tags && one.time == other.time
+    one.r#type == other.r#type
+        && one.subject == other.subject
+        && one.data == other.data
+        && one.content_type == other.content_type
+        && one.tags == other.tags
+        && one.time == other.time
 }
 
 fn deployed_json(deploy: &Deploy) -> String {
@@ -418,4 +447,3 @@ fn json_text(text: &str) -> String {
     out.push('"');
     out
 }
-

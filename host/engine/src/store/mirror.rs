@@ -48,7 +48,10 @@ impl Mirror {
                 row.cursor = *to;
                 let mut whole = false;
                 if let Some(through_commit) = rebuild {
-                    row.rebuild = row.rebuild.filter(|_| *through_commit != u64::MAX).map(|rebuild| Rebuild { through_commit: *through_commit, ..rebuild });
+                    row.rebuild = row
+                        .rebuild
+                        .filter(|_| *through_commit != u64::MAX)
+                        .map(|rebuild| Rebuild { through_commit: *through_commit, ..rebuild });
                     whole = true;
                 }
                 // Nothing but the epoch fences what doesn't move the cursor.
@@ -56,7 +59,11 @@ impl Mirror {
                     row.epoch += 1;
                 }
                 if let Some(halted) = halted {
-                    row.status = FunctionStatus::Halted { position: halted.position, reason: halted.reason.clone(), message: halted.message.clone() };
+                    row.status = FunctionStatus::Halted {
+                        position: halted.position,
+                        reason: halted.reason.clone(),
+                        message: halted.message.clone(),
+                    };
                     whole = true;
                 }
                 self.dirty.cursors.insert(function.clone());
@@ -100,7 +107,15 @@ impl Mirror {
                     self.dirty.functions.insert(function.name.clone());
                     self.dirty.cursors.insert(function.name.clone());
                 }
-                let row = ModuleRow { ordinal: *module, name: name.clone(), version: version.clone(), digest: *digest, manifest, deployed_at: *at, active: true };
+                let row = ModuleRow {
+                    ordinal: *module,
+                    name: name.clone(),
+                    version: version.clone(),
+                    digest: *digest,
+                    manifest,
+                    deployed_at: *at,
+                    active: true,
+                };
                 Arc::make_mut(&mut self.modules).insert(*module, Arc::new(row));
                 self.dirty.modules.insert(*module);
             }
@@ -137,7 +152,8 @@ impl Mirror {
     /// Retires the functions of the active version of a module, and the version with them.
     fn retire(&mut self, module: &str, which: impl Fn(&str) -> bool) {
         let Some(version) = self.active_module(module).map(|module| module.ordinal) else { return };
-        let names: Vec<String> = self.functions.values().filter(|row| row.module == version && which(&row.name)).map(|row| row.name.clone()).collect();
+        let names: Vec<String> =
+            self.functions.values().filter(|row| row.module == version && which(&row.name)).map(|row| row.name.clone()).collect();
         for name in names {
             self.set_status(&name, FunctionStatus::Retired);
         }

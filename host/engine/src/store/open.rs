@@ -45,14 +45,22 @@ impl Store {
         let backend = folder.open(HEAD).map_err(StoreError::io("head.redb can't be opened"))?;
         let head = Database::builder().set_cache_size(options.cache_bytes).create_with_backend(backend).map_err(|error| match error {
             redb::DatabaseError::DatabaseAlreadyOpen => StoreError::InUse("the namespace".into()),
-            redb::DatabaseError::UpgradeRequired(found) => StoreError::NewerFormat { file: HEAD.into(), found: u32::from(found), known: FILE_FORMAT },
+            redb::DatabaseError::UpgradeRequired(found) => {
+                StoreError::NewerFormat { file: HEAD.into(), found: u32::from(found), known: FILE_FORMAT }
+            }
             other => other.into(),
         })?;
         let (hasher, segments) = read_meta(&*folder, &head)?;
         remove_leftovers(&*folder, &segments)?;
         let mirror = read_rows(&head)?;
         let opened = read_tail(&head, &hasher, &segments)?;
-        let view = View { commit: opened.commit, chain: opened.chain, segments: Arc::new(segments), functions: mirror.functions.clone(), modules: mirror.modules.clone() };
+        let view = View {
+            commit: opened.commit,
+            chain: opened.chain,
+            segments: Arc::new(segments),
+            functions: mirror.functions.clone(),
+            modules: mirror.modules.clone(),
+        };
         let shared = Arc::new(Shared::new(folder, head, hasher, opened.position, view, opened.tail));
         Ok(Store::new(shared, mirror, opened.recorded, opened.sealed_rows_left))
     }
@@ -100,7 +108,9 @@ fn read_meta(folder: &dyn Folder, head: &Database) -> Result<(TermHasher, Vec<Ar
     let damaged = |what: &str| StoreError::Damaged { file: HEAD.into(), position: Position::START, what: what.to_owned() };
     let transaction = head.begin_read()?;
     let meta = transaction.open_table(tables::META)?;
-    let read = |name: &'static str| -> Result<Vec<u8>, StoreError> { meta.get(name)?.map(|value| value.value().to_vec()).ok_or_else(|| damaged(name)) };
+    let read = |name: &'static str| -> Result<Vec<u8>, StoreError> {
+        meta.get(name)?.map(|value| value.value().to_vec()).ok_or_else(|| damaged(name))
+    };
     let format = u32::from_le_bytes(read("format")?.try_into().map_err(|_| damaged("format"))?);
     if format > FILE_FORMAT {
         return Err(StoreError::NewerFormat { file: HEAD.into(), found: format, known: FILE_FORMAT });
@@ -148,7 +158,11 @@ fn read_rows(head: &Database) -> Result<Mirror, StoreError> {
     let (cursors, parked) = (transaction.open_table(tables::CURSORS)?, transaction.open_table(tables::PARKED)?);
     for row in transaction.open_table(tables::FUNCTIONS)?.iter()? {
         let (name, bytes) = row?;
-        let manifest = |ordinal: u32| modules.get(&ordinal).and_then(|module| module.manifest.functions.iter().find(|function| function.name == name.value()).cloned());
+        let manifest = |ordinal: u32| {
+            modules
+                .get(&ordinal)
+                .and_then(|module| module.manifest.functions.iter().find(|function| function.name == name.value()).cloned())
+        };
         let mut function = FunctionRow::decode(name.value(), bytes.value(), manifest).map_err(malformed)?;
         if let Some(cursor) = cursors.get(function.ordinal)? {
             let (position, epoch) = cursor.value();

@@ -9,8 +9,13 @@ pub enum Proposal {
     Reaction(Plan),
     Deploy(Deploy),
     /// Retires the functions of the module with this name.
-    Remove { module: String },
-    Control { function: String, control: Control },
+    Remove {
+        module: String,
+    },
+    Control {
+        function: String,
+        control: Control,
+    },
 }
 
 /// Events to record, together or not at all.
@@ -48,7 +53,9 @@ pub enum Control {
     /// Reads again everything after this position.
     Rewind(Position),
     /// Tries parked events again: all, or those of one subject.
-    Release { subject: Option<String> },
+    Release {
+        subject: Option<String>,
+    },
 }
 
 /// What became of a proposal that was accepted.
@@ -114,7 +121,9 @@ pub enum Refused {
     #[error("function {function:?} belongs to module {owner:?} already: give it another name")]
     NameTaken { function: String, owner: String },
     /// Other code may not read state that it did not write.
-    #[error("function {function:?} of module {module:?} has state that other code made: upgrades of functions with state are not built yet; deploy it under another module and function name, or rewind nothing and keep the running version")]
+    #[error(
+        "function {function:?} of module {module:?} has state that other code made: upgrades of functions with state are not built yet; deploy it under another module and function name, or rewind nothing and keep the running version"
+    )]
     HasState { module: String, function: String },
     #[error("function {function:?} can't be changed now: {why}")]
     Control { function: String, why: String },

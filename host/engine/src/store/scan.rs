@@ -106,7 +106,13 @@ impl Snapshot {
 
     /// Shows `visit` the events in `(after, upto]` that the filter wants, oldest first, until it
     /// breaks. Answers the position up to which everything was seen.
-    pub fn scan(&self, after: Position, upto: Position, filter: &Filter, visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>) -> Result<Position, StoreError> {
+    pub fn scan(
+        &self,
+        after: Position,
+        upto: Position,
+        filter: &Filter,
+        visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
+    ) -> Result<Position, StoreError> {
         self.scan_records(after, upto, filter, &mut |_, event| visit(event))
     }
 
@@ -125,7 +131,14 @@ impl Snapshot {
         Ok(after)
     }
 
-    fn scan_segment(&self, segment: &Segment, after: &mut Position, upto: Position, filter: &Filter, visit: Visit<'_>) -> Result<ControlFlow<()>, StoreError> {
+    fn scan_segment(
+        &self,
+        segment: &Segment,
+        after: &mut Position,
+        upto: Position,
+        filter: &Filter,
+        visit: Visit<'_>,
+    ) -> Result<ControlFlow<()>, StoreError> {
         let end = upto.min(segment.last);
         if let Some(terms) = self.terms_of(segment, filter)? {
             return self.scan_index(segment, &terms, after, end, filter, visit);
@@ -133,7 +146,11 @@ impl Snapshot {
         let mut records = segment.records_from(after.next())?;
         while *after < end {
             let Some(record) = records.next()? else {
-                return Err(StoreError::Damaged { file: segment.file.clone(), position: after.next(), what: "the record is missing".into() });
+                return Err(StoreError::Damaged {
+                    file: segment.file.clone(),
+                    position: after.next(),
+                    what: "the record is missing".into(),
+                });
             };
             if scan_record(&record, after, end, filter, visit).is_break() {
                 return Ok(ControlFlow::Break(()));
@@ -154,12 +171,21 @@ impl Snapshot {
         if filter.types.is_empty() {
             return Ok(None);
         }
-        let wanted: Vec<_> = segment.types()?.into_iter().filter(|(name, ..)| filter.types.iter().any(|pattern| pattern.matches(name))).collect();
+        let wanted: Vec<_> =
+            segment.types()?.into_iter().filter(|(name, ..)| filter.types.iter().any(|pattern| pattern.matches(name))).collect();
         let count: u64 = wanted.iter().map(|(_, count, ..)| count).sum();
         Ok((count * SPARSE <= segment.count()).then(|| wanted.iter().map(|(name, ..)| hash(Term::Type(name))).collect()))
     }
 
-    fn scan_index(&self, segment: &Segment, terms: &[u64], after: &mut Position, end: Position, filter: &Filter, visit: Visit<'_>) -> Result<ControlFlow<()>, StoreError> {
+    fn scan_index(
+        &self,
+        segment: &Segment,
+        terms: &[u64],
+        after: &mut Position,
+        end: Position,
+        filter: &Filter,
+        visit: Visit<'_>,
+    ) -> Result<ControlFlow<()>, StoreError> {
         while *after < end {
             let mut positions = Vec::new();
             // Beyond the last position of a full list, other lists may have what this one has not shown.
@@ -179,7 +205,11 @@ impl Snapshot {
             for position in positions.into_iter().take_while(|position| *position <= sure) {
                 let record = match at_hand.take().filter(|record| position <= record.last()) {
                     Some(record) => record,
-                    None => segment.record(position)?.ok_or_else(|| StoreError::Damaged { file: segment.file.clone(), position, what: "the record is missing".into() })?,
+                    None => segment.record(position)?.ok_or_else(|| StoreError::Damaged {
+                        file: segment.file.clone(),
+                        position,
+                        what: "the record is missing".into(),
+                    })?,
                 };
                 if let Some(event) = record.event(position)
                     && filter.matches(&event)

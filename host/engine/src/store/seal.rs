@@ -35,7 +35,8 @@ impl Reader {
     pub fn housekeeping_due(&self) -> Option<Housekeeping> {
         let view = self.shared.view();
         if let Some(through_commit) = self.shared.tail().closed().and_then(|part| part.closed_at) {
-            let (after_commit, chain_before) = view.segments.last().map_or((0, Digest::ZERO), |segment| (segment.commit_last, segment.chain_end));
+            let (after_commit, chain_before) =
+                view.segments.last().map_or((0, Digest::ZERO), |segment| (segment.commit_last, segment.chain_end));
             return Some(Housekeeping::Seal { after_commit, through_commit, chain_before });
         }
         tier_to_merge(&view).map(|parts| Housekeeping::Merge { parts })
@@ -85,7 +86,9 @@ impl LogRows {
                 return Ok(None);
             }
             if commit > self.after_commit {
-                return Ok(Some(Arc::new(Record::parse(bytes.value().into()).map_err(StoreError::malformed("head.redb", Position(first)))?)));
+                return Ok(Some(Arc::new(
+                    Record::parse(bytes.value().into()).map_err(StoreError::malformed("head.redb", Position(first)))?,
+                )));
             }
         }
         Ok(None)
@@ -125,7 +128,10 @@ impl Store {
         if sealed.replaces.is_empty() {
             segments.push(sealed.segment.clone());
         } else {
-            let start = segments.iter().position(|segment| Arc::ptr_eq(segment, &sealed.replaces[0])).expect("only merges remove segments, one at a time");
+            let start = segments
+                .iter()
+                .position(|segment| Arc::ptr_eq(segment, &sealed.replaces[0]))
+                .expect("only merges remove segments, one at a time");
             segments.splice(start..start + sealed.replaces.len(), [sealed.segment.clone()]);
         }
         let files: Vec<String> = segments.iter().map(|segment| segment.file.clone()).collect();

@@ -133,7 +133,13 @@ impl Snapshot {
 
     /// Entries of a function's state in key order: those that begin with `prefix` and come after
     /// `after`, as long as `visit` says so.
-    pub fn scan_state(&self, ordinal: u32, prefix: &str, after: Option<&str>, mut visit: impl FnMut(&str, &[u8]) -> bool) -> Result<(), StoreError> {
+    pub fn scan_state(
+        &self,
+        ordinal: u32,
+        prefix: &str,
+        after: Option<&str>,
+        mut visit: impl FnMut(&str, &[u8]) -> bool,
+    ) -> Result<(), StoreError> {
         let table = self.transaction.open_table(tables::STATE)?;
         let prefix_key = state_key(ordinal, prefix);
         let from = match after {

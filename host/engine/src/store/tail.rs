@@ -77,7 +77,15 @@ impl Tail {
     }
 
     /// Indexes one event, which must be the next one.
-    pub fn push<'a>(&mut self, hasher: &TermHasher, position: Position, id_hash: u64, r#type: &str, subject: &str, tags: impl Iterator<Item = &'a str>) {
+    pub fn push<'a>(
+        &mut self,
+        hasher: &TermHasher,
+        position: Position,
+        id_hash: u64,
+        r#type: &str,
+        subject: &str,
+        tags: impl Iterator<Item = &'a str>,
+    ) {
         let part = self.open_part();
         let offset = part.count;
         assert_eq!(position.0, part.first.0 + u64::from(offset), "gap in the tail");
@@ -138,7 +146,11 @@ impl Tail {
 
     /// Positions under a term that come after `after`, newest first.
     pub fn with_term(&self, hash: u64, after: Position) -> impl Iterator<Item = Position> + '_ {
-        self.parts.iter().rev().take_while(move |part| part.last() > after || part.count == 0).flat_map(move |part| part.walk(&part.terms, hash).take_while(move |position| *position > after))
+        self.parts
+            .iter()
+            .rev()
+            .take_while(move |part| part.last() > after || part.count == 0)
+            .flat_map(move |part| part.walk(&part.terms, hash).take_while(move |position| *position > after))
     }
 
     /// The record that holds `position`, if it is still at hand.

@@ -23,7 +23,6 @@ impl TermHasher {
         TermHasher { key }
     }
 
-
     pub fn id(&self, source: &str, id: &str) -> u64 {
         let mut hasher = SipHasher13::new_with_key(&self.key);
         hasher.write(source.as_bytes());

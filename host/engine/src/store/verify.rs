@@ -44,7 +44,11 @@ impl Reader {
             Ok(true)
         })?;
         if next != snapshot.head().next() {
-            return Err(StoreError::Damaged { file: "the log".into(), position: next, what: format!("it ends before the head, {}", snapshot.head()) });
+            return Err(StoreError::Damaged {
+                file: "the log".into(),
+                position: next,
+                what: format!("it ends before the head, {}", snapshot.head()),
+            });
         }
         Ok(Verified { events: snapshot.head().0, commits, chain })
     }

@@ -92,7 +92,18 @@ impl Store {
         let chain = view.chain;
         let mut answers = Vec::new();
         let builder = RecordBuilder::new(view.commit + 1, self.head().next(), self.recorded);
-        let mut group = Group { shared: &shared, view: view.clone(), tail: shared.tail_mut(), mirror: &mut self.mirror, cache: &mut self.cache, broken: &mut self.broken, builder, state: StatePart::default(), finished: Vec::new(), chain };
+        let mut group = Group {
+            shared: &shared,
+            view: view.clone(),
+            tail: shared.tail_mut(),
+            mirror: &mut self.mirror,
+            cache: &mut self.cache,
+            broken: &mut self.broken,
+            builder,
+            state: StatePart::default(),
+            finished: Vec::new(),
+            chain,
+        };
         for proposal in proposals {
             answers.push(group.judge(proposal)?);
         }
@@ -117,7 +128,13 @@ impl Store {
         let records: Vec<Arc<Record>> = commits.into_iter().map(|commit| Arc::new(commit.record)).collect();
         if let Some(last) = records.last() {
             shared.tail_mut().committed(&records);
-            shared.set_view(View { commit: last.commit, chain: last.chain, segments: view.segments.clone(), functions: self.mirror.functions.clone(), modules: self.mirror.modules.clone() });
+            shared.set_view(View {
+                commit: last.commit,
+                chain: last.chain,
+                segments: view.segments.clone(),
+                functions: self.mirror.functions.clone(),
+                modules: self.mirror.modules.clone(),
+            });
             shared.set_position(last.last());
         }
         Ok(Committed { answers, changes: Changes { records, functions } })

@@ -52,7 +52,13 @@ impl SegmentFile {
     }
 
     /// Writes one row; a transaction ends when it has written enough.
-    pub fn put<K: redb::Key + 'static, V: redb::Value + 'static>(&mut self, table: redb::TableDefinition<'_, K, V>, key: K::SelfType<'_>, value: V::SelfType<'_>, bytes: usize) -> Result<(), StoreError> {
+    pub fn put<K: redb::Key + 'static, V: redb::Value + 'static>(
+        &mut self,
+        table: redb::TableDefinition<'_, K, V>,
+        key: K::SelfType<'_>,
+        value: V::SelfType<'_>,
+        bytes: usize,
+    ) -> Result<(), StoreError> {
         let transaction = self.transaction()?;
         transaction.open_table(table)?.insert(key, value)?;
         self.written += bytes;
@@ -107,7 +113,13 @@ pub fn write(folder: &dyn Folder, name: &str, fill: impl FnOnce(&mut SegmentFile
 }
 
 /// Seals records, which must follow each other without a gap, into the segment `name`.
-pub fn build(folder: &dyn Folder, name: &str, hasher: &TermHasher, chain_before: Digest, mut next: impl FnMut() -> Result<Option<Arc<Record>>, StoreError>) -> Result<(), BuildError> {
+pub fn build(
+    folder: &dyn Folder,
+    name: &str,
+    hasher: &TermHasher,
+    chain_before: Digest,
+    mut next: impl FnMut() -> Result<Option<Arc<Record>>, StoreError>,
+) -> Result<(), BuildError> {
     write(folder, name, |file| {
         let mut chunks = ChunkWriter::new();
         let mut offset_chunk = None;
@@ -153,7 +165,9 @@ pub fn build(folder: &dyn Folder, name: &str, hasher: &TermHasher, chain_before:
             facts.chain_end = record.chain;
             facts.stream_bytes = chunks.offset();
         }
-        let Some(facts) = facts else { return Err(StoreError::Damaged { file: name.to_owned(), position: Position::START, what: "nothing to seal".into() }) };
+        let Some(facts) = facts else {
+            return Err(StoreError::Damaged { file: name.to_owned(), position: Position::START, what: "nothing to seal".into() });
+        };
         chunks.finish(&mut |number, bytes: &[u8]| file.put(tables::SEGMENT_CHUNKS, number, bytes, bytes.len()))?;
         put_ids(file, &mut ids)?;
         put_terms(file, &mut terms)?;

@@ -137,7 +137,12 @@ mod tests {
 
     #[test]
     fn lists_long_and_short_come_back_in_order() {
-        let lists: Vec<(u64, Vec<u32>)> = vec![(1, vec![0]), (2, (0..5_000).collect()), (3, vec![7, 1_000_000]), (u64::MAX, (0..900).map(|place| place * 70_000).collect())];
+        let lists: Vec<(u64, Vec<u32>)> = vec![
+            (1, vec![0]),
+            (2, (0..5_000).collect()),
+            (3, vec![7, 1_000_000]),
+            (u64::MAX, (0..900).map(|place| place * 70_000).collect()),
+        ];
         let mut rows = Vec::new();
         let mut keep = |key: (u64, u64), row: &[u8]| -> Result<(), ()> {
             assert!(row.len() <= ROW_BYTES);
@@ -175,7 +180,9 @@ mod tests {
             writer.push(u64::from(number / 2) * 10, number, &mut keep).expect("kept");
         }
         writer.finish(&mut keep).expect("kept");
-        let find = |hash: u64| -> Vec<u32> { rows.iter().rfind(|(first, _)| *first <= hash).map(|(_, row)| find_ids(row, hash).collect()).unwrap_or_default() };
+        let find = |hash: u64| -> Vec<u32> {
+            rows.iter().rfind(|(first, _)| *first <= hash).map(|(_, row)| find_ids(row, hash).collect()).unwrap_or_default()
+        };
         assert_eq!(find(0), [0, 1]);
         assert_eq!(find(9_990), [1_998, 1_999]);
         assert_eq!(find(5), [0u32; 0]);

@@ -69,7 +69,8 @@ impl Facts {
         let mut reader = ByteReader::new(bytes);
         let format = reader.u32("format")?;
         let mut number = || reader.u64("segment facts");
-        let (first, last, commit_first, commit_last, stream_bytes) = (Position(number()?), Position(number()?), number()?, number()?, number()?);
+        let (first, last, commit_first, commit_last, stream_bytes) =
+            (Position(number()?), Position(number()?), number()?, number()?, number()?);
         let mut digest = || Ok::<_, Malformed>(Digest(reader.raw(32, "chain")?.try_into().unwrap_or([0; 32])));
         let (chain_before, chain_end) = (digest()?, digest()?);
         Ok((format, Facts { first, last, commit_first, commit_last, chain_before, chain_end, stream_bytes }))
@@ -178,7 +179,8 @@ impl Segment {
 
     /// The records from the one on that holds `position`.
     pub fn records_from(&self, position: Position) -> Result<RecordStream<'_>, StoreError> {
-        let mut stream = self.stream_at(self.offsets.range(..=position.0)?.next_back().transpose()?.map_or(0, |(_, offset)| offset.value()));
+        let mut stream =
+            self.stream_at(self.offsets.range(..=position.0)?.next_back().transpose()?.map_or(0, |(_, offset)| offset.value()));
         stream.seek(position)?;
         Ok(stream)
     }

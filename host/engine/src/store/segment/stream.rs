@@ -79,7 +79,9 @@ impl<'a> RecordStream<'a> {
             }
             let Some((_, chunk)) = &self.chunk else { return Err(self.damaged("a chunk is missing")) };
             let from = (offset % CHUNK_BYTES as u64) as usize;
-            let Some(bytes) = chunk.value().get(from..).filter(|rest| !rest.is_empty()) else { return Err(self.damaged("a chunk is short")) };
+            let Some(bytes) = chunk.value().get(from..).filter(|rest| !rest.is_empty()) else {
+                return Err(self.damaged("a chunk is short"));
+            };
             let now = bytes.len().min(length);
             out.extend_from_slice(&bytes[..now]);
             offset += now as u64;

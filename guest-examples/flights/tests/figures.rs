@@ -1,0 +1,87 @@
+//! The handlers over real flights, held against the figures that `check/figures.py` computes from
+//! the CSV itself.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use flights::delays::delays;
+use flights::knock_on::knock_on;
+use flights_convert::Timetable;
+use retold::Json;
+use retold::testing::{Given, Trial};
+use serde_json::json;
+
+/// Beside the repository, where it is at all: `FLIGHTS_YEAR` names another place.
+const YEAR: &str = "../../../shared/data/nycflights13/flights.csv.gz";
+
+#[test]
+fn the_day_has_the_figures_that_the_script_computed() {
+    let committed = std::fs::read_to_string(of_example("data/2013-01-01.figures.json")).unwrap();
+    let committed: Json = serde_json::from_str(&committed).unwrap();
+    assert_eq!(handled(&of_example("data/2013-01-01.csv")), committed);
+}
+
+#[test]
+fn the_script_still_computes_the_committed_figures() {
+    let day = of_example("data/2013-01-01.csv");
+    let committed = std::fs::read_to_string(of_example("data/2013-01-01.figures.json")).unwrap();
+    let committed: Json = serde_json::from_str(&committed).unwrap();
+    assert_eq!(scripted(&day), committed);
+}
+
+#[test]
+#[ignore = "a million events: cargo test --release -p flights -- --ignored"]
+fn the_year_has_the_figures_that_the_script_computes() {
+    let year = match std::env::var_os("FLIGHTS_YEAR") {
+        Some(path) => path.into(),
+        None => of_example(YEAR),
+    };
+    assert_eq!(handled(&year), scripted(&year));
+}
+
+fn of_example(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// What the handlers make of the converter's events.
+fn handled(csv: &Path) -> Json {
+    let timetable = Timetable::open(csv).unwrap();
+    let mut late = Trial::<delays>::new();
+    let mut following = Trial::<knock_on>::new();
+    let (mut delayed, mut knock_ons) = (0, 0);
+    for line in timetable.lines() {
+        let event = given(&line);
+        if late.subscribes_to(event.event_type()) {
+            delayed += late.give(&event).unwrap().len();
+        }
+        if following.subscribes_to(event.event_type()) {
+            knock_ons += following.give(&event).unwrap().len();
+        }
+    }
+    let counts = timetable.counts();
+    json!({
+        "flights": counts.flights,
+        "scheduled": counts.scheduled,
+        "departed": counts.departed,
+        "arrived": counts.arrived,
+        "cancelled": counts.cancelled,
+        "delayed": delayed,
+        "knock_ons": knock_ons,
+    })
+}
+
+fn given(line: &str) -> Given {
+    let event: Json = serde_json::from_str(line).unwrap();
+    let text = |name: &str| event[name].as_str().unwrap();
+    Given::json(text("type"), event["data"].to_string()).about(text("subject")).at(text("time")).id(text("id")).source(text("source"))
+}
+
+/// What the script computes, with a Python that every such machine has.
+fn scripted(csv: &Path) -> Json {
+    let script = of_example("check/figures.py");
+    let output = Command::new("python3").arg(script).arg(csv).output();
+    let output = output.expect("the check needs python3 on the PATH");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}

@@ -1,0 +1,120 @@
+//! What the writer must answer to an append, found by looking at every event.
+
+use retold_engine::model::{Class, Event, NewEvent, Position};
+use retold_engine::store::{Accepted, Append, Condition, Proposal, Refused};
+
+use crate::model::Model;
+
+/// Holds the answers to a group against the model as it was before, and the group's new events.
+pub fn check_answers(model: &mut Model, proposals: &[Proposal], answers: &[Result<Accepted, Refused>], fresh: &[Event]) {
+    assert_eq!(proposals.len(), answers.len());
+    let mut taken = 0;
+    for (proposal, answer) in proposals.iter().zip(answers) {
+        let next = Position(model.head().0 + taken as u64 + 1);
+        match (proposal, answer) {
+            (Proposal::Append(append), answer) => taken += check_append(model, append, answer, fresh, taken),
+            (Proposal::Reaction(_), Ok(Accepted::Reacted(reacted))) => {
+                for (cause, position) in &reacted.outputs {
+                    assert!(*cause < *position);
+                    if *position == Position(model.head().0 + taken as u64 + 1) {
+                        assert_eq!(fresh[taken].class, Class::Derived);
+                        taken += 1;
+                    } else {
+                        assert!(*position < next || position.0 <= model.head().0 + taken as u64, "an output at {position} where {next} comes next");
+                    }
+                }
+            }
+            (Proposal::Deploy(_), Ok(Accepted::Deployed { position, unchanged, .. })) => {
+                if !unchanged {
+                    assert_eq!(*position, next);
+                    taken += 1;
+                }
+            }
+            (Proposal::Remove { .. }, Ok(Accepted::Removed { position })) => {
+                assert_eq!(*position, next);
+                taken += 1;
+            }
+            (Proposal::Control { .. }, Ok(Accepted::Controlled { .. })) => {}
+            (Proposal::Reaction(_), Err(Refused::Stale { .. })) => {}
+            (Proposal::Deploy(_), Err(Refused::HasState { .. } | Refused::NameTaken { .. })) => {}
+            (Proposal::Remove { .. }, Err(Refused::UnknownModule(_))) => {}
+            (Proposal::Control { .. }, Err(Refused::Control { .. } | Refused::UnknownFunction(_))) => {}
+            (proposal, answer) => panic!("{proposal:?} was answered {answer:?}"),
+        }
+    }
+    assert_eq!(taken, fresh.len(), "events that nobody asked for: {:?}", &fresh[taken..]);
+}
+
+/// Answers how many of `fresh` the append took.
+fn check_append(model: &mut Model, append: &Append, answer: &Result<Accepted, Refused>, fresh: &[Event], taken: usize) -> usize {
+    let find = |event: &NewEvent| {
+        let known = model.ids.get(&(event.source.clone(), event.id.clone())).copied();
+        known.or_else(|| fresh[..taken].iter().find(|other| other.source == event.source && other.id == event.id).map(|other| other.position))
+    };
+    let bad = append.events.iter().position(|event| event.check().is_err());
+    let mut clash = None;
+    let mut new: Vec<&NewEvent> = Vec::new();
+    for (index, event) in append.events.iter().enumerate() {
+        let first = model.accepted.get(&(event.source.clone(), event.id.clone())).or_else(|| new.iter().find(|other| other.source == event.source && other.id == event.id).copied());
+        match first {
+            Some(first) if !same(first, event) => clash = clash.or(Some(index)),
+            Some(_) => {}
+            None => new.push(event),
+        }
+    }
+    let seen = model.log.iter().chain(&fresh[..taken]);
+    let matches = append.condition.as_ref().is_some_and(|condition| seen.clone().any(|event| event.position > condition.after && matched(condition, event)));
+    match answer {
+        Err(Refused::Field { index, .. }) => assert_eq!(Some(*index), bad, "{append:?}"),
+        Err(Refused::Content { index, .. }) => assert_eq!((bad, Some(*index)), (None, clash), "{append:?}"),
+        Err(Refused::Condition { after, found }) => {
+            let condition = append.condition.as_ref().expect("only a condition can fail");
+            let event = seen.clone().find(|event| event.position == *found).expect("what was found is there");
+            assert!((bad, clash) == (None, None) && !new.is_empty(), "{append:?} was refused for its condition first");
+            assert!(*after == condition.after && *found > *after && matched(condition, event), "{condition:?} doesn't match {event:?}");
+        }
+        Ok(Accepted::Appended(appended)) => {
+            assert_eq!((bad, clash), (None, None), "{append:?} was accepted");
+            assert!(new.is_empty() || !matches, "{:?} was passed over", append.condition);
+            assert_eq!(appended.new, new.len());
+            for (at, event) in new.iter().enumerate() {
+                let stored = fresh.get(taken + at).unwrap_or_else(|| panic!("{event:?} is missing"));
+                check_stored(event, stored);
+            }
+            for (event, position) in append.events.iter().zip(&appended.positions) {
+                let expected = find(event).or_else(|| fresh[taken..taken + new.len()].iter().find(|other| other.source == event.source && other.id == event.id).map(|other| other.position));
+                assert_eq!(Some(*position), expected, "{event:?}");
+            }
+            let count = new.len();
+            let new: Vec<NewEvent> = new.into_iter().cloned().collect();
+            model.accepted.extend(new.into_iter().map(|event| ((event.source.clone(), event.id.clone()), event)));
+            return count;
+        }
+        other => panic!("{append:?} was answered {other:?}"),
+    }
+    0
+}
+
+/// Everything of an event that a client gave is there.
+pub fn check_stored(given: &NewEvent, stored: &Event) {
+    let time = given.time.unwrap_or(stored.recorded);
+    assert_eq!(
+        (&given.source, &given.id, &given.r#type, &given.subject, &given.data, &given.content_type, &given.tags, &given.extensions, time),
+        (&stored.source, &stored.id, &stored.r#type, &stored.subject, &stored.data, &stored.content_type, &stored.tags, &stored.extensions, stored.time),
+        "at {}",
+        stored.position
+    );
+    assert_eq!((stored.class, stored.hops, stored.cause, stored.producer), (Class::Source, 0, None, None));
+    assert_eq!(stored.causation_id, given.causation_id);
+    assert_eq!(stored.correlation_id, *given.correlation_id.as_ref().unwrap_or(&given.id));
+}
+
+pub fn same(one: &NewEvent, other: &NewEvent) -> bool {
+    one.r#type == other.r#type && one.subject == other.subject && one.data == other.data && one.content_type == other.content_type && one.tags == other.tags && one.time == other.time
+}
+
+pub fn matched(condition: &Condition, event: &Event) -> bool {
+    (condition.types.is_empty() || condition.types.contains(&event.r#type))
+        && (condition.subjects.is_empty() || condition.subjects.contains(&event.subject))
+        && condition.tags.iter().all(|tag| event.tags.contains(tag))
+}

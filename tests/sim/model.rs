@@ -1,0 +1,377 @@
+//! The reference: what a namespace must be, out of nothing but its records in order. It is fed every
+//! record, and refuses one that breaks a guarantee: a gap, a doubled id, an output that doesn't follow
+//! from what was handled, a cursor and outputs that disagree, a subject out of order.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use retold_engine::model::{
+    Class, DerivedId, Digest, Event, FailurePolicy, Manifest, NewEvent, Output, OutputKind, ParkedEvent, Plan, PlanMode, Position, Processing, Record, Start, StateWrite, Timestamp, TypePattern,
+    derived_id, limits,
+};
+
+use crate::guests::{Function, MODULES, ModelCalls, Seen, behave, can_fail};
+
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    /// The event at position 1 is the first.
+    pub log: Vec<Event>,
+    pub ids: BTreeMap<(String, String), Position>,
+    /// Events from clients, as they were accepted.
+    pub accepted: BTreeMap<(String, String), NewEvent>,
+    pub commit: u64,
+    pub chain: Digest0,
+    pub recorded: Timestamp,
+    pub functions: BTreeMap<String, Row>,
+    pub modules: BTreeMap<u32, Version>,
+}
+
+/// A digest that begins as zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest0(pub Digest);
+
+impl Default for Digest0 {
+    fn default() -> Self {
+        Digest0(Digest::ZERO)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Version {
+    pub name: String,
+    pub version: u8,
+    pub digest: Digest,
+    pub active: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Status {
+    Active,
+    Paused,
+    Halted(Position),
+    Retired,
+}
+
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub module: u32,
+    pub version: u8,
+    pub function: Function,
+    pub status: Status,
+    pub start: Position,
+    pub cursor: Position,
+    /// Where a rebuild of the state ends.
+    pub rebuilding: Option<Position>,
+    pub parked: BTreeMap<Position, Parked>,
+    /// What was handled, in the order in which it was.
+    pub applied: Vec<Position>,
+    pub state: BTreeMap<String, Vec<u8>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parked {
+    pub subject: String,
+    pub reason: String,
+    pub released: bool,
+}
+
+impl Row {
+    pub fn reads(&self, r#type: &str) -> bool {
+        self.function.subscribes.iter().any(|pattern| TypePattern::parse(pattern).is_some_and(|pattern| pattern.matches(r#type)))
+    }
+
+    fn holds_back(&self, subject: &str) -> bool {
+        !subject.is_empty() && self.parked.values().any(|parked| parked.subject == subject)
+    }
+
+    fn park(&mut self, event: &ParkedEvent) {
+        let released = !event.subject.is_empty() && self.parked.values().any(|other| other.subject == event.subject && other.released);
+        self.parked.insert(event.position, Parked { subject: event.subject.clone(), reason: event.reason.clone(), released });
+    }
+}
+
+impl Model {
+    pub fn head(&self) -> Position {
+        Position(self.log.len() as u64)
+    }
+
+    pub fn event(&self, position: Position) -> &Event {
+        &self.log[position.0 as usize - 1]
+    }
+
+    pub fn active_module(&self, name: &str) -> Option<&Version> {
+        self.modules.values().find(|version| version.active && version.name == name)
+    }
+
+    /// Takes the next record.
+    pub fn feed(&mut self, record: &Record) {
+        assert_eq!(record.commit, self.commit + 1, "a commit is missing or came twice");
+        assert_eq!(record.first, self.head().next(), "positions have a gap");
+        assert!(record.follows(self.chain.0), "the chain is broken at commit {}", record.commit);
+        assert!(record.recorded >= self.recorded, "recorded time went back from {:?} to {:?}", self.recorded, record.recorded);
+        let events: Vec<Event> = record.events().map(|event| event.to_event()).collect();
+        assert_eq!(events.len(), record.count as usize, "an event of the record can't be read");
+        for event in &events {
+            assert_eq!(event.position, self.head().next());
+            assert_eq!(event.recorded, record.recorded);
+            let before = self.ids.insert((event.source.clone(), event.id.clone()), event.position);
+            assert_eq!(before, None, "the id {:?} of {} is there twice, again at {}", event.id, event.source, event.position);
+            self.log.push(event.clone());
+        }
+        let mut derived: VecDeque<&Event> = events.iter().filter(|event| event.class == Class::Derived).collect();
+        for entry in record.processing().expect("processing entries can be read") {
+            self.process(entry, record.first, &mut derived);
+        }
+        assert!(derived.is_empty(), "derived events that follow from nothing: {derived:?}");
+        (self.commit, self.chain, self.recorded) = (record.commit, Digest0(record.chain), record.recorded);
+    }
+
+    fn process(&mut self, entry: Processing, first: Position, derived: &mut VecDeque<&Event>) {
+        match entry {
+            Processing::Reaction { function, module, from, to, rebuild, state, parked, unparked, halted } => {
+                let mut row = self.functions.remove(&function).unwrap_or_else(|| panic!("no function {function}"));
+                assert_eq!(row.status, Status::Active, "{function} moved though it doesn't run");
+                assert_eq!(row.module, module, "{function} moved by code that is not its own any more");
+                assert_eq!(row.cursor, from, "{function} jumped: from {from}, its cursor was {}", row.cursor);
+                assert!(to < first, "{function} handled {to} before it was durable");
+                if let Some(through) = rebuild {
+                    let until = row.rebuilding.expect("only a function that is being rebuilt rebuilds");
+                    assert!(parked.is_empty() && unparked.is_empty());
+                    if through == u64::MAX {
+                        assert_eq!(to, until, "a rebuild ended elsewhere");
+                        row.rebuilding = None;
+                    }
+                } else {
+                    assert_eq!(row.rebuilding, None, "{function} went on before its state was there again");
+                    let mut written = BTreeMap::new();
+                    let releasing = from == to && !(unparked.is_empty() && parked.is_empty());
+                    if releasing {
+                        self.released(&function, &mut row, &parked, &unparked, &mut written, derived);
+                    } else {
+                        assert!(unparked.is_empty());
+                        self.read_on(&function, &mut row, from, to, &parked, &mut written, derived);
+                    }
+                    assert_eq!(state, digest_of(written), "{function} wrote other state than what follows from {from} to {to}");
+                }
+                row.cursor = to;
+                if let Some(halted) = halted {
+                    let event = self.event(halted.position);
+                    assert!(rebuild.is_some() || (row.function.policy == FailurePolicy::Halt && row.reads(&event.r#type)));
+                    assert!(can_fail(&function, &event.data), "{function} halted at {event:?}, which can't fail: {halted:?}");
+                    let passed = (to.0 + 1..halted.position.0).map(Position).find(|position| row.reads(&self.event(*position).r#type));
+                    assert!(rebuild.is_some() || passed.is_none(), "{function} passed over {passed:?} and halted at {}", halted.position);
+                    row.status = Status::Halted(halted.position);
+                }
+                self.functions.insert(function, row);
+            }
+            Processing::Deployed { module, name, digest, manifest, at, .. } => self.deployed(module, &name, digest, &manifest, at),
+            Processing::Removed { name } => self.retire(&name, |_| true),
+            Processing::Paused { function } => self.row(&function).status = Status::Paused,
+            Processing::Resumed { function } => self.row(&function).status = Status::Active,
+            Processing::Rewound { function, to, rebuild } => self.rewound(&function, to, rebuild),
+            Processing::Released { function, subject } => {
+                for parked in self.row(&function).parked.values_mut() {
+                    parked.released |= subject.as_ref().is_none_or(|subject| *subject == parked.subject);
+                }
+            }
+        }
+    }
+
+    fn row(&mut self, function: &str) -> &mut Row {
+        self.functions.get_mut(function).unwrap_or_else(|| panic!("no function {function}"))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one entry")]
+    fn read_on(
+        &self,
+        function: &str,
+        row: &mut Row,
+        from: Position,
+        to: Position,
+        parked: &[ParkedEvent],
+        written: &mut BTreeMap<String, Option<Vec<u8>>>,
+        derived: &mut VecDeque<&Event>,
+    ) {
+        let mut parked = parked.iter().peekable();
+        for position in (from.0 + 1..=to.0).map(Position) {
+            let event = self.event(position);
+            if !row.reads(&event.r#type) {
+                continue;
+            }
+            let behind = row.holds_back(&event.subject);
+            match parked.next_if(|parked| parked.position == position) {
+                Some(entry) => {
+                    assert_eq!(entry.subject, event.subject);
+                    match entry.reason.as_str() {
+                        "hops" => assert!(event.hops > limits::HOPS_MAX),
+                        "behind" => assert!(behind, "{function} parked {position} behind nothing"),
+                        _ => assert!(!behind && can_fail(function, &event.data), "{function} parked {event:?}: {entry:?}"),
+                    }
+                    row.park(entry);
+                }
+                None => {
+                    assert!(!behind, "{function} handled {position} before an earlier parked event of {:?}", event.subject);
+                    assert!(event.hops <= limits::HOPS_MAX);
+                    self.handled(function, row, event, written, derived);
+                }
+            }
+        }
+        assert_eq!(parked.next(), None, "{function} parked what it doesn't read");
+    }
+
+    fn released(&self, function: &str, row: &mut Row, parked: &[ParkedEvent], unparked: &[Position], written: &mut BTreeMap<String, Option<Vec<u8>>>, derived: &mut VecDeque<&Event>) {
+        let check = |row: &Row, position: Position| {
+            let entry = row.parked.get(&position).unwrap_or_else(|| panic!("{function} released {position}, which isn't parked"));
+            assert!(entry.released, "{function} released {position} unasked");
+            let first = row.parked.iter().find(|(_, other)| !other.subject.is_empty() && other.subject == entry.subject).map_or(position, |(first, _)| *first);
+            assert_eq!(first, position, "{function} released {position} before {first}, which is of the same subject");
+        };
+        for position in unparked {
+            check(row, *position);
+            row.parked.remove(position);
+            self.handled(function, row, self.event(*position), written, derived);
+        }
+        for entry in parked {
+            check(row, entry.position);
+            assert!(can_fail(function, &self.event(entry.position).data), "{function} failed again where nothing can fail");
+            row.parked.values_mut().filter(|other| !entry.subject.is_empty() && other.subject == entry.subject).for_each(|other| other.released = false);
+            row.parked.insert(entry.position, Parked { subject: entry.subject.clone(), reason: entry.reason.clone(), released: false });
+        }
+    }
+
+    /// Applies one event and expects its outputs, those that the log has not had before.
+    fn handled(&self, function: &str, row: &mut Row, event: &Event, written: &mut BTreeMap<String, Option<Vec<u8>>>, derived: &mut VecDeque<&Event>) {
+        row.applied.push(event.position);
+        let mut ordinals: BTreeMap<(String, String), u32> = BTreeMap::new();
+        let source = format!("/functions/{function}");
+        for output in apply(function, row.version, row.function.split, event, &mut row.state, written) {
+            let Output::Emit { r#type, subject, tags, content_type, data, key } = output else { panic!("only events are emitted") };
+            let ordinal = match key {
+                Some(_) => 0,
+                None => {
+                    let next = ordinals.entry((r#type.clone(), subject.clone())).or_default();
+                    *next += 1;
+                    *next - 1
+                }
+            };
+            let id = derived_id(&DerivedId { cause_source: &event.source, cause_id: &event.id, function, kind: OutputKind::Event, r#type: &r#type, subject: &subject, key: key.as_deref(), ordinal });
+            let at = self.ids.get(&(source.clone(), id.clone())).unwrap_or_else(|| panic!("{function} handled {} without its output {type} {subject:?}", event.position));
+            let found = self.event(*at);
+            let is_new = derived.front().is_some_and(|next| next.position == *at);
+            if is_new {
+                derived.pop_front();
+            } else {
+                // Made before a rewind: the log's stands, whatever today's code makes.
+                assert!(derived.front().is_none_or(|next| *at < next.position), "{function} made {at} out of order");
+                assert_eq!((found.cause, &found.r#type, &found.subject), (Some(event.position), &r#type, &subject));
+                continue;
+            }
+            let expected = Event {
+                position: *at,
+                kind: found.kind,
+                class: Class::Derived,
+                id,
+                source: source.clone(),
+                r#type,
+                subject,
+                time: event.time,
+                recorded: found.recorded,
+                content_type: content_type.unwrap_or_else(|| "application/json".into()),
+                data,
+                hops: event.hops + 1,
+                cause: Some(event.position),
+                causation_id: Some(event.id.clone()),
+                correlation_id: event.correlation_id.clone(),
+                producer: Some(retold_engine::model::Producer { module: row.module }),
+                tags,
+                extensions: Vec::new(),
+            };
+            assert_eq!(*found, expected, "{function} made something else of {}", event.position);
+        }
+    }
+
+    fn deployed(&mut self, module: u32, name: &str, digest: Digest, manifest: &[u8], at: Position) {
+        let manifest = Manifest::decode(manifest).expect("a manifest can be read");
+        assert_eq!(self.event(at).r#type, "retold.module.deployed");
+        let code = MODULES.iter().find(|code| code.name == name && digest == Digest::of(&code.component())).expect("only what was uploaded is deployed");
+        assert_eq!(manifest, code.manifest());
+        self.retire(name, |function| !code.functions.iter().any(|kept| kept.name == function));
+        for function in code.functions {
+            let start = if function.start == Start::Now { at } else { Position::START };
+            let row = self.functions.entry(function.name.to_owned()).or_insert_with(|| Row {
+                module,
+                version: code.version,
+                function: *function,
+                status: Status::Active,
+                start,
+                cursor: start,
+                rebuilding: None,
+                parked: BTreeMap::new(),
+                applied: Vec::new(),
+                state: BTreeMap::new(),
+            });
+            (row.module, row.version, row.function) = (module, code.version, *function);
+            if row.status != Status::Paused {
+                row.status = Status::Active;
+            }
+        }
+        let before = self.modules.insert(module, Version { name: name.to_owned(), version: code.version, digest, active: true });
+        assert!(before.is_none(), "module ordinal {module} is used twice");
+    }
+
+    fn retire(&mut self, module: &str, which: impl Fn(&str) -> bool) {
+        let Some((ordinal, version)) = self.modules.iter_mut().find(|(_, version)| version.active && version.name == module) else { return };
+        version.active = false;
+        for (_, row) in self.functions.iter_mut().filter(|(name, row)| row.module == *ordinal && which(name)) {
+            row.status = Status::Retired;
+        }
+    }
+
+    fn rewound(&mut self, function: &str, to: Position, rebuild: bool) {
+        let mut row = self.functions.remove(function).unwrap_or_else(|| panic!("no function {function}"));
+        assert_eq!(row.rebuilding, None);
+        assert!(row.start <= to && to <= row.cursor, "{function} was rewound to {to}");
+        row.parked.retain(|position, _| *position <= to);
+        row.applied.retain(|position| *position <= to);
+        row.state = self.refold(function, &row);
+        if rebuild {
+            (row.cursor, row.rebuilding) = (row.start, Some(to));
+        } else {
+            assert!(row.state.is_empty(), "{function} was rewound to {to} and lost its state: {:?}", row.state);
+            row.cursor = to;
+        }
+        self.functions.insert(function.to_owned(), row);
+    }
+
+    /// The state that follows from what the function has handled.
+    fn refold(&self, function: &str, row: &Row) -> BTreeMap<String, Vec<u8>> {
+        let mut state = BTreeMap::new();
+        for position in &row.applied {
+            apply(function, row.version, row.function.split, self.event(*position), &mut state, &mut BTreeMap::new());
+        }
+        state
+    }
+}
+
+fn apply(function: &str, version: u8, split: Option<u32>, event: &Event, state: &mut BTreeMap<String, Vec<u8>>, written: &mut BTreeMap<String, Option<Vec<u8>>>) -> Vec<Output> {
+    let lane = split.map_or(String::new(), |parts| format!("{}\u{1f}", event.subject.split('/').take(parts as usize).collect::<Vec<_>>().join("/")));
+    let seen = Seen { position: event.position, r#type: &event.r#type, subject: &event.subject, data: &event.data };
+    behave(function, version, &seen, 0, &mut ModelCalls { state, written, lane }).expect("the model's state is never refused")
+}
+
+fn digest_of(written: BTreeMap<String, Option<Vec<u8>>>) -> Option<Digest> {
+    let plan = Plan {
+        function: String::new(),
+        module: 0,
+        epoch: 0,
+        from: Position::START,
+        to: Position::START,
+        mode: PlanMode::Live,
+        handled: Vec::new(),
+        emitted: Vec::new(),
+        state: written.into_iter().map(|(key, value)| StateWrite { key, value }).collect(),
+        parked: Vec::new(),
+        unparked: Vec::new(),
+        halted: None,
+    };
+    plan.state_digest()
+}
