@@ -56,7 +56,7 @@ impl NewEvent {
                 Err((field, "is missing or empty".to_owned()))
             } else if value.len() > max {
                 Err((field, format!("has {} bytes: at most {max}", value.len())))
-            } else if value.chars().any(|letter| letter.is_control()) {
+            } else if has_control(value) {
                 Err((field, "holds a control character: remove it".to_owned()))
             } else {
                 Ok(())
@@ -89,6 +89,11 @@ impl NewEvent {
         }
         Ok(())
     }
+}
+
+/// Looks at bytes first: nearly every text is plain ASCII.
+fn has_control(text: &str) -> bool {
+    if text.is_ascii() { text.bytes().any(|byte| byte.is_ascii_control()) } else { text.chars().any(char::is_control) }
 }
 
 /// The code that made a derived event.

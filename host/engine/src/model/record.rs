@@ -11,6 +11,7 @@
 //! | events | each: varint length, body |
 //! | chain | 32 bytes: SHA-256 of the previous record's chain and of all bytes before this field |
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use super::event::{Class, EventRef, Kind, NewEvent, Producer};
@@ -328,8 +329,12 @@ pub struct RecordBuilder {
     first: Position,
     recorded: Timestamp,
     words: Vec<String>,
+    /// Place of each word, kept only once there are many.
+    places: BTreeMap<String, u32>,
     processing: ByteWriter,
     events: ByteWriter,
+    /// Where an event's body is written before its length is known.
+    body: ByteWriter,
     /// End of each event in `events`.
     ends: Vec<u32>,
 }
@@ -350,8 +355,10 @@ impl RecordBuilder {
             first,
             recorded,
             words: Vec::new(),
+            places: BTreeMap::new(),
             processing: ByteWriter::default(),
             events: ByteWriter::default(),
+            body: ByteWriter::default(),
             ends: Vec::new(),
         }
     }
@@ -386,6 +393,7 @@ impl RecordBuilder {
 
     pub fn back_to(&mut self, mark: Mark) {
         self.words.truncate(mark.words);
+        self.places.clear();
         self.processing.bytes.truncate(mark.processing);
         self.events.bytes.truncate(mark.events);
         self.ends.truncate(mark.count);
@@ -401,12 +409,23 @@ impl RecordBuilder {
     }
 
     fn word(&mut self, text: &str) -> u64 {
-        // Few words a record, the last ones likeliest.
-        let index = self.words.iter().rposition(|word| word == text).unwrap_or_else(|| {
-            self.words.push(text.to_owned());
-            self.words.len() - 1
-        });
-        index as u64
+        /// Up to here a look at each is the fastest; mostly there are three or four.
+        const FEW: usize = 16;
+        if self.words.len() <= FEW {
+            if let Some(index) = self.words.iter().rposition(|word| word == text) {
+                return index as u64;
+            }
+        } else {
+            if self.places.is_empty() {
+                self.places = self.words.iter().cloned().zip(0..).collect();
+            }
+            if let Some(index) = self.places.get(text) {
+                return u64::from(*index);
+            }
+            self.places.insert(text.to_owned(), self.words.len() as u32);
+        }
+        self.words.push(text.to_owned());
+        self.words.len() as u64 - 1
     }
 
     /// Adds an event from outside; its position is answered.
@@ -479,9 +498,8 @@ impl RecordBuilder {
     fn add(&mut self, parts: Parts<'_>) -> Position {
         let position = self.next();
         let words = [self.word(parts.r#type), self.word(parts.source), self.word(parts.content_type)];
-        let mut body = ByteWriter::default();
-        body.bytes
-            .reserve(parts.data.len() + parts.id.len() + parts.subject.len() + parts.correlation_id.len() + parts.causation_id.len() + 48);
+        let mut body = std::mem::take(&mut self.body);
+        body.bytes.clear();
         body.u8(match parts.class {
             Class::Source => 0,
             Class::Derived => 1,
@@ -529,6 +547,7 @@ impl RecordBuilder {
         }
         body.raw(parts.data);
         self.events.blob(&body.bytes);
+        self.body = body;
         self.ends.push(self.events.bytes.len() as u32);
         position
     }
