@@ -57,17 +57,8 @@ struct Encoded {
 }
 
 fn encode<E: Event + Serialize>(emit: Emit<E>) -> Result<Emit<Encoded>> {
-    let data = serde_json::to_vec(&emit.event)
-        .map_err(|error| Error::reject(format_args!("{} can't be written: {error}", E::TYPE)))?;
-    Ok(Emit {
-        event: Encoded {
-            event_type: E::TYPE,
-            data,
-        },
-        subject: emit.subject,
-        key: emit.key,
-        tags: emit.tags,
-    })
+    let data = serde_json::to_vec(&emit.event).map_err(|error| Error::reject(format_args!("{} can't be written: {error}", E::TYPE)))?;
+    Ok(Emit { event: Encoded { event_type: E::TYPE, data }, subject: emit.subject, key: emit.key, tags: emit.tags })
 }
 
 impl<E: Event + Serialize> Answer for E {
@@ -107,8 +98,7 @@ impl<A: Answer> Answer for Vec<A> {
     }
 
     fn write(self, reactions: &mut Reactions<'_>) -> Result<()> {
-        self.into_iter()
-            .try_for_each(|answer| answer.write(reactions))
+        self.into_iter().try_for_each(|answer| answer.write(reactions))
     }
 }
 
@@ -174,19 +164,13 @@ pub struct Outputs<T> {
 
 impl<T: EventTypes> Outputs<T> {
     pub fn new() -> Outputs<T> {
-        Outputs {
-            list: Vec::new(),
-            types: PhantomData,
-        }
+        Outputs { list: Vec::new(), types: PhantomData }
     }
 
     /// Adds an output. Errs if the event can't be written as JSON.
     pub fn emit<E: Event + Serialize>(&mut self, event: impl Into<Emit<E>>) -> Result<()> {
         const {
-            assert!(
-                contains(T::TYPES, E::TYPE),
-                "this event type is not among those that the `Outputs` declares"
-            )
+            assert!(contains(T::TYPES, E::TYPE), "this event type is not among those that the `Outputs` declares");
         };
         self.list.push(encode(event.into())?);
         Ok(())

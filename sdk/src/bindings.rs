@@ -26,9 +26,7 @@ pub mod handler {
 /// The words of the contract, under one name for the rest of the crate.
 pub mod wire {
     pub use super::handler::exports::retold::module::handler::Guest as HandlerGuest;
-    pub use super::handler::retold::module::types::{
-        Event, EventDetails, Failure, FailureKind, NewEvent, Output, Reaction,
-    };
+    pub use super::handler::retold::module::types::{Event, EventDetails, Failure, FailureKind, NewEvent, Output, Reaction};
     pub use super::manifest::exports::retold::module::manifest::{
         FailurePolicy, Function, FunctionKind, Guest as ManifestGuest, Limits, Manifest, Start,
     };

@@ -113,10 +113,7 @@ mod tests {
         }
         let error = fails().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Reject);
-        assert_eq!(
-            error.message(),
-            "bad quantity: invalid digit found in string"
-        );
+        assert_eq!(error.message(), "bad quantity: invalid digit found in string");
     }
 
     #[test]

@@ -84,12 +84,7 @@ impl<E> Emit<E> {
 
 impl<E: Event> From<E> for Emit<E> {
     fn from(event: E) -> Emit<E> {
-        Emit {
-            event,
-            subject: None,
-            key: None,
-            tags: Vec::new(),
-        }
+        Emit { event, subject: None, key: None, tags: Vec::new() }
     }
 }
 
@@ -137,10 +132,7 @@ fn decode_json<'a, T: Deserialize<'a>>(event_type: &str, data: &'a [u8]) -> Resu
 
 #[cold]
 fn unreadable<T>(event_type: &str, error: &serde_json::Error) -> Error {
-    Error::reject(format_args!(
-        "{event_type} can't be read as {}: {error}",
-        short_name::<T>()
-    ))
+    Error::reject(format_args!("{event_type} can't be read as {}: {error}", short_name::<T>()))
 }
 
 /// The type's name without its path and without its parameters.
@@ -154,10 +146,7 @@ pub(crate) fn short_name<T>() -> &'static str {
 #[doc(hidden)]
 #[cold]
 pub fn unexpected_type<T>(event_type: &str) -> Error {
-    Error::reject(format_args!(
-        "{event_type} is none of the types that {} reads",
-        short_name::<T>()
-    ))
+    Error::reject(format_args!("{event_type} is none of the types that {} reads", short_name::<T>()))
 }
 
 /// Whether a handler that subscribes to `pattern` (a type, or the beginning of one followed by `*`)

@@ -16,12 +16,7 @@ pub trait Handler {
     fn describe() -> wire::Function;
 
     /// Handles one event. `index` is its place in the batch.
-    fn react(
-        event: &wire::Event,
-        index: u32,
-        host: &dyn Host,
-        reactions: &mut Reactions<'_>,
-    ) -> Result<()>;
+    fn react(event: &wire::Event, index: u32, host: &dyn Host, reactions: &mut Reactions<'_>) -> Result<()>;
 }
 
 /// What `#[handler(...)]` says beside the signature.
@@ -85,17 +80,10 @@ pub fn handle<H: Handler>(events: &[wire::Event]) -> Result<Vec<wire::Reaction>,
     handle_in::<H>(events, &Imported)
 }
 
-pub(crate) fn handle_in<H: Handler>(
-    events: &[wire::Event],
-    host: &dyn Host,
-) -> Result<Vec<wire::Reaction>, wire::Failure> {
+pub(crate) fn handle_in<H: Handler>(events: &[wire::Event], host: &dyn Host) -> Result<Vec<wire::Reaction>, wire::Failure> {
     let mut list = Vec::new();
     for (index, event) in (0..).zip(events) {
-        let mut reactions = Reactions {
-            list: &mut list,
-            cause: index,
-            subject: &event.subject,
-        };
+        let mut reactions = Reactions { list: &mut list, cause: index, subject: &event.subject };
         H::react(event, index, host, &mut reactions).map_err(|error| wire::Failure {
             event: index,
             kind: match error.kind() {
@@ -111,9 +99,5 @@ pub(crate) fn handle_in<H: Handler>(
 /// The host called a function that the manifest doesn't name.
 #[cold]
 pub fn unknown(function: &str) -> wire::Failure {
-    wire::Failure {
-        event: 0,
-        kind: wire::FailureKind::Reject,
-        message: format!("this module has no handler {function:?}"),
-    }
+    wire::Failure { event: 0, kind: wire::FailureKind::Reject, message: format!("this module has no handler {function:?}") }
 }

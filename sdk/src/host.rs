@@ -13,13 +13,7 @@ pub trait Host {
     fn put(&self, event: u32, key: &str, value: &[u8]);
     fn delete(&self, event: u32, key: &str);
     /// Entries whose key begins with `prefix` and comes after `after`, in key order.
-    fn scan(
-        &self,
-        event: u32,
-        prefix: &str,
-        after: Option<&str>,
-        limit: u32,
-    ) -> Vec<(String, Vec<u8>)>;
+    fn scan(&self, event: u32, prefix: &str, after: Option<&str>, limit: u32) -> Vec<(String, Vec<u8>)>;
 }
 
 /// The host that runs this module. Only callable in Wasm.
@@ -42,17 +36,8 @@ impl Host for Imported {
         state::delete(event, key);
     }
 
-    fn scan(
-        &self,
-        event: u32,
-        prefix: &str,
-        after: Option<&str>,
-        limit: u32,
-    ) -> Vec<(String, Vec<u8>)> {
+    fn scan(&self, event: u32, prefix: &str, after: Option<&str>, limit: u32) -> Vec<(String, Vec<u8>)> {
         let entries = state::scan(event, prefix, after, limit);
-        entries
-            .into_iter()
-            .map(|entry| (entry.key, entry.value))
-            .collect()
+        entries.into_iter().map(|entry| (entry.key, entry.value)).collect()
     }
 }

@@ -89,3 +89,8 @@ pub mod __private {
     pub use crate::raw::Unchecked;
     pub use serde;
 }
+
+/// Holds the README to its word: its module compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -4,14 +4,18 @@ use crate::Result;
 use crate::answer::{Answer, Reactions};
 use crate::bindings::wire;
 
-/// Outputs that nobody checks: any cause, any type, declared or not.
-pub struct Unchecked(pub Vec<wire::Reaction>);
+/// Outputs that nobody checks: of any type, declared or not, and of any cause (an index into the
+/// batch; absent for the event at hand).
+#[derive(Default)]
+pub struct Unchecked(pub Vec<(Option<u32>, wire::NewEvent)>);
 
 impl Answer for Unchecked {
     fn declare(_types: &mut Vec<&'static str>) {}
 
     fn write(self, reactions: &mut Reactions<'_>) -> Result<()> {
-        reactions.list.extend(self.0);
+        for (cause, event) in self.0 {
+            reactions.push(cause.unwrap_or(reactions.cause), event);
+        }
         Ok(())
     }
 }

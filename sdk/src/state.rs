@@ -37,11 +37,7 @@ impl<'a, S> State<'a, S> {
     /// Called by `#[handler]`.
     #[doc(hidden)]
     pub fn of(host: &'a dyn Host, event: u32) -> State<'a, S> {
-        State {
-            host,
-            event,
-            value: PhantomData,
-        }
+        State { host, event, value: PhantomData }
     }
 
     /// Forgets the key, if it is there.
@@ -59,22 +55,14 @@ impl<S: DeserializeOwned> State<'_, S> {
 
     /// Entries whose key begins with `prefix`, in key order.
     pub fn scan(&self, prefix: &str) -> Scan<'_, S> {
-        Scan {
-            state: self,
-            prefix: prefix.to_owned(),
-            page: Vec::new().into_iter(),
-            after: None,
-            more: true,
-        }
+        Scan { state: self, prefix: prefix.to_owned(), page: Vec::new().into_iter(), after: None, more: true }
     }
 }
 
 impl<S: Serialize> State<'_, S> {
     /// Errs if the value can't be written as JSON.
     pub fn put(&mut self, key: &str, value: &S) -> Result<()> {
-        let value = serde_json::to_vec(value).map_err(|error| {
-            Error::reject(format_args!("state {key:?} can't be written: {error}"))
-        })?;
+        let value = serde_json::to_vec(value).map_err(|error| Error::reject(format_args!("state {key:?} can't be written: {error}")))?;
         self.host.put(self.event, key, &value);
         Ok(())
     }
@@ -83,9 +71,7 @@ impl<S: Serialize> State<'_, S> {
 fn read<S: DeserializeOwned>(key: &str, value: &[u8]) -> Result<S> {
     serde_json::from_slice(value).map_err(|error| {
         let wanted = crate::event::short_name::<S>();
-        Error::reject(format_args!(
-            "state {key:?} can't be read as {wanted}: {error}"
-        ))
+        Error::reject(format_args!("state {key:?} can't be read as {wanted}: {error}"))
     })
 }
 

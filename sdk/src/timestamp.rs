@@ -73,15 +73,8 @@ impl fmt::Display for Timestamp {
         let seconds = self.micros / MICROS_PER_SECOND;
         let (year, month, day) = civil_from_days(seconds / SECONDS_PER_DAY);
         let second_of_day = seconds % SECONDS_PER_DAY;
-        let (hour, minute, second) = (
-            second_of_day / 3_600,
-            second_of_day / 60 % 60,
-            second_of_day % 60,
-        );
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
-        )?;
+        let (hour, minute, second) = (second_of_day / 3_600, second_of_day / 60 % 60, second_of_day % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
         match self.micros % MICROS_PER_SECOND {
             0 => {}
             micros if micros % 1_000 == 0 => write!(f, ".{:03}", micros / 1_000)?,
@@ -132,11 +125,7 @@ fn parse(text: &[u8]) -> Option<Timestamp> {
     let year = number(&date_time[0..4])?;
     let month = number(&date_time[5..7])?;
     let day = number(&date_time[8..10])?;
-    let (hour, minute, second) = (
-        number(&date_time[11..13])?,
-        number(&date_time[14..16])?,
-        number(&date_time[17..19])?,
-    );
+    let (hour, minute, second) = (number(&date_time[11..13])?, number(&date_time[14..16])?, number(&date_time[17..19])?);
     if year < 1970 || !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) {
         return None;
     }
@@ -150,15 +139,11 @@ fn parse(text: &[u8]) -> Option<Timestamp> {
             return None;
         }
         for place in 0..6 {
-            micros = micros * 10
-                + decimals[..digits]
-                    .get(place)
-                    .map_or(0, |c| u64::from(c - b'0'));
+            micros = micros * 10 + decimals[..digits].get(place).map_or(0, |c| u64::from(c - b'0'));
         }
         rest = &decimals[digits..];
     }
-    let seconds =
-        days_from_civil(year, month, day) * SECONDS_PER_DAY + hour * 3_600 + minute * 60 + second;
+    let seconds = days_from_civil(year, month, day) * SECONDS_PER_DAY + hour * 3_600 + minute * 60 + second;
     let utc = i64::try_from(seconds).ok()? - offset_seconds(rest)?;
     let micros = u64::try_from(utc).ok()? * MICROS_PER_SECOND + micros;
     Some(Timestamp::from_micros(micros))
@@ -179,11 +164,7 @@ fn offset_seconds(text: &[u8]) -> Option<i64> {
 }
 
 fn number(digits: &[u8]) -> Option<u64> {
-    digits.iter().try_fold(0, |value, digit| {
-        digit
-            .is_ascii_digit()
-            .then(|| value * 10 + u64::from(digit - b'0'))
-    })
+    digits.iter().try_fold(0, |value, digit| digit.is_ascii_digit().then(|| value * 10 + u64::from(digit - b'0')))
 }
 
 fn days_in_month(year: u64, month: u64) -> u64 {
@@ -202,16 +183,11 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let era = days / 146_097;
     let day_of_era = days % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
@@ -243,8 +219,7 @@ impl<'de> Deserialize<'de> for Timestamp {
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Timestamp, E> {
-                text.parse()
-                    .map_err(|_| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+                text.parse().map_err(|_| E::invalid_value(serde::de::Unexpected::Str(text), &self))
             }
         }
 
@@ -266,31 +241,11 @@ mod tests {
     #[test]
     fn a_time_is_read_and_written_as_rfc_3339() {
         check("1970-01-01T00:00:00Z", 0, "1970-01-01T00:00:00Z");
-        check(
-            "2013-01-01T10:17:00Z",
-            1_357_035_420_000_000,
-            "2013-01-01T10:17:00Z",
-        );
-        check(
-            "2013-01-01T05:17:00-05:00",
-            1_357_035_420_000_000,
-            "2013-01-01T10:17:00Z",
-        );
-        check(
-            "2000-02-29t23:59:59.5z",
-            951_868_799_500_000,
-            "2000-02-29T23:59:59.500Z",
-        );
-        check(
-            "2024-12-31T23:59:59.123456789Z",
-            1_735_689_599_123_456,
-            "2024-12-31T23:59:59.123456Z",
-        );
-        check(
-            "9999-12-31T23:59:59Z",
-            253_402_300_799_000_000,
-            "9999-12-31T23:59:59Z",
-        );
+        check("2013-01-01T10:17:00Z", 1_357_035_420_000_000, "2013-01-01T10:17:00Z");
+        check("2013-01-01T05:17:00-05:00", 1_357_035_420_000_000, "2013-01-01T10:17:00Z");
+        check("2000-02-29t23:59:59.5z", 951_868_799_500_000, "2000-02-29T23:59:59.500Z");
+        check("2024-12-31T23:59:59.123456789Z", 1_735_689_599_123_456, "2024-12-31T23:59:59.123456Z");
+        check("9999-12-31T23:59:59Z", 253_402_300_799_000_000, "9999-12-31T23:59:59Z");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use retold_engine::store::{Backend, Folder, Overlay, Space};
 use crate::chance::Chance;
 
 const SECTOR: usize = 512;
+const HEADER: usize = 4_096;
 
 /// Cheap to clone: clones are the same folder.
 #[derive(Clone)]
@@ -267,11 +268,19 @@ fn write_sectors(bytes: &mut Vec<u8>, offset: usize, data: &[u8], percent: u8, g
         let end = ((offset + at) / SECTOR * SECTOR + SECTOR - offset).min(data.len());
         let mut part = data[at..end].to_vec();
         let lands = chance.percent(u64::from(percent));
-        let is_garbage = !lands && garbage && chance.percent(10);
-        if is_garbage {
-            part.iter_mut().for_each(|byte| *byte = chance.number() as u8);
+        let spoiled = !lands && garbage && chance.percent(10);
+        if spoiled {
+            let before = bytes.get(offset + at..offset + end).map(<[u8]>::to_vec);
+            for (index, byte) in part.iter_mut().enumerate() {
+                // Of its first page redb assumes that each byte is the old or the new one.
+                *byte = match &before {
+                    Some(before) if offset + at < HEADER => *chance.pick(&[before[index], *byte]),
+                    _ if offset + at < HEADER => *byte,
+                    _ => chance.number() as u8,
+                };
+            }
         }
-        if lands || is_garbage {
+        if lands || spoiled {
             FileOperation::Write((offset + at) as u64, part).apply(bytes);
         }
         at = end;

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use retold_engine::model::{
-    Answer, CallLimits, Calls, Event, EventRef, Failure, FailureKind, FailurePolicy, FunctionKind, FunctionManifest, Guest, GuestFault, LimitsAsked, LogLevel, Manifest, Output, Position, Reaction,
-    Start, StateError,
+    Answer, CallLimits, Calls, Event, EventRef, Failure, FailureKind, FailurePolicy, FunctionKind, FunctionManifest, Guest, GuestFault,
+    LimitsAsked, LogLevel, Manifest, Output, Position, Reaction, Start, StateError,
 };
 
 use crate::chance::Chance;
@@ -54,14 +54,17 @@ pub struct Function {
     pub split: Option<u32>,
 }
 
-const PLAIN: Function = Function { name: "", subscribes: &[], emits: &[], start: Start::Beginning, policy: FailurePolicy::Park, attempts: 2, split: None };
+const PLAIN: Function =
+    Function { name: "", subscribes: &[], emits: &[], start: Start::Beginning, policy: FailurePolicy::Park, attempts: 2, split: None };
 const ECHO: Function = Function { name: "echo", subscribes: &["a.*"], emits: &["echo.made"], ..PLAIN };
 const FAN: Function = Function { name: "fan", subscribes: &["a.wide", "b.*"], emits: &["fan.left", "fan.right"], ..PLAIN };
 const COUNT: Function = Function { name: "count", subscribes: &["a.*", "echo.made"], emits: &["count.total"], ..PLAIN };
 const FRAGILE: Function = Function { name: "fragile", subscribes: &["c.*", "a.wide"], emits: &["fragile.done"], ..PLAIN };
-const BRITTLE: Function = Function { name: "brittle", subscribes: &["c.*"], emits: &["brittle.done"], policy: FailurePolicy::Halt, attempts: 3, ..PLAIN };
+const BRITTLE: Function =
+    Function { name: "brittle", subscribes: &["c.*"], emits: &["brittle.done"], policy: FailurePolicy::Halt, attempts: 3, ..PLAIN };
 const CIRCLE: Function = Function { name: "circle", subscribes: &["circle.*"], emits: &["circle.step"], ..PLAIN };
-const LANES: Function = Function { name: "lanes", subscribes: &["b.*", "c.*", "fan.left"], emits: &["lanes.seen"], split: Some(1), ..PLAIN };
+const LANES: Function =
+    Function { name: "lanes", subscribes: &["b.*", "c.*", "fan.left"], emits: &["lanes.seen"], split: Some(1), ..PLAIN };
 const ALL: Function = Function { name: "all", subscribes: &["*"], start: Start::Now, ..PLAIN };
 
 pub const MODULES: &[Module] = &[
@@ -126,7 +129,11 @@ pub fn behave(function: &str, version: u8, event: &Seen<'_>, index: u32, calls: 
         "echo" => vec![emit("echo.made", event.subject, [b"echo ", &[b'0' + version][..], event.data].concat())],
         "fan" => (0..number(1) % 5)
             .map(|nth| {
-                let mut output = emit(if nth % 2 == 0 { "fan.left" } else { "fan.right" }, if nth == 3 { "elsewhere/x" } else { event.subject }, vec![b'f', version, nth]);
+                let mut output = emit(
+                    if nth % 2 == 0 { "fan.left" } else { "fan.right" },
+                    if nth == 3 { "elsewhere/x" } else { event.subject },
+                    vec![b'f', version, nth],
+                );
                 if let Output::Emit { key, tags, .. } = &mut output
                     && nth > 1
                 {
@@ -154,7 +161,14 @@ pub fn behave(function: &str, version: u8, event: &Seen<'_>, index: u32, calls: 
 
 /// Running totals by subject, kept in state.
 fn counted(r#type: &str, event: &Seen<'_>, index: u32, calls: &mut dyn Calls) -> Result<Vec<Output>, StateError> {
-    let emit = |subject: &str, text: String| Output::Emit { r#type: r#type.into(), subject: subject.into(), tags: Vec::new(), content_type: Some("text/plain".into()), data: text.into_bytes(), key: None };
+    let emit = |subject: &str, text: String| Output::Emit {
+        r#type: r#type.into(),
+        subject: subject.into(),
+        tags: Vec::new(),
+        content_type: Some("text/plain".into()),
+        data: text.into_bytes(),
+        key: None,
+    };
     let key = format!("subject/{}", event.subject);
     let text = calls.state_get(index, &key)?.unwrap_or_default();
     let before: u64 = String::from_utf8_lossy(&text).parse().unwrap_or_default();
@@ -221,7 +235,8 @@ impl Outside {
 
 /// Whether an event can fail at all in a function.
 pub fn can_fail(function: &str, data: &[u8]) -> bool {
-    matches!(function, "fragile" | "brittle") && matches!(data.first(), Some(&(mark::TRAP | mark::REJECT | mark::FLAKY | mark::UNDECLARED | mark::OUTSIDE)))
+    matches!(function, "fragile" | "brittle")
+        && matches!(data.first(), Some(&(mark::TRAP | mark::REJECT | mark::FLAKY | mark::UNDECLARED | mark::OUTSIDE)))
 }
 
 /// The code of one module version.
@@ -298,7 +313,14 @@ impl Guest for SimGuest<'_> {
 }
 
 fn undeclared() -> Output {
-    Output::Emit { r#type: "nobody.asked".into(), subject: String::new(), tags: Vec::new(), content_type: None, data: Vec::new(), key: None }
+    Output::Emit {
+        r#type: "nobody.asked".into(),
+        subject: String::new(),
+        tags: Vec::new(),
+        content_type: None,
+        data: Vec::new(),
+        key: None,
+    }
 }
 
 /// State of one function as the model keeps it: with what the event at hand writes.

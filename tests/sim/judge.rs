@@ -20,7 +20,10 @@ pub fn check_answers(model: &mut Model, proposals: &[Proposal], answers: &[Resul
                         assert_eq!(fresh[taken].class, Class::Derived);
                         taken += 1;
                     } else {
-                        assert!(*position < next || position.0 <= model.head().0 + taken as u64, "an output at {position} where {next} comes next");
+                        assert!(
+                            *position < next || position.0 <= model.head().0 + taken as u64,
+                            "an output at {position} where {next} comes next"
+                        );
                     }
                 }
             }
@@ -49,13 +52,18 @@ pub fn check_answers(model: &mut Model, proposals: &[Proposal], answers: &[Resul
 fn check_append(model: &mut Model, append: &Append, answer: &Result<Accepted, Refused>, fresh: &[Event], taken: usize) -> usize {
     let find = |event: &NewEvent| {
         let known = model.ids.get(&(event.source.clone(), event.id.clone())).copied();
-        known.or_else(|| fresh[..taken].iter().find(|other| other.source == event.source && other.id == event.id).map(|other| other.position))
+        known.or_else(|| {
+            fresh[..taken].iter().find(|other| other.source == event.source && other.id == event.id).map(|other| other.position)
+        })
     };
     let bad = append.events.iter().position(|event| event.check().is_err());
     let mut clash = None;
     let mut new: Vec<&NewEvent> = Vec::new();
     for (index, event) in append.events.iter().enumerate() {
-        let first = model.accepted.get(&(event.source.clone(), event.id.clone())).or_else(|| new.iter().find(|other| other.source == event.source && other.id == event.id).copied());
+        let first = model
+            .accepted
+            .get(&(event.source.clone(), event.id.clone()))
+            .or_else(|| new.iter().find(|other| other.source == event.source && other.id == event.id).copied());
         match first {
             Some(first) if !same(first, event) => clash = clash.or(Some(index)),
             Some(_) => {}
@@ -63,7 +71,10 @@ fn check_append(model: &mut Model, append: &Append, answer: &Result<Accepted, Re
         }
     }
     let seen = model.log.iter().chain(&fresh[..taken]);
-    let matches = append.condition.as_ref().is_some_and(|condition| seen.clone().any(|event| event.position > condition.after && matched(condition, event)));
+    let matches = append
+        .condition
+        .as_ref()
+        .is_some_and(|condition| seen.clone().any(|event| event.position > condition.after && matched(condition, event)));
     match answer {
         Err(Refused::Field { index, .. }) => assert_eq!(Some(*index), bad, "{append:?}"),
         Err(Refused::Content { index, .. }) => assert_eq!((bad, Some(*index)), (None, clash), "{append:?}"),
@@ -82,7 +93,12 @@ fn check_append(model: &mut Model, append: &Append, answer: &Result<Accepted, Re
                 check_stored(event, stored);
             }
             for (event, position) in append.events.iter().zip(&appended.positions) {
-                let expected = find(event).or_else(|| fresh[taken..taken + new.len()].iter().find(|other| other.source == event.source && other.id == event.id).map(|other| other.position));
+                let expected = find(event).or_else(|| {
+                    fresh[taken..taken + new.len()]
+                        .iter()
+                        .find(|other| other.source == event.source && other.id == event.id)
+                        .map(|other| other.position)
+                });
                 assert_eq!(Some(*position), expected, "{event:?}");
             }
             let count = new.len();
@@ -100,7 +116,17 @@ pub fn check_stored(given: &NewEvent, stored: &Event) {
     let time = given.time.unwrap_or(stored.recorded);
     assert_eq!(
         (&given.source, &given.id, &given.r#type, &given.subject, &given.data, &given.content_type, &given.tags, &given.extensions, time),
-        (&stored.source, &stored.id, &stored.r#type, &stored.subject, &stored.data, &stored.content_type, &stored.tags, &stored.extensions, stored.time),
+        (
+            &stored.source,
+            &stored.id,
+            &stored.r#type,
+            &stored.subject,
+            &stored.data,
+            &stored.content_type,
+            &stored.tags,
+            &stored.extensions,
+            stored.time
+        ),
         "at {}",
         stored.position
     );
@@ -110,11 +136,53 @@ pub fn check_stored(given: &NewEvent, stored: &Event) {
 }
 
 pub fn same(one: &NewEvent, other: &NewEvent) -> bool {
-    one.r#type == other.r#type && one.subject == other.subject && one.data == other.data && one.content_type == other.content_type && one.tags == other.tags && one.time == other.time
+    one.r#type == other.r#type
+        && one.subject == other.subject
+        && one.data == other.data
+        && one.content_type == other.content_type
+        && one.tags == other.tags
+        && one.time == other.time
 }
 
 pub fn matched(condition: &Condition, event: &Event) -> bool {
     (condition.types.is_empty() || condition.types.contains(&event.r#type))
         && (condition.subjects.is_empty() || condition.subjects.contains(&event.subject))
         && condition.tags.iter().all(|tag| event.tags.contains(tag))
+}
+
+/// Power was lost while a group was committed, and it was found again. It is there as a whole: what an
+/// append brought is there for all of its events or for none.
+pub fn check_in_flight(model: &mut Model, before: Position, proposals: &[Proposal], fresh: &[Event]) {
+    let mut sources: Vec<&Event> = fresh.iter().filter(|event| event.class == Class::Source).collect();
+    for proposal in proposals {
+        let Proposal::Append(append) = proposal else { continue };
+        let mut new: Vec<&NewEvent> = Vec::new();
+        for event in &append.events {
+            let known = model.accepted.contains_key(&(event.source.clone(), event.id.clone()))
+                || new.iter().any(|other| other.source == event.source && other.id == event.id);
+            if !known {
+                new.push(event);
+            }
+        }
+        let there = |event: &NewEvent| {
+            sources.iter().position(|stored| {
+                stored.source == event.source && stored.id == event.id && stored.data == event.data && stored.subject == event.subject
+            })
+        };
+        let found: Vec<Option<usize>> = new.iter().map(|event| there(event)).collect();
+        if found.iter().all(Option::is_none) {
+            continue;
+        }
+        assert!(found.iter().all(Option::is_some), "only a part of {append:?} is there");
+        let first = sources[found[0].unwrap_or_default()].position;
+        for (at, event) in new.iter().enumerate() {
+            let stored = sources
+                .remove(sources.iter().position(|stored| stored.source == event.source && stored.id == event.id).expect("it is there"));
+            assert_eq!(stored.position.0, first.0 + at as u64, "the events of one request are parted");
+            check_stored(event, stored);
+        }
+        let new: Vec<NewEvent> = new.into_iter().cloned().collect();
+        model.accepted.extend(new.into_iter().map(|event| ((event.source.clone(), event.id.clone()), event)));
+    }
+    assert!(sources.is_empty(), "after {before}: events that nobody sent: {sources:?}");
 }

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use retold_engine::model::{
-    Class, DerivedId, Digest, Event, FailurePolicy, Manifest, NewEvent, Output, OutputKind, ParkedEvent, Plan, PlanMode, Position, Processing, Record, Start, StateWrite, Timestamp, TypePattern,
-    derived_id, limits,
+    Class, DerivedId, Digest, Event, FailurePolicy, Manifest, NewEvent, Output, OutputKind, ParkedEvent, Plan, PlanMode, Position,
+    Processing, Record, Start, StateWrite, Timestamp, TypePattern, derived_id, limits,
 };
 
 use crate::guests::{Function, MODULES, ModelCalls, Seen, behave, can_fail};
@@ -119,6 +119,7 @@ impl Model {
         }
         let mut derived: VecDeque<&Event> = events.iter().filter(|event| event.class == Class::Derived).collect();
         for entry in record.processing().expect("processing entries can be read") {
+            if std::env::var("DBG").is_ok() { let t=format!("{entry:?}"); if t.contains("\"count\"") { eprintln!("commit {} first {}: {}", record.commit, record.first, &t[..t.len().min(200)]); } }
             self.process(entry, record.first, &mut derived);
         }
         assert!(derived.is_empty(), "derived events that follow from nothing: {derived:?}");
@@ -218,11 +219,23 @@ impl Model {
         assert_eq!(parked.next(), None, "{function} parked what it doesn't read");
     }
 
-    fn released(&self, function: &str, row: &mut Row, parked: &[ParkedEvent], unparked: &[Position], written: &mut BTreeMap<String, Option<Vec<u8>>>, derived: &mut VecDeque<&Event>) {
+    fn released(
+        &self,
+        function: &str,
+        row: &mut Row,
+        parked: &[ParkedEvent],
+        unparked: &[Position],
+        written: &mut BTreeMap<String, Option<Vec<u8>>>,
+        derived: &mut VecDeque<&Event>,
+    ) {
         let check = |row: &Row, position: Position| {
             let entry = row.parked.get(&position).unwrap_or_else(|| panic!("{function} released {position}, which isn't parked"));
             assert!(entry.released, "{function} released {position} unasked");
-            let first = row.parked.iter().find(|(_, other)| !other.subject.is_empty() && other.subject == entry.subject).map_or(position, |(first, _)| *first);
+            let first = row
+                .parked
+                .iter()
+                .find(|(_, other)| !other.subject.is_empty() && other.subject == entry.subject)
+                .map_or(position, |(first, _)| *first);
             assert_eq!(first, position, "{function} released {position} before {first}, which is of the same subject");
         };
         for position in unparked {
@@ -233,13 +246,23 @@ impl Model {
         for entry in parked {
             check(row, entry.position);
             assert!(can_fail(function, &self.event(entry.position).data), "{function} failed again where nothing can fail");
-            row.parked.values_mut().filter(|other| !entry.subject.is_empty() && other.subject == entry.subject).for_each(|other| other.released = false);
+            row.parked
+                .values_mut()
+                .filter(|other| !entry.subject.is_empty() && other.subject == entry.subject)
+                .for_each(|other| other.released = false);
             row.parked.insert(entry.position, Parked { subject: entry.subject.clone(), reason: entry.reason.clone(), released: false });
         }
     }
 
     /// Applies one event and expects its outputs, those that the log has not had before.
-    fn handled(&self, function: &str, row: &mut Row, event: &Event, written: &mut BTreeMap<String, Option<Vec<u8>>>, derived: &mut VecDeque<&Event>) {
+    fn handled(
+        &self,
+        function: &str,
+        row: &mut Row,
+        event: &Event,
+        written: &mut BTreeMap<String, Option<Vec<u8>>>,
+        derived: &mut VecDeque<&Event>,
+    ) {
         row.applied.push(event.position);
         let mut ordinals: BTreeMap<(String, String), u32> = BTreeMap::new();
         let source = format!("/functions/{function}");
@@ -253,8 +276,20 @@ impl Model {
                     *next - 1
                 }
             };
-            let id = derived_id(&DerivedId { cause_source: &event.source, cause_id: &event.id, function, kind: OutputKind::Event, r#type: &r#type, subject: &subject, key: key.as_deref(), ordinal });
-            let at = self.ids.get(&(source.clone(), id.clone())).unwrap_or_else(|| panic!("{function} handled {} without its output {type} {subject:?}", event.position));
+            let id = derived_id(&DerivedId {
+                cause_source: &event.source,
+                cause_id: &event.id,
+                function,
+                kind: OutputKind::Event,
+                r#type: &r#type,
+                subject: &subject,
+                key: key.as_deref(),
+                ordinal,
+            });
+            let at = self
+                .ids
+                .get(&(source.clone(), id.clone()))
+                .unwrap_or_else(|| panic!("{function} handled {} without its output {type} {subject:?}", event.position));
             let found = self.event(*at);
             let is_new = derived.front().is_some_and(|next| next.position == *at);
             if is_new {
@@ -292,7 +327,10 @@ impl Model {
     fn deployed(&mut self, module: u32, name: &str, digest: Digest, manifest: &[u8], at: Position) {
         let manifest = Manifest::decode(manifest).expect("a manifest can be read");
         assert_eq!(self.event(at).r#type, "retold.module.deployed");
-        let code = MODULES.iter().find(|code| code.name == name && digest == Digest::of(&code.component())).expect("only what was uploaded is deployed");
+        let code = MODULES
+            .iter()
+            .find(|code| code.name == name && digest == Digest::of(&code.component()))
+            .expect("only what was uploaded is deployed");
         assert_eq!(manifest, code.manifest());
         self.retire(name, |function| !code.functions.iter().any(|kept| kept.name == function));
         for function in code.functions {
@@ -319,7 +357,9 @@ impl Model {
     }
 
     fn retire(&mut self, module: &str, which: impl Fn(&str) -> bool) {
-        let Some((ordinal, version)) = self.modules.iter_mut().find(|(_, version)| version.active && version.name == module) else { return };
+        let Some((ordinal, version)) = self.modules.iter_mut().find(|(_, version)| version.active && version.name == module) else {
+            return;
+        };
         version.active = false;
         for (_, row) in self.functions.iter_mut().filter(|(name, row)| row.module == *ordinal && which(name)) {
             row.status = Status::Retired;
@@ -352,26 +392,37 @@ impl Model {
     }
 }
 
-fn apply(function: &str, version: u8, split: Option<u32>, event: &Event, state: &mut BTreeMap<String, Vec<u8>>, written: &mut BTreeMap<String, Option<Vec<u8>>>) -> Vec<Output> {
-    let lane = split.map_or(String::new(), |parts| format!("{}\u{1f}", event.subject.split('/').take(parts as usize).collect::<Vec<_>>().join("/")));
+fn apply(
+    function: &str,
+    version: u8,
+    split: Option<u32>,
+    event: &Event,
+    state: &mut BTreeMap<String, Vec<u8>>,
+    written: &mut BTreeMap<String, Option<Vec<u8>>>,
+) -> Vec<Output> {
+    let lane = split
+        .map_or(String::new(), |parts| format!("{}\u{1f}", event.subject.split('/').take(parts as usize).collect::<Vec<_>>().join("/")));
     let seen = Seen { position: event.position, r#type: &event.r#type, subject: &event.subject, data: &event.data };
     behave(function, version, &seen, 0, &mut ModelCalls { state, written, lane }).expect("the model's state is never refused")
 }
 
 fn digest_of(written: BTreeMap<String, Option<Vec<u8>>>) -> Option<Digest> {
-    let plan = Plan {
+    let mut plan = Plan {
         function: String::new(),
         module: 0,
         epoch: 0,
         from: Position::START,
         to: Position::START,
+        stands_on: None,
         mode: PlanMode::Live,
         handled: Vec::new(),
         emitted: Vec::new(),
-        state: written.into_iter().map(|(key, value)| StateWrite { key, value }).collect(),
+        state: Vec::new(),
+        state_digest: None,
         parked: Vec::new(),
         unparked: Vec::new(),
         halted: None,
     };
-    plan.state_digest()
+    plan.set_state(written.into_iter().map(|(key, value)| StateWrite { key, value }).collect());
+    plan.state_digest
 }

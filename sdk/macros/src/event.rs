@@ -3,9 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{
-    Data, DataEnum, DeriveInput, Error, Fields, GenericParam, Lifetime, LitStr, Result, Type,
-};
+use syn::{Data, DataEnum, DeriveInput, Error, Fields, GenericParam, Lifetime, LitStr, Result, Type};
 
 /// CloudEvents doesn't bound it; the host does.
 const TYPE_BYTES_MAX: usize = 256;
@@ -53,14 +51,10 @@ fn event_type(item: &DeriveInput) -> Result<Option<LitStr>> {
         let literal: LitStr = attribute.parse_args()?;
         let event_type = literal.value();
         if event_type.is_empty() || event_type.len() > TYPE_BYTES_MAX {
-            return Err(Error::new_spanned(
-                literal,
-                "an event type has 1 to 256 bytes",
-            ));
+            return Err(Error::new_spanned(literal, "an event type has 1 to 256 bytes"));
         }
         if event_type.contains('*') {
-            let message =
-                "an event has one exact type; a pattern belongs into #[handler(subscribes(\"…\"))]";
+            let message = "an event has one exact type; a pattern belongs into #[handler(subscribes(\"…\"))]";
             return Err(Error::new_spanned(literal, message));
         }
         if event_type.starts_with("retold.") {
@@ -81,10 +75,7 @@ fn of_enum(item: &DeriveInput, data: &DataEnum) -> Result<TokenStream> {
         return Err(Error::new_spanned(event_type, message));
     }
     if data.variants.is_empty() {
-        return Err(Error::new_spanned(
-            &item.ident,
-            "an enum of events needs a variant",
-        ));
+        return Err(Error::new_spanned(&item.ident, "an enum of events needs a variant"));
     }
     let variants = variants(data)?;
     let input = input_of_enum(item, &variants);
@@ -101,10 +92,7 @@ fn variants(data: &DataEnum) -> Result<Vec<Variant<'_>>> {
     data.variants
         .iter()
         .map(|variant| match &variant.fields {
-            Fields::Unnamed(fields) if fields.unnamed.len() == 1 => Ok(Variant {
-                name: &variant.ident,
-                event: &fields.unnamed[0].ty,
-            }),
+            Fields::Unnamed(fields) if fields.unnamed.len() == 1 => Ok(Variant { name: &variant.ident, event: &fields.unnamed[0].ty }),
             _ => {
                 let name = &variant.ident;
                 let message = format!("a variant holds one event: `{name}({name})`");
@@ -121,22 +109,16 @@ fn input_of_enum(item: &DeriveInput, variants: &[Variant<'_>]) -> TokenStream {
     let mut generics = item.generics.clone();
     let batch = Lifetime::new("'retold", proc_macro2::Span::call_site());
     let borrowed: Vec<_> = generics.lifetimes().map(|it| it.lifetime.clone()).collect();
-    generics
-        .params
-        .insert(0, GenericParam::Lifetime(syn::LifetimeParam::new(batch)));
+    generics.params.insert(0, GenericParam::Lifetime(syn::LifetimeParam::new(batch)));
     for lifetime in borrowed {
         let bounds = generics.make_where_clause();
-        bounds
-            .predicates
-            .push(syn::parse_quote!('retold: #lifetime));
+        bounds.predicates.push(syn::parse_quote!('retold: #lifetime));
     }
     for Variant { event, .. } in variants {
         // A bound with a lifetime of its own is looked at where the impl is used, not here: so an
         // enum that is only emitted needn't be readable.
         let bounds = generics.make_where_clause();
-        bounds.predicates.push(
-            syn::parse_quote!(for<'trivial> #event: ::retold::Event + ::retold::Input<'retold>),
-        );
+        bounds.predicates.push(syn::parse_quote!(for<'trivial> #event: ::retold::Event + ::retold::Input<'retold>));
     }
     let (generics, _, bounds) = generics.split_for_impl();
     let names = variants.iter().map(|variant| variant.name);
@@ -161,9 +143,7 @@ fn answer_of_enum(item: &DeriveInput, variants: &[Variant<'_>]) -> TokenStream {
     let mut generics = item.generics.clone();
     for Variant { event, .. } in variants {
         let bounds = generics.make_where_clause();
-        bounds
-            .predicates
-            .push(syn::parse_quote!(for<'trivial> #event: ::retold::Answer));
+        bounds.predicates.push(syn::parse_quote!(for<'trivial> #event: ::retold::Answer));
     }
     let (generics, _, bounds) = generics.split_for_impl();
     let declares = variants.iter().map(|Variant { event, .. }| {

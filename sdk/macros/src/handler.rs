@@ -4,8 +4,8 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::parse::{Parse, ParseStream};
 use syn::{
-    Error, FnArg, GenericArgument, Ident, ItemFn, LitInt, LitStr, PathArguments, Result,
-    ReturnType, Token, Type, parenthesized, punctuated::Punctuated,
+    Error, FnArg, GenericArgument, Ident, ItemFn, LitInt, LitStr, PathArguments, Result, ReturnType, Token, Type, parenthesized,
+    punctuated::Punctuated,
 };
 
 /// What stands in `#[handler(...)]`.
@@ -50,18 +50,12 @@ impl Settings {
                 parenthesized!(list in input);
                 let types = Punctuated::<LitStr, Token![,]>::parse_terminated(&list)?;
                 if types.is_empty() {
-                    return Err(Error::new(
-                        key.span(),
-                        "name at least one type: subscribes(\"order.*\")",
-                    ));
+                    return Err(Error::new(key.span(), "name at least one type: subscribes(\"order.*\")"));
                 }
                 self.subscribes.extend(types);
                 Ok(())
             }
-            _ => Err(Error::new(
-                key.span(),
-                "no such setting: name, start, policy, split, attempts, fuel, memory_bytes, subscribes(…)",
-            )),
+            _ => Err(Error::new(key.span(), "no such setting: name, start, policy, split, attempts, fuel, memory_bytes, subscribes(…)")),
         }
     }
 }
@@ -135,14 +129,8 @@ fn name(settings: &Settings, ident: &Ident) -> Result<String> {
 
 fn describe(settings: &Settings, signature: &Signature<'_>) -> Result<TokenStream> {
     let name = quote!(<Self as ::retold::Handler>::NAME);
-    let start = choice(
-        settings.start.as_ref(),
-        &[("now", quote!(Now)), ("beginning", quote!(Beginning))],
-    )?;
-    let policy = choice(
-        settings.policy.as_ref(),
-        &[("park", quote!(Park)), ("halt", quote!(Halt))],
-    )?;
+    let start = choice(settings.start.as_ref(), &[("now", quote!(Now)), ("beginning", quote!(Beginning))])?;
+    let policy = choice(settings.policy.as_ref(), &[("park", quote!(Park)), ("halt", quote!(Halt))])?;
     let split = at_least_one(settings.split.as_ref())?;
     let attempts = at_least_one(settings.attempts.as_ref())?;
     let fuel = at_least_one(settings.fuel.as_ref())?;
@@ -192,10 +180,7 @@ fn choice(setting: Option<&LitStr>, choices: &[(&str, TokenStream)]) -> Result<T
     let value = literal.value();
     let found = choices.iter().find(|(word, _)| *word == value);
     found.map(|(_, code)| code.clone()).ok_or_else(|| {
-        let words: Vec<_> = choices
-            .iter()
-            .map(|(word, _)| format!("{word:?}"))
-            .collect();
+        let words: Vec<_> = choices.iter().map(|(word, _)| format!("{word:?}")).collect();
         Error::new(literal.span(), format!("say {}", words.join(" or ")))
     })
 }
@@ -224,10 +209,7 @@ impl Signature<'_> {
         let signature = &function.sig;
         let refuse = |what: &dyn ToTokens, message: &str| Err(Error::new_spanned(what, message));
         if let Some(asynchronous) = &signature.asyncness {
-            return refuse(
-                asynchronous,
-                "a handler is not async: it has nothing to wait for",
-            );
+            return refuse(asynchronous, "a handler is not async: it has nothing to wait for");
         }
         if signature.generics.type_params().next().is_some() {
             return refuse(&signature.generics, "a handler has no type parameters");
@@ -236,26 +218,16 @@ impl Signature<'_> {
             [event] => (event, false),
             [event, _] => (event, true),
             _ => {
-                return refuse(
-                    &signature.inputs,
-                    "a handler takes Recorded<T>, and &mut State<S> if it has state",
-                );
+                return refuse(&signature.inputs, "a handler takes Recorded<T>, and &mut State<S> if it has state");
             }
         };
         let Some(input) = recorded(event) else {
             return refuse(event, "a handler's first argument is Recorded<T>");
         };
         let ReturnType::Type(_, output) = &signature.output else {
-            return refuse(
-                &signature.ident,
-                "a handler returns Result<…>; Result<()> if it emits nothing",
-            );
+            return refuse(&signature.ident, "a handler returns Result<…>; Result<()> if it emits nothing");
         };
-        Ok(Signature {
-            input,
-            has_state,
-            output,
-        })
+        Ok(Signature { input, has_state, output })
     }
 }
 

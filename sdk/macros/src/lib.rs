@@ -52,13 +52,9 @@ pub fn serialize(item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn handler(settings: TokenStream, item: TokenStream) -> TokenStream {
     let settings = parse_macro_input!(settings as handler::Settings);
-    answer(handler::expand(
-        &settings,
-        &parse_macro_input!(item as ItemFn),
-    ))
+    answer(handler::expand(&settings, &parse_macro_input!(item as ItemFn)))
 }
 
 fn answer(code: syn::Result<proc_macro2::TokenStream>) -> TokenStream {
-    code.unwrap_or_else(|error| error.into_compile_error())
-        .into()
+    code.unwrap_or_else(|error| error.into_compile_error()).into()
 }

@@ -6,10 +6,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::{
-    Attribute, Data, DeriveInput, Fields, GenericParam, Ident, Lifetime, LifetimeParam, Result,
-    parse_quote,
-};
+use syn::{Attribute, Data, DeriveInput, Fields, GenericParam, Ident, Lifetime, LifetimeParam, Result, parse_quote};
 
 pub fn deserialize(item: DeriveInput) -> Result<TokenStream> {
     let name = item.ident.clone();
@@ -18,17 +15,13 @@ pub fn deserialize(item: DeriveInput) -> Result<TokenStream> {
     let batch = Lifetime::new("'de", proc_macro2::Span::call_site());
     let borrowed: Vec<_> = generics.lifetimes().map(|it| it.lifetime.clone()).collect();
     let types: Vec<_> = generics.type_params().map(|it| it.ident.clone()).collect();
-    generics
-        .params
-        .insert(0, GenericParam::Lifetime(LifetimeParam::new(batch)));
+    generics.params.insert(0, GenericParam::Lifetime(LifetimeParam::new(batch)));
     let bounds = generics.make_where_clause();
     for lifetime in borrowed {
         bounds.predicates.push(parse_quote!('de: #lifetime));
     }
     for name in types {
-        bounds
-            .predicates
-            .push(parse_quote!(#name: ::retold::__private::serde::Deserialize<'de>));
+        bounds.predicates.push(parse_quote!(#name: ::retold::__private::serde::Deserialize<'de>));
     }
     let (generics, _, bounds) = generics.split_for_impl();
     let shape_name = shape_name(&name);
@@ -55,9 +48,7 @@ pub fn serialize(item: DeriveInput) -> Result<TokenStream> {
     let types: Vec<_> = generics.type_params().map(|it| it.ident.clone()).collect();
     let bounds = generics.make_where_clause();
     for name in types {
-        bounds
-            .predicates
-            .push(parse_quote!(#name: ::retold::__private::serde::Serialize));
+        bounds.predicates.push(parse_quote!(#name: ::retold::__private::serde::Serialize));
     }
     let (generics, _, bounds) = generics.split_for_impl();
     let shape_name = shape_name(&name);
@@ -87,12 +78,14 @@ fn shape(item: &DeriveInput, derive: TokenStream) -> DeriveInput {
     let mut shape = item.clone();
     let original = item.ident.to_string();
     shape.ident = shape_name(&item.ident);
-    shape.attrs.retain(is_serdes);
-    shape.attrs.extend::<[Attribute; 3]>([
+    // The derive stands first: an attribute may not stand before the derive that it belongs to.
+    shape.attrs = vec![
         parse_quote!(#[derive(::retold::__private::serde::#derive)]),
         parse_quote!(#[serde(crate = "::retold::__private::serde", remote = #original)]),
         parse_quote!(#[allow(dead_code, reason = "stands for another type")]),
-    ]);
+    ];
+    let serdes = item.attrs.iter().filter(|it| is_serdes(it));
+    shape.attrs.extend(serdes.cloned());
     match &mut shape.data {
         Data::Struct(data) => keep_serdes(&mut data.fields),
         Data::Enum(data) => {

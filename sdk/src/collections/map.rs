@@ -20,10 +20,7 @@ impl<K, V> HashMap<K, V> {
     }
 
     pub fn with_capacity(capacity: usize) -> HashMap<K, V> {
-        HashMap(Std::with_capacity_and_hasher(
-            capacity,
-            FixedHasher::default(),
-        ))
+        HashMap(Std::with_capacity_and_hasher(capacity, FixedHasher::default()))
     }
 }
 
@@ -132,15 +129,9 @@ mod tests {
         shrunk.retain(|_, n| *n < 100);
 
         let written = serde_json::to_string(&grown).unwrap();
-        assert!(
-            written.starts_with(r#"{"k000":0,"k001":1,"k002":2,"#),
-            "{written}"
-        );
+        assert!(written.starts_with(r#"{"k000":0,"k001":1,"k002":2,"#), "{written}");
         assert_eq!(written, serde_json::to_string(&shrunk).unwrap());
-        assert_eq!(
-            serde_json::from_str::<HashMap<String, u32>>(&written).unwrap(),
-            grown
-        );
+        assert_eq!(serde_json::from_str::<HashMap<String, u32>>(&written).unwrap(), grown);
     }
 
     #[test]

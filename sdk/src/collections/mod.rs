@@ -4,6 +4,8 @@
 //! between a live run and a replay. These have a fixed hasher, and are written sorted, so that equal
 //! contents give equal bytes however they came about.
 
+#![expect(clippy::disallowed_methods, reason = "here, and only here, the order of a hash map is no chance")]
+
 mod map;
 mod set;
 

@@ -20,10 +20,7 @@ impl<T> HashSet<T> {
     }
 
     pub fn with_capacity(capacity: usize) -> HashSet<T> {
-        HashSet(Std::with_capacity_and_hasher(
-            capacity,
-            FixedHasher::default(),
-        ))
+        HashSet(Std::with_capacity_and_hasher(capacity, FixedHasher::default()))
     }
 }
 
@@ -120,9 +117,6 @@ mod tests {
         let set = HashSet::from(["pear", "apple", "plum", "fig"]);
         let written = serde_json::to_string(&set).unwrap();
         assert_eq!(written, r#"["apple","fig","pear","plum"]"#);
-        assert_eq!(
-            serde_json::from_str::<HashSet<&str>>(&written).unwrap(),
-            set
-        );
+        assert_eq!(serde_json::from_str::<HashSet<&str>>(&written).unwrap(), set);
     }
 }

@@ -62,13 +62,7 @@ impl Host for Memory {
         self.write(key, None);
     }
 
-    fn scan(
-        &self,
-        _event: u32,
-        prefix: &str,
-        after: Option<&str>,
-        limit: u32,
-    ) -> Vec<(String, Vec<u8>)> {
+    fn scan(&self, _event: u32, prefix: &str, after: Option<&str>, limit: u32) -> Vec<(String, Vec<u8>)> {
         let from = match after {
             Some(after) if after >= prefix => Bound::Excluded(after),
             _ => Bound::Included(prefix),

@@ -17,17 +17,14 @@ pub struct Trial<H> {
     /// Position of the last event given.
     position: u64,
     subscribes: Vec<String>,
+    /// What the handler logged and nobody has looked at.
+    lines: Vec<String>,
     handler: PhantomData<fn(H)>,
 }
 
 impl<H: Handler> Trial<H> {
     pub fn new() -> Trial<H> {
-        Trial {
-            memory: Memory::default(),
-            position: 0,
-            subscribes: H::describe().subscribes,
-            handler: PhantomData,
-        }
+        Trial { memory: Memory::default(), position: 0, subscribes: H::describe().subscribes, lines: Vec::new(), handler: PhantomData }
     }
 
     /// Hands the next event to the handler. Positions count up from 1. When the handler fails, what
@@ -48,7 +45,10 @@ impl<H: Handler> Trial<H> {
         );
         self.position = position;
         self.memory.begin(given.details(position));
-        match handle_in::<H>(std::slice::from_ref(&event), &self.memory) {
+        log::take(); // what another trial left, whose handler panicked
+        let outcome = handle_in::<H>(std::slice::from_ref(&event), &self.memory);
+        self.lines.extend(log::take());
+        match outcome {
             Ok(reactions) => Ok(reactions.into_iter().map(Output::from).collect()),
             Err(failure) => {
                 self.memory.undo();
@@ -62,9 +62,7 @@ impl<H: Handler> Trial<H> {
 
     /// Whether the host would hand events of this type to the handler.
     pub fn subscribes_to(&self, event_type: &str) -> bool {
-        self.subscribes
-            .iter()
-            .any(|pattern| matches(pattern, event_type))
+        self.subscribes.iter().any(|pattern| matches(pattern, event_type))
     }
 
     /// The handler's state as it stands, to look into or to prepare.
@@ -72,9 +70,9 @@ impl<H: Handler> Trial<H> {
         State::of(&self.memory, 0)
     }
 
-    /// The lines logged on this thread since the last call, as `level: message`.
+    /// The lines that the handler logged since the last call, as `level: message`.
     pub fn log(&mut self) -> Vec<String> {
-        log::take()
+        std::mem::take(&mut self.lines)
     }
 }
 
@@ -104,8 +102,7 @@ impl Output {
     /// The data read as a `T`.
     #[track_caller]
     pub fn read<T: DeserializeOwned>(&self) -> T {
-        serde_json::from_slice(&self.data)
-            .unwrap_or_else(|error| panic!("{} can't be read: {error}", self.event_type))
+        serde_json::from_slice(&self.data).unwrap_or_else(|error| panic!("{} can't be read: {error}", self.event_type))
     }
 }
 
@@ -114,12 +111,6 @@ impl From<wire::Reaction> for Output {
         let wire::Output::Emit(event) = reaction.output else {
             unreachable!("the SDK makes no other outputs yet");
         };
-        Output {
-            event_type: event.type_,
-            subject: event.subject,
-            tags: event.tags,
-            key: event.key,
-            data: event.data,
-        }
+        Output { event_type: event.type_, subject: event.subject, tags: event.tags, key: event.key, data: event.data }
     }
 }

@@ -7,9 +7,7 @@ pub const MINUTES_PER_DAY: i64 = 1_440;
 
 /// The zone comes with this crate, so that the machine's own has no say.
 pub fn new_york() -> TimeZone {
-    TimeZoneDatabase::bundled()
-        .get("America/New_York")
-        .expect("the bundled time zones have New York's")
+    TimeZoneDatabase::bundled().get("America/New_York").expect("the bundled time zones have New York's")
 }
 
 /// Minutes since 1970-01-01T00:00Z at which New York's clocks show `minute_of_day`.
@@ -19,9 +17,7 @@ pub fn new_york() -> TimeZone {
 pub fn utc_minutes(zone: &TimeZone, date: Date, minute_of_day: i64) -> i64 {
     let (hour, minute) = (minute_of_day / 60, minute_of_day % 60);
     let time = Time::constant(hour as i8, minute as i8, 0, 0);
-    let moment = zone
-        .to_timestamp(date.to_datetime(time))
-        .expect("the year is within jiff's range");
+    let moment = zone.to_timestamp(date.to_datetime(time)).expect("the year is within jiff's range");
     moment.as_second().div_euclid(60)
 }
 
@@ -53,13 +49,9 @@ mod tests {
     fn new_york_is_five_hours_behind_in_winter_and_four_in_summer() {
         let zone = new_york();
         let noon = 12 * 60;
-        for (day, offset) in [
-            (date(2013, 1, 1), 5),
-            (date(2013, 3, 9), 5),
-            (date(2013, 3, 10), 4),
-            (date(2013, 11, 2), 4),
-            (date(2013, 11, 3), 5),
-        ] {
+        for (day, offset) in
+            [(date(2013, 1, 1), 5), (date(2013, 3, 9), 5), (date(2013, 3, 10), 4), (date(2013, 11, 2), 4), (date(2013, 11, 3), 5)]
+        {
             let midnight_utc = utc_minutes(&TimeZone::UTC, day, 0);
             let shift = utc_minutes(&zone, day, noon) - midnight_utc - noon;
             assert_eq!(shift, offset * 60, "{day}");

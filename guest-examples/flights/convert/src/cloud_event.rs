@@ -60,11 +60,7 @@ enum Data<'a> {
 /// Appends the event to `line`, without a line end.
 pub fn write(flight: &Flight, moment: Moment, line: &mut Vec<u8>) {
     let subject = flight.subject();
-    let Flight {
-        origin,
-        scheduled_clock,
-        ..
-    } = flight;
+    let Flight { origin, scheduled_clock, .. } = flight;
     let name = moment.kind.name();
     let event = CloudEvent {
         specversion: "1.0",
@@ -101,14 +97,9 @@ fn data(of: &Flight, kind: Kind) -> Data<'_> {
     let tailnum = of.tail_number.as_deref();
     let departure = of.departure.as_ref();
     match kind {
-        Kind::Scheduled => Data::Scheduled {
-            carrier,
-            flight,
-            origin,
-            dest,
-            distance: of.distance_miles,
-            sched_dep_time: rfc3339(of.scheduled),
-        },
+        Kind::Scheduled => {
+            Data::Scheduled { carrier, flight, origin, dest, distance: of.distance_miles, sched_dep_time: rfc3339(of.scheduled) }
+        }
         Kind::Departed => Data::Departed {
             carrier,
             flight,
@@ -120,33 +111,14 @@ fn data(of: &Flight, kind: Kind) -> Data<'_> {
         },
         Kind::Arrived => {
             let arrival = departure.and_then(|departure| departure.arrival.as_ref());
-            let Arrival {
-                delay, air_minutes, ..
-            } = arrival.expect("an arrived flight has an arrival");
-            Data::Arrived {
-                carrier,
-                flight,
-                tailnum,
-                origin,
-                dest,
-                arr_delay: *delay,
-                air_time: *air_minutes,
-            }
+            let Arrival { delay, air_minutes, .. } = arrival.expect("an arrived flight has an arrival");
+            Data::Arrived { carrier, flight, tailnum, origin, dest, arr_delay: *delay, air_time: *air_minutes }
         }
-        Kind::Cancelled => Data::Cancelled {
-            carrier,
-            flight,
-            tailnum,
-            origin,
-            dest,
-            sched_dep_time: rfc3339(of.scheduled),
-        },
+        Kind::Cancelled => Data::Cancelled { carrier, flight, tailnum, origin, dest, sched_dep_time: rfc3339(of.scheduled) },
     }
 }
 
 fn rfc3339(minutes: i64) -> String {
     let moment = jiff::Timestamp::from_second(minutes * 60);
-    moment
-        .expect("a flight's time is within jiff's range")
-        .to_string()
+    moment.expect("a flight's time is within jiff's range").to_string()
 }

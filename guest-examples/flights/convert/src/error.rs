@@ -10,12 +10,7 @@ pub enum ConvertError {
     #[error("the header has no column `{0}`")]
     ColumnMissing(&'static str),
     #[error("line {line}, column `{column}`: {value:?} {problem}")]
-    Field {
-        line: u64,
-        column: &'static str,
-        value: String,
-        problem: &'static str,
-    },
+    Field { line: u64, column: &'static str, value: String, problem: &'static str },
     /// Its events would have the ids of another flight's.
     #[error("flight {flight} from {origin} stands twice with one scheduled time")]
     FlightTwice { flight: String, origin: String },

@@ -86,10 +86,7 @@ impl Columns {
 
     /// Reads a row. `zone` is New York's.
     pub fn read(&self, record: &StringRecord, zone: &TimeZone) -> Result<Flight, ConvertError> {
-        let row = Row {
-            columns: self,
-            record,
-        };
+        let row = Row { columns: self, record };
         let date = row.date()?;
         let scheduled_clock = row.required("sched_dep_time")?;
         let scheduled = utc_minutes(zone, date, row.clock("sched_dep_time", scheduled_clock)?);
@@ -120,12 +117,7 @@ struct Row<'a> {
 impl Row<'_> {
     /// The departure is the scheduled time plus the delay: the clock alone doesn't tell the day. It
     /// must agree with the clock, though.
-    fn departure(
-        &self,
-        scheduled_clock: i64,
-        scheduled: i64,
-        clock: i64,
-    ) -> Result<Departure, ConvertError> {
+    fn departure(&self, scheduled_clock: i64, scheduled: i64, clock: i64) -> Result<Departure, ConvertError> {
         let delay = self.required("dep_delay")?;
         let clock = self.clock("dep_time", clock)?;
         let by_delay = self.clock("sched_dep_time", scheduled_clock)? + delay;
@@ -137,22 +129,13 @@ impl Row<'_> {
             Some(arrival_clock) => Some(self.arrival(time, clock, arrival_clock)?),
             None => None,
         };
-        Ok(Departure {
-            time,
-            delay,
-            arrival,
-        })
+        Ok(Departure { time, delay, arrival })
     }
 
     /// The arrival is the departure plus the time in the air. The clock at the destination is of no
     /// use, as the data doesn't tell its zone; only a diverted flight, which has no air time, takes
     /// it, read as New York's: the first time it shows that after the departure.
-    fn arrival(
-        &self,
-        departed: i64,
-        departure_clock: i64,
-        arrival_clock: i64,
-    ) -> Result<Arrival, ConvertError> {
+    fn arrival(&self, departed: i64, departure_clock: i64, arrival_clock: i64) -> Result<Arrival, ConvertError> {
         let arrival_clock = self.clock("arr_time", arrival_clock)?;
         let air_minutes = self.number("air_time")?;
         let minutes = match air_minutes {
@@ -160,11 +143,7 @@ impl Row<'_> {
             Some(_) => return Err(self.wrong("air_time", "is no time to fly")),
             None => (arrival_clock - departure_clock - 1).rem_euclid(MINUTES_PER_DAY) + 1,
         };
-        Ok(Arrival {
-            time: departed + minutes,
-            delay: self.number("arr_delay")?,
-            air_minutes,
-        })
+        Ok(Arrival { time: departed + minutes, delay: self.number("arr_delay")?, air_minutes })
     }
 
     fn date(&self) -> Result<Date, ConvertError> {
@@ -200,9 +179,7 @@ impl Row<'_> {
         };
         let number = text.parse().ok();
         let number = number.filter(|number: &i64| number.abs() < 1_000_000);
-        number
-            .map(Some)
-            .ok_or_else(|| self.wrong(column, "is not a number"))
+        number.map(Some).ok_or_else(|| self.wrong(column, "is not a number"))
     }
 
     /// Carriers and airports: a `/` in one would make a subject of another shape.
@@ -257,11 +234,7 @@ mod tests {
         let flight = read(row).unwrap();
         assert_eq!(flight.scheduled, minutes(scheduled), "scheduled");
         let departure = flight.departure.as_ref();
-        assert_eq!(
-            departure.map(|it| it.time),
-            departed.map(minutes),
-            "departed"
-        );
+        assert_eq!(departure.map(|it| it.time), departed.map(minutes), "departed");
         let arrival = departure.and_then(|it| it.arrival.as_ref());
         assert_eq!(arrival.map(|it| it.time), arrived.map(minutes), "arrived");
     }
@@ -314,12 +287,7 @@ mod tests {
 
     #[test]
     fn a_cancelled_flight_only_has_a_schedule() {
-        check(
-            "2013,1,1,NA,1630,NA,NA,1815,NA,EV,4308,N18120,EWR,RDU,NA,416,16,30,x",
-            "2013-01-01T21:30:00Z",
-            None,
-            None,
-        );
+        check("2013,1,1,NA,1630,NA,NA,1815,NA,EV,4308,N18120,EWR,RDU,NA,416,16,30,x", "2013-01-01T21:30:00Z", None, None);
     }
 
     #[test]

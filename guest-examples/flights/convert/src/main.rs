@@ -26,19 +26,12 @@ fn main() -> ExitCode {
 /// (`| head`): that is no failure.
 fn convert(path: &Path) -> Result<(), Box<dyn Error>> {
     let timetable = Timetable::open(path)?;
-    match write(
-        &timetable,
-        &mut BufWriter::with_capacity(1 << 20, stdout().lock()),
-    ) {
+    match write(&timetable, &mut BufWriter::with_capacity(1 << 20, stdout().lock())) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
         written => written?,
     }
     let counts = timetable.counts();
-    eprintln!(
-        "{} flights, {} events: {counts:?}",
-        counts.flights,
-        timetable.len()
-    );
+    eprintln!("{} flights, {} events: {counts:?}", counts.flights, timetable.len());
     Ok(())
 }
 

@@ -42,11 +42,7 @@ pub fn moments(flights: &[Flight]) -> Vec<Moment> {
     let mut moments = Vec::with_capacity(flights.len() * 3);
     for (flight, index) in flights.iter().zip(0..) {
         let mut push = |kind, time| {
-            moments.push(Moment {
-                time,
-                kind,
-                flight: index,
-            });
+            moments.push(Moment { time, kind, flight: index });
         };
         push(Kind::Scheduled, flight.scheduled - SCHEDULED_AHEAD_MINUTES);
         match &flight.departure {

@@ -13,11 +13,16 @@ pub struct Plan {
     /// The cursor that the plan stands on, and the one that it leaves.
     pub from: Position,
     pub to: Position,
+    /// What the plan in flight that this one stands on writes, if there is one: it must be what the
+    /// function last committed.
+    pub stands_on: Option<Digest>,
     pub mode: PlanMode,
     /// Events that the function has read and dealt with here, oldest first.
     pub handled: Vec<Position>,
     pub emitted: Vec<Emitted>,
     pub state: Vec<StateWrite>,
+    /// Digest of the state writes: what the kept part of a commit says of them.
+    pub state_digest: Option<Digest>,
     pub parked: Vec<ParkedEvent>,
     /// Parked events that were handled now and leave the parking.
     pub unparked: Vec<Position>,
@@ -73,13 +78,10 @@ pub struct ParkedEvent {
 }
 
 impl Plan {
-    /// Digest of the state writes: what the kept part of a commit says of them.
-    pub fn state_digest(&self) -> Option<Digest> {
-        if self.state.is_empty() {
-            return None;
-        }
+    /// Takes the state writes in, with their digest.
+    pub fn set_state(&mut self, state: Vec<StateWrite>) {
         let mut writer = super::ByteWriter::default();
-        for write in &self.state {
+        for write in &state {
             writer.text(&write.key);
             match &write.value {
                 Some(value) => {
@@ -89,6 +91,7 @@ impl Plan {
                 None => writer.u8(0),
             }
         }
-        Some(Digest::of(&writer.bytes))
+        self.state_digest = (!state.is_empty()).then(|| Digest::of(&writer.bytes));
+        self.state = state;
     }
 }

@@ -12,8 +12,16 @@ const STEPS_PER_PLAN: usize = 1_024;
 /// State writes after which a plan is closed early.
 const WRITES_PER_PLAN: usize = 65_536;
 
-/// The next part of a rebuild.
-pub fn plan(snapshot: &Snapshot, row: &FunctionRow, call: &mut Call<'_>, now: Timestamp) -> Result<Plan, StoreError> {
+/// Why a replay stopped.
+enum Stop {
+    /// The code can't handle this event any more.
+    Halt(ParkedEvent),
+    /// The host could not run it: nothing is known, it is tried again later.
+    Unavailable(String),
+}
+
+/// The next part of a rebuild; or why the host could not run it now.
+pub fn plan(snapshot: &Snapshot, row: &FunctionRow, call: &mut Call<'_>, now: Timestamp) -> Result<Result<Plan, String>, StoreError> {
     let rebuild = row.rebuild.expect("only a function that is being rebuilt gets here");
     let past = steps(snapshot, &row.name, rebuild.through_commit, rebuild.until, STEPS_PER_PLAN)?;
     let filter = Filter::types(row.patterns());
@@ -25,12 +33,16 @@ pub fn plan(snapshot: &Snapshot, row: &FunctionRow, call: &mut Call<'_>, now: Ti
         if through.is_some_and(|commit| commit != step.commit) && writes.len() >= WRITES_PER_PLAN {
             break;
         }
-        if let Some(halted) = replay(snapshot, &filter, step, call, &mut writes, now)? {
-            plan.halted = Some(halted);
-            // Nothing of this plan is kept; it begins where the last one ended.
-            plan.to = plan.from;
-            plan.mode = PlanMode::Rebuild { through_commit: rebuild.through_commit };
-            return Ok(plan);
+        match replay(snapshot, &filter, step, call, &mut writes, now)? {
+            None => {}
+            Some(Stop::Unavailable(why)) => return Ok(Err(why)),
+            Some(Stop::Halt(halted)) => {
+                plan.halted = Some(halted);
+                // Nothing of this plan is kept; it begins where the last one ended.
+                plan.to = plan.from;
+                plan.mode = PlanMode::Rebuild { through_commit: rebuild.through_commit };
+                return Ok(Ok(plan));
+            }
         }
         plan.to = plan.to.max(step.to);
         through = Some(step.commit);
@@ -41,11 +53,11 @@ pub fn plan(snapshot: &Snapshot, row: &FunctionRow, call: &mut Call<'_>, now: Ti
     } else if let Some(commit) = through {
         plan.mode = PlanMode::Rebuild { through_commit: commit };
     }
-    plan.state = to_plan(writes);
-    Ok(plan)
+    plan.set_state(to_plan(writes));
+    Ok(Ok(plan))
 }
 
-/// Replays one commit. Answers the event that the code can't handle any more, if there is one.
+/// Replays one commit. Answers what stopped it before the end, if anything did.
 fn replay(
     snapshot: &Snapshot,
     filter: &Filter,
@@ -53,13 +65,13 @@ fn replay(
     call: &mut Call<'_>,
     writes: &mut Writes,
     now: Timestamp,
-) -> Result<Option<ParkedEvent>, StoreError> {
+) -> Result<Option<Stop>, StoreError> {
     let mut after = step.from;
     while after < step.to {
         let portion = Portion { events: limits::EVENTS_PER_BATCH_MAX, bytes: limits::BATCH_BYTES_MAX };
         let (batch, seen) = snapshot.collect(after, step.to, filter, portion)?;
-        if let Some(halted) = run(&batch, &step.parked, call, writes, now) {
-            return Ok(Some(halted));
+        if let Some(stop) = run(&batch, &step.parked, call, writes, now) {
+            return Ok(Some(stop));
         }
         after = seen;
     }
@@ -67,7 +79,7 @@ fn replay(
     Ok(run(&released, &[], call, writes, now))
 }
 
-fn run(batch: &Batch, but: &[Position], call: &mut Call<'_>, writes: &mut Writes, now: Timestamp) -> Option<ParkedEvent> {
+fn run(batch: &Batch, but: &[Position], call: &mut Call<'_>, writes: &mut Writes, now: Timestamp) -> Option<Stop> {
     let mut events = batch.events();
     events.retain(|event| !but.contains(&event.position));
     let mut progress = call.run_on(&events, writes);
@@ -75,14 +87,14 @@ fn run(batch: &Batch, but: &[Position], call: &mut Call<'_>, writes: &mut Writes
     let event = events.get(progress.done)?;
     let (reason, message) = match progress.stopped? {
         Stopped::Failed(fault) => (fault.reason, format!("while its state was rebuilt: {}", fault.message)),
-        Stopped::Unavailable(why) => ("unavailable", why),
+        Stopped::Unavailable(why) => return Some(Stop::Unavailable(why)),
     };
-    Some(ParkedEvent {
+    Some(Stop::Halt(ParkedEvent {
         position: event.position,
         subject: event.subject.to_owned(),
         reason: reason.to_owned(),
         message,
         attempts: 1,
         since: now,
-    })
+    }))
 }

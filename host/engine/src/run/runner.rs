@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, VecDeque};
 use super::calls::{Writes, to_plan};
 use super::handler::{Call, Fault, Stopped};
 use super::rebuild;
-use crate::model::{CallLimits, EventRef, FailurePolicy, Guest, LogLevel, ParkedEvent, Plan, PlanMode, Position, Timestamp, limits};
+use crate::model::{CallLimits, Digest, EventRef, FailurePolicy, Guest, LogLevel, ParkedEvent, Plan, PlanMode, Position, Timestamp, limits};
 use crate::store::{Batch, Filter, FunctionRow, Portion, Snapshot, StoreError};
 
 /// Names a plan until it is settled.
@@ -75,6 +75,8 @@ struct InFlight {
     epoch: u64,
     to: Position,
     writes: Writes,
+    /// Digest of the writes, zero for none.
+    wrote: Digest,
     /// Whether another plan may stand on this one: not if it parks or halts.
     stands: bool,
 }
@@ -137,8 +139,10 @@ impl Runner {
             return Ok(Step::Waiting);
         }
         if row.rebuild.is_some() {
-            let plan = rebuild::plan(snapshot, &row, &mut self.call(snapshot, guest, &row, log), now)?;
-            return Ok(self.propose(plan, Writes::new(), false));
+            return Ok(match rebuild::plan(snapshot, &row, &mut self.call(snapshot, guest, &row, log), now)? {
+                Ok(plan) => self.propose(plan, Writes::new(), false),
+                Err(why) => unavailable(&row, &why, now, log),
+            });
         }
         if row.released > 0
             && let Some(step) = self.release(snapshot, guest, &row, now, log)?
@@ -185,7 +189,8 @@ impl Runner {
 
     fn propose(&mut self, plan: Plan, writes: Writes, stands: bool) -> Step {
         self.tickets += 1;
-        self.in_flight.push_back(InFlight { ticket: self.tickets, epoch: plan.epoch, to: plan.to, writes, stands });
+        let wrote = plan.state_digest.unwrap_or(Digest::ZERO);
+        self.in_flight.push_back(InFlight { ticket: self.tickets, epoch: plan.epoch, to: plan.to, writes, wrote, stands });
         Step::Plan(self.tickets, Box::new(plan))
     }
 
@@ -209,13 +214,14 @@ impl Runner {
             return Ok(if self.in_flight.is_empty() { Step::Idle } else { Step::Waiting });
         }
         let mut plan = empty_plan(row, from, from, PlanMode::Live);
+        plan.stands_on = self.in_flight.back().map(|under| under.wrote);
         let (writes, stopped) = self.handle(snapshot, guest, row, &batch, now, log, &mut plan)?;
         match stopped {
             None => {}
             Some(Stopped::Unavailable(why)) => {
-                log(LogLevel::Error, &format!("the host could not run {}: {why}", row.name));
+                let later = unavailable(row, &why, now, log);
                 if plan.handled.is_empty() {
-                    return Ok(Step::Later(now.plus_ms(limits::RETRY_DELAY_MS_MIN)));
+                    return Ok(later);
                 }
             }
             Some(Stopped::Failed(fault)) => {
@@ -229,7 +235,7 @@ impl Runner {
             }
         }
         let stands = plan.parked.is_empty() && plan.halted.is_none();
-        plan.state = to_plan(writes.clone());
+        plan.set_state(to_plan(writes.clone()));
         Ok(self.propose(plan, writes, stands))
     }
 
@@ -325,9 +331,9 @@ impl Runner {
             None => {
                 plan.unparked.push(parked.position);
                 plan.emitted = progress.emitted;
-                plan.state = to_plan(progress.writes);
+                plan.set_state(to_plan(progress.writes));
             }
-            Some(Stopped::Unavailable(_)) => return Ok(Some(Step::Later(now.plus_ms(limits::RETRY_DELAY_MS_MIN)))),
+            Some(Stopped::Unavailable(why)) => return Ok(Some(unavailable(row, &why, now, log))),
             Some(Stopped::Failed(fault)) => {
                 self.audit.failed_attempts += 1;
                 plan.parked.push(ParkedEvent {
@@ -364,6 +370,12 @@ fn set_aside(
     Ok(behind.then(|| ("behind", "an earlier event of its subject is parked".to_owned())))
 }
 
+/// Nothing is decided of an event that the host could not run: it is tried again soon.
+fn unavailable(row: &FunctionRow, why: &str, now: Timestamp, log: &mut dyn FnMut(LogLevel, &str)) -> Step {
+    log(LogLevel::Error, &format!("the host could not run {}: {why}", row.name));
+    Step::Later(now.plus_ms(limits::RETRY_DELAY_MS_MIN))
+}
+
 fn parked_event(event: &EventRef<'_>, reason: &str, message: String, attempts: u32, now: Timestamp) -> ParkedEvent {
     ParkedEvent { position: event.position, subject: event.subject.to_owned(), reason: reason.to_owned(), message, attempts, since: now }
 }
@@ -376,10 +388,12 @@ pub fn empty_plan(row: &FunctionRow, from: Position, to: Position, mode: PlanMod
         epoch: row.epoch,
         from,
         to,
+        stands_on: None,
         mode,
         handled: Vec::new(),
         emitted: Vec::new(),
         state: Vec::new(),
+        state_digest: None,
         parked: Vec::new(),
         unparked: Vec::new(),
         halted: None,

@@ -30,6 +30,8 @@ pub struct Waits {
 #[derive(Debug, Default)]
 struct Wait {
     open: BTreeSet<(Position, Arc<str>)>,
+    /// What is in the outcome already: a function that was rewound makes its outputs again.
+    derived: BTreeSet<Position>,
     outcome: Outcome,
 }
 
@@ -72,6 +74,9 @@ impl Waits {
         for (cause, position, r#type) in outputs {
             for id in self.by_position.get(cause).cloned().unwrap_or_default() {
                 let Some(wait) = self.waits.get_mut(&id) else { continue };
+                if !wait.derived.insert(*position) {
+                    continue;
+                }
                 wait.outcome.derived.push(*position);
                 expect(wait, *position, r#type, world);
                 if wait.open.range((*position, Arc::from(""))..).next().is_some_and(|(open, _)| open == position) {

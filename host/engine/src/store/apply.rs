@@ -7,7 +7,7 @@ use super::mirror::{Dirty, Mirror};
 use super::shared::Shared;
 use super::snapshot::{Parked, decode_parked, encode_parked, state_key};
 use super::tables;
-use crate::model::{Commit, ParkedEvent, Position, Processing};
+use crate::model::{Commit, ParkedEvent, Position, Processing, StateWrite};
 
 /// Writes commits, which the mirror has taken into account, and makes them durable. Counts of parked
 /// events in the mirror are set here.
@@ -25,11 +25,18 @@ pub fn apply(
         }
     }
     for commit in commits {
+        write_modules(&transaction, commit)?;
         let entries = commit.record.processing().map_err(StoreError::malformed("a commit", commit.record.first))?;
+        // A rewind drops what a reaction before it wrote, so both go in the order of the entries.
+        let mut writes = commit.state.writes.iter();
         for entry in &entries {
             write_parking(&transaction, entry, mirror)?;
+            if let Processing::Reaction { state: Some(_), .. } = entry
+                && let Some((function, writes)) = writes.next()
+            {
+                write_state(&transaction, function, writes, mirror)?;
+            }
         }
-        write_state(&transaction, commit, mirror)?;
     }
     write_rows(&transaction, mirror)?;
     extra(&transaction)?;
@@ -37,27 +44,24 @@ pub fn apply(
     Ok(())
 }
 
-/// State writes come after a rewind's clearing in the same commit only if a plan saw the rewind, which
-/// the epoch forbids; so the order within a commit is the order of the entries.
-fn write_state(transaction: &WriteTransaction, commit: &Commit, mirror: &Mirror) -> Result<(), StoreError> {
+fn write_modules(transaction: &WriteTransaction, commit: &Commit) -> Result<(), StoreError> {
     if !commit.state.modules.is_empty() {
         let mut modules = transaction.open_table(tables::MODULES)?;
         for (digest, component) in &commit.state.modules {
             modules.insert(digest.0.as_slice(), component.as_slice())?;
         }
     }
-    if commit.state.writes.is_empty() {
-        return Ok(());
-    }
+    Ok(())
+}
+
+fn write_state(transaction: &WriteTransaction, function: &str, writes: &[StateWrite], mirror: &Mirror) -> Result<(), StoreError> {
+    let Some(row) = mirror.function(function) else { return Ok(()) };
     let mut table = transaction.open_table(tables::STATE)?;
-    for (function, writes) in &commit.state.writes {
-        let Some(row) = mirror.function(function) else { continue };
-        for write in writes {
-            let key = state_key(row.ordinal, &write.key);
-            match &write.value {
-                Some(value) => drop(table.insert(key.as_slice(), value.as_slice())?),
-                None => drop(table.remove(key.as_slice())?),
-            }
+    for write in writes {
+        let key = state_key(row.ordinal, &write.key);
+        match &write.value {
+            Some(value) => drop(table.insert(key.as_slice(), value.as_slice())?),
+            None => drop(table.remove(key.as_slice())?),
         }
     }
     Ok(())

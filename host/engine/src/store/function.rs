@@ -19,6 +19,11 @@ pub struct FunctionRow {
     /// Grows with each deploy, pause, resume, rewind and release; fences runners.
     pub epoch: u64,
     pub rebuild: Option<Rebuild>,
+    /// Whether it ever wrote state, which a rewind then makes again.
+    pub stateful: bool,
+    /// Digest of what its last plan wrote, if that left nothing but a new cursor and state: what a plan
+    /// on top of it names. Not stored, as plans in flight end with the host.
+    pub standing: Option<Digest>,
     /// Parked events, and how many of them wait to be tried again.
     pub parked: u64,
     pub released: u64,
@@ -87,6 +92,7 @@ impl FunctionRow {
                 out.u64(rebuild.through_commit);
             }
         }
+        out.u8(u8::from(self.stateful));
         out.bytes
     }
 
@@ -116,6 +122,7 @@ impl FunctionRow {
             0 => None,
             _ => Some(Rebuild { until: Position(reader.u64("until")?), through_commit: reader.u64("commit")? }),
         };
+        let stateful = reader.u8("stateful")? != 0;
         let manifest = manifest(module).ok_or(Malformed { what: "function's module", at: 0 })?;
         Ok(FunctionRow {
             name: name.to_owned(),
@@ -127,6 +134,8 @@ impl FunctionRow {
             cursor: start,
             epoch: 0,
             rebuild,
+            stateful,
+            standing: None,
             parked: 0,
             released: 0,
         })

@@ -221,7 +221,10 @@ impl Group<'_> {
         if row.cursor != plan.from {
             return stale("its cursor is elsewhere");
         }
-        let state = plan.state_digest();
+        // Another plan may have led to the same cursor with other state.
+        if plan.stands_on.is_some() && plan.stands_on != row.standing {
+            return stale("the plan it stands on was not committed");
+        }
         let mut reacted = Reacted {
             function: plan.function.clone(),
             parked: plan.parked.iter().map(|parked| parked.position).collect(),
@@ -278,7 +281,7 @@ impl Group<'_> {
                 PlanMode::Rebuild { through_commit } => Some(through_commit),
                 PlanMode::Live | PlanMode::Release => None,
             },
-            state,
+            state: plan.state_digest,
             parked: plan.parked,
             unparked: plan.unparked,
             halted: plan.halted,
@@ -376,10 +379,7 @@ impl Group<'_> {
             Control::Rewind(to) if to < row.start => {
                 return refuse(format!("it began to read after {}: rewind to that or later", row.start));
             }
-            Control::Rewind(to) => {
-                let rebuild = self.has_state(row.ordinal, &function)?;
-                Processing::Rewound { function, to, rebuild }
-            }
+            Control::Rewind(to) => Processing::Rewound { function, to, rebuild: row.stateful },
             Control::Release { subject } => Processing::Released { function, subject },
         };
         self.process(&entry);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::function::{FunctionRow, FunctionStatus, ModuleRow, Rebuild};
-use crate::model::{Malformed, Manifest, Position, Processing, Start};
+use crate::model::{Digest, Malformed, Manifest, Position, Processing, Start};
 
 #[derive(Clone, Debug, Default)]
 pub struct Mirror {
@@ -43,10 +43,13 @@ impl Mirror {
     /// Takes one entry of a record into account. Entries about functions that aren't there change nothing.
     pub fn apply(&mut self, entry: &Processing) -> Result<(), Malformed> {
         match entry {
-            Processing::Reaction { function, to, rebuild, unparked, parked, halted, from, .. } => {
+            Processing::Reaction { function, to, rebuild, state, unparked, parked, halted, from, .. } => {
                 let Some(row) = self.function_mut(function) else { return Ok(()) };
                 row.cursor = *to;
-                let mut whole = false;
+                let mut whole = state.is_some() && !row.stateful;
+                row.stateful |= state.is_some();
+                let plain = rebuild.is_none() && parked.is_empty() && unparked.is_empty() && halted.is_none();
+                row.standing = plain.then(|| state.unwrap_or(Digest::ZERO));
                 if let Some(through_commit) = rebuild {
                     row.rebuild = row
                         .rebuild
@@ -92,6 +95,8 @@ impl Mirror {
                             cursor: start,
                             epoch: 0,
                             rebuild: None,
+                            stateful: false,
+                            standing: None,
                             parked: 0,
                             released: 0,
                         })

@@ -55,13 +55,14 @@ impl Store {
         let mirror = read_rows(&head)?;
         let opened = read_tail(&head, &hasher, &segments)?;
         let view = View {
+            head: opened.position,
             commit: opened.commit,
             chain: opened.chain,
             segments: Arc::new(segments),
             functions: mirror.functions.clone(),
             modules: mirror.modules.clone(),
         };
-        let shared = Arc::new(Shared::new(folder, head, hasher, opened.position, view, opened.tail));
+        let shared = Arc::new(Shared::new(folder, head, hasher, view, opened.tail));
         Ok(Store::new(shared, mirror, opened.recorded, opened.sealed_rows_left))
     }
 }
@@ -195,10 +196,12 @@ fn read_tail(head: &Database, hasher: &TermHasher, segments: &[Arc<Segment>]) ->
         recorded: Timestamp::default(),
         sealed_rows_left: false,
     };
-    if let Some(segment) = last
-        && let Some(record) = segment.record(segment.last)?
-    {
-        opened.recorded = record.recorded;
+    if let Some(segment) = last {
+        // Records without events may come after the one of the last event.
+        let mut records = segment.records_from(segment.last)?;
+        while let Some(record) = records.next()? {
+            opened.recorded = record.recorded;
+        }
     }
     let transaction = head.begin_read()?;
     for row in transaction.open_table(tables::LOG)?.iter()? {

@@ -18,7 +18,7 @@ pub struct Reader {
 impl Reader {
     /// The last durable position.
     pub fn head(&self) -> Position {
-        self.shared.position()
+        self.shared.view().head
     }
 
     /// Functions as they stand, by name. Opens no snapshot.

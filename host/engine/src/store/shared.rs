@@ -1,7 +1,7 @@
 //! What the writer and its readers share.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use redb::{Database, ReadableDatabase, ReadableTableMetadata};
@@ -19,8 +19,6 @@ pub struct Shared {
     pub folder: Arc<dyn Folder>,
     pub head: Database,
     pub hasher: TermHasher,
-    /// The last position that is durable.
-    position: AtomicU64,
     /// Set when a commit failed: no more writes.
     pub poisoned: AtomicBool,
     view: RwLock<Arc<View>>,
@@ -30,6 +28,8 @@ pub struct Shared {
 /// What is durable now, swapped whole after each commit.
 #[derive(Clone, Debug)]
 pub struct View {
+    /// The last position that is durable.
+    pub head: Position,
     pub commit: u64,
     pub chain: Digest,
     /// Oldest first, without gaps.
@@ -51,24 +51,15 @@ impl View {
 }
 
 impl Shared {
-    pub fn new(folder: Arc<dyn Folder>, head: Database, hasher: TermHasher, position: Position, view: View, tail: Tail) -> Shared {
+    pub fn new(folder: Arc<dyn Folder>, head: Database, hasher: TermHasher, view: View, tail: Tail) -> Shared {
         Shared {
             folder,
             head,
             hasher,
-            position: AtomicU64::new(position.0),
             poisoned: AtomicBool::new(false),
             view: RwLock::new(Arc::new(view)),
             tail: RwLock::new(tail),
         }
-    }
-
-    pub fn position(&self) -> Position {
-        Position(self.position.load(Ordering::Acquire))
-    }
-
-    pub fn set_position(&self, position: Position) {
-        self.position.store(position.0, Ordering::Release);
     }
 
     pub fn view(&self) -> Arc<View> {
@@ -91,10 +82,11 @@ impl Shared {
 
 // What the writer needs of the stored log while it holds the tail's lock, and readers too.
 impl Shared {
-    /// Positions of events whose id may have this hash: the tail's, then the segments', newest first.
-    pub fn positions_of_id(&self, view: &View, hash: u64) -> Result<Vec<Position>, StoreError> {
+    /// Positions of events whose id may have this hash, as of now: the tail's, then the segments',
+    /// newest first. In this order, since what the tail forgets is in a segment by then.
+    pub fn positions_of_id(&self, hash: u64) -> Result<Vec<Position>, StoreError> {
         let mut positions: Vec<Position> = self.tail().with_id(hash).collect();
-        for segment in view.segments.iter().rev() {
+        for segment in self.view().segments.iter().rev() {
             positions.extend(segment.with_id(hash)?);
         }
         Ok(positions)

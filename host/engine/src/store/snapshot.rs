@@ -36,12 +36,14 @@ pub struct ParkedPage {
 
 impl Snapshot {
     pub(super) fn new(shared: Arc<Shared>) -> Result<Snapshot, StoreError> {
-        // In this order: rows that the transaction no longer sees are in the view's segments, and
-        // everything up to the head is in one or the other.
-        let head = shared.position();
+        // Head, cursors and epochs as they were before: the transaction may see a commit more, and a plan
+        // that read its state then stands on an old cursor and is refused. The other way about, it would
+        // stand on the new cursor and old state, and nobody could tell. The segments as they are after:
+        // rows that the transaction no longer sees are in them.
+        let before = shared.view();
         let transaction = redb::ReadableDatabase::begin_read(&shared.head)?;
-        let view = shared.view();
-        Ok(Snapshot { shared, view, head, transaction, log: OnceLock::new() })
+        let view = Arc::new(View { segments: shared.view().segments.clone(), ..(*before).clone() });
+        Ok(Snapshot { head: view.head, shared, view, transaction, log: OnceLock::new() })
     }
 
     /// The last position that this snapshot sees.
@@ -115,7 +117,7 @@ impl Snapshot {
 
     /// Where the event with this source and id is.
     pub fn find(&self, source: &str, id: &str) -> Result<Option<Position>, StoreError> {
-        for position in self.shared.positions_of_id(&self.view, self.shared.hasher.id(source, id))? {
+        for position in self.shared.positions_of_id(self.shared.hasher.id(source, id))? {
             if position <= self.head
                 && let Some(record) = self.record(position)?
                 && record.event(position).is_some_and(|event| event.source == source && event.id == id)

@@ -91,9 +91,7 @@ impl Tail {
         assert_eq!(position.0, part.first.0 + u64::from(offset), "gap in the tail");
         Part::link(&mut part.ids, &mut part.links, id_hash, offset);
         Part::link(&mut part.terms, &mut part.links, hasher.term(Term::Type(r#type)), offset);
-        if !subject.is_empty() {
-            Part::link(&mut part.terms, &mut part.links, hasher.term(Term::Subject(subject)), offset);
-        }
+        Part::link(&mut part.terms, &mut part.links, hasher.term(Term::Subject(subject)), offset);
         for tag in tags {
             Part::link(&mut part.terms, &mut part.links, hasher.term(Term::Tag(tag)), offset);
         }

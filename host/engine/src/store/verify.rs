@@ -59,6 +59,6 @@ impl Reader {
             let Some(segment) = snapshot.view.segment(position) else { return Ok(false) };
             return Ok(segment.with_id(hash)?.contains(&position));
         }
-        Ok(self.shared.positions_of_id(&snapshot.view, hash)?.contains(&position))
+        Ok(self.shared.positions_of_id(hash)?.contains(&position))
     }
 }

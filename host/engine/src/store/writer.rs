@@ -65,7 +65,7 @@ impl Store {
 
     /// The last durable position.
     pub fn head(&self) -> Position {
-        self.shared.position()
+        self.shared.view().head
     }
 
     /// Judges the proposals in order, each on top of those before it, and makes what was accepted
@@ -91,7 +91,7 @@ impl Store {
         let view = shared.view();
         let chain = view.chain;
         let mut answers = Vec::new();
-        let builder = RecordBuilder::new(view.commit + 1, self.head().next(), self.recorded);
+        let builder = RecordBuilder::new(view.commit + 1, view.head.next(), self.recorded);
         let mut group = Group {
             shared: &shared,
             view: view.clone(),
@@ -129,13 +129,13 @@ impl Store {
         if let Some(last) = records.last() {
             shared.tail_mut().committed(&records);
             shared.set_view(View {
+                head: last.last(),
                 commit: last.commit,
                 chain: last.chain,
                 segments: view.segments.clone(),
                 functions: self.mirror.functions.clone(),
                 modules: self.mirror.modules.clone(),
             });
-            shared.set_position(last.last());
         }
         Ok(Committed { answers, changes: Changes { records, functions } })
     }

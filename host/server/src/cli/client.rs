@@ -18,6 +18,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Answers that are read whole; longer ones are streamed.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
 
+#[derive(Clone)]
 pub struct Client {
     agent: Agent,
     url: String,
@@ -67,6 +68,13 @@ impl Client {
 
     pub fn get(&self, path: &str) -> Result<Value> {
         Ok(self.answer(self.dressed(self.agent.get(self.full(path))).call())?.body)
+    }
+
+    /// An answer that isn't JSON.
+    pub fn text(&self, path: &str) -> Result<String> {
+        let mut answer = self.accepted(self.dressed(self.agent.get(self.full(path))).call())?;
+        let body = read_whole(answer.body_mut()).context("the host's answer broke off")?;
+        Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
     pub fn delete(&self, path: &str) -> Result<Value> {

@@ -3,7 +3,10 @@
 //!
 //! The order of fields and cases is the order in `wit/retold.wit`; wasmtime holds both against each
 //! other when a module is loaded.
-#![expect(dead_code, reason = "values come out of a guest's memory, where only wasmtime sees them made; what isn't built yet is never read")]
+#![expect(
+    dead_code,
+    reason = "values come out of a guest's memory, where only wasmtime sees them made; what isn't built yet is never read"
+)]
 
 use retold_engine::model::{self, EventRef};
 use wasmtime::component::{ComponentType, Lift, Lower};

@@ -35,7 +35,12 @@ impl CompileCache {
     /// the host left behind.
     pub fn open(folder: &Path, secret: &Path, sandbox: &Sandbox) -> io::Result<CompileCache> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        let cache = CompileCache { folder: folder.to_owned(), secret: read_or_make_secret(secret)?, engine: engine_digest(sandbox.engine()), writing: Mutex::new(()) };
+        let cache = CompileCache {
+            folder: folder.to_owned(),
+            secret: read_or_make_secret(secret)?,
+            engine: engine_digest(sandbox.engine()),
+            writing: Mutex::new(()),
+        };
         cache.drop_leftovers()?;
         Ok(cache)
     }
@@ -143,7 +148,7 @@ fn engine_digest(engine: &Engine) -> Digest {
 mod tests {
     use super::*;
     use crate::wasm::compile_child::build;
-    use crate::wasm::test_modules::{self, Folder};
+    use crate::wasm::tests::guests::{self, Folder};
 
     fn open(folder: &Folder, sandbox: &Sandbox) -> CompileCache {
         CompileCache::open(&folder.path().join("code"), &folder.path().join("secret"), sandbox).unwrap()
@@ -151,9 +156,9 @@ mod tests {
 
     #[test]
     fn code_that_the_host_did_not_write_is_never_loaded() {
-        let (sandbox, folder) = (test_modules::sandbox(), Folder::new("cache"));
+        let (sandbox, folder) = (guests::sandbox(), Folder::new("cache"));
         let cache = open(&folder, &sandbox);
-        let built = build(&test_modules::core("")).unwrap();
+        let built = build(&guests::Parts::default().core()).unwrap();
         let digest = Digest::of(&built.component);
         assert!(cache.load(&sandbox, digest).is_none(), "nothing there yet");
         cache.store(digest, &built.compiled).unwrap();
@@ -179,7 +184,7 @@ mod tests {
 
     #[test]
     fn what_another_version_left_behind_is_dropped() {
-        let (sandbox, folder) = (test_modules::sandbox(), Folder::new("leftovers"));
+        let (sandbox, folder) = (guests::sandbox(), Folder::new("leftovers"));
         let cache = open(&folder, &sandbox);
         let old = cache.folder().join(format!("{}-0123456789abcdef.code", Digest::ZERO));
         fs::write(&old, b"old").unwrap();
@@ -191,7 +196,7 @@ mod tests {
     #[test]
     fn the_secret_is_readable_by_the_host_alone() {
         use std::os::unix::fs::PermissionsExt;
-        let (sandbox, folder) = (test_modules::sandbox(), Folder::new("secret"));
+        let (sandbox, folder) = (guests::sandbox(), Folder::new("secret"));
         open(&folder, &sandbox);
         let mode = fs::metadata(folder.path().join("secret")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);

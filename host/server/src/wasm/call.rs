@@ -41,10 +41,9 @@ impl CallData {
     /// Writes one line to the function's log, counted.
     pub(super) fn log(&mut self, level: LogLevel, message: &str) -> Result<(), Refusal> {
         self.quotas.log(message.len())?;
-        let line = log_line(message);
-        self.calls().log(level, &line);
+        self.calls().log(level, &log_line(message));
         if level == LogLevel::Error {
-            self.last_words = line;
+            self.last_words = log_line(&message.replace('\n', " "));
         }
         Ok(())
     }
@@ -56,7 +55,10 @@ impl CallData {
             let line = log_line(&line);
             self.calls().log(level, &line);
             // A panic takes two lines, and a third that helps nobody here.
-            if level == LogLevel::Warn && !line.starts_with("note: run with `RUST_BACKTRACE") && self.last_words.len() < LAST_WORDS_BYTES_MAX {
+            if level == LogLevel::Warn
+                && !line.starts_with("note: run with `RUST_BACKTRACE")
+                && self.last_words.len() < LAST_WORDS_BYTES_MAX
+            {
                 self.last_words.push_str(if self.last_words.is_empty() { "" } else { " " });
                 self.last_words.push_str(&line);
             }
@@ -74,7 +76,11 @@ unsafe impl Send for Lent {}
 
 /// Runs `body` with `calls` within reach of the store's host functions. A panic in `body` is its
 /// `Err`; the store must then be dropped.
-pub(super) fn lend<R>(store: &mut Store<CallData>, calls: &mut dyn Calls, body: impl FnOnce(&mut Store<CallData>) -> R) -> thread::Result<R> {
+pub(super) fn lend<R>(
+    store: &mut Store<CallData>,
+    calls: &mut dyn Calls,
+    body: impl FnOnce(&mut Store<CallData>) -> R,
+) -> thread::Result<R> {
     // A store's data must be 'static, and the engine's borrow is not.
     #[expect(unsafe_code, reason = "the one way to reach a borrow from a host function; it ends with this function")]
     // SAFETY: `calls` is borrowed until this function returns, and the copy is taken out of the store

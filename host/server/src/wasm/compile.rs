@@ -10,6 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use retold_engine::model::limits;
+
 use super::ModuleError;
 use super::compile_child::{Built, REFUSED};
 
@@ -61,6 +63,9 @@ impl Compiler {
 
     /// Makes `upload`, a core module or a component, ready to be loaded. Waits for other uploads.
     pub(super) fn build(&self, upload: &[u8]) -> Result<Built, ModuleError> {
+        if upload.len() > limits::MODULE_BYTES_MAX {
+            return Err(ModuleError::TooLarge { found: upload.len(), max: limits::MODULE_BYTES_MAX });
+        }
         let _turn = self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
         let run = || -> io::Result<(Ended, Vec<u8>, Vec<u8>)> {
             let mut input = self.nameless_file()?;
@@ -113,7 +118,10 @@ impl Compiler {
         }
         let said = String::from_utf8_lossy(complaint);
         if said.contains("memory allocation of") {
-            return too_expensive(format!("it needs more than {} bytes of memory (limit `compile-memory-bytes`)", self.limits.memory_bytes));
+            return too_expensive(format!(
+                "it needs more than {} bytes of memory (limit `compile-memory-bytes`)",
+                self.limits.memory_bytes
+            ));
         }
         let out_of_time = [rustix::process::Signal::XCPU, rustix::process::Signal::KILL];
         match status.signal() {
@@ -179,7 +187,9 @@ mod tests {
     fn a_compiler_that_crashes_takes_only_the_upload_with_it() {
         assert!(script_says("kill -SEGV $$", 5_000).to_string().contains("crash (signal 11)"));
         assert!(script_says("kill -XCPU $$", 5_000).to_string().contains("compile-cpu-seconds"));
-        assert!(script_says("echo memory allocation of 9 bytes failed >&2; kill -ABRT $$", 5_000).to_string().contains("compile-memory-bytes"));
+        assert!(
+            script_says("echo memory allocation of 9 bytes failed >&2; kill -ABRT $$", 5_000).to_string().contains("compile-memory-bytes")
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use retold_engine::model::limits;
 use rustix::process::{Resource, Rlimit, nice, setrlimit};
+use wasmtime::OutOfMemory;
 
 use super::componentize::componentize;
 use super::error::one_line;
@@ -49,7 +50,8 @@ fn compile_standard_input() -> Result<(), ModuleError> {
 /// Refuses itself more memory and processor time than the two arguments say, and steps back behind
 /// the host's threads.
 fn limit_self(mut arguments: impl Iterator<Item = String>) -> io::Result<()> {
-    let mut number = || arguments.next().and_then(|text| text.parse::<u64>().ok()).ok_or_else(|| io::Error::other("__compile needs two numbers"));
+    let mut number =
+        || arguments.next().and_then(|text| text.parse::<u64>().ok()).ok_or_else(|| io::Error::other("__compile needs two numbers"));
     let (memory_bytes, cpu_seconds) = (number()?, number()?);
     let limit = |resource, max| setrlimit(resource, Rlimit { current: Some(max), maximum: Some(max) });
     limit(Resource::As, memory_bytes)?;
@@ -64,7 +66,10 @@ fn limit_self(mut arguments: impl Iterator<Item = String>) -> io::Result<()> {
 pub(super) fn build(upload: &[u8]) -> Result<Built, ModuleError> {
     let component = componentize(upload)?;
     let engine = engine::compiling().map_err(ModuleError::host)?;
-    let compiled = engine.precompile_component(&component).map_err(|error| ModuleError::Invalid { problem: one_line(&error) })?;
+    let compiled = engine.precompile_component(&component).map_err(|error| match error.is::<OutOfMemory>() {
+        true => ModuleError::TooExpensive { what: "the compiler ran out of memory (limit `compile-memory-bytes`)".into() },
+        false => ModuleError::Invalid { problem: one_line(&error) },
+    })?;
     Ok(Built { component: component.into_owned(), compiled })
 }
 
@@ -87,7 +92,7 @@ impl Built {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wasm::test_modules;
+    use crate::wasm::tests::guests;
 
     #[test]
     fn what_the_compiling_process_writes_the_host_reads() {
@@ -100,7 +105,7 @@ mod tests {
 
     #[test]
     fn code_that_breaks_the_rules_of_webassembly_is_refused_with_the_rule() {
-        let error = build(&test_modules::core("i64.const 0")).expect_err("a handler of the wrong type");
+        let error = build(&guests::core("i64.const 0")).expect_err("a handler of the wrong type");
         assert!(error.to_string().contains("type mismatch"), "{error}");
     }
 }

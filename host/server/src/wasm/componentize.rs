@@ -49,7 +49,10 @@ fn check_core_module(bytes: &[u8]) -> Result<(), ModuleError> {
         }
     }
     if foreign.is_empty() && !described {
-        return Err(not_component("it says nothing about its interfaces", "build it with the Retold SDK and end the crate with `retold::module!(…)`"));
+        return Err(not_component(
+            "it says nothing about its interfaces",
+            "build it with the Retold SDK and end the crate with `retold::module!(…)`",
+        ));
     }
     if foreign.iter().all(|module| module.starts_with("wasi:") || *module == "__main_module__") {
         return Ok(());
@@ -67,11 +70,11 @@ fn check_core_module(bytes: &[u8]) -> Result<(), ModuleError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wasm::test_modules;
+    use crate::wasm::tests::guests;
 
     #[test]
     fn a_core_module_of_the_sdk_becomes_a_component_that_exports_its_manifest() {
-        let core = test_modules::core("");
+        let core = guests::Parts::default().core();
         let component = componentize(&core).expect("a component");
         assert_eq!(scan(&component), Ok(Shape::Component));
         assert!(matches!(componentize(&component), Ok(Cow::Borrowed(_))), "a component passes through");
@@ -94,7 +97,7 @@ mod tests {
     #[test]
     fn a_module_that_lies_about_its_interfaces_is_refused() {
         let mut core = wat::parse_str("(module (memory (export \"memory\") 1))").unwrap();
-        test_modules::describe_interfaces(&mut core);
+        guests::describe_interfaces(&mut core, guests::WIT);
         let message = componentize(&core).expect_err("refused").to_string();
         assert!(message.contains("can't be made a component"), "{message}");
     }

@@ -1,5 +1,8 @@
 //! The records of `retold:module/manifest`, and how they become the engine's `Manifest`.
-#![expect(dead_code, reason = "values come out of a guest's memory, where only wasmtime sees them made; what isn't built yet is never read")]
+#![expect(
+    dead_code,
+    reason = "values come out of a guest's memory, where only wasmtime sees them made; what isn't built yet is never read"
+)]
 
 use retold_engine::model;
 use wasmtime::component::{ComponentType, Lift};

@@ -25,13 +25,15 @@ pub enum ModuleError {
     ImportNotGranted { imports: String, remedy: String },
     #[error("the module imports {interface}, which this host does not offer yet: remove what uses it")]
     ImportNotBuilt { interface: String },
-    #[error("the import {import} doesn't fit what the host offers ({problem}): build against the `wit` folder of this host's version")]
-    ImportMismatch { import: String, problem: String },
+    #[error("an import doesn't fit what the host offers ({problem}): build against the `wit` folder of this host's version")]
+    ImportMismatch { problem: String },
     #[error("the core module can't be made a component ({problem}): {remedy}")]
     NotComponent { problem: String, remedy: String },
     #[error("the module doesn't export {interface}{needed_by}: {remedy}")]
     ExportMissing { interface: String, needed_by: String, remedy: String },
-    #[error("the export {interface} has another type than the contract's ({problem}): build against the `wit` folder of this host's version")]
+    #[error(
+        "the export {interface} has another type than the contract's ({problem}): build against the `wit` folder of this host's version"
+    )]
     ExportMismatch { interface: String, problem: String },
     #[error("the module is too expensive to compile: {what}; make it smaller, or raise the limit")]
     TooExpensive { what: String },

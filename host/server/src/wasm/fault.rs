@@ -33,13 +33,16 @@ pub(super) fn answer(error: &wasmtime::Error, data: &CallData, asked: &CallLimit
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => Answer::Fault(GuestFault::OutOfFuel { fuel: asked.fuel }),
-        Some(Trap::Interrupt) => {
-            Answer::Unavailable(format!("a call was ended after {} ms of wall time (limit `call-ms`): the machine is overloaded", options.call_ms_max))
-        }
+        Some(Trap::Interrupt) => Answer::Unavailable(format!(
+            "a call was ended after {} ms of wall time (limit `call-ms`): the machine is overloaded",
+            options.call_ms_max
+        )),
         _ if data.limiter.memory_refused() => Answer::Fault(GuestFault::OutOfMemory { bytes_max: asked.memory_bytes }),
         Some(Trap::StackOverflow) => {
             trapped(&format!("call stack exhausted, at most {GUEST_STACK_BYTES_MAX} bytes (limit `stack-bytes`)"), error, data)
         }
+        // Rust keeps its stack at the lower end of memory: it overflows into nothing.
+        Some(Trap::MemoryOutOfBounds) => trapped("out of bounds memory access (in safe Rust: too deep a recursion)", error, data),
         Some(trap) => trapped(trap.to_string().trim_start_matches("wasm trap: "), error, data),
         None => not_a_trap(error, data),
     }
@@ -54,9 +57,10 @@ fn not_a_trap(error: &wasmtime::Error, data: &CallData) -> Answer {
     match (in_host_call, too_much) {
         (true, true) => trapped(&format!("gave a host call more than {TRANSFER_BYTES_MAX} bytes (limit `transfer-bytes`)"), error, data),
         (true, false) => trapped(&problem, error, data),
-        (false, true) => {
-            bad_output(&format!("returned far more than {} bytes of outputs (limit `output-bytes-per-call`)", limits::OUTPUT_BYTES_PER_CALL_MAX))
-        }
+        (false, true) => bad_output(&format!(
+            "returned far more than {} bytes of outputs (limit `output-bytes-per-call`)",
+            limits::OUTPUT_BYTES_PER_CALL_MAX
+        )),
         (false, false) => bad_output(&format!("returned what the contract doesn't allow: {}", one_line(error))),
     }
 }

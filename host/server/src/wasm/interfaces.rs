@@ -2,6 +2,8 @@
 
 use retold_engine::model::FunctionKind;
 
+use super::ModuleError;
+
 pub(super) const CONTEXT: &str = "retold:module/context@0.1.0";
 pub(super) const STATE: &str = "retold:module/state@0.1.0";
 pub(super) const MANIFEST: &str = "retold:module/manifest@0.1.0";
@@ -47,14 +49,14 @@ const WASI_IMPORTS: &[&str] = &[
 
 /// What the host says to an import of this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Import {
+enum Import {
     Granted,
     NotBuilt,
     NotGranted,
 }
 
 /// `name` as a component spells it, with its version.
-pub(super) fn import(name: &str) -> Import {
+fn import(name: &str) -> Import {
     if IMPORTS.contains(&name) {
         Import::Granted
     } else if IMPORTS_NOT_BUILT.contains(&name) {
@@ -64,6 +66,27 @@ pub(super) fn import(name: &str) -> Import {
     } else {
         Import::NotGranted
     }
+}
+
+/// Names what isn't granted, all of it at once.
+pub(super) fn check_imports(imports: &[String]) -> Result<(), ModuleError> {
+    if let Some(name) = imports.iter().find(|name| import(name) == Import::NotBuilt) {
+        return Err(ModuleError::ImportNotBuilt { interface: name.clone() });
+    }
+    let refused: Vec<&str> = imports.iter().filter(|name| import(name) == Import::NotGranted).map(String::as_str).collect();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let remedy = if refused.iter().any(|name| name.starts_with("wasi:http/")) {
+        "functions have no network; answer with an output of kind `request` instead"
+    } else if refused.iter().any(|name| name.starts_with("retold:module/")) {
+        "build against the `wit` folder of this host's version"
+    } else if refused.iter().any(|name| name.starts_with("wasi:")) {
+        "offered are cli, clocks, filesystem (empty), io, random and sockets (denied) of WASI 0.2"
+    } else {
+        "offered are retold:module/context and state, and WASI 0.2"
+    };
+    Err(ModuleError::ImportNotGranted { imports: refused.join(", "), remedy: remedy.into() })
 }
 
 pub(super) fn is_wasi(name: &str) -> bool {
@@ -96,7 +119,8 @@ mod tests {
         assert_eq!(import("retold:module/state@0.1.0"), Import::Granted);
         assert_eq!(import("wasi:clocks/wall-clock@0.2.9"), Import::Granted);
         assert_eq!(import("retold:module/webhook@0.1.0"), Import::NotBuilt);
-        for name in ["retold:module/state@0.2.0", "wasi:clocks/wall-clock@0.3.0", "wasi:clocks/wall-clock", "wasi:http/types@0.2.0", "env"] {
+        for name in ["retold:module/state@0.2.0", "wasi:clocks/wall-clock@0.3.0", "wasi:clocks/wall-clock", "wasi:http/types@0.2.0", "env"]
+        {
             assert_eq!(import(name), Import::NotGranted, "{name}");
         }
     }

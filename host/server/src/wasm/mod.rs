@@ -22,14 +22,12 @@ mod interfaces;
 mod limiter;
 mod loader;
 mod module;
-#[cfg(test)]
-mod module_tests;
 mod outputs;
 mod quotas;
 mod sandbox;
 mod scan;
 #[cfg(test)]
-mod test_modules;
+mod tests;
 mod wasi;
 
 pub use cache::CompileCache;

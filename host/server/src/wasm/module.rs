@@ -39,7 +39,7 @@ impl WasmModule {
     /// Holds the component's imports against what the host offers.
     pub(super) fn load(sandbox: &Sandbox, component: &Component) -> Result<WasmModule, ModuleError> {
         let linked = sandbox.linker().instantiate_pre(component);
-        let linked = linked.map_err(|error| ModuleError::ImportMismatch { import: "list".into(), problem: one_line(&error) })?;
+        let linked = linked.map_err(|error| ModuleError::ImportMismatch { problem: one_line(&error) })?;
         let export = |interface: &str, function: &str| {
             let instance = component.get_export_index(None, interface)?;
             component.get_export_index(Some(&instance), function)
@@ -54,15 +54,13 @@ impl WasmModule {
     /// What the module says of itself, under limits and in a fresh instance; and whether it exports
     /// what that asks for.
     pub fn describe(&self) -> Result<Manifest, ModuleError> {
-        let limits = CallLimits {
-            fuel: self.sandbox.options().describe_fuel,
-            memory_bytes: limits::GUEST_MEMORY_BYTES_MAX,
-            fresh_instance: true,
-        };
+        let limits =
+            CallLimits { fuel: self.sandbox.options().describe_fuel, memory_bytes: limits::GUEST_MEMORY_BYTES_MAX, fresh_instance: true };
         let mut started = self.start(Moment::none(), &limits, &mut Nobody).map_err(describe_failed)?;
         let describe = started.instance.get_typed_func::<(), DescribeResult>(&mut started.store, &self.describe);
         let describe = describe.map_err(|error| mismatch(interfaces::MANIFEST, &error))?;
-        let (manifest,) = run(&mut started.store, &self.sandbox, &limits, &mut Nobody, |store| describe.call(store, ())).map_err(describe_failed)?;
+        let (manifest,) =
+            run(&mut started.store, &self.sandbox, &limits, &mut Nobody, |store| describe.call(store, ())).map_err(describe_failed)?;
         let manifest = Manifest::from(manifest);
         if self.handle.is_some() {
             self.handler(&mut started).map_err(|error| mismatch(interfaces::HANDLER, &error))?;
@@ -101,7 +99,13 @@ impl WasmModule {
         started.instance.get_typed_func(&mut started.store, handle)
     }
 
-    fn start_handler(&self, function: &str, events: &[EventRef<'_>], limits: &CallLimits, calls: &mut dyn Calls) -> Result<Handler, Answer> {
+    fn start_handler(
+        &self,
+        function: &str,
+        events: &[EventRef<'_>],
+        limits: &CallLimits,
+        calls: &mut dyn Calls,
+    ) -> Result<Handler, Answer> {
         let moment = match self.wasi {
             WasiUse::ByEvent => Moment::of(function, &events[0]),
             WasiUse::Nothing | WasiUse::Constant => Moment::none(),

@@ -14,7 +14,11 @@ pub(super) fn accept(reactions: Vec<bindings::Reaction>) -> Result<Vec<Reaction>
     if bytes > limits::OUTPUT_BYTES_PER_CALL_MAX {
         return Err(too_many("bytes of outputs", bytes, limits::OUTPUT_BYTES_PER_CALL_MAX, "output-bytes-per-call"));
     }
-    reactions.into_iter().enumerate().map(|(index, reaction)| Ok(Reaction { cause: reaction.cause, output: output(index, reaction.output)? })).collect()
+    reactions
+        .into_iter()
+        .enumerate()
+        .map(|(index, reaction)| Ok(Reaction { cause: reaction.cause, output: output(index, reaction.output)? }))
+        .collect()
 }
 
 fn too_many(what: &str, found: usize, max: usize, limit: &str) -> GuestFault {
@@ -32,7 +36,9 @@ fn bytes(output: &bindings::Output) -> usize {
 fn output(index: usize, output: bindings::Output) -> Result<Output, GuestFault> {
     Ok(match output {
         bindings::Output::Emit(event) if event.time.is_some() => {
-            return Err(GuestFault::BadOutput(format!("output {index} gives a time, which only ingress functions may: it has its cause's time")));
+            return Err(GuestFault::BadOutput(format!(
+                "output {index} gives a time, which only ingress functions may: it has its cause's time"
+            )));
         }
         bindings::Output::Emit(event) => Output::Emit {
             r#type: event.r#type,

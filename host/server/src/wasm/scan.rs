@@ -5,8 +5,7 @@
 use retold_engine::model::limits;
 use wasmparser::{Encoding, FunctionBody, Parser, Payload};
 
-use super::ModuleError;
-use super::interfaces::{self, Import};
+use super::{ModuleError, interfaces};
 
 pub(super) const FUNCTIONS_MAX: u64 = 100_000;
 pub(super) const FUNCTION_BODY_BYTES_MAX: u64 = 1 << 20;
@@ -37,7 +36,7 @@ pub(super) fn scan(bytes: &[u8]) -> Result<Shape, ModuleError> {
     }
     let shape = scan.shape.ok_or_else(|| ModuleError::Malformed { offset: 0, problem: "no header".into() })?;
     if shape == Shape::Component {
-        check_imports(&scan.imports)?;
+        interfaces::check_imports(&scan.imports)?;
         if !scan.exports.iter().any(|export| export == interfaces::MANIFEST) {
             return Err(ModuleError::ExportMissing {
                 interface: interfaces::MANIFEST.into(),
@@ -76,27 +75,6 @@ fn check_kind_of_file(bytes: &[u8]) -> Result<(), ModuleError> {
 
 fn malformed(error: wasmparser::BinaryReaderError) -> ModuleError {
     ModuleError::Malformed { offset: error.offset() as u64, problem: error.message().to_owned() }
-}
-
-/// Names what isn't granted, all of it at once.
-fn check_imports(imports: &[String]) -> Result<(), ModuleError> {
-    if let Some(name) = imports.iter().find(|name| interfaces::import(name) == Import::NotBuilt) {
-        return Err(ModuleError::ImportNotBuilt { interface: name.clone() });
-    }
-    let refused: Vec<&str> = imports.iter().filter(|name| interfaces::import(name) == Import::NotGranted).map(String::as_str).collect();
-    if refused.is_empty() {
-        return Ok(());
-    }
-    let remedy = if refused.iter().any(|name| name.starts_with("wasi:http/")) {
-        "functions have no network; answer with an output of kind `request` instead"
-    } else if refused.iter().any(|name| name.starts_with("retold:module/")) {
-        "build against the `wit` folder of this host's version"
-    } else if refused.iter().any(|name| name.starts_with("wasi:")) {
-        "offered are cli, clocks, filesystem (empty), io, random and sockets (denied) of WASI 0.2"
-    } else {
-        "offered are retold:module/context and state, and WASI 0.2"
-    };
-    Err(ModuleError::ImportNotGranted { imports: refused.join(", "), remedy: remedy.into() })
 }
 
 /// What has been counted so far.
@@ -168,7 +146,9 @@ impl Scan {
             Payload::End(_) => self.depth = self.depth.saturating_sub(1),
             Payload::InstanceSection(section) => self.instances(section.count())?,
             Payload::ComponentInstanceSection(section) => self.instances(section.count())?,
-            Payload::FunctionSection(section) => at_most("functions", "functions", add(&mut self.functions, section.count()), FUNCTIONS_MAX)?,
+            Payload::FunctionSection(section) => {
+                at_most("functions", "functions", add(&mut self.functions, section.count()), FUNCTIONS_MAX)?
+            }
             Payload::CodeSectionEntry(body) => function_body(&body)?,
             Payload::MemorySection(section) => {
                 at_most("memories", "memories", add(&mut self.memories, section.count()), MEMORIES_MAX)?;

@@ -149,9 +149,7 @@ pub fn build(
                 let place = (event.position.0 - facts.first.0) as u32;
                 ids.push((hasher.id(event.source, event.id), place));
                 terms.push((hasher.term(Term::Type(event.r#type)), place));
-                if !event.subject.is_empty() {
-                    terms.push((hasher.term(Term::Subject(event.subject)), place));
-                }
+                terms.push((hasher.term(Term::Subject(event.subject)), place));
                 terms.extend(event.tags().map(|tag| (hasher.term(Term::Tag(tag)), place)));
                 let seen = match types.get_mut(event.r#type) {
                     Some(seen) => seen,

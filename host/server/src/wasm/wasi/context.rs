@@ -87,7 +87,8 @@ impl WasiView for CallData {
 /// Gives wasmtime-wasi a runtime without threads, timers or I/O for its synchronous mode, which would
 /// otherwise start one with a thread a core. Everything that it waits for here is ready at once.
 pub(in crate::wasm) fn enter() -> EnterGuard<'static> {
-    static NOTHING_TO_WAIT_FOR: LazyLock<Runtime> =
-        LazyLock::new(|| tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers needs nothing of the system"));
+    static NOTHING_TO_WAIT_FOR: LazyLock<Runtime> = LazyLock::new(|| {
+        tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers needs nothing of the system")
+    });
     NOTHING_TO_WAIT_FOR.enter()
 }

@@ -5,12 +5,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use retold_engine::model::Digest;
 use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
-use super::{Sandbox, SandboxOptions, WasmModule, compile_child};
+use crate::wasm::{CompileCache, ModuleError, Sandbox, SandboxOptions, WasmModule, compile_child};
 
-const WIT: &str = include_str!("../../../../wit/retold.wit");
+pub(in crate::wasm) const WIT: &str = include_str!("../../../../../wit/retold.wit");
 const WORLD: &str = "
 package test:guest;
 world guest {
@@ -30,10 +31,32 @@ const WASI: [&str; 3] = [
     "package wasi:cli@0.2.0; interface environment { get-arguments: func() -> list<string>; }",
 ];
 
+/// A module with one handler, `echo` for `order.*`, and what may differ in it.
+pub(in crate::wasm) struct Parts<'a> {
+    pub(in crate::wasm) imports: &'a str,
+    /// The handler's body: instructions that may use the parameters `$function`, `$function_length`,
+    /// `$events` and `$count`, the functions below and the imports, and leave the address of a result.
+    pub(in crate::wasm) handle: &'a str,
+    /// The body of `describe`.
+    pub(in crate::wasm) describe: &'a str,
+    pub(in crate::wasm) wit: &'a str,
+}
+
+impl Default for Parts<'_> {
+    fn default() -> Self {
+        Parts { imports: "", handle: "call $no_outputs", describe: "i32.const 4096", wit: WIT }
+    }
+}
+
+/// One whose handler is `handle`.
+pub(in crate::wasm) fn core(handle: &str) -> Vec<u8> {
+    Parts { handle, ..Parts::default() }.core()
+}
+
 /// Adds what tells wit-component the interfaces of a core module.
-pub(super) fn describe_interfaces(core: &mut Vec<u8>) {
+pub(in crate::wasm) fn describe_interfaces(core: &mut Vec<u8>, wit: &str) {
     let mut resolve = Resolve::default();
-    resolve.push_str("retold.wit", WIT).unwrap();
+    resolve.push_str("retold.wit", wit).unwrap();
     for package in WASI {
         resolve.push_str("wasi.wit", package).unwrap();
     }
@@ -42,28 +65,12 @@ pub(super) fn describe_interfaces(core: &mut Vec<u8>) {
     embed_component_metadata(core, &resolve, world, StringEncoding::UTF8).unwrap();
 }
 
-/// A module with one handler, `echo` for `order.*`, whose body is `handle`: instructions that may use
-/// the parameters `$function`, `$function_length`, `$events` and `$count`, the functions below and the
-/// imports, and leave the address of a result. Empty: returns no outputs.
-pub(super) fn core(handle: &str) -> Vec<u8> {
-    module("", if handle.is_empty() { "call $no_outputs" } else { handle }, "", &manifest_bytes())
-}
-
-/// One with more imports.
-pub(super) fn core_that_imports(imports: &str, handle: &str) -> Vec<u8> {
-    module(imports, handle, "", &manifest_bytes())
-}
-
-/// One whose `describe` is `describe`.
-pub(super) fn core_that_describes(describe: &str) -> Vec<u8> {
-    module("", "call $no_outputs", describe, &manifest_bytes())
-}
-
-fn module(imports: &str, handle: &str, describe: &str, manifest: &[u8]) -> Vec<u8> {
-    let data: String = manifest.iter().map(|byte| format!("\\{byte:02x}")).collect();
-    let describe = if describe.is_empty() { "i32.const 4096" } else { describe };
-    let text = format!(
-        r#"(module
+impl Parts<'_> {
+    pub(in crate::wasm) fn core(&self) -> Vec<u8> {
+        let Parts { imports, handle, describe, wit } = self;
+        let data: String = manifest_bytes().iter().map(|byte| format!("\\{byte:02x}")).collect();
+        let text = format!(
+            r#"(module
   (import "retold:module/context@0.1.0" "log" (func $log (param i32 i32 i32)))
   (import "retold:module/context@0.1.0" "details" (func $details (param i64 i32)))
   (import "retold:module/state@0.1.0" "get" (func $get (param i32 i32 i32 i32)))
@@ -110,10 +117,11 @@ fn module(imports: &str, handle: &str, describe: &str, manifest: &[u8]) -> Vec<u
   (func $describe (export "retold:module/manifest@0.1.0#describe") (result i32) {describe})
   (func $handle (export "retold:module/handler@0.1.0#handle") (param $function i32) (param $function_length i32) (param $events i32) (param $count i32) (result i32)
     {handle}))"#
-    );
-    let mut core = wat::parse_str(text).expect("the test's own text");
-    describe_interfaces(&mut core);
-    core
+        );
+        let mut core = wat::parse_str(text).expect("the test's own text");
+        describe_interfaces(&mut core, wit);
+        core
+    }
 }
 
 const MANIFEST_AT: u32 = 4096;
@@ -148,25 +156,29 @@ fn manifest_bytes() -> Vec<u8> {
 }
 
 /// A sandbox with little room.
-pub(super) fn sandbox() -> Sandbox {
+pub(in crate::wasm) fn sandbox() -> Sandbox {
     Sandbox::new(SandboxOptions { instances_max: 4, ..SandboxOptions::default() }).unwrap()
 }
 
 /// A module compiled in this process, loaded through a cache of its own.
-pub(super) fn load(sandbox: &Sandbox, upload: &[u8]) -> WasmModule {
-    let built = compile_child::build(upload).unwrap();
+pub(in crate::wasm) fn try_load(sandbox: &Sandbox, upload: &[u8]) -> Result<WasmModule, ModuleError> {
+    let built = compile_child::build(upload)?;
     let folder = Folder::new("module");
-    let cache = super::CompileCache::open(&folder.path().join("code"), &folder.path().join("secret"), sandbox).unwrap();
-    let digest = retold_engine::model::Digest::of(&built.component);
+    let cache = CompileCache::open(&folder.path().join("code"), &folder.path().join("secret"), sandbox).unwrap();
+    let digest = Digest::of(&built.component);
     cache.store(digest, &built.compiled).unwrap();
-    WasmModule::load(sandbox, &cache.load(sandbox, digest).unwrap()).unwrap()
+    WasmModule::load(sandbox, &cache.load(sandbox, digest).unwrap())
+}
+
+pub(in crate::wasm) fn load(sandbox: &Sandbox, upload: &[u8]) -> WasmModule {
+    try_load(sandbox, upload).unwrap()
 }
 
 /// A folder that is gone when the test ends.
-pub(super) struct Folder(PathBuf);
+pub(in crate::wasm) struct Folder(PathBuf);
 
 impl Folder {
-    pub(super) fn new(name: &str) -> Folder {
+    pub(in crate::wasm) fn new(name: &str) -> Folder {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let name = format!("retold-wasm-{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
@@ -174,7 +186,7 @@ impl Folder {
         Folder(path)
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::wasm) fn path(&self) -> &Path {
         &self.0
     }
 }

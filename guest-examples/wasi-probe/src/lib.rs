@@ -1,0 +1,69 @@
+//! Tells what a component sees through WASI. In Retold's deterministic WASI that is: the event's
+//! time, randomness from the event's id, no environment, no files, no sockets; standard output goes
+//! to the function's log.
+
+#![expect(clippy::disallowed_methods, reason = "reads the clocks to tell what they show")]
+
+use std::collections::hash_map::RandomState;
+use std::fs::File;
+use std::hash::BuildHasher;
+use std::net::TcpStream;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use retold::prelude::*;
+
+#[derive(Event, Deserialize)]
+#[event("probe.asked")]
+struct Asked {}
+
+#[derive(Event, Serialize)]
+#[event("probe.answered")]
+struct Answered {
+    /// Of the wall clock, since 1970.
+    clock_micros: u64,
+    /// Between two readings of the monotonic clock.
+    monotonic_nanos: u64,
+    /// Made of the seed that std asks WASI for: equal for equal randomness.
+    random: u64,
+    environment_variables: usize,
+    arguments: usize,
+    /// Whether a file can be opened for reading; the error if not.
+    file: Outcome,
+    /// Whether a directory can be listed; the error if not.
+    directory: Outcome,
+    /// Whether a socket connects to this machine; the error if not.
+    socket: Outcome,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    Allowed,
+    Refused(String),
+}
+
+#[handler(start = "beginning")]
+fn probe(event: Recorded<Asked>) -> Result<Answered> {
+    println!("asked at {}", event.position());
+    let before = Instant::now();
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    Ok(Answered {
+        clock_micros: u64::try_from(clock.as_micros())?,
+        monotonic_nanos: u64::try_from(before.elapsed().as_nanos())?,
+        random: RandomState::new().hash_one("retold"),
+        environment_variables: std::env::vars_os().count(),
+        arguments: std::env::args_os().count(),
+        file: outcome(File::open("/etc/hostname")),
+        directory: outcome(std::fs::read_dir("/")),
+        socket: outcome(TcpStream::connect("127.0.0.1:7070")),
+    })
+}
+
+fn outcome<T>(result: std::io::Result<T>) -> Outcome {
+    match result {
+        Ok(_) => Outcome::Allowed,
+        Err(error) => Outcome::Refused(error.to_string()),
+    }
+}
+
+retold::module!(probe);

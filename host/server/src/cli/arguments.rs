@@ -1,0 +1,96 @@
+//! What can be written on the command line: the verbs, and what they share.
+
+use clap::{Args, Parser, Subcommand};
+
+use super::{append, bench, build, demo, deploy, events, functions, modules, namespaces, parked, serve, why};
+
+const AFTER_HELP: &str = "\
+The first ten minutes:
+  retold demo                               a host, handlers and a day of flights, explained
+  retold serve                              a host on 127.0.0.1:7070, data in ./retold-data
+  retold build my-handlers                  a Rust crate becomes a .wasm file
+  retold deploy my_handlers.wasm            its functions start to read the log
+  retold append orders.ndjson               events in; each line a CloudEvent
+  retold events --follow                    everything that happens, as it happens
+  retold why 17                             what caused event 17, and what it caused
+
+Exit codes:
+  0 success    1 failure (no host, a failing disk)    2 a wrong command line    3 refused by the host";
+
+/// An append-only log of events, and sandboxed WebAssembly functions that read it exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "retold", version, after_help = AFTER_HELP, disable_help_subcommand = true)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Where the host is, and how answers are printed: the same for every verb.
+#[derive(Clone, Debug, Args)]
+pub struct Common {
+    /// The host's address [env: RETOLD_URL] [default: http://127.0.0.1:7070]
+    #[arg(long, global = true, value_name = "URL", help_heading = "Common options")]
+    pub url: Option<String>,
+    /// Sent as a bearer token
+    #[arg(long, global = true, env = "RETOLD_TOKEN", hide_env_values = true, help_heading = "Common options")]
+    pub token: Option<String>,
+    /// The log that is meant
+    #[arg(long, global = true, value_name = "NAME", default_value = "main", help_heading = "Common options")]
+    pub namespace: String,
+    /// Print JSON, for programs
+    #[arg(long, global = true, help_heading = "Common options")]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run a host
+    Serve(serve::Serve),
+    /// Append events from a file or standard input
+    Append(append::Append),
+    /// Print events, or follow them as they come
+    Events(events::Events),
+    /// Print what caused an event, and what it caused
+    Why(why::Why),
+    /// Build a guest crate into a .wasm file
+    Build(build::Build),
+    /// Upload a module; its functions start to read the log
+    Deploy(deploy::Deploy),
+    /// List or remove modules
+    Modules(modules::Modules),
+    /// Show functions; pause, resume or rewind one
+    Functions(functions::Functions),
+    /// Show the events that a function set aside, or release them
+    Parked(parked::Parked),
+    /// List or create namespaces
+    Namespaces(namespaces::Namespaces),
+    /// Start a host with example handlers and a day of real flights
+    Demo(demo::Demo),
+    /// Measure a host over HTTP, beside this machine's own limits
+    Bench(bench::Bench),
+    /// Compiles one module from standard input; the host runs it as a process of its own
+    #[command(name = "__compile", hide = true)]
+    Compile,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn common_options_may_stand_before_or_after_the_verb() {
+        let before = Arguments::parse_from(["retold", "--json", "--namespace", "shop", "modules"]);
+        let after = Arguments::parse_from(["retold", "modules", "--json", "--namespace", "shop"]);
+        assert!(before.common.json && after.common.json);
+        assert_eq!((before.common.namespace, after.common.namespace), ("shop".into(), "shop".into()));
+    }
+}

@@ -1,0 +1,114 @@
+//! Every row of the bench and what it has to reach, on one page: section 12 of the design, and what the
+//! best of the neighbours reach on two cores.
+
+/// A figure is judged against it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Goal {
+    AtMost(f64),
+    AtLeast(f64),
+    /// A multiple of a bare append and fdatasync, measured in the same run.
+    FdatasyncsAtMost(f64),
+}
+
+pub const FDATASYNC: &str = "fdatasync";
+pub const REDB_COMMIT: &str = "redb-commit";
+pub const REDB_BLOCKS: &str = "redb-blocks";
+
+/// The rows that can be asked for, in the order in which they are measured and printed.
+///
+/// The first three are this machine's own limits and measured with any other.
+pub const ROWS: [(&str, &str); 12] = [
+    (FDATASYNC, "4 KiB at the end of a file, and fdatasync"),
+    (REDB_COMMIT, "one row of 300 bytes, committed by redb"),
+    (REDB_BLOCKS, "blocks of 1,000 events, committed by redb, one after the other"),
+    ("append", "one event a request, durable"),
+    ("handled", "one event a request, a handler has run and its output is durable"),
+    ("bulk", "100 events a request, 16 clients, durable"),
+    ("ndjson", "one stream of lines, durable"),
+    ("read", "the log read back as lines"),
+    ("pipeline", "a stream of lines, until a handler has dealt with all of it"),
+    ("growth", "append and bulk on a long log, in turn with a short one"),
+    ("disk", "bytes on disk for each byte of the events"),
+    ("memory", "of the host's process"),
+];
+
+/// One figure of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Figure {
+    P50Us,
+    P99Us,
+    EventsPerSecond,
+    /// Commits of the host, and so fsyncs at least.
+    FlushesPerSecond,
+    /// The host's processor time for one event.
+    CpuUsPerEvent,
+    /// Median latency on the long log, as a multiple of that on a short one in turn with it.
+    P50ToShort,
+    /// Throughput likewise.
+    RateToShort,
+    DiskToEvents,
+    IdleMebibytes,
+    MostMebibytes,
+}
+
+/// What a row has to reach with so many clients.
+pub fn goals(row: &str, clients: usize) -> &'static [(Figure, Goal)] {
+    use Figure::*;
+    use Goal::{AtLeast, AtMost, FdatasyncsAtMost};
+    match (row, clients) {
+        ("append", 1) => &[(P50Us, FdatasyncsAtMost(3.0)), (P50Us, AtMost(110.0))],
+        ("append", 64) => &[(EventsPerSecond, AtLeast(60_000.0)), (P99Us, AtMost(3_000.0)), (CpuUsPerEvent, AtMost(15.0))],
+        ("handled", 1) => &[(P50Us, FdatasyncsAtMost(6.0)), (P50Us, AtMost(250.0))],
+        ("handled", 64) => &[(EventsPerSecond, AtLeast(30_000.0)), (P99Us, AtMost(5_000.0))],
+        ("bulk", _) => &[(EventsPerSecond, AtLeast(600_000.0))],
+        ("ndjson", _) => &[(EventsPerSecond, AtLeast(500_000.0))],
+        ("read", _) => &[(EventsPerSecond, AtLeast(1_500_000.0))],
+        ("pipeline", _) => &[(EventsPerSecond, AtLeast(200_000.0))],
+        ("growth", _) => &[(P50ToShort, AtMost(1.1)), (RateToShort, AtLeast(0.9))],
+        ("disk", _) => &[(DiskToEvents, AtMost(1.3))],
+        ("memory", _) => &[(IdleMebibytes, AtMost(150.0)), (MostMebibytes, AtMost(100.0))],
+        _ => &[],
+    }
+}
+
+impl Figure {
+    /// As a program reads it.
+    pub fn key(self) -> &'static str {
+        match self {
+            Figure::P50Us => "p50_us",
+            Figure::P99Us => "p99_us",
+            Figure::EventsPerSecond => "events_per_second",
+            Figure::FlushesPerSecond => "flushes_per_second",
+            Figure::CpuUsPerEvent => "cpu_us_per_event",
+            Figure::P50ToShort => "p50_to_short",
+            Figure::RateToShort => "rate_to_short",
+            Figure::DiskToEvents => "disk_to_events",
+            Figure::IdleMebibytes => "idle_mib",
+            Figure::MostMebibytes => "most_mib",
+        }
+    }
+}
+
+impl Goal {
+    /// Whether the figure reaches it; None if that takes a bare fdatasync that wasn't measured.
+    pub fn is_met(self, figure: f64, fdatasync_us: Option<f64>) -> Option<bool> {
+        match self {
+            Goal::AtMost(most) => Some(figure <= most),
+            Goal::AtLeast(least) => Some(figure >= least),
+            Goal::FdatasyncsAtMost(times) => fdatasync_us.map(|fdatasync| figure <= times * fdatasync),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_goal_in_fdatasyncs_is_judged_by_this_machine() {
+        let goal = Goal::FdatasyncsAtMost(3.0);
+        assert_eq!(goal.is_met(130.0, Some(45.0)), Some(true));
+        assert_eq!(goal.is_met(140.0, Some(45.0)), Some(false));
+        assert_eq!(goal.is_met(140.0, None), None);
+    }
+}

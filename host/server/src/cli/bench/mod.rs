@@ -1,0 +1,18 @@
+//! `retold bench`: load over HTTP, and what this machine could do at best beside it.
+
+mod connection;
+mod footprint;
+mod goals;
+mod growth;
+mod load;
+mod machine;
+mod metrics;
+mod report;
+mod requests;
+mod rows;
+mod run;
+mod samples;
+mod session;
+mod target;
+
+pub use run::{Bench, run};

@@ -1,0 +1,148 @@
+//! Requests that are made once and sent many times, each time with ids that were never used.
+
+/// Decimal digits of an id: more than any bench can use up.
+const ID_DIGITS: usize = 12;
+
+/// What all events of one run have in common.
+#[derive(Clone, Debug)]
+pub struct Events {
+    /// Unlike that of any other run, so that no id was used before.
+    pub source: String,
+    /// Bytes of one event as it is sent: its JSON with all attributes.
+    pub event_bytes: usize,
+}
+
+/// Bytes to send, in which the ids are set anew.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub bytes: Vec<u8>,
+    /// Where each id begins.
+    ids: Vec<usize>,
+}
+
+/// Subjects that the events are spread over.
+const SUBJECTS: usize = 1_000;
+
+impl Events {
+    /// One event: an order that the example handler of `guest-examples/hello` prices.
+    fn write(&self, subject: usize, into: &mut Request) {
+        let out = &mut into.bytes;
+        let start = out.len();
+        out.extend_from_slice(b"{\"specversion\":\"1.0\",\"id\":\"");
+        into.ids.push(out.len());
+        out.extend_from_slice(&[b'0'; ID_DIGITS]);
+        let rest = format!(
+            "\",\"source\":\"{}\",\"type\":\"order.placed\",\"subject\":\"order/{subject:03}\",\"data\":{{\"quantity\":3,\"unit_price\":250",
+            self.source
+        );
+        out.extend_from_slice(rest.as_bytes());
+        const NOTE: &[u8] = b",\"note\":\"\"";
+        let missing = self.event_bytes.saturating_sub(out.len() - start + 2);
+        if let Some(padding) = missing.checked_sub(NOTE.len()) {
+            out.extend_from_slice(&NOTE[..NOTE.len() - 1]);
+            out.extend((0..padding).map(|index| b'a' + (index * 7 % 26) as u8));
+            out.push(b'"');
+        }
+        out.extend_from_slice(b"}}");
+    }
+
+    /// `count` events, each followed by `separator`.
+    pub fn lines(&self, count: usize) -> Request {
+        let mut lines = Request { bytes: Vec::new(), ids: Vec::new() };
+        for index in 0..count {
+            self.write(index % SUBJECTS, &mut lines);
+            lines.bytes.push(b'\n');
+        }
+        lines
+    }
+
+    /// One event a request.
+    pub fn single(&self, path: &str, subject: usize) -> Request {
+        let mut body = Request { bytes: Vec::new(), ids: Vec::new() };
+        self.write(subject % SUBJECTS, &mut body);
+        body.behind(&head(path, "application/cloudevents+json", body.bytes.len()))
+    }
+
+    /// Many events a request, all or none.
+    pub fn batch(&self, path: &str, count: usize) -> Request {
+        let mut body = Request { bytes: vec![b'['], ids: Vec::new() };
+        for index in 0..count {
+            if index > 0 {
+                body.bytes.push(b',');
+            }
+            self.write(index % SUBJECTS, &mut body);
+        }
+        body.bytes.push(b']');
+        body.behind(&head(path, "application/cloudevents-batch+json", body.bytes.len()))
+    }
+}
+
+impl Request {
+    pub fn events(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Gives the events the ids `first`, `first + 1`, …
+    pub fn set_ids(&mut self, first: u64) {
+        for (&start, id) in self.ids.iter().zip(first..) {
+            let mut rest = id;
+            for digit in self.bytes[start..start + ID_DIGITS].iter_mut().rev() {
+                *digit = b'0' + (rest % 10) as u8;
+                rest /= 10;
+            }
+        }
+    }
+
+    fn behind(&self, head: &str) -> Request {
+        let mut bytes = head.as_bytes().to_vec();
+        bytes.extend_from_slice(&self.bytes);
+        Request { bytes, ids: self.ids.iter().map(|start| start + head.len()).collect() }
+    }
+}
+
+fn head(path: &str, content_type: &str, length: usize) -> String {
+    format!("POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\r\n")
+}
+
+/// The head of a stream of lines; its body follows in chunks.
+pub fn stream_head(path: &str) -> String {
+    format!("POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n")
+}
+
+/// A request for a stream of lines.
+pub fn read_head(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nhost: bench\r\naccept: application/x-ndjson\r\n\r\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn events() -> Events {
+        Events { source: "/bench/0123abcd".into(), event_bytes: 200 }
+    }
+
+    #[test]
+    fn an_event_has_exactly_the_bytes_that_were_asked_for() {
+        let mut lines = events().lines(3);
+        lines.set_ids(998);
+        let text = String::from_utf8(lines.bytes).unwrap();
+        let ids: Vec<String> = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].to_string()).collect();
+        assert_eq!(ids, ["\"000000000998\"", "\"000000000999\"", "\"000000001000\""]);
+        assert!(text.lines().all(|line| line.len() == 200), "{text}");
+    }
+
+    #[test]
+    fn a_batch_is_one_array_behind_its_head() {
+        let mut batch = events().batch("/v1/namespaces/bench/events", 100);
+        batch.set_ids(7);
+        let text = String::from_utf8(batch.bytes.clone()).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.ends_with(&format!("content-length: {}", body.len())), "{head}");
+        let sent: Vec<Value> = serde_json::from_str(body).unwrap();
+        assert_eq!((sent.len(), batch.events()), (100, 100));
+        assert_eq!(sent[99]["id"], "000000000106");
+    }
+}

@@ -1,0 +1,127 @@
+//! `retold bench`: which rows, on which host, in which order.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::goals::ROWS;
+use super::report::Report;
+use super::session::Session;
+use super::target::Target;
+use super::{footprint, growth, rows};
+use crate::cli::arguments::Common;
+use crate::cli::output::{print, print_json};
+use crate::cli::progress::Progress;
+
+const AFTER_HELP: &str = "\
+Examples:
+  retold bench                                          all rows, on a host of its own in a temporary folder
+  retold bench append bulk                              some rows
+  retold bench append --clients 8,256 --url http://127.0.0.1:7070     a host that runs
+
+Rows: append handled bulk ndjson read pipeline growth disk memory. This machine's own limits (a bare
+append and fdatasync, redb's commits) are measured in the same run: such figures depend on the disk, the
+ratios hardly do. Rows take turns in short slices and the medians are printed, because many machines
+change their speed from one minute to the next. The load shares the processor with the host.
+
+On a host that runs, the namespaces bench, bench-handled and bench-pipeline are used, and for growth new
+ones whose names begin with bench-long and bench-short; memory is measured on a host of its own only.
+Build with --release before believing anything.";
+
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Bench {
+    /// Which rows; all if none is named
+    #[arg(value_name = "ROW", value_parser = row)]
+    rows: Vec<&'static str>,
+    /// How many clients append at once; rows for each of these numbers
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', default_value = "1,16,64", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    clients: Vec<u16>,
+    /// Length of a slice
+    #[arg(long, default_value = "1", value_parser = seconds)]
+    seconds: Duration,
+    /// How many slices of each row
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Length of the log up to which growth is measured
+    #[arg(long, value_name = "EVENTS", default_value_t = 10_000_000)]
+    growth: u64,
+    /// Bytes of one event as JSON, its attributes included
+    #[arg(long, value_name = "BYTES", default_value_t = 200)]
+    event_bytes: usize,
+}
+
+pub fn run(common: &Common, bench: &Bench) -> Result<()> {
+    if cfg!(debug_assertions) {
+        eprintln!("retold: this is a debug build: its figures mean nothing; use cargo run --release -- bench");
+    }
+    let target = match &common.url {
+        Some(url) => Target::at(url)?,
+        None => Target::start()?,
+    };
+    let mut session = Session::new(target, common, bench.event_bytes)?;
+    slices(&mut session, bench, common.json)?;
+    if bench.wants("growth") {
+        growth::growth(&mut session, bench.growth, common.json)?;
+    }
+    if bench.wants("disk") {
+        footprint::disk(&mut session)?;
+    }
+    if bench.wants("memory") {
+        footprint::memory(&mut session);
+    }
+    let report = Report::new(session.medians());
+    if common.json { print_json(&report.as_value()) } else { print(&report.as_text()) }
+}
+
+impl Bench {
+    fn wants(&self, row: &str) -> bool {
+        self.rows.is_empty() || self.rows.contains(&row)
+    }
+}
+
+/// The rows that take turns.
+fn slices(session: &mut Session, bench: &Bench, quiet: bool) -> Result<()> {
+    let length = bench.seconds;
+    let progress = Progress::start("bench", Some(u64::from(bench.rounds)), quiet);
+    for round in 0..bench.rounds {
+        let tell = |row: &str| progress.at(u64::from(round), &format!("round {} of {}: {row}", round + 1, bench.rounds));
+        tell("this machine");
+        rows::machine(session, length)?;
+        for clients in bench.clients.iter().copied().map(usize::from) {
+            if bench.wants("append") {
+                tell("append");
+                rows::append(session, clients, length)?;
+            }
+            if bench.wants("handled") {
+                tell("handled");
+                rows::handled(session, clients, length)?;
+            }
+        }
+        for (row, slice) in SLICES {
+            if bench.wants(row) {
+                tell(row);
+                slice(session, length)?;
+            }
+        }
+    }
+    progress.end();
+    Ok(())
+}
+
+type Slice = fn(&mut Session, Duration) -> Result<()>;
+const SLICES: [(&str, Slice); 4] = [("bulk", rows::bulk), ("ndjson", rows::ndjson), ("read", rows::read), ("pipeline", rows::pipeline)];
+
+fn row(name: &str) -> Result<&'static str, String> {
+    let known = ROWS.iter().find(|(row, _)| *row == name);
+    known.map(|(row, _)| *row).ok_or_else(|| {
+        let rows: Vec<String> = ROWS.iter().map(|(row, what)| format!("  {row:<12} {what}")).collect();
+        format!("rows are\n{}", rows.join("\n"))
+    })
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "write a number of seconds, such as 0.5")?;
+    Duration::try_from_secs_f64(seconds).ok().filter(|length| !length.is_zero()).ok_or_else(|| "write a number of seconds above 0".into())
+}

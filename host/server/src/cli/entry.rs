@@ -1,0 +1,33 @@
+//! From the arguments to the exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use super::arguments::{Arguments, Verb};
+use super::failure::report;
+use super::{append, bench, build, demo, deploy, events, functions, modules, namespaces, parked, serve, why};
+
+/// Runs the verb that the command line names.
+pub fn main() -> ExitCode {
+    let Arguments { common, verb } = Arguments::parse();
+    let outcome = match verb {
+        Verb::Compile => return crate::wasm::compile_child_main(),
+        Verb::Serve(verb) => serve::run(&common, &verb),
+        Verb::Append(verb) => append::run(&common, &verb),
+        Verb::Events(verb) => events::run(&common, &verb),
+        Verb::Why(verb) => why::run(&common, &verb),
+        Verb::Build(verb) => build::run(&common, &verb),
+        Verb::Deploy(verb) => deploy::run(&common, &verb),
+        Verb::Modules(verb) => modules::run(&common, &verb),
+        Verb::Functions(verb) => functions::run(&common, &verb),
+        Verb::Parked(verb) => parked::run(&common, &verb),
+        Verb::Namespaces(verb) => namespaces::run(&common, &verb),
+        Verb::Demo(verb) => demo::run(&common, &verb),
+        Verb::Bench(verb) => bench::run(&common, &verb),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report(&error, common.json),
+    }
+}

@@ -1,0 +1,113 @@
+//! A host in this process: its runtime, its port, its end.
+
+use std::net::{SocketAddr, TcpListener as StandardListener};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::listen::Listen;
+use crate::{drive, http};
+
+/// How long open requests may take to end after the first signal.
+const GRACE: Duration = Duration::from_secs(10);
+
+pub struct Hosting {
+    runtime: Runtime,
+    host: drive::Host,
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<std::io::Result<()>>,
+}
+
+/// Why a host that runs should stop.
+enum Reason {
+    Told,
+    Failed(String),
+}
+
+impl Hosting {
+    /// Listening and ready when this returns.
+    pub fn start(data: &Path, listen: Listen) -> Result<Self> {
+        // The port first: a second host must not touch the data before it learns that it is second.
+        let listener = StandardListener::bind(listen.0).with_context(|| {
+            format!("cannot listen on {} (another host may be; --listen 127.0.0.1:0 takes a free port)", listen.0)
+        })?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let runtime = Builder::new_multi_thread().enable_all().thread_name("retold-http").build()?;
+        let entered = runtime.enter();
+        let host = drive::Host::open(drive::HostOptions { data: data.to_owned(), ..Default::default() })
+            .with_context(|| format!("cannot open the data in {}", data.display()))?;
+        let listener = TcpListener::from_std(listener)?;
+        let (stop, stopped) = oneshot::channel();
+        let shutdown = async move {
+            // A dropped sender means the same: nobody is left who wants us to go on.
+            let _ = stopped.await;
+        };
+        let served = runtime.spawn(http::serve(listener, host.clone(), http::ServeOptions::default(), shutdown));
+        drop(entered);
+        Ok(Hosting { runtime, host, address, stop, served })
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Serves until SIGINT, SIGTERM or a failure of the storage, then stops.
+    pub fn run_until_told_to_stop(self) -> Result<()> {
+        let reason = self.runtime.block_on(self.reason_to_stop())?;
+        if matches!(reason, Reason::Told) {
+            tracing::info!("stopping");
+        }
+        let stopped = self.stop();
+        match reason {
+            Reason::Told => stopped,
+            Reason::Failed(message) => Err(anyhow!("the storage failed: {message}")),
+        }
+    }
+
+    /// Answers what is open, for at most `GRACE`, then closes the store.
+    pub fn stop(self) -> Result<()> {
+        let Hosting { runtime, host, stop, served, .. } = self;
+        let _ = stop.send(());
+        let served = runtime.block_on(async { tokio::time::timeout(GRACE, served).await });
+        host.stop();
+        runtime.shutdown_background();
+        match served {
+            Ok(Ok(served)) => served.context("the HTTP server failed"),
+            Ok(Err(panicked)) => Err(panicked).context("the HTTP server failed"),
+            // Connections that outlive the grace are cut: what they were told is durable.
+            Err(_elapsed) => Ok(()),
+        }
+    }
+
+    async fn reason_to_stop(&self) -> Result<Reason> {
+        let (reasons, mut reason) = mpsc::channel(2);
+        let interrupt = signal(SignalKind::interrupt())?;
+        let terminate = signal(SignalKind::terminate())?;
+        for signal in [interrupt, terminate] {
+            tokio::spawn(tell_first_signal(signal, reasons.clone()));
+        }
+        let host = self.host.clone();
+        tokio::spawn(async move {
+            let message = host.failed().await;
+            let _ = reasons.send(Reason::Failed(message.to_string())).await;
+        });
+        reason.recv().await.ok_or_else(|| anyhow!("nothing is left that could stop the host"))
+    }
+}
+
+/// The first signal asks, any further one insists.
+async fn tell_first_signal(mut signal: Signal, reasons: mpsc::Sender<Reason>) {
+    while signal.recv().await.is_some() {
+        if reasons.try_send(Reason::Told).is_err() {
+            std::process::exit(130);
+        }
+    }
+}

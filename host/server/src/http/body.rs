@@ -1,0 +1,76 @@
+//! Bodies of answers: whole, or made while they are sent.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response, StatusCode};
+use hyper::body::{Body as HyperBody, Frame, SizeHint};
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+/// Portions of a stream that may be ready before the client takes them.
+const PORTIONS_READY_MAX: usize = 2;
+
+pub enum Body {
+    Whole(Bytes),
+    Stream(mpsc::Receiver<Result<Bytes, StreamBroken>>),
+}
+
+/// The end of a stream that could not be finished: the connection is cut, so that the client sees it.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer could not be finished: {0}")]
+pub struct StreamBroken(pub String);
+
+impl Body {
+    pub fn full(bytes: impl Into<Bytes>) -> Body {
+        Body::Whole(bytes.into())
+    }
+
+    /// A body that is fed through the sender. Sending waits while the client doesn't read, and fails
+    /// once it is gone.
+    pub fn stream() -> (mpsc::Sender<Result<Bytes, StreamBroken>>, Body) {
+        let (sender, receiver) = mpsc::channel(PORTIONS_READY_MAX);
+        (sender, Body::Stream(receiver))
+    }
+}
+
+impl HyperBody for Body {
+    type Data = Bytes;
+    type Error = StreamBroken;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, StreamBroken>>> {
+        match &mut *self {
+            Body::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Body::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Body::Stream(receiver) => receiver.poll_recv(context).map(|portion| portion.map(|portion| portion.map(Frame::data))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Body::Whole(bytes) if bytes.is_empty())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Body::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Body::Stream(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// An answer with a body of this media type.
+pub fn answer(status: StatusCode, media_type: &'static str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
+
+/// An answer in JSON.
+pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
+    // Our own types have text for keys and no failing fields.
+    let bytes = serde_json::to_vec(value).unwrap_or_default();
+    answer(status, "application/json", Body::full(bytes))
+}

@@ -1,0 +1,58 @@
+//! `Call`: one request on its way to its handler.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{HeaderMap, Response};
+use hyper::body::Incoming;
+
+use super::body::Body;
+use super::problem::Problem;
+use super::problem_kinds as kinds;
+use super::query::Query;
+use super::routes::Route;
+use super::site::Site;
+use super::upload::{self, Upload};
+use crate::drive::Namespace;
+
+pub type Answer = Result<Response<Body>, Problem>;
+pub type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+pub struct Call {
+    pub site: Arc<Site>,
+    pub route: &'static Route,
+    pub parts: Parts,
+    pub body: Incoming,
+}
+
+impl Call {
+    pub fn headers(&self) -> &HeaderMap {
+        &self.parts.headers
+    }
+
+    /// What stands in the path where the template has `{name}`.
+    pub fn parameter(&self, name: &str) -> &str {
+        let parts = self.route.path.split('/').zip(self.parts.uri.path().split('/'));
+        parts.filter(|(part, _)| part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) == Some(name)).map(|(_, value)| value).next().unwrap_or_default()
+    }
+
+    pub fn query(&self) -> Result<Query<'_>, Problem> {
+        Query::read(self.parts.uri.query().unwrap_or_default(), self.route.query)
+    }
+
+    /// The namespace that the path names.
+    pub fn namespace(&self) -> Result<Namespace, Problem> {
+        let name = self.parameter("ns");
+        self.site.host.namespace(name).ok_or_else(|| {
+            let detail = format!("there is no namespace {name:?}: GET /v1/namespaces lists those that there are, POST /v1/namespaces makes one");
+            Problem::new(&kinds::UNKNOWN_NAMESPACE, detail).with("namespace", name)
+        })
+    }
+
+    /// The whole body, of at most `bytes_max`.
+    pub async fn whole_body(self, bytes_max: usize) -> Result<Upload, Problem> {
+        upload::whole(self.body, &self.parts.headers, bytes_max, &self.site.bodies).await
+    }
+}

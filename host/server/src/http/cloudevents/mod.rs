@@ -1,0 +1,24 @@
+//! CloudEvents 1.0 in and out: JSON and HTTP header forms become `NewEvent`s, events of the log become
+//! JSON. Knows no namespace and no request.
+//!
+//! What this host adds to the specification:
+//!
+//! - `position`, `recordedtime` and `causeposition` are the host's to say. They are ignored where a
+//!   caller sends them, so that an event that was read can be sent again.
+//! - `tags` is one string, its tags set apart by commas.
+//! - JSON data is kept byte for byte, but for line breaks between its tokens, which become spaces: an
+//!   event is one line in every form, and is the same event when it is sent again.
+//! - An unknown attribute, `dataschema` and `traceparent` among them, is kept as text.
+
+mod bad_event;
+mod content;
+mod draft;
+mod from_headers;
+mod from_json;
+mod to_json;
+
+pub use bad_event::BadEvent;
+pub use content::is_json;
+pub use from_headers::{event_from_headers, has_event_headers};
+pub use from_json::{batch_from_json, event_from_json};
+pub use to_json::EventWriter;

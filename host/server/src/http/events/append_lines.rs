@@ -1,0 +1,298 @@
+//! `POST …/events` with an event a line: a load of any size in constant memory.
+//!
+//! A stream is many requests. It is committed in portions, a few of them under way at once, in order;
+//! the lines before the first bad one stand, and none after it. As appending is idempotent, sending the
+//! mended stream again adds what is missing.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body as _, Incoming};
+use retold_engine::model::{NewEvent, limits};
+use retold_engine::store::{self, Refused};
+use tokio::time::{sleep, timeout};
+
+use super::super::call::{Answer, Call};
+use super::super::cloudevents::{BadEvent, event_from_json};
+use super::super::cursor::cursor_text;
+use super::super::problem::Problem;
+use super::super::problem_kinds as kinds;
+use super::super::upload::{broken, drain, refuse_encodings};
+use super::appended::Tally;
+use super::splitter::{Splitter, lines};
+use crate::drive::{Append, AppendStream, DriveError, Namespace, WaitFor};
+
+/// Whole lines that make a portion, and the piece in which they come at most.
+const PORTION_BYTES: usize = 128 << 10;
+const PIECE_BYTES_MAX: usize = 64 << 10;
+const LINE_BYTES_MAX: usize = 4 << 20;
+const PORTIONS_UNDER_WAY: usize = 4;
+/// What a stream holds at most, about: counted against the budget of all bodies.
+const STREAM_BYTES: usize = 2 << 20;
+/// How long lines wait for company when no more come.
+const COMPANY_TIME_MAX: Duration = Duration::from_millis(5);
+/// How long a stream may be silent.
+const SILENCE_MAX: Duration = Duration::from_secs(120);
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+const BUSY_PAUSES_MAX: u32 = 500;
+
+/// The shortest line that is an event.
+const EVENT_LINE_BYTES_MIN: usize = r#"{"specversion":"1.0","id":"1","source":"s","type":"t"}"#.len();
+const _: () = assert!((PORTION_BYTES + PIECE_BYTES_MAX) / EVENT_LINE_BYTES_MIN <= limits::EVENTS_PER_APPEND_MAX);
+const _: () = assert!(LINE_BYTES_MAX + PORTION_BYTES + PIECE_BYTES_MAX + 128 * limits::EVENTS_PER_APPEND_MAX <= limits::APPEND_BYTES_MAX);
+
+pub async fn append_lines(namespace: Namespace, call: Call) -> Answer {
+    refuse_encodings(call.headers())?;
+    let _held = call.site.bodies.hold(STREAM_BYTES)?;
+    let mut body = call.body;
+    let mut load = Load::new(namespace);
+    match load.read(&mut body).await {
+        Ok(()) => Ok(load.tally.response()),
+        Err(problem) => {
+            drain(body);
+            Err(problem)
+        }
+    }
+}
+
+struct Load {
+    namespace: Namespace,
+    stream: AppendStream,
+    splitter: Splitter,
+    /// The next line's number.
+    line: u64,
+    under_way: VecDeque<Portion>,
+    /// Memory of portions that are done.
+    spare: Vec<Vec<u8>>,
+    tally: Tally,
+}
+
+/// Lines that were submitted, kept until they stand: if one is refused, those before it are read again.
+struct Portion {
+    text: Vec<u8>,
+    first_line: u64,
+    answer: Pin<Box<dyn Future<Output = Result<Append, DriveError>> + Send>>,
+}
+
+enum Next {
+    Data(Bytes),
+    Pause,
+    End,
+}
+
+impl Load {
+    fn new(namespace: Namespace) -> Load {
+        let stream = namespace.stream();
+        Load { namespace, stream, splitter: Splitter::default(), line: 1, under_way: VecDeque::new(), spare: Vec::new(), tally: Tally::default() }
+    }
+
+    async fn read(&mut self, body: &mut Incoming) -> Result<(), Problem> {
+        loop {
+            let next = match self.next(body).await {
+                Ok(next) => next,
+                Err(problem) => return self.stop_at(self.line, problem).await,
+            };
+            match next {
+                Next::Data(data) => {
+                    for piece in data.chunks(PIECE_BYTES_MAX) {
+                        self.splitter.push(piece);
+                        if self.splitter.whole_bytes() >= PORTION_BYTES {
+                            self.send_whole_lines().await?;
+                        }
+                        if self.splitter.open_bytes() > LINE_BYTES_MAX {
+                            self.send_whole_lines().await?;
+                            let detail = format!("has more than {LINE_BYTES_MAX} bytes: send the event by itself, its data as the body and its attributes in ce- headers");
+                            return self.stop_at(self.line, Problem::new(&kinds::TOO_LARGE, detail)).await;
+                        }
+                    }
+                }
+                Next::Pause => self.send_whole_lines().await?,
+                Next::End => break,
+            }
+        }
+        let rest = self.splitter.take_rest();
+        self.send(rest).await?;
+        self.settle_all().await
+    }
+
+    async fn next(&self, body: &mut Incoming) -> Result<Next, Problem> {
+        let lines_wait = self.splitter.whole_bytes() > 0;
+        loop {
+            let frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context));
+            let patience = if lines_wait { COMPANY_TIME_MAX } else { SILENCE_MAX };
+            return match timeout(patience, frame).await {
+                Ok(None) => Ok(Next::End),
+                Ok(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => Ok(Next::Data(data)),
+                    Err(_trailers) => continue,
+                },
+                Ok(Some(Err(error))) => Err(broken(&error)),
+                Err(_) if lines_wait => Ok(Next::Pause),
+                Err(_) => Err(Problem::new(&kinds::BODY_TIMEOUT, format!("did not come within {} seconds: send it sooner, or end the stream", SILENCE_MAX.as_secs()))),
+            };
+        }
+    }
+
+    async fn send_whole_lines(&mut self) -> Result<(), Problem> {
+        let spare = self.spare.pop().unwrap_or_default();
+        let text = self.splitter.take(spare);
+        self.send(text).await
+    }
+
+    async fn send(&mut self, text: Vec<u8>) -> Result<(), Problem> {
+        let (events, bad) = parse(&text, usize::MAX);
+        let first_line = self.line;
+        self.line += lines(&text).count() as u64;
+        if !events.is_empty() {
+            self.submit(text, first_line, events).await?;
+        }
+        match bad {
+            None => Ok(()),
+            Some((offset, bad)) => self.stop_at(first_line + offset, bad.into()).await,
+        }
+    }
+
+    async fn submit(&mut self, text: Vec<u8>, first_line: u64, events: Vec<NewEvent>) -> Result<(), Problem> {
+        let mut events = Some(events);
+        for _ in 0..BUSY_PAUSES_MAX {
+            while self.under_way.len() >= PORTIONS_UNDER_WAY {
+                self.settle_one().await?;
+            }
+            let events = events.take().unwrap_or_else(|| parse(&text, usize::MAX).0);
+            let mut answer: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(self.stream.submit(store::Append { events, ..Default::default() }));
+            // A portion that wasn't even queued must be noticed before the next one is submitted.
+            match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Pending => {
+                    self.under_way.push_back(Portion { text, first_line, answer });
+                    return Ok(());
+                }
+                Poll::Ready(Err(DriveError::Busy)) => {
+                    self.settle_all().await?;
+                    sleep(BUSY_PAUSE).await;
+                }
+                Poll::Ready(answer) => {
+                    self.under_way.push_back(Portion { text, first_line, answer: Box::pin(std::future::ready(answer)) });
+                    return Ok(());
+                }
+            }
+        }
+        Err(self.at(first_line, Problem::busy()))
+    }
+
+    async fn settle_all(&mut self) -> Result<(), Problem> {
+        while !self.under_way.is_empty() {
+            self.settle_one().await?;
+        }
+        Ok(())
+    }
+
+    async fn settle_one(&mut self) -> Result<(), Problem> {
+        let Some(portion) = self.under_way.pop_front() else { return Ok(()) };
+        match portion.answer.await {
+            Ok(append) => {
+                self.tally.add(&append);
+                self.spare.push(portion.text);
+                Ok(())
+            }
+            Err(error) => Err(self.refused(&portion.text, portion.first_line, error).await),
+        }
+    }
+
+    /// Makes the lines before the refused one stand. What was submitted after them was refused too.
+    async fn refused(&mut self, text: &[u8], first_line: u64, mut error: DriveError) -> Problem {
+        while let Some(later) = self.under_way.pop_front() {
+            if let Ok(append) = later.answer.await {
+                self.tally.add(&append);
+            }
+        }
+        while let Some(index) = index(&error) {
+            let before = parse(text, index).0;
+            let bad_line = first_line + line_of(text, index);
+            let problem = Problem::from(error);
+            let detail = problem.detail.strip_prefix(&format!("event {index}: ")).unwrap_or(&problem.detail).to_owned();
+            let problem = Problem { detail, members: problem.members.into_iter().filter(|(name, _)| *name != "index").collect(), ..problem };
+            if before.is_empty() {
+                return self.at(bad_line, problem);
+            }
+            match self.namespace.append(store::Append { events: before, ..Default::default() }, WaitFor::Durable).await {
+                Ok(append) => {
+                    self.tally.add(&append);
+                    return self.at(bad_line, problem);
+                }
+                // Another client took an id meanwhile, or the host failed.
+                Err(other) => error = other,
+            }
+        }
+        self.at(first_line, error.into())
+    }
+
+    /// Ends the stream at a line that is wrong, once those before it stand.
+    async fn stop_at(&mut self, line: u64, problem: Problem) -> Result<(), Problem> {
+        self.settle_all().await?;
+        Err(self.at(line, problem))
+    }
+
+    fn at(&self, line: u64, problem: Problem) -> Problem {
+        let Tally { events, new, last } = self.tally;
+        let detail = format!("line {line}: {}. The {events} events before it stand, {new} of them new; send the mended stream again, what stands is not added twice", problem.detail);
+        Problem { detail, ..problem }.with("line", line).with("events", events).with("new", new).with("cursor", cursor_text(last))
+    }
+}
+
+/// The first events of a portion, at most `most`, up to a line that is none: its offset and what is
+/// wrong with it. Empty lines are passed over.
+fn parse(text: &[u8], most: usize) -> (Vec<NewEvent>, Option<(u64, BadEvent)>) {
+    let mut events = Vec::new();
+    for (offset, line) in lines(text).enumerate() {
+        if events.len() == most {
+            break;
+        }
+        if line.is_empty() {
+            continue;
+        }
+        match event_from_json(line) {
+            Ok(event) => events.push(event),
+            Err(bad) => return (events, Some((offset as u64, bad))),
+        }
+    }
+    (events, None)
+}
+
+/// The offset of the line with the event of this index.
+fn line_of(text: &[u8], index: usize) -> u64 {
+    lines(text).enumerate().filter(|(_, line)| !line.is_empty()).nth(index).map_or(0, |(offset, _)| offset as u64)
+}
+
+/// Which event of a portion was refused.
+fn index(error: &DriveError) -> Option<usize> {
+    match error {
+        DriveError::Refused(Refused::Content { index, .. } | Refused::Field { index, .. }) => Some(*index),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &[u8] = b"\n{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/s\",\"type\":\"t\"}\n\n{\"specversion\":\"1.0\",\"id\":\"2\",\"source\":\"/s\",\"type\":\"t\"}\r\nbad\n";
+
+    #[test]
+    fn a_bad_line_is_told_by_its_number_empty_ones_counted() {
+        let (events, bad) = parse(TEXT, usize::MAX);
+        assert_eq!(events.len(), 2);
+        assert_eq!(bad.map(|(offset, _)| offset), Some(4));
+        assert_eq!((line_of(TEXT, 0), line_of(TEXT, 1)), (1, 3));
+    }
+
+    #[test]
+    fn the_lines_before_a_refused_one_can_be_read_again() {
+        let (events, bad) = parse(TEXT, 1);
+        assert_eq!(events.len(), 1);
+        assert!(bad.is_none());
+    }
+}

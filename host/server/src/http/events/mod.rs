@@ -1,0 +1,20 @@
+//! Events over HTTP: appended one, many together or as a stream of lines; read in pages, as lines, or
+//! followed; and what led to what.
+
+mod append;
+mod append_lines;
+mod appended;
+mod causes;
+mod follow;
+mod form;
+mod one;
+mod pages;
+mod read;
+mod read_lines;
+mod selection;
+mod splitter;
+
+pub use append::append;
+pub use causes::causes;
+pub use one::one;
+pub use read::read;

@@ -1,0 +1,196 @@
+//! Errors as clients see them: RFC 9457 problem details. The status is chosen here and nowhere else.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
+use retold_engine::store::{Refused, StoreError};
+use serde_json::{Map, Value};
+
+use super::body::Body;
+use super::problem_kinds::{self as kinds, Kind};
+use crate::drive::DriveError;
+use crate::wasm::ModuleError;
+
+/// One request that came to nothing: what happened, to what, and what to do.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    pub kind: &'static Kind,
+    pub detail: String,
+    /// Members of the body beside RFC 9457's own: `field`, `position`, `line` …
+    pub members: Vec<(&'static str, Value)>,
+    /// Seconds after which it may be tried again.
+    retry_after: Option<u32>,
+    /// What the path does take.
+    allow: Option<String>,
+}
+
+impl Problem {
+    pub fn new(kind: &'static Kind, detail: impl Into<String>) -> Problem {
+        Problem { kind, detail: detail.into(), members: Vec::new(), retry_after: None, allow: None }
+    }
+
+    pub fn with(mut self, member: &'static str, value: impl Into<Value>) -> Problem {
+        self.members.push((member, value.into()));
+        self
+    }
+
+    pub fn retry_after(mut self, seconds: u32) -> Problem {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    pub fn allow(mut self, methods: String) -> Problem {
+        self.allow = Some(methods);
+        self
+    }
+
+    /// A parameter of the path or the query that can't be used; `what` begins with a verb.
+    pub fn parameter(name: &str, what: impl std::fmt::Display) -> Problem {
+        Problem::new(&kinds::INVALID_PARAMETER, format!("parameter `{name}` {what}")).with("field", name)
+    }
+
+    pub fn busy() -> Problem {
+        Problem::new(&kinds::BUSY, "too much waits to be written: send the request again in a moment; repeating an append is safe").retry_after(1)
+    }
+
+    pub fn to_json(&self) -> Value {
+        let mut body = Map::new();
+        body.insert("type".into(), format!("urn:retold:problem:{}", self.kind.name).into());
+        body.insert("title".into(), self.kind.title.into());
+        body.insert("status".into(), self.kind.status.into());
+        body.insert("detail".into(), self.detail.as_str().into());
+        for (member, value) in &self.members {
+            body.insert((*member).to_owned(), value.clone());
+        }
+        Value::Object(body)
+    }
+
+    pub fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(Body::full(Bytes::from(self.to_json().to_string())));
+        *response.status_mut() = StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(methods) = self.allow.and_then(|methods| HeaderValue::try_from(methods).ok()) {
+            response.headers_mut().insert(ALLOW, methods);
+        }
+        response
+    }
+}
+
+impl From<DriveError> for Problem {
+    fn from(error: DriveError) -> Problem {
+        match error {
+            DriveError::Refused(refused) => refused.into(),
+            DriveError::Store(error) => error.into(),
+            DriveError::Module(error) => error.into(),
+            DriveError::Manifest(error) => Problem::new(&kinds::MODULE_REFUSED, error.to_string()).with("reason", "manifest"),
+            DriveError::Name(what) => Problem::new(&kinds::INVALID_NAME, what).with("field", "name"),
+            DriveError::Busy => Problem::busy(),
+            DriveError::Stopping => Problem::new(&kinds::STOPPING, "the host is shutting down: send the request again once it is back").retry_after(5),
+            DriveError::StreamBroken => Problem::new(&kinds::CONDITION_FAILED, error.to_string()),
+        }
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Problem {
+        let detail = refused.to_string();
+        match refused {
+            Refused::Condition { found, .. } => Problem::new(&kinds::CONDITION_FAILED, detail).with("position", found.to_string()),
+            Refused::Content { index, id, source_attribute, position } => Problem::new(&kinds::CONTENT_CONFLICT, detail)
+                .with("index", index)
+                .with("id", id)
+                .with("source", source_attribute)
+                .with("position", position.to_string()),
+            Refused::Field { index, field, .. } => Problem::new(&kinds::INVALID_EVENT, detail).with("index", index).with("field", field),
+            Refused::TooLarge { what, found, max } => Problem::new(&kinds::TOO_LARGE, detail).with("limit", what).with("found", found).with("max", max),
+            Refused::UnknownFunction(name) => Problem::new(&kinds::UNKNOWN_FUNCTION, detail).with("function", name),
+            Refused::UnknownModule(name) => Problem::new(&kinds::UNKNOWN_MODULE, detail).with("module", name),
+            Refused::NameTaken { function, owner } => Problem::new(&kinds::NAME_TAKEN, detail).with("function", function).with("module", owner),
+            Refused::HasState { module, function } => Problem::new(&kinds::STATE_CONFLICT, detail).with("function", function).with("module", module),
+            Refused::Control { function, .. } | Refused::Stale { function, .. } => Problem::new(&kinds::CONTROL_CONFLICT, detail).with("function", function),
+            Refused::TooManyFunctions { found, max } => Problem::new(&kinds::LIMIT_REACHED, detail).with("found", found).with("max", max),
+            Refused::StreamBroken => Problem::new(&kinds::CONDITION_FAILED, detail),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Problem {
+        let kind = match error {
+            StoreError::Full => &kinds::STORAGE_FULL,
+            StoreError::Poisoned(_) => &kinds::STORAGE_FAILED,
+            StoreError::Disk(_) | StoreError::Io { .. } | StoreError::InUse(_) | StoreError::NewerFormat { .. } | StoreError::Damaged { .. } => {
+                tracing::error!(%error, "a request met a storage error");
+                &kinds::STORAGE_UNREADABLE
+            }
+        };
+        Problem::new(kind, error.to_string())
+    }
+}
+
+impl From<ModuleError> for Problem {
+    fn from(error: ModuleError) -> Problem {
+        let detail = error.to_string();
+        match error {
+            _ if error.is_wrong_kind_of_file() => Problem::new(&kinds::NOT_WASM, detail),
+            ModuleError::TooLarge { found, max } => Problem::new(&kinds::TOO_LARGE, detail).with("limit", "module-bytes").with("found", found).with("max", max),
+            ModuleError::OverLimit { limit, found, max, .. } => Problem::new(&kinds::MODULE_REFUSED, detail).with("limit", limit).with("found", found).with("max", max),
+            ModuleError::Malformed { offset, .. } => Problem::new(&kinds::MODULE_REFUSED, detail).with("offset", offset),
+            ModuleError::Host(_) => Problem::new(&kinds::INTERNAL, detail),
+            _ => Problem::new(&kinds::MODULE_REFUSED, detail),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use retold_engine::model::Position;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(error: impl Into<DriveError>, status: u16, name: &str) {
+        let problem = Problem::from(error.into());
+        assert_eq!((problem.kind.status, problem.kind.name), (status, name));
+        assert!(problem.detail.contains(':') || problem.detail.contains(';'), "says what to do: {}", problem.detail);
+    }
+
+    #[test]
+    fn every_refusal_has_its_status_and_says_what_to_do() {
+        let (function, module) = || -> (String, String) { ("f".into(), "m".into()) }();
+        check(Refused::Condition { after: Position(1), found: Position(2) }, 409, "condition-failed");
+        check(Refused::Content { index: 0, id: "1".into(), source_attribute: "/s".into(), position: Position(1) }, 409, "content-conflict");
+        check(Refused::Field { index: 0, field: "id", what: "has 300 bytes: at most 256".into() }, 400, "invalid-event");
+        check(Refused::TooLarge { what: "events", found: 5_000, max: 4_096 }, 413, "too-large");
+        check(Refused::UnknownFunction(function.clone()), 404, "unknown-function");
+        check(Refused::UnknownModule(module.clone()), 404, "unknown-module");
+        check(Refused::NameTaken { function: function.clone(), owner: module.clone() }, 409, "name-taken");
+        check(Refused::HasState { module, function: function.clone() }, 409, "state-conflict");
+        check(Refused::Control { function, why: "it is being rebuilt".into() }, 409, "control-conflict");
+        check(StoreError::Full, 507, "storage-full");
+        check(StoreError::Poisoned("EIO".into()), 503, "storage-failed");
+        check(ModuleError::Empty, 415, "not-wasm");
+        check(ModuleError::Malformed { offset: 9, problem: "x".into() }, 422, "module-refused");
+        check(DriveError::Busy, 503, "busy");
+        check(DriveError::Stopping, 503, "stopping");
+    }
+
+    #[test]
+    fn a_problem_is_rfc_9457_json_with_its_own_members() {
+        let response = Problem::busy().with("line", 7).into_response();
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()[RETRY_AFTER], "1");
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+        let body = Problem::busy().with("line", 7).to_json();
+        assert_eq!((body["type"].as_str(), body["status"].as_u64(), body["line"].as_u64()), (Some("urn:retold:problem:busy"), Some(503), Some(7)));
+    }
+
+    #[test]
+    fn no_two_problems_share_a_name() {
+        let names: std::collections::BTreeSet<_> = kinds::ALL.iter().map(|kind| kind.name).collect();
+        assert_eq!(names.len(), kinds::ALL.len());
+    }
+}

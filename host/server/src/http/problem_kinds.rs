@@ -1,0 +1,48 @@
+//! Every problem that this host can answer, on one page. A `type` never changes its meaning.
+
+/// What went wrong, as a client's code tells it apart: RFC 9457's `type`, `title` and `status`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// The last part of the `type`, `urn:retold:problem:NAME`.
+    pub name: &'static str,
+    pub title: &'static str,
+    pub status: u16,
+}
+
+macro_rules! kinds {
+    ($($constant:ident $status:literal $name:literal $title:literal)*) => {
+        $(pub const $constant: Kind = Kind { name: $name, title: $title, status: $status };)*
+        /// All of them, by status.
+        pub const ALL: &[&Kind] = &[$(&$constant),*];
+    };
+}
+
+kinds! {
+    MALFORMED_REQUEST     400 "malformed-request"      "The request can't be read"
+    INVALID_PARAMETER     400 "invalid-parameter"      "A parameter is not as it should be"
+    INVALID_EVENT         400 "invalid-event"          "An event is not as it should be"
+    INVALID_NAME          400 "invalid-name"           "The name can't be used"
+    UNKNOWN_ROUTE         404 "unknown-route"          "There is nothing at this path"
+    UNKNOWN_NAMESPACE     404 "unknown-namespace"      "There is no such namespace"
+    UNKNOWN_EVENT         404 "unknown-event"          "There is no such event"
+    UNKNOWN_MODULE        404 "unknown-module"         "There is no such module"
+    UNKNOWN_FUNCTION      404 "unknown-function"       "There is no such function"
+    METHOD_NOT_ALLOWED    405 "method-not-allowed"     "The path doesn't take this method"
+    BODY_TIMEOUT          408 "body-timeout"           "The request's body came too slowly"
+    CONTENT_CONFLICT      409 "content-conflict"       "The id stands for another event already"
+    CONDITION_FAILED      409 "condition-failed"       "An event that the condition excludes has come"
+    NAME_TAKEN            409 "name-taken"             "The name belongs to another module"
+    STATE_CONFLICT        409 "state-conflict"         "Other code made the function's state"
+    CONTROL_CONFLICT      409 "control-conflict"       "The function can't be changed so now"
+    LIMIT_REACHED         409 "limit-reached"          "There are as many as there may be"
+    TOO_LARGE             413 "too-large"              "The request is too large"
+    UNSUPPORTED_MEDIA     415 "unsupported-media-type" "The body is of a kind that is not taken here"
+    NOT_WASM              415 "not-wasm"               "The upload is not a WebAssembly file"
+    MODULE_REFUSED        422 "module-refused"         "The module can't be used"
+    INTERNAL              500 "internal"               "The host failed"
+    STORAGE_UNREADABLE    500 "storage-unreadable"     "Storage can't be read"
+    BUSY                  503 "busy"                   "The host has too much to do"
+    STORAGE_FAILED        503 "storage-failed"         "Storage failed; nothing more is written"
+    STOPPING              503 "stopping"               "The host is shutting down"
+    STORAGE_FULL          507 "storage-full"           "The disk is full"
+}

@@ -1,0 +1,74 @@
+//! `Site`: what all requests share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::upload::Budget;
+use crate::drive::Host;
+
+/// How the host is served. Every bound that a client can meet.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// Beyond it new clients wait to be accepted.
+    pub connections_max: usize,
+    /// For a request's head, and between requests of a connection.
+    pub header_time_max: Duration,
+    /// How long a client may take nothing of what is sent to it.
+    pub stall_time_max: Duration,
+    /// Between two signs of life in a stream of events.
+    pub heartbeat: Duration,
+    /// How long requests under way may take once a stop began.
+    pub grace: Duration,
+    /// What bodies of requests may hold in memory, together.
+    pub body_bytes_max: usize,
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        ServeOptions {
+            connections_max: 4_096,
+            header_time_max: Duration::from_secs(10),
+            stall_time_max: Duration::from_secs(30),
+            heartbeat: Duration::from_secs(15),
+            grace: Duration::from_secs(8),
+            body_bytes_max: 128 << 20,
+        }
+    }
+}
+
+pub struct Site {
+    pub host: Host,
+    pub options: ServeOptions,
+    pub bodies: Arc<Budget>,
+    pub counts: Counts,
+}
+
+impl Site {
+    pub fn new(host: Host, options: ServeOptions) -> Arc<Site> {
+        Arc::new(Site { host, bodies: Budget::new(options.body_bytes_max), options, counts: Counts::default() })
+    }
+}
+
+/// Since the host was started.
+#[derive(Debug, Default)]
+pub struct Counts {
+    pub connections: AtomicU64,
+    pub connections_open: AtomicU64,
+    /// Answers by the first digit of their status: 2xx, 3xx, 4xx, 5xx.
+    answers: [AtomicU64; 4],
+}
+
+impl Counts {
+    pub fn answered(&self, status: StatusCode) {
+        if let Some(count) = (usize::from(status.as_u16()) / 100).checked_sub(2).and_then(|class| self.answers.get(class)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub fn answers(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        ["2xx", "3xx", "4xx", "5xx"].into_iter().zip(self.answers.iter().map(|count| count.load(Ordering::Relaxed)))
+    }
+}

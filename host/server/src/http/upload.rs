@@ -1,0 +1,218 @@
+//! Bodies of requests: read whole, within a size and a time, and within what all of them may hold.
+
+use std::future::{Future, poll_fn};
+use std::ops::Deref;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
+use hyper::body::{Body as _, Incoming};
+use tokio::time::{Sleep, sleep};
+
+use super::problem::Problem;
+use super::problem_kinds as kinds;
+
+/// How long a whole body may take.
+const BODY_TIME_MAX: Duration = Duration::from_secs(60);
+/// Bodies smaller than this don't count against the budget of all bodies.
+const SMALL_BYTES: usize = 64 << 10;
+/// What is read and thrown away of a refused body, so that the client can finish and see the answer.
+const DRAINED_BYTES_MAX: usize = 1 << 30;
+const DRAINED_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// What all bodies together may hold in memory.
+#[derive(Debug)]
+pub struct Budget {
+    held: AtomicUsize,
+    max: usize,
+}
+
+impl Budget {
+    pub fn new(max: usize) -> Arc<Budget> {
+        Arc::new(Budget { held: AtomicUsize::new(0), max })
+    }
+
+    /// Takes a part of the budget, if there is so much.
+    pub fn hold(self: &Arc<Self>, bytes: usize) -> Result<Held, Problem> {
+        let mut held = Held { budget: self.clone(), bytes: 0 };
+        held.grow(bytes)?;
+        Ok(held)
+    }
+}
+
+/// A part of the budget, given back when dropped.
+pub struct Held {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Held {
+    /// Grows to `bytes`, if there is so much.
+    fn grow(&mut self, bytes: usize) -> Result<(), Problem> {
+        let more = bytes.saturating_sub(self.bytes);
+        if self.budget.held.fetch_add(more, Ordering::Relaxed) + more > self.budget.max {
+            self.budget.held.fetch_sub(more, Ordering::Relaxed);
+            return Err(Problem::busy());
+        }
+        self.bytes += more;
+        Ok(())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.budget.held.fetch_sub(self.bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A body that has come.
+pub struct Upload {
+    pub bytes: Bytes,
+    _held: Option<Held>,
+}
+
+impl Deref for Upload {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Only bodies as they are: what unpacks to more than it is can't be bounded by its size.
+pub fn refuse_encodings(headers: &HeaderMap) -> Result<(), Problem> {
+    match headers.get(CONTENT_ENCODING) {
+        Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
+            Err(Problem::new(&kinds::UNSUPPORTED_MEDIA, "the header Content-Encoding asks for unpacking, which this host doesn't do: send the body as it is").with("field", "content-encoding"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Reads a body of at most `bytes_max`. The common one, a single frame, isn't copied.
+pub async fn whole(mut body: Incoming, headers: &HeaderMap, bytes_max: usize, budget: &Arc<Budget>) -> Result<Upload, Problem> {
+    let result = match refuse_encodings(headers) {
+        Ok(()) => collect(&mut body, bytes_max, budget).await,
+        Err(problem) => Err(problem),
+    };
+    if result.is_err() {
+        drain(body);
+    }
+    result
+}
+
+async fn collect(body: &mut Incoming, bytes_max: usize, budget: &Arc<Budget>) -> Result<Upload, Problem> {
+    let too_large = |found: String| {
+        let detail = format!("the body has {found}, and this path takes at most {bytes_max}: send it in parts");
+        Err(Problem::new(&kinds::TOO_LARGE, detail).with("limit", "bytes").with("max", bytes_max))
+    };
+    let announced = body.size_hint().exact();
+    if let Some(bytes) = announced.filter(|bytes| *bytes > bytes_max as u64) {
+        return too_large(format!("{bytes} bytes"));
+    }
+    let mut deadline = pin!(None);
+    let mut first = Bytes::new();
+    let mut all = Vec::new();
+    let mut held: Option<Held> = None;
+    while let Some(frame) = next_frame(body, deadline.as_mut()).await? {
+        let length = first.len() + all.len() + frame.len();
+        if length > bytes_max {
+            return too_large(format!("more than {bytes_max} bytes"));
+        }
+        if length > SMALL_BYTES {
+            match &mut held {
+                Some(held) => held.grow(length)?,
+                None => held = Some(budget.hold(length)?),
+            }
+        }
+        if first.is_empty() && all.is_empty() {
+            first = frame;
+        } else {
+            if all.is_empty() {
+                all.reserve(announced.map_or(2 * length, |bytes| bytes as usize));
+                all.extend_from_slice(&std::mem::take(&mut first));
+            }
+            all.extend_from_slice(&frame);
+        }
+    }
+    Ok(Upload { bytes: if all.is_empty() { first } else { all.into() }, _held: held })
+}
+
+/// The next data of a body. The clock is asked only once there is something to wait for.
+async fn next_frame(body: &mut Incoming, mut deadline: Pin<&mut Option<Sleep>>) -> Result<Option<Bytes>, Problem> {
+    poll_fn(|context| {
+        loop {
+            return match Pin::new(&mut *body).poll_frame(context) {
+                Poll::Ready(None) => Poll::Ready(Ok(None)),
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => Poll::Ready(Ok(Some(data))),
+                    Err(_trailers) => continue,
+                },
+                Poll::Ready(Some(Err(error))) => Poll::Ready(Err(broken(&error))),
+                Poll::Pending => {
+                    if deadline.is_none() {
+                        deadline.set(Some(sleep(BODY_TIME_MAX)));
+                    }
+                    match deadline.as_mut().as_pin_mut().map(|deadline| deadline.poll(context)) {
+                        Some(Poll::Ready(())) => Poll::Ready(Err(too_slow())),
+                        _ => Poll::Pending,
+                    }
+                }
+            };
+        }
+    })
+    .await
+}
+
+fn too_slow() -> Problem {
+    Problem::new(&kinds::BODY_TIMEOUT, format!("the body took longer than {} seconds: send it faster, or in parts", BODY_TIME_MAX.as_secs()))
+}
+
+/// A body that ended before its end.
+pub fn broken(error: &hyper::Error) -> Problem {
+    Problem::new(&kinds::MALFORMED_REQUEST, format!("the body broke off ({error}): send the request again"))
+}
+
+/// Reads on and throws away, beside the answer: a connection closed on a client that still sends may
+/// cost it the answer.
+pub fn drain(mut body: Incoming) {
+    if body.is_end_stream() {
+        return;
+    }
+    tokio::spawn(async move {
+        let mut bytes = 0;
+        let read = async {
+            while let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+                bytes += frame.data_ref().map_or(0, Bytes::len);
+                if bytes > DRAINED_BYTES_MAX {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(DRAINED_TIME_MAX, read).await;
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_bodies_together_hold_no_more_than_the_budget_and_give_it_back() {
+        let budget = Budget::new(100);
+        let (Ok(mut one), Ok(other)) = (budget.hold(60), budget.hold(40)) else { panic!("there is so much") };
+        assert!(budget.hold(1).is_err());
+        assert!(one.grow(61).is_err_and(|problem| problem.kind.status == 503));
+        drop(other);
+        assert!(one.grow(100).is_ok());
+        drop(one);
+        assert_eq!(budget.held.load(Ordering::Relaxed), 0);
+    }
+}

@@ -1,0 +1,61 @@
+//! What goes in and what comes out.
+
+use retold_engine::model::{Answer, Failure, FailureKind, Output};
+
+use super::asked::{LIMITS, call, faults, handle};
+use super::guests::{core, load, sandbox};
+
+#[test]
+fn events_go_in_and_outputs_come_out_in_order() {
+    let (answer, _) = handle(&load(&sandbox(), &core("(call $echo (local.get $events) (local.get $count))")), 300, &LIMITS);
+    let Answer::Reactions(reactions) = answer else { panic!("{answer:?}") };
+    assert_eq!(reactions.len(), 300);
+    for (index, reaction) in reactions.iter().enumerate() {
+        assert_eq!(reaction.cause, index as u32);
+        let Output::Emit { r#type, subject, data, tags, content_type, key } = &reaction.output else { panic!("{reaction:?}") };
+        assert_eq!((r#type.as_str(), subject.as_str()), ("order.echoed", format!("order/{}", index + 1).as_str()));
+        assert_eq!((data.as_slice(), tags.len(), content_type, key), ((index + 1).to_string().as_bytes(), 0, &None, &None));
+    }
+}
+
+#[test]
+fn a_function_can_say_which_event_it_can_not_handle() {
+    // err({event: 0, kind: reject, message: "order.echoed"})
+    let body = "(i64.store (i32.const 16) (i64.const 1)) (i32.store (i32.const 24) (i32.const 1))
+                (i32.store (i32.const 28) (i32.const 64)) (i32.store (i32.const 32) (i32.const 12)) i32.const 16";
+    let failure = Failure { event: 0, kind: FailureKind::Reject, message: "order.echoed".into() };
+    assert_eq!(call(body).0, Answer::Failed(failure));
+}
+
+#[test]
+fn host_calls_reach_the_engine_and_no_further() {
+    let (answer, asked) = call(
+        "(call $log (i32.const 3) (i32.const 64) (i32.const 12))
+         (call $get (i32.const 0) (i32.const 64) (i32.const 5) (i32.const 128))
+         (call $put (i32.const 0) (i32.const 64) (i32.const 5) (i32.const 68) (i32.const 2))
+         (call $scan (i32.const 0) (i32.const 64) (i32.const 0) (i32.const 1) (i32.const 64) (i32.const 5) (i32.const 7) (i32.const 128))
+         call $no_outputs",
+    );
+    assert_eq!(answer, Answer::Reactions(vec![]));
+    assert_eq!(asked, ["Warn order.echoed", "get 0 order", "put 0 order [114, 46]", "scan 0 \"\" Some(\"order\") 7"]);
+    faults("(call $details (i64.const 9) (i32.const 128)) call $no_outputs", "position 9, which is not in the batch");
+    faults(
+        "(call $scan (i32.const 1) (i32.const 64) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 7) (i32.const 128)) call $no_outputs",
+        "event index 1 is outside the batch of 1",
+    );
+    faults("(call $log (i32.const 3) (i32.const 64) (i32.const -1)) call $no_outputs", "in handle");
+}
+
+#[test]
+fn trouble_of_the_host_is_no_fault_of_the_guest() {
+    // "disk" and "panic" are written into memory first.
+    let disk = "(i32.store (i32.const 128) (i32.const 0x6b736964)) (call $put (i32.const 0) (i32.const 128) (i32.const 4) (i32.const 0) (i32.const 0)) call $no_outputs";
+    assert_eq!(call(disk).0, Answer::Unavailable("the disk is gone".into()));
+    let panic =
+        "(i64.store (i32.const 128) (i64.const 0x63696e6170)) (call $log (i32.const 0) (i32.const 128) (i32.const 5)) call $no_outputs";
+    let module = load(&sandbox(), &core(panic));
+    for _ in 0..8 {
+        let Answer::Unavailable(what) = handle(&module, 1, &LIMITS).0 else { panic!("not told") };
+        assert!(what.contains("the host's own bug"), "{what}");
+    }
+}

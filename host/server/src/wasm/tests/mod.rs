@@ -1,0 +1,10 @@
+//! Tests of this room as a whole, on small modules in WebAssembly text. Guests in Rust are tried in
+//! `tests/it`.
+
+mod asked;
+mod calls;
+mod chance;
+mod deploys;
+mod faults;
+pub(super) mod guests;
+mod reuse;

@@ -1,0 +1,82 @@
+//! An operator's hand: pause, resume, rewind, stop.
+
+use serde_json::{Value, json};
+
+use crate::handlers::order;
+use crate::support::{Host, guest};
+
+#[test]
+fn a_paused_function_holds_nothing_else_up_and_loses_nothing() {
+    let host = Host::start();
+    host.web.deploy("hello", &guest("hello")).expect(201);
+    host.web.post("functions/pricing/pause", "application/json", "").expect(200);
+    let answer = host.web.post("events?wait=handled", "application/cloudevents+json", order("1", 1).to_string()).expect(202).json();
+    assert_eq!(answer["waiting"], json!(["pricing"]), "{answer}");
+    assert_eq!(host.web.events("types=order.priced").len(), 0);
+    host.web.post("functions/pricing/resume", "application/json", "").expect(200);
+    host.wait_until_level("pricing");
+    assert_eq!(host.web.events("types=order.priced").len(), 1);
+    host.web.post("functions/nobody/pause", "application/json", "").problem(404, "unknown-function");
+}
+
+#[test]
+fn a_rewound_function_makes_its_state_again_and_appends_nothing_twice() {
+    let host = Host::start();
+    host.web.deploy("faulty", &guest("faulty")).expect(201);
+    let count = |n: u32| json!({"specversion": "1.0", "id": n.to_string(), "source": "/test", "type": "test.count", "subject": "one", "data": {}});
+    for n in 0..50 {
+        host.web.append(&count(n)).expect(201);
+    }
+    host.wait_until_level("counter");
+    let before = host.web.events("types=test.counted");
+    let middle = before[24]["position"].as_str().expect("a position").to_owned();
+    host.web.post(&format!("functions/counter/rewind?to={middle}"), "application/json", "").expect(200);
+    host.wait_until_level("counter");
+    assert_eq!(host.web.events("types=test.counted"), before);
+    host.web.append(&count(50)).expect(201);
+    host.wait_until_level("counter");
+    let last = host.web.events("types=test.counted").pop().expect("counted");
+    assert_eq!(last["data"]["n"], 51, "the state is what it was");
+    host.web.post("functions/counter/rewind?to=999999", "application/json", "").problem(409, "control-conflict");
+}
+
+#[test]
+fn a_graceful_stop_leaves_nothing_to_repair_and_ends_with_success() {
+    let mut host = Host::start();
+    host.web.append(&order("1", 1)).expect(201);
+    assert!(host.terminate().success());
+    host.restart();
+    assert_eq!(host.web.events("").len(), 1);
+}
+
+#[test]
+fn a_second_host_on_the_same_data_is_told_that_it_is_in_use() {
+    let host = Host::start();
+    let second = std::process::Command::new(crate::support::retold()).args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(host.data()).output().expect("retold runs");
+    assert!(!second.status.success());
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(said.contains("in use"), "{said}");
+    host.web.append(&order("1", 1)).expect(201);
+}
+
+#[test]
+fn a_host_does_not_listen_beyond_this_machine_without_tokens() {
+    let output = std::process::Command::new(crate::support::retold()).args(["serve", "--listen", "0.0.0.0:0"]).current_dir(std::env::temp_dir()).output().expect("retold runs");
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("token"), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn functions_of_several_modules_run_side_by_side() {
+    let host = Host::start();
+    host.web.deploy("hello", &guest("hello")).expect(201);
+    host.web.deploy("faulty", &guest("faulty")).expect(201);
+    // One function is busy burning its fuel, several times over; the other isn't held up by it.
+    let stuck = json!({"specversion": "1.0", "id": "stuck", "source": "/test", "type": "test.do", "subject": "stuck", "data": {"do": "loop"}});
+    host.web.append(&stuck).expect(201);
+    let answer = host.web.post("events?wait=handled", "application/cloudevents+json", order("1", 2).to_string()).expect(201).json();
+    assert_eq!(answer["derived"].as_array().map(Vec::len), Some(1), "{answer}");
+    let functions = host.web.get("functions").expect(200).json();
+    let names: Vec<&Value> = functions["functions"].as_array().expect("a list").iter().map(|function| &function["name"]).collect();
+    assert_eq!(names, ["counter", "echo-loop", "misbehave", "pricing"]);
+}

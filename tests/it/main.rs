@@ -1,0 +1,13 @@
+//! The real binary: over HTTP and the command line, with real modules, killed and started again.
+
+mod appending;
+mod commands;
+mod control;
+mod faults;
+mod flights;
+mod handlers;
+mod killing;
+mod modules;
+mod reading;
+mod support;
+mod wasi;

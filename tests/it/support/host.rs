@@ -1,0 +1,116 @@
+//! A host in a process of its own.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::{Web, retold};
+
+/// A running host with a data directory that lives as long as it does.
+pub struct Host {
+    process: Child,
+    data: PathBuf,
+    pub url: String,
+    pub web: Web,
+}
+
+/// How long anything may take before a test gives up; never part of what is tested.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+impl Host {
+    /// A host on a new data directory.
+    pub fn start() -> Host {
+        static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let data = std::env::temp_dir().join(format!("retold-test-{}-{number}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&data);
+        Host::start_on(&data)
+    }
+
+    pub fn start_on(data: &Path) -> Host {
+        let (process, url) = spawn(data);
+        Host { process, data: data.to_owned(), web: Web::new(&url), url }
+    }
+
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Ends the process at once, as `kill -9` does.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("the process is ours");
+        self.process.wait().expect("the process ends");
+    }
+
+    /// Starts again on the same data, on another port.
+    pub fn restart(&mut self) {
+        (self.process, self.url) = spawn(&self.data);
+        self.web = Web::new(&self.url);
+    }
+
+    /// Asks for a graceful stop and waits for it.
+    pub fn terminate(&mut self) -> std::process::ExitStatus {
+        let killed = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status();
+        assert!(killed.expect("kill runs").success());
+        self.process.wait().expect("the process ends")
+    }
+
+    /// Runs the command line against this host.
+    pub fn retold(&self, arguments: &[&str]) -> std::process::Output {
+        Command::new(retold()).args(arguments).env("RETOLD_URL", &self.url).output().expect("retold runs")
+    }
+
+    /// Waits until `done` says so of a function.
+    #[track_caller]
+    pub fn wait_for(&self, function: &str, done: impl Fn(&Value) -> bool) -> Value {
+        #[expect(clippy::disallowed_methods, reason = "a test gives up after a while")]
+        let began = Instant::now();
+        loop {
+            let now = self.web.function(function);
+            if done(&now) {
+                return now;
+            }
+            assert!(began.elapsed() < PATIENCE, "function {function} never got there: {now}");
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits until a function has dealt with everything.
+    #[track_caller]
+    pub fn wait_until_level(&self, function: &str) -> Value {
+        self.wait_for(function, |now| now["lag"] == 0 && now["rebuilding"] != true)
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.data);
+        }
+    }
+}
+
+fn spawn(data: &Path) -> (Child, String) {
+    let mut process = Command::new(retold())
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(data)
+        .env("RUST_LOG", "warn")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("retold starts");
+    let mut line = String::new();
+    let stdout = process.stdout.take().expect("a pipe");
+    BufReader::new(stdout).read_line(&mut line).expect("retold prints where it listens");
+    let url = line.split_whitespace().last().unwrap_or_default().to_owned();
+    assert!(url.starts_with("http://"), "retold said: {line}");
+    (process, url)
+}

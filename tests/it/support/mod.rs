@@ -1,0 +1,9 @@
+//! What the tests of the binary share: the binary itself, a running host, HTTP, guests.
+
+mod build;
+mod host;
+mod web;
+
+pub use build::{guest, repository, retold};
+pub use host::Host;
+pub use web::{Answer, Web};

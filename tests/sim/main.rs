@@ -1,0 +1,15 @@
+//! The engine under faults: power cuts at every operation, torn and reordered writes, failing disks,
+//! and a model that knows what must be there.
+
+mod chance;
+mod disk;
+mod functions;
+mod guests;
+mod judge;
+mod load;
+mod model;
+mod options;
+mod oracle;
+mod seeds;
+mod waiting;
+mod world;

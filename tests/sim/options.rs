@@ -1,0 +1,77 @@
+//! What a seed draws before it begins: which faults are on, and how often.
+
+use crate::chance::Chance;
+use crate::disk::Crash;
+
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Power cuts, and what is done between two of them at most.
+    pub cuts: u64,
+    pub actions: u64,
+    pub subjects: u64,
+    pub batch: u64,
+    pub proposals_per_commit: u64,
+    // In a hundred.
+    pub repeats: u64,
+    pub conditions: u64,
+    pub marked: u64,
+    pub circles: u64,
+    pub large: u64,
+    pub unavailable: u64,
+    pub stale_snapshots: u64,
+    pub shuffled: u64,
+    // Weights of actions.
+    pub appends: u64,
+    pub steps: u64,
+    pub controls: u64,
+    pub deploys: u64,
+    pub housekeeping: u64,
+    pub rivals: bool,
+    pub one_event_a_call: bool,
+    pub waits: bool,
+    /// Operations until the power goes, at most.
+    pub fuel: u64,
+    pub crash: Crash,
+}
+
+impl Options {
+    pub fn draw(chance: &mut Chance) -> Options {
+        // Each is off in a third of the seeds: what one feature hides, another seed shows.
+        let some = |chance: &mut Chance, all: &[u64]| if chance.percent(33) { 0 } else { *chance.pick(all) };
+        Options {
+            cuts: chance.between(1, 4),
+            actions: *chance.pick(&[40, 120, 300]),
+            subjects: *chance.pick(&[1, 2, 4, 12]),
+            batch: *chance.pick(&[1, 3, 8, 30]),
+            proposals_per_commit: *chance.pick(&[1, 2, 5]),
+            repeats: some(chance, &[5, 30]),
+            conditions: some(chance, &[10, 50]),
+            marked: some(chance, &[3, 15, 50]),
+            circles: some(chance, &[1, 3]),
+            large: some(chance, &[1, 4]),
+            unavailable: some(chance, &[2, 20]),
+            stale_snapshots: some(chance, &[5, 30]),
+            shuffled: some(chance, &[5, 40]),
+            appends: *chance.pick(&[4, 10, 20]),
+            steps: *chance.pick(&[10, 20, 40]),
+            controls: some(chance, &[2, 8]),
+            deploys: *chance.pick(&[1, 2, 4]),
+            housekeeping: some(chance, &[4, 15, 30]),
+            rivals: chance.percent(40),
+            one_event_a_call: chance.percent(20),
+            waits: chance.percent(60),
+            fuel: *chance.pick(&[80, 600, 3_000, 8_000]),
+            crash: draw_crash(chance),
+        }
+    }
+}
+
+fn draw_crash(chance: &mut Chance) -> Crash {
+    let percent = chance.between(5, 95) as u8;
+    match chance.below(6) {
+        0 => Crash::Lost,
+        1 => Crash::Kept,
+        2 => Crash::Reordered { percent },
+        _ => Crash::Torn { percent, garbage: chance.percent(50) },
+    }
+}

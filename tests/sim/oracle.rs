@@ -1,0 +1,199 @@
+//! Holds a store against the model: every event, every row, every index, by brute force.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use retold_engine::model::{Event, Position, TypePattern};
+use retold_engine::store::{Filter, FunctionRow, FunctionStatus, Portion, Reader, Snapshot};
+
+use crate::chance::Chance;
+use crate::model::{Model, Row, Status};
+
+/// Everything that a store can be asked.
+pub fn check_all(model: &Model, reader: &Reader, chance: &mut Chance) {
+    let snapshot = reader.snapshot().expect("a snapshot can be taken");
+    assert_eq!(snapshot.head(), model.head());
+    assert_eq!((snapshot.commit(), snapshot.chain()), (model.commit, model.chain.0));
+    check_log(&model.log, &snapshot);
+    check_functions(model, &snapshot);
+    check_modules(model, &snapshot);
+    check_reads(&model.log, &snapshot, chance, 12);
+    let verified = reader.verify().expect("the namespace is whole");
+    assert_eq!((verified.events, verified.commits, verified.chain), (model.head().0, model.commit, model.chain.0));
+}
+
+/// Every record, from the first on, makes the model. For a store whose past is not known.
+pub fn check_past(model: &Model, reader: &Reader) {
+    let snapshot = reader.snapshot().expect("a snapshot can be taken");
+    let mut again = Model { accepted: model.accepted.clone(), ..Model::default() };
+    snapshot
+        .records(0, &mut |record| {
+            again.feed(record);
+            Ok(true)
+        })
+        .expect("the log can be read");
+    assert_eq!((again.commit, again.chain), (model.commit, model.chain));
+}
+
+/// The log up to the snapshot's head is what it was.
+pub fn check_log(log: &[Event], snapshot: &Snapshot) {
+    let mut read = Vec::new();
+    let seen = snapshot
+        .scan(Position::START, Position(u64::MAX), &Filter::default(), &mut |event| {
+            read.push(event.to_event());
+            ControlFlow::Continue(())
+        })
+        .expect("the log can be read");
+    assert_eq!(seen, snapshot.head());
+    assert_eq!(read.len(), log.len());
+    for (read, expected) in read.iter().zip(log) {
+        assert_eq!(read, expected);
+    }
+}
+
+fn check_functions(model: &Model, snapshot: &Snapshot) {
+    let names: Vec<&str> = snapshot.functions().map(|row| row.name.as_str()).collect();
+    assert_eq!(names, model.functions.keys().map(String::as_str).collect::<Vec<_>>());
+    for (name, expected) in &model.functions {
+        let row = snapshot.function(name).expect("it is listed");
+        let what = format!("{name}: {row:?}");
+        let status = match &row.status {
+            FunctionStatus::Active => Status::Active,
+            FunctionStatus::Paused => Status::Paused,
+            FunctionStatus::Halted { position, .. } => Status::Halted(*position),
+            FunctionStatus::Retired => Status::Retired,
+        };
+        assert_eq!(
+            (row.module, &status, row.start, row.cursor),
+            (expected.module, &expected.status, expected.start, expected.cursor),
+            "{what}"
+        );
+        assert_eq!(row.rebuild.map(|rebuild| rebuild.until), expected.rebuilding, "{what}");
+        let released = expected.parked.values().filter(|parked| parked.released).count() as u64;
+        assert_eq!((row.parked, row.released), (expected.parked.len() as u64, released), "{what}");
+        check_parked(expected, row, snapshot);
+        if expected.rebuilding.is_none() {
+            assert_eq!(state_of(row, snapshot), expected.state, "{what}");
+            assert_eq!(snapshot.has_state(row.ordinal).expect("state can be read"), !expected.state.is_empty());
+        }
+    }
+}
+
+pub fn state_of(row: &FunctionRow, snapshot: &Snapshot) -> BTreeMap<String, Vec<u8>> {
+    let mut state = BTreeMap::new();
+    snapshot
+        .scan_state(row.ordinal, "", None, |key, value| {
+            state.insert(key.to_owned(), value.to_vec());
+            true
+        })
+        .expect("state can be read");
+    state
+}
+
+fn check_parked(expected: &Row, row: &FunctionRow, snapshot: &Snapshot) {
+    let mut after = Position::START;
+    let mut found = Vec::new();
+    loop {
+        let page = snapshot.parked(row.ordinal, after, 2).expect("parked events can be read");
+        found.extend(page.events);
+        if !page.more {
+            break;
+        }
+        after = found.last().map_or(after, |parked| parked.event.position);
+    }
+    assert_eq!(found.len(), expected.parked.len());
+    for (parked, (position, expected)) in found.iter().zip(&expected.parked) {
+        assert_eq!(
+            (parked.event.position, &parked.event.subject, &parked.event.reason, parked.released),
+            (*position, &expected.subject, &expected.reason, expected.released)
+        );
+        assert!(snapshot.is_parked(row.ordinal, &expected.subject).expect("parked events can be read"));
+    }
+    let first = expected.parked.iter().find(|(_, parked)| parked.released).map(|(position, _)| *position);
+    assert_eq!(snapshot.first_released(row.ordinal).expect("parked events can be read").map(|parked| parked.position), first);
+}
+
+fn check_modules(model: &Model, snapshot: &Snapshot) {
+    let modules: Vec<_> = snapshot.modules().map(|row| (row.ordinal, row.name.clone(), row.digest, row.active)).collect();
+    let expected: Vec<_> =
+        model.modules.iter().map(|(ordinal, version)| (*ordinal, version.name.clone(), version.digest, version.active)).collect();
+    assert_eq!(modules, expected);
+    for version in model.modules.values() {
+        let component = snapshot.component(version.digest).expect("components can be read").expect("a deployed component is kept");
+        assert_eq!(retold_engine::model::Digest::of(&component), version.digest);
+    }
+}
+
+/// Reads by position, id, type, subject and tag equal a filter over the whole log.
+pub fn check_reads(log: &[Event], snapshot: &Snapshot, chance: &mut Chance, reads: usize) {
+    for _ in 0..reads {
+        if !log.is_empty() {
+            let event = chance.pick(log);
+            assert_eq!(snapshot.find(&event.source, &event.id).expect("ids can be read"), Some(event.position));
+            assert_eq!(snapshot.event(event.position).expect("events can be read").as_ref(), Some(event));
+        }
+        assert_eq!(snapshot.find("/nowhere", &chance.number().to_string()).expect("ids can be read"), None);
+        check_read(log, snapshot, &filter(log, chance), chance);
+    }
+    let beyond = Position(log.len() as u64 + 1);
+    assert_eq!(snapshot.event(beyond).expect("events can be read"), None);
+    assert_eq!(snapshot.event(Position::START).expect("events can be read"), None);
+}
+
+fn check_read(log: &[Event], snapshot: &Snapshot, filter: &Filter, chance: &mut Chance) {
+    let head = log.len() as u64;
+    let (after, upto) =
+        (Position(chance.below(head + 1)), if chance.percent(70) { Position(u64::MAX) } else { Position(chance.below(head + 2)) });
+    let wanted = |event: &&Event| {
+        event.position > after
+            && event.position <= upto
+            && (filter.types.is_empty() || filter.types.iter().any(|pattern| pattern.matches(&event.r#type)))
+            && (filter.subjects.is_empty() || filter.subjects.contains(&event.subject))
+            && filter.tags.iter().all(|tag| event.tags.contains(tag))
+    };
+    let expected: Vec<u64> = log.iter().filter(wanted).map(|event| event.position.0).collect();
+    let mut found = Vec::new();
+    let seen = snapshot
+        .scan(after, upto, filter, &mut |event| {
+            found.push(event.position.0);
+            ControlFlow::Continue(())
+        })
+        .expect("the log can be read");
+    assert_eq!(found, expected, "{filter:?} in ({after}, {upto}]");
+    assert_eq!(seen, Position(upto.0.min(head)).max(after), "{filter:?} in ({after}, {upto}]");
+    // In portions, as a runner or a page reads.
+    let portion = Portion { events: chance.between(1, 5) as usize, bytes: if chance.percent(20) { 1 } else { usize::MAX } };
+    let (mut after, mut found) = (after, Vec::new());
+    loop {
+        let (batch, seen) = snapshot.collect(after, upto, filter, portion).expect("the log can be read");
+        assert!(batch.len() <= portion.events);
+        found.extend(batch.events().iter().map(|event| event.position.0));
+        if batch.is_empty() {
+            break;
+        }
+        assert!(seen > after, "a reader that gets something gets on");
+        after = seen;
+    }
+    assert_eq!(found, expected, "{filter:?} in portions");
+}
+
+/// A filter that finds something now and then.
+fn filter(log: &[Event], chance: &mut Chance) -> Filter {
+    let mut filter = Filter::default();
+    let types = ["a.*", "a.small", "b.*", "count.total", "retold.*", "*", "fan.left", "circle.step", "none"];
+    for _ in 0..[0, 1, 1, 2][chance.index(4)] {
+        filter.types.extend(TypePattern::parse(*chance.pick(&types)));
+    }
+    if let (true, Some(event)) = (chance.percent(50), pick(log, chance)) {
+        filter.subjects.push(event.subject.clone());
+        filter.subjects.extend((chance.percent(50)).then(|| chance.pick(log).subject.clone()));
+    }
+    if let (true, Some(event)) = (chance.percent(40), pick(log, chance)) {
+        filter.tags.extend(event.tags.iter().take(chance.between(1, 2) as usize).cloned());
+    }
+    filter
+}
+
+fn pick<'a>(log: &'a [Event], chance: &mut Chance) -> Option<&'a Event> {
+    (!log.is_empty()).then(|| chance.pick(log))
+}
