@@ -112,6 +112,13 @@ fn data_that_does_not_fit_is_rejected_by_type_and_field() {
 }
 
 #[test]
+fn data_that_is_no_text_is_rejected() {
+    let given = Given::json("flight.arrived", *b"{\"delay\":\xff}");
+    let error = Trial::<movements>::new().give(&given).unwrap_err();
+    assert_eq!(error.message(), "flight.arrived can't be read as Arrived: invalid utf-8 sequence of 1 bytes from index 9");
+}
+
+#[test]
 #[should_panic(expected = "movements subscribes to flight.departed, flight.arrived, not to order")]
 fn a_trial_refuses_an_event_that_the_host_would_never_hand_over() {
     let _ = Trial::<movements>::new().give(&Given::json("order", "{}"));

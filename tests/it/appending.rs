@@ -16,7 +16,7 @@ fn an_event_is_taken_in_every_binding_and_reads_the_same() {
     web.post("events", "application/cloudevents-batch+json", json!([event("batch-1"), event("batch-2")]).to_string()).expect(201);
     let headers = [("ce-specversion", "1.0"), ("ce-id", "binary"), ("ce-source", "/test"), ("ce-type", "thing.happened"), ("ce-subject", "thing/1"), ("content-type", "application/json")];
     web.send("POST", "events", &headers, b"{\"n\": 1}").expect(201);
-    web.post("events", "application/x-ndjson", format!("{}\n\n{}", event("line-1"), event("line-2"))).expect(200);
+    web.post("events", "application/x-ndjson", format!("{}\n\n{}", event("line-1"), event("line-2"))).expect(201);
     let all = web.events("");
     let ids: Vec<&str> = all.iter().filter_map(|event| event["id"].as_str()).collect();
     assert_eq!(ids, ["structured", "batch-1", "batch-2", "binary", "line-1", "line-2"]);
@@ -147,14 +147,14 @@ fn a_stream_broken_at_a_line_keeps_the_lines_before_it_and_none_after() {
     let lines = |range: std::ops::RangeInclusive<usize>| range.map(|n| line(n) + "\n").collect::<String>();
     let broken = format!("{}{{\"specversion\":\"1.0\"}}\n{}", lines(1..=1_500), lines(1_502..=3_000));
     let problem = host.web.post("events", "application/x-ndjson", broken).problem(400, "invalid-event");
-    assert_eq!((&problem["line"], &problem["committed"]), (&json!(1_501), &json!(1_500)), "{problem}");
+    assert_eq!((&problem["line"], &problem["events"]), (&json!(1_501), &json!(1_500)), "{problem}");
     assert_eq!(host.web.events("").len(), 1_500);
     // A conflict with what is there stops it the same way; known lines before it are repeats.
     let mut other = event("line-700");
     other["type"] = json!("thing.else");
     let conflict = format!("{}{other}\n{}", lines(1..=2_000), lines(2_001..=2_600));
     let problem = host.web.post("events", "application/x-ndjson", conflict).problem(409, "content-conflict");
-    assert_eq!((&problem["line"], &problem["committed"], &problem["new"]), (&json!(2_001), &json!(2_000), &json!(500)), "{problem}");
+    assert_eq!((&problem["line"], &problem["events"], &problem["new"]), (&json!(2_001), &json!(2_000), &json!(500)), "{problem}");
     assert_eq!(host.web.events("").len(), 2_000);
 }
 

@@ -37,7 +37,7 @@ fn a_rewound_function_makes_its_state_again_and_appends_nothing_twice() {
     host.wait_until_level("counter");
     let last = host.web.events("types=test.counted").pop().expect("counted");
     assert_eq!(last["data"]["n"], 51, "the state is what it was");
-    host.web.post("functions/counter/rewind?to=999999", "application/json", "").problem(409, "control-conflict");
+    host.web.post("functions/counter/rewind?to=999999", "application/json", "").problem(400, "invalid-parameter");
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn check(host: &Host, name: &str, data: Value, reason: &str, says: &str) {
     assert_eq!(answer["parked"].as_array().map(Vec::len), Some(2), "{name}: {answer}");
     assert_eq!(answer["derived"].as_array().map(Vec::len), Some(2), "{name}: {answer}");
     let parked = host.web.get("functions/misbehave/parked").expect(200).json();
-    let mine: Vec<&Value> = parked["events"].as_array().expect("a list").iter().filter(|event| event["subject"] == bad.as_str()).collect();
+    let mine: Vec<&Value> = parked["parked"].as_array().expect("a list").iter().filter(|event| event["subject"] == bad.as_str()).collect();
     assert_eq!(mine[0]["reason"], reason, "{name}: {parked}");
     let message = mine[0]["message"].as_str().unwrap_or_default();
     assert!(message.contains(says), "{name}: {message:?} doesn't say {says:?}");
@@ -65,7 +65,7 @@ fn parked_events_are_tried_again_in_order_when_released_and_new_ones_wait_behind
     host.wait_for("misbehave", |now| now["counts"]["failed_attempts"] == 2 && now["parked"] == 2);
     assert_eq!(host.web.events("types=test.done").len(), 0);
     let parked = host.web.get("functions/misbehave/parked").expect(200).json();
-    assert_eq!(parked["events"][0]["attempts"], 2, "{parked}");
+    assert_eq!(parked["parked"][0]["attempts"], 2, "{parked}");
     send("3", json!({"do": "ok", "n": 3}));
     assert_eq!(host.web.function("misbehave")["parked"], 3);
     let ready = host.web.get("//readyz").expect(200).text();

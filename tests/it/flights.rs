@@ -6,13 +6,20 @@ use std::process::Command;
 use flights_convert::Timetable;
 use serde_json::{Value, json};
 
-use crate::support::{Host, guest, repository};
+use crate::support::{Answer, Host, guest, repository};
 
 /// Loads a file of flights as one stream of events.
 fn load(host: &Host, csv: &Path) -> Value {
     let table = Timetable::open(csv).expect("the flights can be read");
     let body: String = table.lines().map(|line| line + "\n").collect();
-    host.web.post("events", "application/x-ndjson", body).expect(200).json()
+    loaded(host.web.post("events", "application/x-ndjson", body))
+}
+
+/// The tally of a stream that was taken whole.
+#[track_caller]
+fn loaded(answer: Answer) -> Value {
+    assert!(matches!(answer.status, 200 | 201), "{}", answer.text());
+    answer.json()
 }
 
 fn count(host: &Host, r#type: &str) -> u64 {
@@ -98,7 +105,7 @@ fn a_year_of_flights_gives_the_figures_of_the_independent_script_also_when_kille
         });
         host.restart();
     }
-    host.web.post("events", "application/x-ndjson", &body).expect(200);
+    loaded(host.web.post("events", "application/x-ndjson", &body));
     wait(&host);
     assert_eq!(figures(&host), expected);
     let again = host.web.post("events", "application/x-ndjson", &body).expect(200).json();

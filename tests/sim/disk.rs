@@ -208,6 +208,22 @@ impl FaultFolder {
         disk.names.values().filter_map(|file| disk.files.get(file)).map(|file| file.live.len()).sum()
     }
 
+    /// The folder as the next process finds it when this one was killed: everything is as it was, but what
+    /// was not synced can still be lost.
+    pub fn kill(&self) -> FaultFolder {
+        let mut disk = self.disk();
+        disk.dead = true;
+        let after = Disk {
+            files: disk.names.values().chain(disk.synced_names.values()).map(|file| (*file, disk.files[file].clone())).collect(),
+            names: disk.names.clone(),
+            synced_names: disk.synced_names.clone(),
+            pending_names: disk.pending_names.clone(),
+            next_file: disk.next_file,
+            ..Disk::default()
+        };
+        FaultFolder(Arc::new(Mutex::new(after)))
+    }
+
     /// The folder as it is found when power is back. Who still holds this one has no power.
     pub fn crash(&self, crash: Crash, chance: &mut Chance) -> FaultFolder {
         let mut disk = self.disk();

@@ -32,6 +32,8 @@ pub struct Options {
     /// Operations until the power goes, at most.
     pub fuel: u64,
     pub crash: Crash,
+    /// How many in a hundred cuts end the process only.
+    pub kills: u64,
 }
 
 impl Options {
@@ -62,6 +64,7 @@ impl Options {
             waits: chance.percent(60),
             fuel: *chance.pick(&[80, 600, 3_000, 8_000]),
             crash: draw_crash(chance),
+            kills: some(chance, &[20, 60]),
         }
     }
 }

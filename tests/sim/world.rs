@@ -137,7 +137,8 @@ impl World {
 
     fn cut(&mut self) {
         self.counts.cuts += 1;
-        self.disk = self.disk.crash(self.options.crash, &mut self.chance);
+        let killed = self.chance.percent(self.options.kills);
+        self.disk = if killed { self.disk.kill() } else { self.disk.crash(self.options.crash, &mut self.chance) };
     }
 
     pub fn note(&mut self, what: &impl std::fmt::Debug) {

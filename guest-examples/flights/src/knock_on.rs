@@ -21,12 +21,12 @@ pub struct LastArrival {
 
 #[handler(name = "knock-on", start = "beginning")]
 pub fn knock_on(movement: Recorded<Movement>, arrivals: &mut State<LastArrival>) -> Result<Option<Emit<KnockOn>>> {
-    let flight = movement.subject().to_owned();
+    let flight = || movement.subject().to_owned();
     match &*movement {
         Movement::Arrived(arrived) => {
             if let Some(tail_number) = arrived.tail_number {
-                let arr_delay = arrived.arr_delay;
-                arrivals.put(tail_number, &LastArrival { flight, arr_delay })?;
+                let last = LastArrival { flight: flight(), arr_delay: arrived.arr_delay };
+                arrivals.put(tail_number, &last)?;
             }
             Ok(None)
         }
@@ -38,7 +38,7 @@ pub fn knock_on(movement: Recorded<Movement>, arrivals: &mut State<LastArrival>)
             let last = arrivals.get(tail_number)?;
             Ok(last.and_then(|last| {
                 let arr_delay = last.arr_delay.filter(|delay| *delay > LATE_MINUTES)?;
-                let knock_on = KnockOn { flight, dep_delay, after: last.flight, arr_delay };
+                let knock_on = KnockOn { flight: flight(), dep_delay, after: last.flight, arr_delay };
                 Some(knock_on.about(tail_number))
             }))
         }

@@ -73,6 +73,7 @@ pub struct Runner {
 struct InFlight {
     ticket: Ticket,
     epoch: u64,
+    from: Position,
     to: Position,
     writes: Writes,
     /// Digest of the writes, zero for none.
@@ -159,8 +160,11 @@ impl Runner {
         self.read_on(snapshot, guest, &row, now, log)
     }
 
+    /// Whether the writes in flight, over this snapshot's state, make the state of a moment: so if the
+    /// snapshot is of before the first of the plans or after one of them.
     fn may_stand_on_flight(&self, row: &FunctionRow) -> bool {
-        self.in_flight.len() < IN_FLIGHT_MAX && self.in_flight.iter().all(|plan| plan.stands && plan.epoch == row.epoch)
+        let fits = self.in_flight.iter().any(|plan| plan.from == row.cursor || plan.to == row.cursor);
+        fits && self.in_flight.len() < IN_FLIGHT_MAX && self.in_flight.iter().all(|plan| plan.stands && plan.epoch == row.epoch)
     }
 
     fn call<'a>(
@@ -190,7 +194,7 @@ impl Runner {
     fn propose(&mut self, plan: Plan, writes: Writes, stands: bool) -> Step {
         self.tickets += 1;
         let wrote = plan.state_digest.unwrap_or(Digest::ZERO);
-        self.in_flight.push_back(InFlight { ticket: self.tickets, epoch: plan.epoch, to: plan.to, writes, wrote, stands });
+        self.in_flight.push_back(InFlight { ticket: self.tickets, epoch: plan.epoch, from: plan.from, to: plan.to, writes, wrote, stands });
         Step::Plan(self.tickets, Box::new(plan))
     }
 

@@ -2,6 +2,7 @@
 
 use redb::{Database, ReadableDatabase, ReadableTable};
 
+use super::create::create;
 use super::error::StoreError;
 use super::folder::{Folder, Space};
 use super::tables::{self, FILE_FORMAT};
@@ -26,19 +27,13 @@ impl Catalogue {
     pub fn open(folder: &dyn Folder) -> Result<Catalogue, StoreError> {
         let names = folder.list().map_err(StoreError::io("the data directory can't be listed"))?;
         if !names.iter().any(|name| name == FILE) {
-            let passing = format!("{FILE}.new");
-            if names.contains(&passing) {
-                folder.remove(&passing).map_err(StoreError::io("a leftover of the catalogue can't be removed"))?;
-            }
-            let backend = folder.create(&passing, Space::Reserved).map_err(StoreError::io("the catalogue can't be created"))?;
-            let database = Database::builder().set_cache_size(1 << 20).create_with_backend(backend)?;
-            let transaction = database.begin_write()?;
-            transaction.open_table(tables::META)?.insert("format", FILE_FORMAT.to_le_bytes().as_slice())?;
-            transaction.open_table(tables::NAMESPACES)?;
-            transaction.commit()?;
-            drop(database);
-            folder.rename(&passing, FILE).map_err(StoreError::io("the catalogue can't be renamed"))?;
-            folder.sync().map_err(StoreError::io("the data directory can't be synced"))?;
+            create(folder, FILE, Space::Reserved, |backend| {
+                let database = Database::builder().set_cache_size(1 << 20).create_with_backend(backend)?;
+                let transaction = database.begin_write()?;
+                transaction.open_table(tables::META)?.insert("format", FILE_FORMAT.to_le_bytes().as_slice())?;
+                transaction.open_table(tables::NAMESPACES)?;
+                Ok(transaction.commit()?)
+            })?;
         }
         let backend = folder.open(FILE).map_err(StoreError::io("the catalogue can't be opened"))?;
         let database = Database::builder().set_cache_size(1 << 20).create_with_backend(backend).map_err(|error| match error {

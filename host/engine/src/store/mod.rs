@@ -6,6 +6,7 @@
 mod apply;
 mod catalogue;
 mod condition;
+mod create;
 mod disk;
 mod error;
 mod filter;

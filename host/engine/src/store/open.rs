@@ -6,6 +6,7 @@ use std::sync::Arc;
 use redb::{Database, ReadableDatabase, ReadableTable};
 
 use super::apply;
+use super::create::{PASSING, create};
 use super::error::StoreError;
 use super::folder::{Folder, Space};
 use super::function::{FunctionRow, ModuleRow};
@@ -40,7 +41,7 @@ impl Store {
     pub fn open(folder: Arc<dyn Folder>, options: &Options) -> Result<Store, StoreError> {
         let names = folder.list().map_err(StoreError::io("the namespace's folder can't be listed"))?;
         if !names.iter().any(|name| name == HEAD) {
-            create(&*folder, options)?;
+            create_head(&*folder, options)?;
         }
         let backend = folder.open(HEAD).map_err(StoreError::io("head.redb can't be opened"))?;
         let head = Database::builder().set_cache_size(options.cache_bytes).create_with_backend(backend).map_err(|error| match error {
@@ -67,35 +68,26 @@ impl Store {
     }
 }
 
-/// Makes `head.redb` under another name and renames it: power lost while redb makes a file leaves one
-/// that never opens.
-fn create(folder: &dyn Folder, options: &Options) -> Result<(), StoreError> {
-    const PASSING: &str = "head.redb.new";
-    let io = StoreError::io("head.redb can't be created");
-    if folder.list().is_ok_and(|names| names.iter().any(|name| name == PASSING)) {
-        folder.remove(PASSING).map_err(StoreError::io("a leftover of head.redb can't be removed"))?;
-    }
-    let backend = folder.create(PASSING, Space::Reserved).map_err(io)?;
-    let database = Database::builder().set_cache_size(1 << 20).create_with_backend(backend)?;
-    let transaction = database.begin_write()?;
-    {
-        let mut meta = transaction.open_table(tables::META)?;
-        meta.insert("format", FILE_FORMAT.to_le_bytes().as_slice())?;
-        meta.insert("term key", options.term_key.as_slice())?;
-        meta.insert("segments", encode_segments(&[]).as_slice())?;
-        transaction.open_table(tables::LOG)?;
-        transaction.open_table(tables::MODULES)?;
-        transaction.open_table(tables::DEPLOYMENTS)?;
-        transaction.open_table(tables::FUNCTIONS)?;
-        transaction.open_table(tables::CURSORS)?;
-        transaction.open_table(tables::STATE)?;
-        transaction.open_table(tables::PARKED)?;
-        transaction.open_table(tables::PARKED_SUBJECTS)?;
-    }
-    transaction.commit()?;
-    drop(database);
-    folder.rename(PASSING, HEAD).map_err(StoreError::io("head.redb can't be renamed"))?;
-    folder.sync().map_err(StoreError::io("the namespace's folder can't be synced"))
+fn create_head(folder: &dyn Folder, options: &Options) -> Result<(), StoreError> {
+    create(folder, HEAD, Space::Reserved, |backend| {
+        let database = Database::builder().set_cache_size(1 << 20).create_with_backend(backend)?;
+        let transaction = database.begin_write()?;
+        {
+            let mut meta = transaction.open_table(tables::META)?;
+            meta.insert("format", FILE_FORMAT.to_le_bytes().as_slice())?;
+            meta.insert("term key", options.term_key.as_slice())?;
+            meta.insert("segments", encode_segments(&[]).as_slice())?;
+            transaction.open_table(tables::LOG)?;
+            transaction.open_table(tables::MODULES)?;
+            transaction.open_table(tables::DEPLOYMENTS)?;
+            transaction.open_table(tables::FUNCTIONS)?;
+            transaction.open_table(tables::CURSORS)?;
+            transaction.open_table(tables::STATE)?;
+            transaction.open_table(tables::PARKED)?;
+            transaction.open_table(tables::PARKED_SUBJECTS)?;
+        }
+        Ok(transaction.commit()?)
+    })
 }
 
 pub fn encode_segments(files: &[String]) -> Vec<u8> {
@@ -139,7 +131,7 @@ fn read_meta(folder: &dyn Folder, head: &Database) -> Result<(TermHasher, Vec<Ar
 fn remove_leftovers(folder: &dyn Folder, segments: &[Arc<Segment>]) -> Result<(), StoreError> {
     let named: BTreeSet<&str> = segments.iter().map(|segment| segment.file.as_str()).collect();
     for name in folder.list().map_err(StoreError::io("the namespace's folder can't be listed"))? {
-        let ours = name.ends_with(".new") || (name.starts_with("segment-") && !named.contains(name.as_str()));
+        let ours = name.ends_with(PASSING) || (name.starts_with("segment-") && !named.contains(name.as_str()));
         if ours {
             folder.remove(&name).map_err(StoreError::io(format!("leftover {name} can't be removed")))?;
         }

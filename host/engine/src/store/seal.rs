@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::error::StoreError;
 use super::open::encode_segments;
 use super::reader::Reader;
-use super::segment::{BuildError, Segment, build, merge};
+use super::segment::{Segment, build, merge};
 use super::shared::View;
 use super::tables;
 use super::writer::Store;
@@ -50,19 +50,18 @@ impl Reader {
     /// Writes the new segment file. Reads a snapshot; never waits for the writer.
     pub fn housekeep(&self, work: Housekeeping) -> Result<Sealed, StoreError> {
         let folder = &*self.shared.folder;
-        let failed = |error: BuildError| error.source;
         let (name, replaces) = match work {
             Housekeeping::Seal { after_commit, through_commit, chain_before } => {
                 let snapshot = self.snapshot()?;
                 let name = format!("segment-{:016}-{:016}.redb", after_commit + 1, through_commit);
                 let mut records = LogRows { rows: snapshot.log()?.range((0, 0)..)?, after_commit, through_commit };
-                build(folder, &name, &self.shared.hasher, chain_before, || records.next()).map_err(failed)?;
+                build(folder, &name, &self.shared.hasher, chain_before, || records.next())?;
                 (name, Vec::new())
             }
             Housekeeping::Merge { parts } => {
                 let (first, last) = (parts.first().map_or(0, |part| part.commit_first), parts.last().map_or(0, |part| part.commit_last));
                 let name = format!("segment-{first:016}-{last:016}.redb");
-                merge(folder, &name, &parts).map_err(failed)?;
+                merge(folder, &name, &parts)?;
                 (name, parts)
             }
         };
@@ -123,6 +122,10 @@ fn segment_tier(count: u64, bytes: u64) -> u32 {
 impl Store {
     /// Names a new segment in the head, in one commit. What it takes the place of is removed.
     pub fn adopt(&mut self, sealed: Sealed) -> Result<(), StoreError> {
+        self.unless_poisoned(|store| store.name_segment(sealed))
+    }
+
+    fn name_segment(&mut self, sealed: Sealed) -> Result<(), StoreError> {
         let view = self.shared.view();
         let mut segments: Vec<Arc<Segment>> = (*view.segments).clone();
         if sealed.replaces.is_empty() {

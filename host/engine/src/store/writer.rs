@@ -73,10 +73,15 @@ impl Store {
     ///
     /// After an `Err` the store writes no more: nobody knows what reached the disk.
     pub fn commit(&mut self, proposals: impl IntoIterator<Item = Proposal>, now: Timestamp) -> Result<Committed, StoreError> {
+        self.unless_poisoned(|store| store.commit_or_fail(proposals, now))
+    }
+
+    /// Writes, if nothing has failed yet; what fails now was the last attempt.
+    pub(super) fn unless_poisoned<T>(&mut self, write: impl FnOnce(&mut Store) -> Result<T, StoreError>) -> Result<T, StoreError> {
         if self.shared.poisoned.load(Ordering::Acquire) {
-            return Err(StoreError::Poisoned("an earlier commit failed".into()));
+            return Err(StoreError::Poisoned("an earlier write failed".into()));
         }
-        self.commit_or_fail(proposals, now).map_err(|error| {
+        write(self).map_err(|error| {
             self.shared.poisoned.store(true, Ordering::Release);
             match &error {
                 StoreError::Disk(disk) if StoreError::is_full(disk) => StoreError::Full,
@@ -146,11 +151,13 @@ impl Store {
         if !self.sealed_rows_left {
             return Ok(false);
         }
-        let view = self.shared.view();
-        let transaction = self.shared.head.begin_write()?;
-        self.sealed_rows_left = delete_sealed(&transaction, &view, IDLE)?;
-        transaction.commit()?;
-        Ok(self.sealed_rows_left)
+        self.unless_poisoned(|store| {
+            let view = store.shared.view();
+            let transaction = store.shared.head.begin_write()?;
+            store.sealed_rows_left = delete_sealed(&transaction, &view, IDLE)?;
+            transaction.commit()?;
+            Ok(store.sealed_rows_left)
+        })
     }
 }
 

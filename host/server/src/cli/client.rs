@@ -61,6 +61,10 @@ impl Client {
         &self.url
     }
 
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
     /// A path within the namespace of the command line.
     pub fn path(&self, segments: &[&str]) -> String {
         address::namespaced(&self.namespace, segments)

@@ -21,53 +21,56 @@ pub enum Handling {
     Waiting(Vec<String>),
 }
 
-/// Waits for what is in the log now and everything it leads to. `tell` hears how many positions the
-/// slowest function is behind.
+/// Waits for what is in the log now and everything it leads to; not for what others append meanwhile.
+/// `tell` hears how many positions the slowest function is behind.
 pub fn wait(client: &Client, timeout: Duration, every: Duration, tell: impl Fn(u64)) -> Result<Handling> {
     let started = clock::now();
-    let path = client.path(&["functions"]);
-    let mut goal = 0;
+    let mut goal = head(client)?;
     for _ in 0..STEPS_MAX {
-        let before = goal;
         loop {
-            let functions = progress(&client.get(&path)?);
-            if goal == before {
-                goal = functions.iter().map(|function| function.head).max().unwrap_or(0);
-            }
-            let behind = |function: &&Function| function.cursor < goal;
-            let Some(lag) = functions.iter().filter(behind).map(|function| goal - function.cursor).max() else { break };
+            // The head is read first: a function is then behind by no less than it seems.
+            let head = head(client)?;
+            let behind = behind(&client.get(&client.path(&["functions"]))?, head, goal);
+            let Some(lag) = behind.iter().map(|function| function.lag).max() else { break };
             tell(lag);
-            let waiting = functions.iter().filter(behind);
-            if waiting.clone().any(|function| !function.is_active) || started.elapsed() > timeout {
-                return Ok(Handling::Waiting(waiting.map(|function| function.name.clone()).collect()));
+            if behind.iter().any(|function| !function.is_active) || started.elapsed() > timeout {
+                return Ok(Handling::Waiting(behind.into_iter().map(|function| function.name).collect()));
             }
             thread::sleep(every);
         }
-        if goal == before {
+        // What was emitted on the way stands in the log by now.
+        let next = head(client)?;
+        if next == goal {
             break;
         }
+        goal = next;
     }
     Ok(Handling::Complete)
 }
 
-struct Function {
-    name: String,
-    is_active: bool,
-    cursor: u64,
-    head: u64,
+/// Position of the last event.
+pub fn head(client: &Client) -> Result<u64> {
+    let page = client.get(&(client.path(&["events"]) + "?limit=1"))?;
+    Ok(position_of(&page["head"]))
 }
 
-fn progress(functions: &Value) -> Vec<Function> {
-    let of = |function: &Value| {
-        let cursor = position_of(&function["cursor"]);
-        Function {
-            name: function["name"].as_str().unwrap_or("?").to_owned(),
-            is_active: function["status"] == "active",
-            cursor,
-            head: cursor + function["lag"].as_u64().unwrap_or(0),
-        }
+#[derive(Debug, PartialEq, Eq)]
+struct Behind {
+    name: String,
+    is_active: bool,
+    lag: u64,
+}
+
+/// Functions that have something left to read up to `goal`. A lag counts from the first event that the
+/// function has not dealt with.
+fn behind(functions: &Value, head: u64, goal: u64) -> Vec<Behind> {
+    let functions = functions["functions"].as_array().into_iter().flatten();
+    let of = |function: &Value| Behind {
+        name: function["name"].as_str().unwrap_or("?").to_owned(),
+        is_active: function["status"] == "active",
+        lag: function["lag"].as_u64().unwrap_or(0),
     };
-    functions["functions"].as_array().into_iter().flatten().map(of).collect()
+    functions.map(of).filter(|function| function.lag > 0 && head + 1 <= goal + function.lag).collect()
 }
 
 /// Positions are written as strings; a cursor has its generation before the point.
@@ -86,5 +89,14 @@ mod tests {
     fn a_position_is_read_from_a_number_a_string_or_a_cursor() {
         assert_eq!((position_of(&json!(7)), position_of(&json!("7")), position_of(&json!("1.7"))), (7, 7, 7));
         assert_eq!(position_of(&Value::Null), 0);
+    }
+
+    #[test]
+    fn only_events_up_to_the_goal_are_waited_for() {
+        let functions = |lag: u64| json!({ "functions": [{ "name": "f", "status": "paused", "lag": lag }] });
+        // The log ends at 100: with a lag of 10 the first event that is left is 91.
+        assert_eq!(behind(&functions(10), 100, 91), [Behind { name: "f".into(), is_active: false, lag: 10 }]);
+        assert_eq!(behind(&functions(10), 100, 90), []);
+        assert_eq!(behind(&functions(0), 100, 100), []);
     }
 }

@@ -15,17 +15,26 @@ const READ_BYTES: usize = 256 << 10;
 const READS_AHEAD_MAX: usize = 16;
 /// A line longer than this can't be an event: 1 MiB of data as base64, and its attributes.
 const LINE_BYTES_MAX: usize = 4 << 20;
-/// A document longer than this is more than one atomic append.
-const DOCUMENT_BYTES_MAX: usize = 16 << 20;
+/// A document longer than this is more than the host takes in one atomic append.
+const DOCUMENT_BYTES_MAX: usize = 8 << 20;
 
 /// What an input turned out to be.
 pub enum Input {
-    /// One CloudEvent over several lines.
+    /// One CloudEvent.
     Event(Vec<u8>),
     /// A JSON array of CloudEvents: all of them or none.
     Batch(Vec<u8>),
     /// One CloudEvent a line.
     Lines(Lines),
+}
+
+/// What a first line is, behind which nothing has come yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OneLine {
+    /// Sent at once: who writes into the pipe may take their time for the next.
+    IsALine,
+    /// An event if the input ends behind it: so the host can tell what became of it.
+    MayBeAll,
 }
 
 /// Whole lines, in portions.
@@ -35,11 +44,11 @@ pub struct Lines {
 
 impl Input {
     /// Reads as far as is needed to tell what it is.
-    pub fn open(mut from: impl Read + Send + 'static) -> Result<Input> {
+    pub fn open(mut from: impl Read + Send + 'static, one_line: OneLine) -> Result<Input> {
         let mut begin = Vec::new();
         loop {
             let ended = read_more(&mut from, &mut begin).context("cannot read the events")? == 0;
-            match kind(&begin, ended) {
+            match kind(&begin, ended, one_line) {
                 Some(Kind::Lines) => return Ok(Input::Lines(Lines::read(from, begin))),
                 Some(Kind::Batch) => return Ok(Input::Batch(whole(from, begin)?)),
                 Some(Kind::Event) => return Ok(Input::Event(whole(from, begin)?)),
@@ -100,7 +109,7 @@ enum Kind {
 }
 
 /// None: more has to be read to tell.
-fn kind(begin: &[u8], ended: bool) -> Option<Kind> {
+fn kind(begin: &[u8], ended: bool, one_line: OneLine) -> Option<Kind> {
     let start = begin.iter().position(|byte| !byte.is_ascii_whitespace());
     let Some(start) = start else { return ended.then_some(Kind::Lines) };
     if begin[start] == b'[' {
@@ -108,10 +117,11 @@ fn kind(begin: &[u8], ended: bool) -> Option<Kind> {
     }
     let text = &begin[start..];
     match text.iter().position(|&byte| byte == b'\n') {
-        // A first line that is whole JSON, or is none at all, is for the host to judge, with its number.
         Some(end) if is_part_of_json(&text[..end]) => Some(Kind::Event),
-        Some(_) => Some(Kind::Lines),
-        None => ended.then_some(Kind::Lines),
+        // A first line that is whole JSON, or is none at all, is for the host to judge, with its number.
+        Some(end) if text[end..].iter().any(|byte| !byte.is_ascii_whitespace()) => Some(Kind::Lines),
+        Some(_) if one_line == OneLine::IsALine => Some(Kind::Lines),
+        _ => ended.then_some(Kind::Event),
     }
 }
 
@@ -154,7 +164,7 @@ mod tests {
     use super::*;
 
     fn lines(text: &'static str) -> String {
-        let Input::Lines(lines) = Input::open(text.as_bytes()).unwrap() else { panic!("not lines: {text}") };
+        let Input::Lines(lines) = Input::open(text.as_bytes(), OneLine::IsALine).unwrap() else { panic!("not lines: {text}") };
         let mut all = Vec::new();
         while let Some(mut some) = lines.next(1).unwrap() {
             assert!(some.ends_with(b"\n"));
@@ -166,7 +176,7 @@ mod tests {
     #[test]
     fn lines_are_passed_on_as_they_are_and_the_last_one_is_ended() {
         assert_eq!(lines("{\"id\":\"1\"}\n\n{\"id\":\"2\"}"), "{\"id\":\"1\"}\n\n{\"id\":\"2\"}\n");
-        assert_eq!(lines("{\"id\":\"1\"}"), "{\"id\":\"1\"}\n");
+        assert_eq!(lines("{\"id\":\"1\"}\n"), "{\"id\":\"1\"}\n");
         assert_eq!(lines(""), "");
     }
 
@@ -175,26 +185,39 @@ mod tests {
         assert_eq!(lines("not json\n{}\n"), "not json\n{}\n");
     }
 
+    #[track_caller]
+    fn check_event(text: &'static str, one_line: OneLine) {
+        assert!(matches!(Input::open(text.as_bytes(), one_line).unwrap(), Input::Event(bytes) if bytes == text.as_bytes()));
+    }
+
     #[test]
     fn an_event_written_over_several_lines_is_one_event() {
-        assert!(matches!(Input::open("{\n  \"id\": \"1\"\n}\n".as_bytes()).unwrap(), Input::Event(bytes) if bytes.len() == 16));
+        check_event("{\n  \"id\": \"1\"\n}\n", OneLine::IsALine);
+        check_event("{\"id\":\"1\"}", OneLine::IsALine);
+    }
+
+    #[test]
+    fn one_line_alone_can_be_waited_for_as_one_event() {
+        check_event("{\"id\":\"1\"}\n\n", OneLine::MayBeAll);
+        let two = Input::open("{\"id\":\"1\"}\n{\"id\":\"2\"}".as_bytes(), OneLine::MayBeAll).unwrap();
+        assert!(matches!(two, Input::Lines(_)));
     }
 
     #[test]
     fn an_array_is_one_batch() {
-        assert!(matches!(Input::open(" \n[{\"id\":\"1\"}]".as_bytes()).unwrap(), Input::Batch(_)));
+        assert!(matches!(Input::open(" \n[{\"id\":\"1\"}]".as_bytes(), OneLine::IsALine).unwrap(), Input::Batch(_)));
     }
 
     #[test]
     fn an_array_beyond_one_append_is_told_how_to_be_sent_instead() {
         let long = std::io::Cursor::new(b"[").chain(std::io::repeat(b' '));
-        let error = Input::open(long).err().unwrap();
+        let error = Input::open(long, OneLine::IsALine).err().unwrap();
         assert!(error.to_string().contains("jq -c"), "{error}");
     }
 
     #[test]
     fn an_endless_line_does_not_fill_the_memory() {
         let endless = std::io::Cursor::new(b"{").chain(std::io::repeat(b'x'));
-        assert!(Input::open(endless).err().unwrap().to_string().contains("one event a line"));
+        assert!(Input::open(endless, OneLine::IsALine).err().unwrap().to_string().contains("one event a line"));
     }
 }

@@ -3,29 +3,37 @@
 
 mod address;
 mod append;
+mod appended;
 mod arguments;
 mod bench;
 mod build;
+mod cargo;
 mod client;
 mod clock;
 mod demo;
 mod deploy;
 mod entry;
 mod events;
+mod examples;
 mod failure;
+mod function_page;
 mod functions;
+mod handling;
 mod hosting;
 mod input;
 mod listen;
 mod log;
 mod modules;
 mod namespaces;
+mod output;
 mod parked;
 mod problem;
 mod progress;
+mod sending;
 mod serve;
 mod sse;
 mod temporary;
+mod tree;
 mod why;
 mod words;
 

@@ -11,6 +11,14 @@ pub struct Problem {
     fields: Map<String, Value>,
 }
 
+/// What of a stream was sent in earlier requests, and stands.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Before {
+    pub lines: u64,
+    pub events: u64,
+    pub new: u64,
+}
+
 /// Printed by `explained` in lines of their own, or not worth a line.
 const TOLD: [&str; 4] = ["type", "title", "status", "detail"];
 
@@ -32,9 +40,23 @@ impl Problem {
         Problem { status, fields }
     }
 
-    /// A field that this kind of problem carries beside the usual ones.
-    pub fn field(&self, name: &str) -> Option<&Value> {
-        self.fields.get(name)
+    /// The same problem, of a request that went on with a stream: the host counted from the request's
+    /// first line, the reader counts from the stream's.
+    pub fn after(mut self, before: Before) -> Problem {
+        let Before { lines, events, new } = before;
+        self.add("line", lines, |line| format!("line {line}: "));
+        self.add("events", events, |events| format!("The {events} events before it stand"));
+        self.add("new", new, |new| format!("stand, {new} of them new"));
+        self
+    }
+
+    /// Adds to a field, and to the words of the detail that tell it.
+    fn add(&mut self, field: &str, more: u64, words: impl Fn(u64) -> String) {
+        let Some(told) = self.fields.get(field).and_then(Value::as_u64) else { return };
+        self.fields.insert(field.into(), json!(told + more));
+        if let Some(Value::String(detail)) = self.fields.get_mut("detail") {
+            *detail = detail.replacen(&words(told), &words(told + more), 1);
+        }
     }
 
     /// Detail, remedy and the other fields, a line each, indented under the title.
@@ -85,6 +107,15 @@ mod tests {
             problem.explained(),
             "  there is no namespace `shop`\n  remedy: create it: retold namespaces create shop\n"
         );
+    }
+
+    #[test]
+    fn a_bad_line_is_told_by_its_number_in_the_file_not_in_the_request() {
+        let body = br#"{"title":"bad","detail":"line 3: no id. The 2 events before it stand, 1 of them new; send it again","line":3,"events":2,"new":1}"#;
+        let problem = Problem::new(400, body).after(Before { lines: 1_000, events: 900, new: 800 });
+        let told = problem.explained();
+        assert!(told.contains("line 1003: no id. The 902 events before it stand, 801 of them new"), "{told}");
+        assert_eq!((&problem.as_value()["line"], &problem.as_value()["events"]), (&json!(1_003), &json!(902)));
     }
 
     #[test]

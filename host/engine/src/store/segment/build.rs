@@ -4,24 +4,16 @@ use std::sync::Arc;
 
 use redb::{Database, WriteTransaction};
 
+use super::super::create::create;
 use super::super::error::StoreError;
 use super::super::filter::Filter;
-use super::super::folder::{Folder, Space};
+use super::super::folder::{Backend, Folder, Space};
 use super::super::tables;
 use super::super::terms::{Term, TermHasher};
 use super::postings::{IdRows, TermRows};
 use super::read::Facts;
 use super::stream::{CHUNK_BYTES, ChunkWriter};
 use crate::model::{Digest, Position, Record};
-
-/// Why a segment could not be written. Nothing refers to the file yet: it is removed, and sealing
-/// is tried again.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("segment {file} could not be written: {source}")]
-pub struct BuildError {
-    pub file: String,
-    pub source: StoreError,
-}
 
 /// Bytes written before a commit lets redb go of them.
 const BYTES_PER_TRANSACTION: usize = 16 << 20;
@@ -37,8 +29,7 @@ pub struct SegmentFile {
 }
 
 impl SegmentFile {
-    fn create(folder: &dyn Folder, name: &str) -> Result<Self, StoreError> {
-        let backend = folder.create(name, Space::Sparse).map_err(StoreError::io(format!("{name} can't be created")))?;
+    fn create(backend: Backend) -> Result<Self, StoreError> {
         let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend)?;
         Ok(SegmentFile { database, transaction: None, written: 0 })
     }
@@ -94,21 +85,12 @@ impl SegmentFile {
     }
 }
 
-/// Writes a segment under a passing name, closes it cleanly, renames it, syncs the folder.
-/// `fill` writes all rows and answers the facts.
-pub fn write(folder: &dyn Folder, name: &str, fill: impl FnOnce(&mut SegmentFile) -> Result<Facts, StoreError>) -> Result<(), BuildError> {
-    let passing = format!("{name}.new");
-    let whole = || -> Result<(), StoreError> {
-        let mut file = SegmentFile::create(folder, &passing)?;
+/// Makes a segment file. `fill` writes all rows and answers the facts.
+pub fn write(folder: &dyn Folder, name: &str, fill: impl FnOnce(&mut SegmentFile) -> Result<Facts, StoreError>) -> Result<(), StoreError> {
+    create(folder, name, Space::Sparse, |backend| {
+        let mut file = SegmentFile::create(backend)?;
         let facts = fill(&mut file)?;
-        file.finish(&facts)?;
-        folder.rename(&passing, name).map_err(StoreError::io(format!("{passing} can't be renamed")))?;
-        folder.sync().map_err(StoreError::io("the namespace's folder can't be synced"))
-    };
-    whole().map_err(|source| {
-        // Best effort: a leftover is removed at the next open.
-        let _ = folder.remove(&passing);
-        BuildError { file: name.to_owned(), source }
+        file.finish(&facts)
     })
 }
 
@@ -119,7 +101,7 @@ pub fn build(
     hasher: &TermHasher,
     chain_before: Digest,
     mut next: impl FnMut() -> Result<Option<Arc<Record>>, StoreError>,
-) -> Result<(), BuildError> {
+) -> Result<(), StoreError> {
     write(folder, name, |file| {
         let mut chunks = ChunkWriter::new();
         let mut offset_chunk = None;

@@ -7,14 +7,14 @@ use super::super::error::StoreError;
 use super::super::filter::Filter;
 use super::super::folder::Folder;
 use super::super::tables;
-use super::build::{BuildError, SegmentFile, put_offset, write};
+use super::build::{SegmentFile, put_offset, write};
 use super::postings::{IdRows, Postings, TermRows, ids};
 use super::read::{Facts, Segment};
 use super::stream::{CHUNK_BYTES, ChunkWriter};
 use crate::model::Position;
 
 /// Writes the segment `name` out of `parts`, which must follow each other.
-pub fn merge(folder: &dyn Folder, name: &str, parts: &[Arc<Segment>]) -> Result<(), BuildError> {
+pub fn merge(folder: &dyn Folder, name: &str, parts: &[Arc<Segment>]) -> Result<(), StoreError> {
     write(folder, name, |file| {
         let (Some(first), Some(last)) = (parts.first(), parts.last()) else {
             return Err(StoreError::Damaged { file: name.to_owned(), position: Position::START, what: "nothing to merge".into() });

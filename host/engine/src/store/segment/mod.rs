@@ -7,6 +7,6 @@ mod postings;
 mod read;
 mod stream;
 
-pub use build::{BuildError, build};
+pub use build::build;
 pub use merge::merge;
 pub use read::Segment;

@@ -5,10 +5,11 @@ use anyhow::Result;
 
 use super::goals::Figure;
 use super::load::{LINES_PER_CHUNK, Until};
-use super::rows::{BULK_CLIENTS, EVENTS_PER_REQUEST, head};
+use super::rows::{BULK_CLIENTS, EVENTS_PER_REQUEST};
 use super::samples::median;
 use super::session::{Measured, Session};
 use crate::cli::client::Client;
+use crate::cli::handling::head;
 use crate::cli::progress::Progress;
 use crate::cli::words::thousands;
 
@@ -40,10 +41,11 @@ pub fn growth(session: &mut Session, events_max: u64, quiet: bool) -> Result<()>
         compare(session, length, &short, &long)?;
     }
     progress.end();
+    session.long_log = Some(long);
     Ok(())
 }
 
-fn fill(session: &Session, client: &Client, length: u64, tell: impl Fn(u64)) -> Result<()> {
+pub fn fill(session: &Session, client: &Client, length: u64, tell: impl Fn(u64)) -> Result<()> {
     const STEP: u64 = 500_000;
     loop {
         let head = head(client)?;

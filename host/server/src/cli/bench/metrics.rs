@@ -21,9 +21,15 @@ impl Metrics {
     }
 
     /// Over all labels.
-    pub fn sum(&self, name: &str) -> Option<f64> {
+    fn sum(&self, name: &str) -> Option<f64> {
         let values = self.0.lines().filter_map(|line| value(line, name));
         values.reduce(|sum, value| sum + value)
+    }
+
+    /// Of one namespace.
+    pub fn of_namespace(&self, name: &str, namespace: &str) -> Option<f64> {
+        let label = format!("namespace=\"{namespace}\"");
+        self.0.lines().filter(|line| line.contains(&label)).find_map(|line| value(line, name))
     }
 }
 
@@ -42,5 +48,6 @@ mod tests {
         let text = "# TYPE a counter\na{namespace=\"main\"} 3\na{namespace=\"x y\"} 4\na_b 100\nb 5\n";
         let metrics = Metrics(text.into());
         assert_eq!((metrics.sum("a"), metrics.sum("b"), metrics.sum("c")), (Some(7.0), Some(5.0), None));
+        assert_eq!(metrics.of_namespace("a", "main"), Some(3.0));
     }
 }

@@ -11,15 +11,15 @@ use super::requests::read_head;
 use super::samples::Latencies;
 use super::session::{Measured, Session};
 use crate::cli::client::Client;
-use crate::cli::handling::position_of;
-use crate::cli::{clock, handling};
+use crate::cli::handling::{self, head};
+use crate::cli::clock;
 
 pub const EVENTS_PER_REQUEST: usize = 100;
 pub const BULK_CLIENTS: usize = 16;
 /// The read row reads at least so many, if it is given the time.
 const READ_EVENTS_MIN: u64 = 500_000;
 /// How often a function is asked how far it is.
-const LAG_EVERY: Duration = Duration::from_millis(2);
+const LAG_EVERY: Duration = Duration::from_millis(5);
 const HANDLED_WITHIN: Duration = Duration::from_secs(120);
 
 const LOG: &str = "bench";
@@ -98,10 +98,4 @@ pub fn pipeline(session: &mut Session, length: Duration) -> Result<()> {
         handling::wait(&client, HANDLED_WITHIN, LAG_EVERY, |_| ()).map_err(std::io::Error::other)?;
         Ok(Outcome { events: sent.events, elapsed: started.elapsed(), latencies: Latencies::default() })
     })
-}
-
-/// Position of the last event.
-pub fn head(client: &Client) -> Result<u64> {
-    let page = client.get(&(client.path(&["events"]) + "?limit=1"))?;
-    Ok(position_of(&page["head"]))
 }

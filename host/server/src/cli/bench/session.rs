@@ -33,6 +33,8 @@ pub struct Session {
     pub events: Events,
     /// Unlike that of any other run.
     pub run: String,
+    /// A log that nobody else has written to, once growth was measured.
+    pub long_log: Option<Client>,
     common: Common,
     figures: BTreeMap<Measured, BTreeMap<Figure, Vec<f64>>>,
     handler: Option<PathBuf>,
@@ -45,7 +47,7 @@ impl Session {
         let run = format!("{:08x}", u32::from_ne_bytes(random));
         let events = Events { source: format!("/bench/{run}"), event_bytes };
         let load = Load::new(target.address)?;
-        Ok(Session { target, load, events, run, common: common.clone(), figures: BTreeMap::new(), handler: None })
+        Ok(Session { target, load, events, run, long_log: None, common: common.clone(), figures: BTreeMap::new(), handler: None })
     }
 
     /// A client for what isn't of one namespace.

@@ -92,7 +92,7 @@ impl Load {
 
     async fn read(&mut self, body: &mut Incoming) -> Result<(), Problem> {
         loop {
-            let next = match self.next(body).await {
+            let next = match next(body, self.splitter.whole_bytes() > 0).await {
                 Ok(next) => next,
                 Err(problem) => return self.stop_at(self.line, problem).await,
             };
@@ -117,24 +117,6 @@ impl Load {
         let rest = self.splitter.take_rest();
         self.send(rest).await?;
         self.settle_all().await
-    }
-
-    async fn next(&self, body: &mut Incoming) -> Result<Next, Problem> {
-        let lines_wait = self.splitter.whole_bytes() > 0;
-        loop {
-            let frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context));
-            let patience = if lines_wait { COMPANY_TIME_MAX } else { SILENCE_MAX };
-            return match timeout(patience, frame).await {
-                Ok(None) => Ok(Next::End),
-                Ok(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(data) => Ok(Next::Data(data)),
-                    Err(_trailers) => continue,
-                },
-                Ok(Some(Err(error))) => Err(broken(&error)),
-                Err(_) if lines_wait => Ok(Next::Pause),
-                Err(_) => Err(Problem::new(&kinds::BODY_TIMEOUT, format!("did not come within {} seconds: send it sooner, or end the stream", SILENCE_MAX.as_secs()))),
-            };
-        }
     }
 
     async fn send_whole_lines(&mut self) -> Result<(), Problem> {
@@ -165,7 +147,8 @@ impl Load {
             let events = events.take().unwrap_or_else(|| parse(&text, usize::MAX).0);
             let mut answer: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(self.stream.submit(store::Append { events, ..Default::default() }));
             // A portion that wasn't even queued must be noticed before the next one is submitted.
-            match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            let polled = answer.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            match polled {
                 Poll::Pending => {
                     self.under_way.push_back(Portion { text, first_line, answer });
                     return Ok(());
@@ -240,6 +223,24 @@ impl Load {
         let Tally { events, new, last } = self.tally;
         let detail = format!("line {line}: {}. The {events} events before it stand, {new} of them new; send the mended stream again, what stands is not added twice", problem.detail);
         Problem { detail, ..problem }.with("line", line).with("events", events).with("new", new).with("cursor", cursor_text(last))
+    }
+}
+
+/// What comes next. Whole lines that wait for company don't wait long.
+async fn next(body: &mut Incoming, lines_wait: bool) -> Result<Next, Problem> {
+    let patience = if lines_wait { COMPANY_TIME_MAX } else { SILENCE_MAX };
+    loop {
+        let frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context));
+        return match timeout(patience, frame).await {
+            Ok(None) => Ok(Next::End),
+            Ok(Some(Ok(frame))) => match frame.into_data() {
+                Ok(data) => Ok(Next::Data(data)),
+                Err(_trailers) => continue,
+            },
+            Ok(Some(Err(error))) => Err(broken(&error)),
+            Err(_) if lines_wait => Ok(Next::Pause),
+            Err(_) => Err(Problem::new(&kinds::BODY_TIMEOUT, format!("did not come within {} seconds: send it sooner, or end the stream", SILENCE_MAX.as_secs()))),
+        };
     }
 }
 

@@ -16,7 +16,7 @@ use super::super::call::{Answer, Call};
 use super::super::cloudevents::EventWriter;
 use super::super::json::write_number;
 use super::super::parameters::{SEARCH_EVENTS_DEFAULT, SEARCH_EVENTS_MAX};
-use super::one::{position, unknown};
+use super::one::{Written, position, unknown, write_one};
 
 /// Effects that are answered at most, and their bytes.
 const EFFECTS_MAX: usize = 10_000;
@@ -39,29 +39,20 @@ fn tree(reader: &Reader, position: Position, limit: u64) -> Result<Result<Vec<u8
     let snapshot = reader.snapshot()?;
     let mut writer = EventWriter::new(reader.modules());
     let mut out = b"{\"event\":".to_vec();
-    let mut at = Some(position);
-    let mut distance = 0;
-    while let Some(cause) = at {
-        let record = snapshot.record(cause)?;
-        let Some(event) = record.as_ref().and_then(|record| record.event(cause)) else {
-            if distance == 0 {
-                return Ok(Err(snapshot.head()));
-            }
-            break;
-        };
-        match distance {
-            0 | 2.. => {}
-            1 => out.extend_from_slice(b",\"causes\":["),
-        }
-        if distance > 1 {
+    let Some(Written { mut cause }) = write_one(&snapshot, &mut writer, position, &mut out)? else {
+        return Ok(Err(snapshot.head()));
+    };
+    out.extend_from_slice(b",\"causes\":[");
+    let mut lowest = position;
+    // A cause stands before its effect: this ends.
+    while let Some(at) = cause.filter(|at| *at < lowest) {
+        if lowest != position {
             out.push(b',');
         }
-        writer.write(&mut out, &event);
-        distance += 1;
-        // A cause stands before its effect: this ends.
-        at = event.cause.filter(|next| *next < cause);
+        cause = write_one(&snapshot, &mut writer, at, &mut out)?.and_then(|written| written.cause);
+        lowest = at;
     }
-    out.extend_from_slice(if distance > 1 { b"],\"effects\":[" } else { b",\"causes\":[],\"effects\":[" });
+    out.extend_from_slice(b"],\"effects\":[");
     let mut found = BTreeSet::from([position]);
     let begin = out.len();
     let upto = Position(position.0.saturating_add(limit));

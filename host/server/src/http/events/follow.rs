@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::super::body::{Body, StreamBroken, answer};
 use super::super::cursor::write_cursor;
 use super::super::json::write_number;
+use super::super::race::{First, race};
 use super::super::site::Site;
 use super::pages::{Framing, Most, portion};
 use super::selection::Selection;
@@ -57,16 +58,10 @@ async fn send_all(site: &Site, namespace: &Namespace, selection: Selection, send
             }
             continue;
         }
-        let news = async {
-            tokio::select! {
-                _ = heads.changed() => true,
-                _ = stopping.changed() => true,
-                () = sender.closed() => false,
-            }
-        };
-        match timeout(heartbeat, news).await {
-            Ok(true) => {}
-            Ok(false) => return Ok(()),
+        let news = race(heads.changed(), stopping.changed());
+        match timeout(heartbeat, race(news, sender.closed())).await {
+            Ok(First::One(_)) => {}
+            Ok(First::Other(())) => return Ok(()),
             Err(_) => {
                 if sender.send(Ok(head_message(upto, after))).await.is_err() {
                     return Ok(());

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use retold_engine::model::Position;
-use retold_engine::store::{Reader, Snapshot, StoreError};
+use retold_engine::store::{Snapshot, StoreError};
 
 use super::super::body::{Body, answer};
 use super::super::call::{Answer, Call};
@@ -17,10 +17,10 @@ pub async fn one(call: Call) -> Answer {
     let reader = namespace.reader();
     let snapshot = reader.snapshot()?;
     let mut out = Vec::new();
-    if !write_one(reader, &snapshot, position, &mut out)? {
-        return Err(unknown(position, snapshot.head()));
+    match write_one(&snapshot, &mut EventWriter::new(reader.modules()), position, &mut out)? {
+        Some(_) => Ok(answer(StatusCode::OK, "application/cloudevents+json", Body::full(out))),
+        None => Err(unknown(position, snapshot.head())),
     }
-    Ok(answer(StatusCode::OK, "application/cloudevents+json", Body::full(out)))
 }
 
 /// The position that the path names.
@@ -33,14 +33,16 @@ pub fn unknown(position: Position, head: Position) -> Problem {
     Problem::new(&kinds::UNKNOWN_EVENT, detail).with("position", position.to_string()).with("head", head.to_string())
 }
 
-/// Writes the event at `position`; answers whether there is one.
-pub fn write_one(reader: &Reader, snapshot: &Snapshot, position: Position, out: &mut Vec<u8>) -> Result<bool, StoreError> {
+/// What was written of an event's origin.
+pub struct Written {
+    pub cause: Option<Position>,
+}
+
+/// Writes the event at `position`, if there is one.
+pub fn write_one(snapshot: &Snapshot, writer: &mut EventWriter, position: Position, out: &mut Vec<u8>) -> Result<Option<Written>, StoreError> {
     let record = snapshot.record(position)?;
-    match record.as_ref().and_then(|record| record.event(position)) {
-        Some(event) => {
-            EventWriter::new(reader.modules()).write(out, &event);
-            Ok(true)
-        }
-        None => Ok(false),
-    }
+    Ok(record.as_ref().and_then(|record| record.event(position)).map(|event| {
+        writer.write(out, &event);
+        Written { cause: event.cause }
+    }))
 }

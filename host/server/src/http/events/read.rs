@@ -10,6 +10,7 @@ use super::super::cursor::write_cursor;
 use super::super::json::write_number;
 use super::super::parameters::PAGE_EVENTS_DEFAULT;
 use super::super::problem::Problem;
+use super::super::race::race;
 use super::follow::follow;
 use super::pages::{Framing, Most, Portion, portion};
 use super::read_lines::read_lines;
@@ -65,12 +66,7 @@ async fn first_page(namespace: &Namespace, selection: &Selection, call: &Call) -
             return Ok((page, head));
         }
         after = page.seen;
-        let news = async {
-            tokio::select! {
-                _ = heads.changed() => {}
-                _ = stopping.changed() => {}
-            }
-        };
+        let news = race(heads.changed(), stopping.changed());
         // A wake-up may be lost: at the end the log itself is asked.
         let waited = timeout_at(deadline, news).await.is_err();
         if waited && namespace.reader().head() == head {

@@ -1,0 +1,69 @@
+//! Everything that is known of one function.
+
+use serde_json::Value;
+
+use super::functions::status;
+use super::words::{bytes, thousands};
+
+pub fn page(function: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
+    let number = |value: &Value| thousands(value.as_u64().unwrap_or(0));
+    let words = |value: &Value| value.as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
+    let mut page = format!("{} ({})\n", text(&function["name"]), text(&function["kind"]));
+    let mut line = |name: &str, value: String| {
+        if !value.is_empty() {
+            page.push_str(&format!("  {name:<10} {value}\n"));
+        }
+    };
+    line("status", status(function));
+    let halted = &function["halted"];
+    if halted.is_object() {
+        line("halted", format!("at {}, {}: {}", text(&halted["position"]), text(&halted["reason"]), text(&halted["message"])));
+    }
+    let retrying = &function["retrying"];
+    if retrying.is_object() {
+        line("retrying", format!("{} after {} attempts: {}", text(&retrying["position"]), number(&retrying["attempts"]), text(&retrying["message"])));
+    }
+    line("cursor", format!("{}, lag {}", text(&function["cursor"]), number(&function["lag"])));
+    line("parked", with_age(number(&function["parked"]), &function["oldest_parked"]));
+    line("module", format!("{} {}", text(&function["module"]), text(&function["version"])));
+    line("digest", text(&function["digest"]));
+    line("reads", words(&function["subscribes"]));
+    line("emits", words(&function["emits"]));
+    line("starts", format!("at {}", if function["start"] == "now" { "its deployment" } else { "the beginning" }));
+    line("on failure", format!("{}s the event", text(&function["failure_policy"])).replace("halts the event", "halts"));
+    let limits = &function["limits"];
+    line(
+        "limits",
+        format!(
+            "{} fuel and {} of memory a call, {} attempts an event",
+            number(&limits["fuel_per_call"]),
+            bytes(limits["memory_bytes"].as_u64().unwrap_or(0)),
+            number(&limits["attempts"]),
+        ),
+    );
+    let counts = &function["counts"];
+    line(
+        "since start",
+        format!(
+            "handled {}, emitted {}, failed attempts {}, parked {}; {} calls took {} ms",
+            number(&counts["handled"]),
+            number(&counts["emitted"]),
+            number(&counts["failed_attempts"]),
+            number(&counts["parked"]),
+            number(&counts["calls"]),
+            thousands(counts["busy_us"].as_u64().unwrap_or(0) / 1_000),
+        ),
+    );
+    for entry in function["log"].as_array().into_iter().flatten() {
+        page.push_str(&format!("  {} {:<5} {}\n", text(&entry["time"]), text(&entry["level"]), text(&entry["message"])));
+    }
+    page
+}
+
+fn with_age(parked: String, oldest: &Value) -> String {
+    match oldest.as_str() {
+        Some(oldest) => format!("{parked}, the oldest since {oldest}"),
+        None => parked,
+    }
+}

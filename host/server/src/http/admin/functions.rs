@@ -1,0 +1,214 @@
+//! Functions: how they stand, and the operator's words to them.
+
+use http::StatusCode;
+use retold_engine::model::{FailurePolicy, FunctionKind, Position, Start};
+use retold_engine::store::{Control, FunctionStatus};
+use serde::{Deserialize, Serialize};
+
+use super::super::body::json;
+use super::super::call::{Answer, Call};
+use super::super::cursor::{cursor_text, parse_cursor};
+use super::super::problem::Problem;
+use super::super::problem_kinds as kinds;
+use super::super::timestamps::timestamp_text;
+use crate::drive::{FunctionInfo, Namespace};
+
+const BODY_BYTES_MAX: usize = 4 << 10;
+
+#[derive(Serialize)]
+struct FunctionAnswer {
+    name: String,
+    kind: &'static str,
+    module: String,
+    version: String,
+    digest: String,
+    /// `active`, `paused`, `halted` or `retired`.
+    status: &'static str,
+    /// Where and why it stopped.
+    halted: Option<Halted>,
+    rebuilding: bool,
+    cursor: String,
+    lag: u64,
+    parked: u64,
+    oldest_parked: Option<String>,
+    retrying: Option<Retrying>,
+    subscribes: Vec<String>,
+    emits: Vec<String>,
+    start: &'static str,
+    failure_policy: &'static str,
+    limits: Limits,
+    counts: Counts,
+    log: Vec<LogLine>,
+}
+
+#[derive(Serialize)]
+struct Halted {
+    position: String,
+    reason: String,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct Retrying {
+    position: String,
+    attempts: u32,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct Limits {
+    fuel_per_call: u64,
+    memory_bytes: u64,
+    attempts: u32,
+}
+
+/// Since the host started.
+#[derive(Serialize)]
+struct Counts {
+    handled: u64,
+    emitted: u64,
+    failed_attempts: u64,
+    parked: u64,
+    calls: u64,
+    busy_us: u64,
+}
+
+#[derive(Serialize)]
+struct LogLine {
+    time: String,
+    level: &'static str,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct FunctionsAnswer {
+    functions: Vec<FunctionAnswer>,
+}
+
+/// The word for a status, as answers and metrics use it.
+pub fn status_word(status: &FunctionStatus) -> &'static str {
+    match status {
+        FunctionStatus::Active => "active",
+        FunctionStatus::Paused => "paused",
+        FunctionStatus::Halted { .. } => "halted",
+        FunctionStatus::Retired => "retired",
+    }
+}
+
+impl From<FunctionInfo> for FunctionAnswer {
+    fn from(info: FunctionInfo) -> FunctionAnswer {
+        FunctionAnswer {
+            kind: match info.kind {
+                FunctionKind::Handler => "handler",
+                FunctionKind::Aggregate => "aggregate",
+                FunctionKind::View => "view",
+                FunctionKind::Upcaster => "upcaster",
+                FunctionKind::Ingress => "ingress",
+            },
+            digest: format!("sha256:{}", info.digest),
+            status: status_word(&info.status),
+            halted: match info.status {
+                FunctionStatus::Halted { position, reason, message } => Some(Halted { position: position.to_string(), reason, message }),
+                _ => None,
+            },
+            cursor: cursor_text(info.cursor),
+            oldest_parked: info.oldest_parked.map(timestamp_text),
+            retrying: info.retrying.map(|retrying| Retrying { position: retrying.position.to_string(), attempts: retrying.attempts, message: retrying.message }),
+            start: match info.start {
+                Start::Now => "now",
+                Start::Beginning => "beginning",
+            },
+            failure_policy: match info.failure_policy {
+                FailurePolicy::Park => "park",
+                FailurePolicy::Halt => "halt",
+            },
+            limits: Limits { fuel_per_call: info.fuel_per_call, memory_bytes: info.memory_bytes, attempts: info.attempts_max },
+            counts: Counts {
+                handled: info.counts.handled,
+                emitted: info.counts.emitted,
+                failed_attempts: info.counts.failed_attempts,
+                parked: info.counts.parked,
+                calls: info.counts.calls,
+                busy_us: info.counts.busy_us,
+            },
+            log: info.log.into_iter().map(|line| LogLine { time: timestamp_text(line.time), level: line.level, message: line.message }).collect(),
+            name: info.name,
+            module: info.module,
+            version: info.version,
+            rebuilding: info.rebuilding,
+            lag: info.lag,
+            parked: info.parked,
+            subscribes: info.subscribes,
+            emits: info.emits,
+        }
+    }
+}
+
+pub async fn list_functions(call: Call) -> Answer {
+    call.query()?;
+    let namespace = call.namespace()?;
+    let functions = namespace.functions().into_iter().map(FunctionAnswer::from).collect();
+    Ok(json(StatusCode::OK, &FunctionsAnswer { functions }))
+}
+
+pub async fn one_function(call: Call) -> Answer {
+    call.query()?;
+    as_it_stands(&call.namespace()?, call.parameter("name"))
+}
+
+pub async fn pause(call: Call) -> Answer {
+    call.query()?;
+    control(&call, Control::Pause).await
+}
+
+pub async fn resume(call: Call) -> Answer {
+    call.query()?;
+    control(&call, Control::Resume).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RewindBody {
+    to: String,
+}
+
+pub async fn rewind(call: Call) -> Answer {
+    let to = call.query()?.position("to")?;
+    let (namespace, name) = (call.namespace()?, call.parameter("name").to_owned());
+    known(&namespace, &name)?;
+    let to = match to {
+        Some(to) => to,
+        None => position_in(&call.whole_body(BODY_BYTES_MAX).await?)?,
+    };
+    let head = namespace.reader().head();
+    if to > head {
+        return Err(Problem::parameter("to", format!("is {to}, and the log ends at {head}: rewinding goes back")).with("head", head.to_string()));
+    }
+    namespace.control(&name, Control::Rewind(to)).await?;
+    as_it_stands(&namespace, &name)
+}
+
+fn position_in(body: &[u8]) -> Result<Position, Problem> {
+    let RewindBody { to } = serde_json::from_slice(body)
+        .map_err(|error| Problem::new(&kinds::MALFORMED_REQUEST, format!("it isn't told where to rewind to ({error}): add ?to=POSITION, or send {{\"to\":\"0\"}}")).with("field", "to"))?;
+    parse_cursor(&to).map_err(|what| Problem::parameter("to", what))
+}
+
+async fn control(call: &Call, control: Control) -> Answer {
+    let (namespace, name) = (call.namespace()?, call.parameter("name"));
+    known(&namespace, name)?;
+    namespace.control(name, control).await?;
+    as_it_stands(&namespace, name)
+}
+
+/// The function's answer, read after a change was committed.
+pub fn as_it_stands(namespace: &Namespace, name: &str) -> Answer {
+    Ok(json(StatusCode::OK, &FunctionAnswer::from(known(namespace, name)?)))
+}
+
+pub fn known(namespace: &Namespace, name: &str) -> Result<FunctionInfo, Problem> {
+    namespace.function(name).ok_or_else(|| {
+        let detail = format!("there is no function {name:?} in namespace {:?}: GET …/functions lists those that there are", namespace.name());
+        Problem::new(&kinds::UNKNOWN_FUNCTION, detail).with("function", name)
+    })
+}

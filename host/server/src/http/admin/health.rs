@@ -1,0 +1,67 @@
+//! Whether the host lives, and whether it can do its work.
+
+use http::StatusCode;
+use retold_engine::model::Timestamp;
+use serde::Serialize;
+
+use super::super::body::json;
+use super::super::call::{Answer, Call};
+use super::super::timestamps::timestamp_text;
+use crate::drive::Namespace;
+
+#[derive(Serialize)]
+struct AliveAnswer {
+    status: &'static str,
+}
+
+/// 200 while requests are answered at all.
+pub async fn alive(_: Call) -> Answer {
+    Ok(json(StatusCode::OK, &AliveAnswer { status: "alive" }))
+}
+
+#[derive(Serialize)]
+struct ReadyAnswer {
+    ready: bool,
+    namespaces: Vec<NamespaceReady>,
+}
+
+#[derive(Serialize)]
+struct NamespaceReady {
+    name: String,
+    /// False: its storage failed, or is being opened.
+    writable: bool,
+    head: String,
+    /// Of the function that is furthest behind.
+    lag: u64,
+    parked: u64,
+    oldest_parked: Option<String>,
+    oldest_parked_seconds: Option<u64>,
+    halted: Vec<String>,
+}
+
+/// 200 when every namespace can be written, else 503. Lag and parked events are told, not judged.
+pub async fn ready(call: Call) -> Answer {
+    let host = &call.site.host;
+    let now = host.now();
+    let ready = host.is_ready();
+    let namespaces = host.namespaces().iter().map(|namespace| NamespaceReady::of(namespace, now)).collect();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Ok(json(status, &ReadyAnswer { ready, namespaces }))
+}
+
+impl NamespaceReady {
+    fn of(namespace: &Namespace, now: Timestamp) -> NamespaceReady {
+        let functions = namespace.functions();
+        let oldest = functions.iter().filter_map(|function| function.oldest_parked).min();
+        NamespaceReady {
+            name: namespace.name().to_owned(),
+            writable: namespace.is_writable(),
+            head: namespace.reader().head().to_string(),
+            lag: functions.iter().map(|function| function.lag).max().unwrap_or_default(),
+            parked: functions.iter().map(|function| function.parked).sum(),
+            oldest_parked: oldest.map(timestamp_text),
+            oldest_parked_seconds: oldest.map(|oldest| now.0.saturating_sub(oldest.0) / 1_000_000),
+            halted: functions.iter().filter(|function| super::functions::status_word(&function.status) == "halted").map(|function| function.name.clone()).collect(),
+        }
+    }
+}

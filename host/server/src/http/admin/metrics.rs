@@ -1,0 +1,128 @@
+//! `/metrics`: the host in Prometheus' text format 0.0.4. Each metric says here what it counts; names
+//! follow Prometheus' conventions (base units, `_total` for what only grows).
+
+use std::fmt::{Display, Write as _};
+use std::sync::atomic::Ordering;
+
+use http::StatusCode;
+
+use super::super::body::{Body, answer};
+use super::super::call::{Answer, Call};
+use super::functions::status_word;
+use crate::drive::{FunctionInfo, NamespaceMetrics};
+
+pub async fn metrics(call: Call) -> Answer {
+    let site = call.site.clone();
+    // Sizes of files are asked for: not on a thread of the runtime.
+    let text = tokio::task::spawn_blocking(move || {
+        let mut page = Page::default();
+        let now = site.host.now();
+        page.metric("retold_ready", "gauge", "Whether every namespace can be written.").sample(&[], u8::from(site.host.is_ready()));
+        let counts = &site.counts;
+        page.metric("retold_http_connections_total", "counter", "Connections accepted.").sample(&[], counts.connections.load(Ordering::Relaxed));
+        page.metric("retold_http_connections_open", "gauge", "Connections that are open.").sample(&[], counts.connections_open.load(Ordering::Relaxed));
+        page.metric("retold_http_answers_total", "counter", "Requests answered, by class of status.");
+        counts.answers().for_each(|(class, count)| page.sample(&[("class", class)], count));
+        let namespaces: Vec<(String, NamespaceMetrics, Vec<FunctionInfo>)> =
+            site.host.namespaces().iter().map(|namespace| (namespace.name().to_owned(), namespace.metrics(), namespace.functions())).collect();
+        for (name, kind, help, value) in NAMESPACE_METRICS {
+            page.metric(name, kind, help);
+            namespaces.iter().for_each(|(namespace, metrics, _)| page.sample(&[("namespace", namespace)], value(metrics)));
+        }
+        for (name, kind, help, value) in FUNCTION_METRICS {
+            page.metric(name, kind, help);
+            for (namespace, _, functions) in &namespaces {
+                functions.iter().for_each(|function| page.sample(&[("namespace", namespace), ("function", &function.name)], value(function)));
+            }
+        }
+        page.metric("retold_function_oldest_parked_seconds", "gauge", "Age of the oldest parked event of a function that has one.");
+        for (namespace, _, functions) in &namespaces {
+            for function in functions {
+                if let Some(oldest) = function.oldest_parked {
+                    page.sample(&[("namespace", namespace), ("function", &function.name)], seconds(now.0.saturating_sub(oldest.0)));
+                }
+            }
+        }
+        page.text
+    });
+    let text = text.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+    Ok(answer(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", Body::full(text)))
+}
+
+type Metric<From> = (&'static str, &'static str, &'static str, fn(&From) -> f64);
+
+fn seconds(us: u64) -> f64 {
+    us as f64 / 1e6
+}
+
+const NAMESPACE_METRICS: &[Metric<NamespaceMetrics>] = &[
+    ("retold_head", "gauge", "The last position: events in the log.", |metrics| metrics.head as f64),
+    ("retold_appended_events_total", "counter", "Events appended by clients that were new.", |metrics| metrics.appended_events as f64),
+    ("retold_appended_bytes_total", "counter", "Data and attributes of appends that were taken in, known ones too.", |metrics| metrics.appended_bytes as f64),
+    ("retold_derived_events_total", "counter", "Events that functions made.", |metrics| metrics.derived_events as f64),
+    ("retold_commits_total", "counter", "Transactions, each with one sync of the disk.", |metrics| metrics.commits as f64),
+    ("retold_commit_seconds_total", "counter", "Time that the writer spent in commits.", |metrics| seconds(metrics.commit_us)),
+    ("retold_refused_total", "counter", "Appends that the writer refused.", |metrics| metrics.refused as f64),
+    ("retold_writer_queue_length", "gauge", "Proposals that wait for the writer.", |metrics| metrics.queue_length as f64),
+    ("retold_segments", "gauge", "Sealed segments of the log.", |metrics| metrics.segments as f64),
+    ("retold_disk_bytes", "gauge", "What the namespace takes on the disk.", |metrics| metrics.bytes_in_use as f64),
+];
+
+const FUNCTION_METRICS: &[Metric<FunctionInfo>] = &[
+    ("retold_function_active", "gauge", "1 if the function runs, 0 if it is paused or halted.", |function| f64::from(u8::from(status_word(&function.status) == "active"))),
+    ("retold_function_halted", "gauge", "1 if the function stopped at an event that it can't handle.", |function| f64::from(u8::from(status_word(&function.status) == "halted"))),
+    ("retold_function_lag_events", "gauge", "Positions between the first event that it has not dealt with and the head.", |function| function.lag as f64),
+    ("retold_function_parked_events", "gauge", "Events that are set aside now.", |function| function.parked as f64),
+    ("retold_function_handled_total", "counter", "Events dealt with.", |function| function.counts.handled as f64),
+    ("retold_function_emitted_total", "counter", "Events made.", |function| function.counts.emitted as f64),
+    ("retold_function_failed_attempts_total", "counter", "Attempts at an event that failed.", |function| function.counts.failed_attempts as f64),
+    ("retold_function_parked_total", "counter", "Events that were set aside.", |function| function.counts.parked as f64),
+    ("retold_function_calls_total", "counter", "Calls into the sandbox.", |function| function.counts.calls as f64),
+    ("retold_function_busy_seconds_total", "counter", "Time spent in the sandbox.", |function| seconds(function.counts.busy_us)),
+];
+
+#[derive(Default)]
+struct Page {
+    text: String,
+    name: &'static str,
+}
+
+impl Page {
+    fn metric(&mut self, name: &'static str, kind: &str, help: &str) -> &mut Page {
+        self.name = name;
+        let _ = write!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+        self
+    }
+
+    fn sample(&mut self, labels: &[(&str, &str)], value: impl Display) {
+        self.text.push_str(self.name);
+        // Names of namespaces and functions need no escapes.
+        for (index, (label, text)) in labels.iter().enumerate() {
+            let _ = write!(self.text, "{}{label}=\"{text}\"", if index == 0 { '{' } else { ',' });
+        }
+        let _ = writeln!(self.text, "{} {value}", if labels.is_empty() { "" } else { "}" });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metric_is_written_as_prometheus_reads_it() {
+        let mut page = Page::default();
+        page.metric("retold_head", "gauge", "The last position.").sample(&[], 7.0);
+        page.sample(&[("namespace", "main"), ("function", "f")], 0.25);
+        assert_eq!(page.text, "# HELP retold_head The last position.\n# TYPE retold_head gauge\nretold_head 7\nretold_head{namespace=\"main\",function=\"f\"} 0.25\n");
+    }
+
+    #[test]
+    fn every_metric_has_a_name_of_its_own_and_counters_say_total() {
+        let kinds = NAMESPACE_METRICS.iter().map(|(name, kind, ..)| (name, kind)).chain(FUNCTION_METRICS.iter().map(|(name, kind, ..)| (name, kind)));
+        let mut names = std::collections::BTreeSet::new();
+        for (name, kind) in kinds {
+            assert!(names.insert(name), "{name} twice");
+            assert_eq!(*kind == "counter", name.ends_with("_total"), "{name}");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Everything but events: namespaces, modules, functions, parked events, and how the host is.
+
+mod functions;
+mod health;
+mod index;
+mod metrics;
+mod modules;
+mod namespaces;
+mod parked;
+
+pub use functions::{list_functions, one_function, pause, resume, rewind};
+pub use health::{alive, ready};
+pub use index::index;
+pub use metrics::metrics;
+pub use modules::{deploy, list_modules, one_module, remove};
+pub use namespaces::{create_namespace, list_namespaces, one_namespace};
+pub use parked::{list_parked, release};

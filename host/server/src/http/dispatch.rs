@@ -1,0 +1,108 @@
+//! From a request to its handler by the table of routes, and from what it says to an answer.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+
+use super::body::Body;
+use super::call::Call;
+use super::problem::Problem;
+use super::problem_kinds as kinds;
+use super::routes::{ROUTES, Route};
+use super::site::Site;
+use super::upload::drain;
+
+/// Answers one request. Never fails: what goes wrong is an answer too.
+pub async fn respond(site: Arc<Site>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let answer = match route(&parts.method, parts.uri.path()) {
+        Ok(route) => (route.handler)(Call { site: site.clone(), route, parts, body }).await,
+        Err(problem) => {
+            drain(body);
+            Err(problem)
+        }
+    };
+    let response = answer.unwrap_or_else(|problem| {
+        if problem.kind.status >= 500 {
+            tracing::warn!(problem = problem.kind.name, detail = %problem.detail, "a request could not be served");
+        }
+        problem.into_response()
+    });
+    site.counts.answered(response.status());
+    Ok(response)
+}
+
+/// The route of a method and a path, which is compared as it was sent: nothing is unescaped or
+/// normalised, so there is one way to write each.
+fn route(method: &Method, path: &str) -> Result<&'static Route, Problem> {
+    // A HEAD is a GET whose body isn't sent.
+    let asked = if method == Method::HEAD { &Method::GET } else { method };
+    let mut others: Vec<&str> = Vec::new();
+    for route in ROUTES.iter().filter(|route| matches(route.path, path)) {
+        if route.method == *asked {
+            return Ok(route);
+        }
+        others.push(route.method.as_str());
+    }
+    if others.is_empty() {
+        let shown: String = path.chars().take(200).collect();
+        return Err(Problem::new(&kinds::UNKNOWN_ROUTE, format!("there is nothing at {shown:?}: GET / lists what there is")));
+    }
+    if others.contains(&"GET") {
+        others.push("HEAD");
+    }
+    let allow = others.join(", ");
+    Err(Problem::new(&kinds::METHOD_NOT_ALLOWED, format!("{} can't be done here: this path takes {allow}", method.as_str().chars().take(20).collect::<String>())).allow(allow))
+}
+
+fn matches(template: &str, path: &str) -> bool {
+    let mut parts = path.split('/');
+    let fit = template.split('/').all(|wanted| match parts.next() {
+        Some(part) if wanted.starts_with('{') => !part.is_empty(),
+        Some(part) => part == wanted,
+        None => false,
+    });
+    fit && parts.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(method: Method, path: &str, expected: Result<&str, u16>) {
+        let found = route(&method, path).map(|route| route.name).map_err(|problem| problem.kind.status);
+        assert_eq!(found, expected, "{method} {path}");
+    }
+
+    #[test]
+    fn every_route_is_found_by_its_own_method_and_path() {
+        for expected in ROUTES {
+            let path = expected.path.replace("{ns}", "main").replace("{name}", "pricing").replace("{position}", "7");
+            check(expected.method.clone(), &path, Ok(expected.name));
+        }
+        check(Method::HEAD, "/healthz", Ok("alive"));
+    }
+
+    #[test]
+    fn a_known_path_tells_its_methods() {
+        check(Method::DELETE, "/v1/namespaces/main/events", Err(405));
+        for method in [Method::TRACE, Method::OPTIONS, Method::CONNECT, Method::PATCH] {
+            check(method, "/", Err(405));
+        }
+        let response = route(&Method::PATCH, "/v1/namespaces/main/events").map(|_| ()).map_err(Problem::into_response).expect_err("405");
+        assert_eq!(response.headers()["allow"], "POST, GET, HEAD");
+    }
+
+    #[test]
+    fn there_is_one_way_to_write_a_path() {
+        for path in [
+            "", "*", "//", "/v1", "/v1/namespaces/", "/v1//namespaces", "/v1/namespaces/main/events/", "/v1/namespaces//events", "/V1/namespaces", "/healthz/",
+            "/../healthz", "/%68ealthz", "/healthz%00", "/healthz\\", "/v1/namespaces/main/commands/order.place", "/v1/namespaces/main/views/x/y",
+        ] {
+            check(Method::GET, path, Err(404));
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! HTTP: requests become proposals and reads of a namespace, and what comes of them becomes answers.
+//!
+//! Where to look: all routes stand in `routes`, their query parameters in `parameters`, all problems in
+//! `problem_kinds`, all bounds that a client can meet in `ServeOptions` and in the engine's limits.
+//! Decides nothing about events: it parses, hands over to `drive`, and writes.
+
+mod admin;
+mod body;
+mod call;
+mod cloudevents;
+mod cursor;
+mod dispatch;
+mod events;
+mod json;
+mod openapi;
+mod parameters;
+mod problem;
+mod problem_kinds;
+mod query;
+mod race;
+mod routes;
+mod schemas;
+mod serve;
+mod site;
+mod stalling;
+#[cfg(test)]
+mod tests;
+mod timestamps;
+mod upload;
+
+pub use serve::serve;
+pub use site::ServeOptions;

@@ -1,0 +1,183 @@
+//! `/openapi.json`: the table of routes as OpenAPI 3.1.
+
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::body::{Body, answer};
+use super::call::{Answer, Call};
+use super::parameters::{Form, Parameter};
+use super::problem_kinds::{self as kinds, Kind};
+use super::routes::{Gives, ROUTES, Route, Takes};
+use super::schemas::schemas;
+
+/// What any request may meet.
+const ALWAYS: &[&Kind] = &[
+    &kinds::MALFORMED_REQUEST, &kinds::INVALID_PARAMETER, &kinds::INTERNAL, &kinds::STORAGE_UNREADABLE, &kinds::BUSY, &kinds::STORAGE_FAILED, &kinds::STOPPING, &kinds::STORAGE_FULL,
+];
+
+pub async fn openapi(_: Call) -> Answer {
+    static WRITTEN: OnceLock<Bytes> = OnceLock::new();
+    let bytes = WRITTEN.get_or_init(|| document().to_string().into());
+    Ok(answer(StatusCode::OK, "application/json", Body::full(bytes.clone())))
+}
+
+fn document() -> Value {
+    let mut paths = Map::new();
+    for route in ROUTES {
+        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        path[route.method.as_str().to_ascii_lowercase()] = operation(route);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Retold",
+            "version": env!("CARGO_PKG_VERSION"),
+            "summary": "An event log that runs WebAssembly functions over its events, exactly once.",
+            "description": "A 2xx comes after the disk has it. Appending is idempotent by (source, id): any request may be repeated. \
+                            Positions are decimal strings; cursors are opaque, and a position may stand where a cursor is taken. \
+                            Every error is application/problem+json with a stable type.",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "paths": paths,
+        "components": { "schemas": schemas() },
+    })
+}
+
+fn operation(route: &Route) -> Value {
+    let mut parameters: Vec<Value> = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(path_parameter).collect();
+    parameters.extend(route.query.iter().map(query_parameter));
+    if matches!(route.gives, [(_, Gives::Events)]) {
+        parameters.push(json!({ "name": "Last-Event-ID", "in": "header", "required": false, "schema": schema("Cursor"), "description": "Of a stream that is taken up again; instead of `after`." }));
+    }
+    let mut operation = json!({ "operationId": route.name, "summary": route.summary, "parameters": parameters, "responses": responses(route) });
+    if let Some(body) = request_body(route.takes) {
+        operation["requestBody"] = body;
+    }
+    operation
+}
+
+fn schema(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+fn path_parameter(name: &str) -> Value {
+    let (about, shape) = match name {
+        "ns" => ("The namespace; every host has `main`.", json!({ "type": "string", "pattern": NAME })),
+        "position" => ("The event's position.", schema("Cursor")),
+        _ => ("The name.", json!({ "type": "string", "pattern": NAME })),
+    };
+    json!({ "name": name, "in": "path", "required": true, "description": about, "schema": shape })
+}
+
+const NAME: &str = "^[a-z][a-z0-9_-]{0,63}$";
+
+fn query_parameter(parameter: &Parameter) -> Value {
+    let (shape, list) = match parameter.form {
+        Form::Cursor => (schema("Cursor"), false),
+        Form::List => (json!({ "type": "array", "items": { "type": "string" }, "maxItems": retold_engine::model::limits::FILTER_TERMS_MAX }), true),
+        Form::Number { max, default } => (json!({ "type": "integer", "minimum": 1, "maximum": max, "default": default }), false),
+        Form::Duration { default } => (json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m)?$", "default": default }), false),
+        Form::Choice { of, default } => (json!({ "type": "string", "enum": of, "default": default }), false),
+    };
+    let mut value = json!({ "name": parameter.name, "in": "query", "required": false, "description": parameter.about, "schema": shape });
+    if list {
+        value["style"] = "form".into();
+        value["explode"] = false.into();
+    }
+    value
+}
+
+fn request_body(takes: Takes) -> Option<Value> {
+    let (required, content) = match takes {
+        Takes::Nothing => return None,
+        Takes::Events => (
+            true,
+            json!({
+                "application/cloudevents+json": { "schema": schema("NewEvent") },
+                "application/cloudevents-batch+json": { "schema": { "type": "array", "items": schema("NewEvent") } },
+                "application/x-ndjson": { "schema": { "type": "string", "description": "A NewEvent a line, as many as there are. Committed in portions: lines before the first bad one stand, none after it." } },
+                "*/*": { "schema": { "description": "The data alone, with its attributes in ce- headers: CloudEvents binary mode." } },
+            }),
+        ),
+        Takes::Wasm => (true, json!({ "application/wasm": { "schema": { "type": "string", "format": "binary" } } })),
+        Takes::Json(name) => (true, json!({ "application/json": { "schema": schema(name) } })),
+        Takes::OptionalJson(name) => (false, json!({ "application/json": { "schema": schema(name) } })),
+    };
+    Some(json!({ "required": required, "content": content }))
+}
+
+fn responses(route: &Route) -> Value {
+    let mut responses = Map::new();
+    for (status, gives) in route.gives {
+        let content = match gives {
+            Gives::Json(name) => json!({ "application/json": { "schema": schema(name) } }),
+            Gives::Text => json!({ "text/plain": { "schema": { "type": "string" } } }),
+            Gives::Event => json!({ "application/cloudevents+json": { "schema": schema("Event") } }),
+            Gives::Events => json!({
+                "application/json": { "schema": schema("Events") },
+                "application/cloudevents-batch+json": { "schema": { "type": "array", "items": schema("Event") } },
+                "application/x-ndjson": { "schema": { "type": "string", "description": "An Event a line, up to the head that was there at the beginning." } },
+                "text/event-stream": { "schema": { "type": "string", "description": "Messages with an Event as data and a cursor as id; and `event: head` messages without id, whose data tells head and cursor." } },
+            }),
+        };
+        let about = StatusCode::from_u16(*status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
+        responses.insert(status.to_string(), json!({ "description": about, "content": content }));
+    }
+    for kind in route.problems.iter().chain(ALWAYS) {
+        let response = responses.entry(kind.status.to_string()).or_insert_with(|| json!({ "description": "", "content": {} }));
+        let types = response["description"].as_str().unwrap_or_default();
+        let separator = if types.is_empty() { "" } else { "; " };
+        response["description"] = format!("{types}{separator}{} (`urn:retold:problem:{}`)", kind.title, kind.name).into();
+        response["content"]["application/problem+json"] = json!({ "schema": schema("Problem") });
+    }
+    Value::Object(responses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn references(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(members) => members.iter().for_each(|(name, value)| match value.as_str().filter(|_| name == "$ref") {
+                Some(reference) => found.push(reference.to_owned()),
+                None => references(value, found),
+            }),
+            Value::Array(values) => values.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_route_is_described_with_its_parameters_body_and_problems() {
+        let document = document();
+        for route in ROUTES {
+            let operation = &document["paths"][route.path][route.method.as_str().to_ascii_lowercase()];
+            assert_eq!(operation["operationId"], route.name);
+            let named = |name: &str| operation["parameters"].as_array().is_some_and(|parameters| parameters.iter().any(|parameter| parameter["name"] == name));
+            assert!(route.query.iter().all(|parameter| named(parameter.name)), "{}", route.path);
+            assert!(route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).all(named), "{}", route.path);
+            assert_eq!(operation.get("requestBody").is_some(), !matches!(route.takes, Takes::Nothing), "{}", route.path);
+            for kind in route.problems {
+                let text = operation["responses"][kind.status.to_string()].to_string();
+                assert!(text.contains(kind.name) && text.contains("problem+json"), "{} {}", route.path, kind.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_to_a_schema_and_every_schema_is_used() {
+        let document = document();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        for reference in &found {
+            assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+        }
+        for name in document["components"]["schemas"].as_object().expect("schemas").keys() {
+            assert!(found.iter().any(|reference| reference.ends_with(&format!("/{name}"))), "{name}");
+        }
+    }
+}
