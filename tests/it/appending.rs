@@ -14,7 +14,14 @@ fn an_event_is_taken_in_every_binding_and_reads_the_same() {
     let web = &host.web;
     web.append(&event("structured")).expect(201);
     web.post("events", "application/cloudevents-batch+json", json!([event("batch-1"), event("batch-2")]).to_string()).expect(201);
-    let headers = [("ce-specversion", "1.0"), ("ce-id", "binary"), ("ce-source", "/test"), ("ce-type", "thing.happened"), ("ce-subject", "thing/1"), ("content-type", "application/json")];
+    let headers = [
+        ("ce-specversion", "1.0"),
+        ("ce-id", "binary"),
+        ("ce-source", "/test"),
+        ("ce-type", "thing.happened"),
+        ("ce-subject", "thing/1"),
+        ("content-type", "application/json"),
+    ];
     web.send("POST", "events", &headers, b"{\"n\": 1}").expect(201);
     web.post("events", "application/x-ndjson", format!("{}\n\n{}", event("line-1"), event("line-2"))).expect(201);
     let all = web.events("");
@@ -54,7 +61,8 @@ fn a_repeat_gets_the_first_answer_and_other_content_under_the_same_id_is_refused
     let problem = host.web.append(&other).problem(409, "content-conflict");
     assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("new id")), "{problem}");
     // A batch of known and new events appends the new ones, and one with a conflict nothing.
-    let mixed = host.web.post("events", "application/cloudevents-batch+json", json!([event("1"), event("2")]).to_string()).expect(201).json();
+    let mixed =
+        host.web.post("events", "application/cloudevents-batch+json", json!([event("1"), event("2")]).to_string()).expect(201).json();
     assert_eq!((&mixed["positions"], &mixed["new"]), (&json!(["1", "2"]), &json!(1)));
     host.web.post("events", "application/cloudevents-batch+json", json!([event("3"), other]).to_string()).problem(409, "content-conflict");
     assert_eq!(host.web.events("").len(), 2);
@@ -129,7 +137,8 @@ fn bad_input_is_named_and_nothing_of_it_is_kept() {
     web.append(&large).problem(413, "too-large");
     web.post("events", "application/cloudevents+json", vec![b' '; 17 << 20]).problem(413, "too-large");
     web.post("events", "text/html", "<p>").problem(415, "unsupported-media-type");
-    web.send("POST", "events", &[("content-type", "application/cloudevents+json"), ("content-encoding", "gzip")], b"x").problem(415, "unsupported-media-type");
+    web.send("POST", "events", &[("content-type", "application/cloudevents+json"), ("content-encoding", "gzip")], b"x")
+        .problem(415, "unsupported-media-type");
     web.namespace("nowhere").append(&event("1")).problem(404, "unknown-namespace");
     web.get("nothing").problem(404, "unknown-route");
     web.send("DELETE", "events", &[], b"").problem(405, "method-not-allowed");

@@ -15,7 +15,14 @@ fn succeeded(output: Output) -> String {
 }
 
 fn append_from_stdin(host: &Host, text: &str) -> Output {
-    let mut child = Command::new(retold()).args(["append", "--wait", "handled", "-"]).env("RETOLD_URL", &host.url).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("retold runs");
+    let mut child = Command::new(retold())
+        .args(["append", "--wait", "handled", "-"])
+        .env("RETOLD_URL", &host.url)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("retold runs");
     child.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("taken");
     child.wait_with_output().expect("it ends")
 }
@@ -54,7 +61,11 @@ fn exit_codes_tell_refusal_from_failure_from_misuse() {
 #[test]
 fn the_demo_tells_the_days_figures_and_ends_when_asked() {
     let data = std::env::temp_dir().join(format!("retold-demo-{}", std::process::id()));
-    let output = Command::new(retold()).args(["demo", "--exit", "--json", "--listen", "127.0.0.1:0", "--data"]).arg(&data).current_dir(repository()).output();
+    let output = Command::new(retold())
+        .args(["demo", "--exit", "--json", "--listen", "127.0.0.1:0", "--data"])
+        .arg(&data)
+        .current_dir(repository())
+        .output();
     let told = succeeded(output.expect("retold runs"));
     let figures = told.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).next_back().expect("figures as JSON");
     let text = figures.to_string();

@@ -23,7 +23,8 @@ fn a_paused_function_holds_nothing_else_up_and_loses_nothing() {
 fn a_rewound_function_makes_its_state_again_and_appends_nothing_twice() {
     let host = Host::start();
     host.web.deploy("faulty", &guest("faulty")).expect(201);
-    let count = |n: u32| json!({"specversion": "1.0", "id": n.to_string(), "source": "/test", "type": "test.count", "subject": "one", "data": {}});
+    let count =
+        |n: u32| json!({"specversion": "1.0", "id": n.to_string(), "source": "/test", "type": "test.count", "subject": "one", "data": {}});
     for n in 0..50 {
         host.web.append(&count(n)).expect(201);
     }
@@ -52,7 +53,11 @@ fn a_graceful_stop_leaves_nothing_to_repair_and_ends_with_success() {
 #[test]
 fn a_second_host_on_the_same_data_is_told_that_it_is_in_use() {
     let host = Host::start();
-    let second = std::process::Command::new(crate::support::retold()).args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(host.data()).output().expect("retold runs");
+    let second = std::process::Command::new(crate::support::retold())
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(host.data())
+        .output()
+        .expect("retold runs");
     assert!(!second.status.success());
     let said = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(said.contains("in use"), "{said}");
@@ -61,7 +66,11 @@ fn a_second_host_on_the_same_data_is_told_that_it_is_in_use() {
 
 #[test]
 fn a_host_does_not_listen_beyond_this_machine_without_tokens() {
-    let output = std::process::Command::new(crate::support::retold()).args(["serve", "--listen", "0.0.0.0:0"]).current_dir(std::env::temp_dir()).output().expect("retold runs");
+    let output = std::process::Command::new(crate::support::retold())
+        .args(["serve", "--listen", "0.0.0.0:0"])
+        .current_dir(std::env::temp_dir())
+        .output()
+        .expect("retold runs");
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("token"), "{}", String::from_utf8_lossy(&output.stderr));
 }
@@ -72,7 +81,8 @@ fn functions_of_several_modules_run_side_by_side() {
     host.web.deploy("hello", &guest("hello")).expect(201);
     host.web.deploy("faulty", &guest("faulty")).expect(201);
     // One function is busy burning its fuel, several times over; the other isn't held up by it.
-    let stuck = json!({"specversion": "1.0", "id": "stuck", "source": "/test", "type": "test.do", "subject": "stuck", "data": {"do": "loop"}});
+    let stuck =
+        json!({"specversion": "1.0", "id": "stuck", "source": "/test", "type": "test.do", "subject": "stuck", "data": {"do": "loop"}});
     host.web.append(&stuck).expect(201);
     let answer = host.web.post("events?wait=handled", "application/cloudevents+json", order("1", 2).to_string()).expect(201).json();
     assert_eq!(answer["derived"].as_array().map(Vec::len), Some(1), "{answer}");

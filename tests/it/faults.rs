@@ -18,7 +18,8 @@ fn check(host: &Host, name: &str, data: Value, reason: &str, says: &str) {
         event(&format!("{name}-3"), &bad, &json!({"do": "ok"})),
         event(&format!("{name}-4"), &good, &json!({"do": "ok"})),
     ]);
-    let answer = host.web.post("events?wait=handled&timeout=100s", "application/cloudevents-batch+json", batch.to_string()).expect(201).json();
+    let answer =
+        host.web.post("events?wait=handled&timeout=100s", "application/cloudevents-batch+json", batch.to_string()).expect(201).json();
     assert_eq!(answer["parked"].as_array().map(Vec::len), Some(2), "{name}: {answer}");
     assert_eq!(answer["derived"].as_array().map(Vec::len), Some(2), "{name}: {answer}");
     let parked = host.web.get("functions/misbehave/parked").expect(200).json();
@@ -56,7 +57,9 @@ fn a_guests_fault_costs_its_own_event_and_says_what_it_was() {
 fn parked_events_are_tried_again_in_order_when_released_and_new_ones_wait_behind_them() {
     let host = Host::start();
     host.web.deploy("faulty", &guest("faulty")).expect(201);
-    let send = |id: &str, data: Value| host.web.post("events?wait=handled&timeout=100s", "application/cloudevents+json", event(id, "one", &data).to_string()).expect(201);
+    let send = |id: &str, data: Value| {
+        host.web.post("events?wait=handled&timeout=100s", "application/cloudevents+json", event(id, "one", &data).to_string()).expect(201)
+    };
     send("1", json!({"do": "reject"}));
     send("2", json!({"do": "ok", "n": 2}));
     assert_eq!(host.web.function("misbehave")["parked"], 2);

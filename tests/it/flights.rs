@@ -50,7 +50,8 @@ fn independent(csv: &Path) -> Option<Value> {
 
 /// The whole year, where it is at hand: beside the repository, or where RETOLD_FLIGHTS says.
 fn year() -> Option<PathBuf> {
-    let path = std::env::var_os("RETOLD_FLIGHTS").map_or_else(|| repository().join("../shared/data/nycflights13/flights.csv.gz"), PathBuf::from);
+    let path =
+        std::env::var_os("RETOLD_FLIGHTS").map_or_else(|| repository().join("../shared/data/nycflights13/flights.csv.gz"), PathBuf::from);
     path.exists().then_some(path)
 }
 

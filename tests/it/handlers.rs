@@ -22,6 +22,9 @@ fn an_appended_event_is_handled_and_its_output_tells_where_it_came_from() {
     assert_eq!(priced["causationid"], "7");
     assert_eq!(priced["correlationid"], "7");
     assert_eq!(answer["derived"], json!([priced["position"]]), "{answer}");
+    // A client that asks again, because the answer got lost, gets the same one.
+    let again = host.web.post("events?wait=handled", "application/cloudevents+json", order("7", 3).to_string()).expect(200).json();
+    assert_eq!((&again["derived"], &again["positions"]), (&answer["derived"], &answer["positions"]));
     let why = host.retold(&["why", priced["position"].as_str().expect("a position"), "--json"]);
     let tree = String::from_utf8_lossy(&why.stdout).into_owned();
     assert!(why.status.success(), "{}", String::from_utf8_lossy(&why.stderr));
@@ -47,7 +50,11 @@ fn state_outlives_the_host_and_counts_every_event_once() {
     host.wait_until_level("counter");
     let counted = host.web.events("types=test.counted");
     for thing in 0..3 {
-        let totals: Vec<u64> = counted.iter().filter(|event| event["subject"] == format!("thing/{thing}")).filter_map(|event| event["data"]["n"].as_u64()).collect();
+        let totals: Vec<u64> = counted
+            .iter()
+            .filter(|event| event["subject"] == format!("thing/{thing}"))
+            .filter_map(|event| event["data"]["n"].as_u64())
+            .collect();
         assert_eq!(totals, (1..=20).collect::<Vec<u64>>(), "thing/{thing}");
     }
 }
@@ -55,7 +62,13 @@ fn state_outlives_the_host_and_counts_every_event_once() {
 #[test]
 fn a_new_function_that_starts_at_the_beginning_reads_all_of_history() {
     let host = Host::start();
-    let lines: String = (0..5_000).map(|n| json!({"specversion": "1.0", "id": n.to_string(), "source": "/test", "type": "test.count", "subject": "one", "data": {}}).to_string() + "\n").collect();
+    let lines: String = (0..5_000)
+        .map(|n| {
+            json!({"specversion": "1.0", "id": n.to_string(), "source": "/test", "type": "test.count", "subject": "one", "data": {}})
+                .to_string()
+                + "\n"
+        })
+        .collect();
     let loaded = host.web.post("events", "application/x-ndjson", lines).expect(201).json();
     assert_eq!(loaded["events"], 5_000, "{loaded}");
     host.web.deploy("faulty", &guest("faulty")).expect(201);

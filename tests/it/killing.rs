@@ -27,7 +27,8 @@ fn client(number: usize, url: &Mutex<String>, stop: &AtomicBool, acknowledged: &
             let first = next.fetch_add(20, Ordering::Relaxed);
             (first..first + 20).map(|n| count(&format!("{number}-{n}"))).collect()
         });
-        let answer = web.try_send("POST", "events", &[("content-type", "application/cloudevents-batch+json")], json!(batch).to_string().as_bytes());
+        let answer =
+            web.try_send("POST", "events", &[("content-type", "application/cloudevents-batch+json")], json!(batch).to_string().as_bytes());
         match answer.map(|answer| (answer.status, answer)) {
             Ok((200 | 201, answer)) => {
                 let positions = answer.json()["positions"].as_array().expect("positions").clone();
@@ -69,7 +70,11 @@ fn nothing_acknowledged_is_lost_and_nothing_is_doubled_when_the_host_is_killed_a
     });
     host.wait_until_level("counter");
     let all = host.web.events("");
-    let sources: BTreeMap<&str, u64> = all.iter().filter(|event| event["type"] == "test.count").map(|event| (event["id"].as_str().expect("id"), event["position"].as_str().expect("position").parse().expect("number"))).collect();
+    let sources: BTreeMap<&str, u64> = all
+        .iter()
+        .filter(|event| event["type"] == "test.count")
+        .map(|event| (event["id"].as_str().expect("id"), event["position"].as_str().expect("position").parse().expect("number")))
+        .collect();
     for (index, event) in all.iter().enumerate() {
         assert_eq!(event["position"], (index + 1).to_string(), "positions have no gap");
     }

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use crate::support::{Host, guest};
 
 fn ask(host: &Host, id: &str, time: &str) -> Value {
-    let event = json!({"specversion": "1.0", "id": id, "source": "/test", "type": "probe.asked", "subject": "probe", "time": time, "data": {}});
+    let event =
+        json!({"specversion": "1.0", "id": id, "source": "/test", "type": "probe.asked", "subject": "probe", "time": time, "data": {}});
     host.web.post("events?wait=handled", "application/cloudevents+json", event.to_string()).expect(201);
     host.web.events("types=probe.answered").pop().expect("an answer")["data"].clone()
 }

@@ -50,9 +50,16 @@ struct Disk {
     /// Operations until power is lost.
     fuel: Option<u64>,
     dead: bool,
+    /// What the last operation was about, if it was not finished.
+    interrupted: Option<Interrupted>,
     failure: Option<Failure>,
     operations: u64,
     failed: u64,
+}
+
+enum Interrupted {
+    Names,
+    File(u64),
 }
 
 #[derive(Clone, Default)]
@@ -144,17 +151,27 @@ impl Disk {
             operation.apply(&mut self.names);
         }
         self.pending_names.push(operation);
-        if done { Ok(()) } else { Err(no_power()) }
+        if done {
+            Ok(())
+        } else {
+            self.interrupted = Some(Interrupted::Names);
+            Err(no_power())
+        }
     }
 
     fn file_operation(&mut self, file: u64, operation: FileOperation) -> io::Result<()> {
         let done = self.operation()?;
-        let file = self.files.get_mut(&file).expect("open files are kept");
+        let opened = self.files.get_mut(&file).expect("open files are kept");
         if done {
-            operation.apply(&mut file.live);
+            operation.apply(&mut opened.live);
         }
-        file.pending.push(operation);
-        if done { Ok(()) } else { Err(no_power()) }
+        opened.pending.push(operation);
+        if done {
+            Ok(())
+        } else {
+            self.interrupted = Some(Interrupted::File(file));
+            Err(no_power())
+        }
     }
 
     fn named(&self, name: &str) -> io::Result<u64> {
@@ -213,8 +230,14 @@ impl FaultFolder {
     pub fn kill(&self) -> FaultFolder {
         let mut disk = self.disk();
         disk.dead = true;
+        // The operation that the power was to be lost at was never begun.
+        match disk.interrupted.take() {
+            Some(Interrupted::Names) => drop(disk.pending_names.pop()),
+            Some(Interrupted::File(file)) => drop(disk.files.get_mut(&file).and_then(|file| file.pending.pop())),
+            None => {}
+        }
         let after = Disk {
-            files: disk.names.values().chain(disk.synced_names.values()).map(|file| (*file, disk.files[file].clone())).collect(),
+            files: disk.files.clone(),
             names: disk.names.clone(),
             synced_names: disk.synced_names.clone(),
             pending_names: disk.pending_names.clone(),

@@ -3,6 +3,7 @@
 
 mod chance;
 mod disk;
+mod every_operation;
 mod functions;
 mod guests;
 mod judge;
@@ -10,6 +11,7 @@ mod load;
 mod model;
 mod options;
 mod oracle;
+mod script;
 mod seeds;
 mod waiting;
 mod world;

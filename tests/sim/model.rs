@@ -119,7 +119,12 @@ impl Model {
         }
         let mut derived: VecDeque<&Event> = events.iter().filter(|event| event.class == Class::Derived).collect();
         for entry in record.processing().expect("processing entries can be read") {
-            if std::env::var("DBG").is_ok() { let t=format!("{entry:?}"); if t.contains("\"count\"") { eprintln!("commit {} first {}: {}", record.commit, record.first, &t[..t.len().min(200)]); } }
+            if std::env::var("DBG").is_ok() {
+                let t = format!("{entry:?}");
+                if t.contains("\"count\"") {
+                    eprintln!("commit {} first {}: {}", record.commit, record.first, &t[..t.len().min(200)]);
+                }
+            }
             self.process(entry, record.first, &mut derived);
         }
         assert!(derived.is_empty(), "derived events that follow from nothing: {derived:?}");

@@ -69,6 +69,37 @@ impl Options {
     }
 }
 
+impl Options {
+    pub fn quiet() -> Options {
+        Options {
+            cuts: 0,
+            actions: 0,
+            subjects: 2,
+            batch: 3,
+            proposals_per_commit: 3,
+            repeats: 0,
+            conditions: 0,
+            marked: 0,
+            circles: 0,
+            large: 0,
+            unavailable: 0,
+            stale_snapshots: 0,
+            shuffled: 0,
+            appends: 1,
+            steps: 1,
+            controls: 1,
+            deploys: 1,
+            housekeeping: 1,
+            rivals: false,
+            one_event_a_call: false,
+            waits: true,
+            fuel: 1,
+            crash: Crash::Lost,
+            kills: 0,
+        }
+    }
+}
+
 fn draw_crash(chance: &mut Chance) -> Crash {
     let percent = chance.between(5, 95) as u8;
     match chance.below(6) {

@@ -3,14 +3,12 @@
 
 use std::collections::VecDeque;
 
-use retold_engine::model::{Digest, Event, NewEvent, Plan, Position, Timestamp};
+use retold_engine::model::{Digest, Event, Plan, Position, Timestamp};
 use retold_engine::run::{Settled, Step, Ticket};
-use retold_engine::store::{
-    Accepted, Append, Control, Deploy, Options as StoreOptions, Proposal, Refused, Sealed, Snapshot, Store, StoreError,
-};
+use retold_engine::store::{Accepted, Control, Deploy, Options as StoreOptions, Proposal, Refused, Sealed, Snapshot, Store, StoreError};
 
 use crate::chance::Chance;
-use crate::disk::FaultFolder;
+use crate::disk::{Crash, FaultFolder};
 use crate::functions::{Functions, Slot};
 use crate::guests::{MODULES, Outside, SimGuest};
 use crate::judge;
@@ -98,6 +96,15 @@ impl World {
     pub fn new(seed: u64) -> World {
         let mut chance = Chance::new(seed);
         let options = Options::draw(&mut chance);
+        World::with(options, chance)
+    }
+
+    /// A world in which nothing fails and nobody acts by chance.
+    pub fn quiet() -> World {
+        World::with(Options::quiet(), Chance::new(0))
+    }
+
+    fn with(options: Options, mut chance: Chance) -> World {
         let outside = Outside::new(chance.split(), options.unavailable, options.one_event_a_call);
         World {
             load: Load::default(),
@@ -137,8 +144,20 @@ impl World {
 
     fn cut(&mut self) {
         self.counts.cuts += 1;
-        let killed = self.chance.percent(self.options.kills);
-        self.disk = if killed { self.disk.kill() } else { self.disk.crash(self.options.crash, &mut self.chance) };
+        if self.chance.percent(self.options.kills) {
+            self.kill();
+        } else {
+            self.lose_power(self.options.crash);
+        }
+    }
+
+    pub fn lose_power(&mut self, crash: Crash) {
+        self.disk = self.disk.crash(crash, &mut self.chance);
+    }
+
+    /// The process ends; the machine goes on.
+    pub fn kill(&mut self) {
+        self.disk = self.disk.kill();
     }
 
     pub fn note(&mut self, what: &impl std::fmt::Debug) {
@@ -228,7 +247,7 @@ impl World {
 
     /// An error is the power's fault, or the test has found something.
     #[track_caller]
-    fn lost<T>(&self, error: &StoreError) -> Result<T, PowerLost> {
+    pub fn lost<T>(&self, error: &StoreError) -> Result<T, PowerLost> {
         assert!(!self.disk.has_power(), "there is power, and yet: {error}");
         Err(PowerLost)
     }
@@ -483,27 +502,44 @@ impl World {
                 };
                 host.inbox.push_back(Pending { proposal: Proposal::Control { function: name, control }, from: From::Outside });
             }
-            for slot in host.functions.all(&self.model) {
-                for (slot, ticket, how) in std::mem::take(&mut host.unsettled) {
-                    host.functions.settled(slot, ticket, how);
-                }
-                self.step_now(host, slot);
-            }
-            let group = host.inbox.drain(..).collect();
-            self.commit_group(host, group).unwrap_or_else(|_| panic!("there is power"));
-            self.now = self.now.plus_ms(40_000);
+            self.round(host).unwrap_or_else(|_| panic!("there is power"));
         }
     }
 
-    fn step_now(&mut self, host: &mut Host, slot: Slot) {
-        let snapshot = host.store.reader().snapshot().expect("a snapshot can be taken");
+    /// Each function makes one plan, and what waits is committed.
+    pub fn round(&mut self, host: &mut Host) -> Result<(), InFlight> {
+        for (slot, ticket, how) in std::mem::take(&mut host.unsettled) {
+            host.functions.settled(slot, ticket, how);
+        }
+        for slot in host.functions.all(&self.model) {
+            self.step_now(host, slot).map_err(InFlight::nothing)?;
+        }
+        self.now = self.now.plus_ms(40_000);
+        let group = host.inbox.drain(..).collect();
+        self.commit_group(host, group)
+    }
+
+    /// Commits what somebody asks for, at once.
+    pub fn ask(&mut self, host: &mut Host, proposals: Vec<Proposal>) -> Result<(), InFlight> {
+        self.commit_group(host, proposals.into_iter().map(|proposal| Pending { proposal, from: From::Outside }).collect())
+    }
+
+    fn step_now(&mut self, host: &mut Host, slot: Slot) -> Result<(), PowerLost> {
+        let snapshot = match host.store.reader().snapshot() {
+            Ok(snapshot) => snapshot,
+            Err(error) => return self.lost(&error),
+        };
         let module = self.model.functions[host.functions.name(slot)].module;
         let guest = SimGuest { version: self.model.modules[&module].version, outside: &self.outside };
-        let step = host.functions.runner(slot).step(&snapshot, &guest, self.now, &mut |_, _| {}).expect("nothing fails");
+        let step = match host.functions.runner(slot).step(&snapshot, &guest, self.now, &mut |_, _| {}) {
+            Ok(step) => step,
+            Err(error) => return self.lost(&error),
+        };
         self.note(&step);
         if let Step::Plan(ticket, plan) = step {
             host.inbox.push_back(Pending { proposal: Proposal::Reaction(*plan), from: From::Runner(slot, ticket) });
         }
+        Ok(())
     }
 
     fn unfinished(&self, host: &Host) -> bool {
@@ -523,10 +559,10 @@ impl World {
 }
 
 /// The group that was being committed when the power went.
-struct InFlight(Vec<Proposal>);
+pub struct InFlight(pub Vec<Proposal>);
 
 impl InFlight {
-    fn nothing(_: PowerLost) -> InFlight {
+    pub fn nothing(_: PowerLost) -> InFlight {
         InFlight(Vec::new())
     }
 }
@@ -534,9 +570,4 @@ impl InFlight {
 pub fn deploy(module: &crate::guests::Module) -> Proposal {
     let component = module.component();
     Proposal::Deploy(Deploy { manifest: module.manifest(), digest: Digest::of(&component), component })
-}
-
-/// One event, as a script appends it.
-pub fn append(event: NewEvent) -> Proposal {
-    Proposal::Append(Append { events: vec![event], ..Append::default() })
 }

@@ -46,7 +46,10 @@ fn build(folder: &Path) -> PathBuf {
 fn build_for_wasi(folder: &Path) -> PathBuf {
     let added = Command::new("rustup").args(["target", "add", "wasm32-wasip2"]).current_dir(repository()).output().expect("rustup runs");
     assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
-    let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--release", "--locked", "--target", "wasm32-wasip2"]).current_dir(folder).output();
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--release", "--locked", "--target", "wasm32-wasip2"])
+        .current_dir(folder)
+        .output();
     let built = built.expect("cargo runs");
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     repository().join("guest-examples/target/wasm32-wasip2/release/wasi_probe.wasm")

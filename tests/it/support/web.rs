@@ -114,7 +114,12 @@ impl Web {
     #[track_caller]
     pub fn events(&self, query: &str) -> Vec<Value> {
         let answer = self.send("GET", &format!("events?{query}"), &[("accept", "application/x-ndjson")], b"").expect(200);
-        answer.body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| serde_json::from_slice(line).expect("a line of JSON")).collect()
+        answer
+            .body
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_slice(line).expect("a line of JSON"))
+            .collect()
     }
 
     #[track_caller]

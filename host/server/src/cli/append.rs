@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use super::address::query;
 use super::appended::Appended;
 use super::arguments::Common;
-use super::client::{Answer, Client};
+use super::client::Client;
 use super::failure::Usage;
 use super::handling::{self, Handling};
 use super::input::{Input, OneLine};
@@ -83,9 +83,8 @@ pub fn run(common: &Common, append: &Append) -> Result<()> {
 }
 
 fn whole(client: &Client, path: &str, content_type: &str, body: &[u8]) -> Result<Appended> {
-    let Answer { body, .. } = client.post(path, content_type, body).context("nothing was appended")?;
     let mut appended = Appended::default();
-    appended.add(&body);
+    appended.add(&client.post(path, content_type, body).context("nothing was appended")?);
     Ok(appended)
 }
 

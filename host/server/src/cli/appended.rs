@@ -61,7 +61,8 @@ impl Appended {
     }
 
     pub fn as_value(&self) -> Value {
-        let parked: Vec<Value> = self.parked.iter().map(|(function, position)| json!({ "function": function, "position": position.to_string() })).collect();
+        let parked: Vec<Value> =
+            self.parked.iter().map(|(function, position)| json!({ "function": function, "position": position.to_string() })).collect();
         let derived: Vec<String> = self.derived.iter().map(u64::to_string).collect();
         json!({
             "events": self.events, "new": self.new, "cursor": self.cursor,
@@ -87,7 +88,12 @@ mod tests {
     fn what_functions_made_of_an_event_is_told() {
         let mut appended = Appended::default();
         let parked = json!([{ "function": "f", "position": "2" }]);
-        appended.add(&json!({ "positions": ["2"], "new": 1, "cursor": "1.2", "handled": true, "derived": ["3"], "parked": parked, "waiting": [] }));
-        assert_eq!(appended.as_text(), "appended 1 event; up to position 2\nfunctions made 1 event: 3\nf set aside 2: see `retold parked f`\n");
+        appended.add(
+            &json!({ "positions": ["2"], "new": 1, "cursor": "1.2", "handled": true, "derived": ["3"], "parked": parked, "waiting": [] }),
+        );
+        assert_eq!(
+            appended.as_text(),
+            "appended 1 event; up to position 2\nfunctions made 1 event: 3\nf set aside 2: see `retold parked f`\n"
+        );
     }
 }

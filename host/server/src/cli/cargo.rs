@@ -47,7 +47,9 @@ pub fn ensure_wasm_target(folder: &Path, tell: impl FnOnce()) -> Result<()> {
     let mut rustup = Command::new("rustup");
     rustup.current_dir(folder).args(["target", "add", WASM_TARGET]).stdout(Stdio::null());
     let status = rustup.status().map_err(|error| match error.kind() {
-        ErrorKind::NotFound => anyhow!("this Rust has no standard library for {WASM_TARGET}, and there is no rustup to add it: {RUSTUP_ADVICE}"),
+        ErrorKind::NotFound => {
+            anyhow!("this Rust has no standard library for {WASM_TARGET}, and there is no rustup to add it: {RUSTUP_ADVICE}")
+        }
         _ => not_run("rustup", error),
     })?;
     if !status.success() {

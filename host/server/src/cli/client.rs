@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
-use ureq::http::{Response, StatusCode, header};
+use ureq::http::{Response, header};
 use ureq::{Agent, Body, RequestBuilder};
 
 use super::address;
@@ -13,7 +13,7 @@ use super::arguments::Common;
 use super::failure::Usage;
 use super::problem::Problem;
 
-const URL_DEFAULT: &str = "http://127.0.0.1:7070";
+pub const URL_DEFAULT: &str = "http://127.0.0.1:7070";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Answers that are read whole; longer ones are streamed.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
@@ -24,12 +24,6 @@ pub struct Client {
     url: String,
     namespace: String,
     token: Option<String>,
-}
-
-/// An answer that was a success.
-pub struct Answer {
-    pub status: StatusCode,
-    pub body: Value,
 }
 
 impl Client {
@@ -57,10 +51,6 @@ impl Client {
         Ok(Client { agent: config.into(), url, namespace: common.namespace.clone(), token: common.token.clone() })
     }
 
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
@@ -71,7 +61,7 @@ impl Client {
     }
 
     pub fn get(&self, path: &str) -> Result<Value> {
-        Ok(self.answer(self.dressed(self.agent.get(self.full(path))).call())?.body)
+        self.answer(self.dressed(self.agent.get(self.full(path))).call())
     }
 
     /// An answer that isn't JSON.
@@ -82,31 +72,26 @@ impl Client {
     }
 
     pub fn delete(&self, path: &str) -> Result<Value> {
-        Ok(self.answer(self.dressed(self.agent.delete(self.full(path))).call())?.body)
+        self.answer(self.dressed(self.agent.delete(self.full(path))).call())
     }
 
     /// A POST whose meaning is in its path and query.
-    pub fn post_empty(&self, path: &str) -> Result<Answer> {
+    pub fn post_empty(&self, path: &str) -> Result<Value> {
         self.answer(self.dressed(self.agent.post(self.full(path))).send_empty())
     }
 
-    pub fn post(&self, path: &str, content_type: &str, body: &[u8]) -> Result<Answer> {
+    pub fn post(&self, path: &str, content_type: &str, body: &[u8]) -> Result<Value> {
         let request = self.dressed(self.agent.post(self.full(path)));
         self.answer(request.header(header::CONTENT_TYPE, content_type).send(body))
     }
 
-    pub fn put(&self, path: &str, content_type: &str, body: &[u8]) -> Result<Answer> {
+    pub fn put(&self, path: &str, content_type: &str, body: &[u8]) -> Result<Value> {
         let request = self.dressed(self.agent.put(self.full(path)));
         self.answer(request.header(header::CONTENT_TYPE, content_type).send(body))
     }
 
     /// The body as it comes, for as long as it comes. With `idle_max`, a pause longer than that ends it.
-    pub fn stream(
-        &self,
-        path: &str,
-        headers: &[(&str, &str)],
-        idle_max: Option<Duration>,
-    ) -> Result<impl Read + use<>> {
+    pub fn stream(&self, path: &str, headers: &[(&str, &str)], idle_max: Option<Duration>) -> Result<impl Read + use<>> {
         let mut request = self.dressed(self.agent.get(self.full(path)));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -126,22 +111,18 @@ impl Client {
         }
     }
 
-    fn answer(&self, answer: Result<Response<Body>, ureq::Error>) -> Result<Answer> {
+    fn answer(&self, answer: Result<Response<Body>, ureq::Error>) -> Result<Value> {
         let mut answer = self.accepted(answer)?;
-        let status = answer.status();
         let body = read_whole(answer.body_mut()).context("the host's answer broke off")?;
-        let body = if body.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_slice(&body).with_context(|| format!("what answers at {} is not Retold", self.url))?
-        };
-        Ok(Answer { status, body })
+        if body.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&body).with_context(|| format!("what answers at {} is not Retold", self.url))
     }
 
     fn accepted(&self, answer: Result<Response<Body>, ureq::Error>) -> Result<Response<Body>> {
-        let mut answer = answer.with_context(|| {
-            format!("no host answers at {} (is one running? start it with: retold serve)", self.url)
-        })?;
+        let mut answer =
+            answer.with_context(|| format!("no host answers at {} (is one running? start it with: retold serve)", self.url))?;
         if answer.status().is_success() {
             return Ok(answer);
         }

@@ -43,8 +43,7 @@ pub fn run(common: &Common, deploy: &Deploy) -> Result<()> {
 pub fn upload(client: &Client, file: &Path, name: &str) -> Result<Value> {
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let path = client.path(&["modules", name]);
-    let answer = client.put(&path, "application/wasm", &bytes).with_context(|| format!("{name} is not deployed"))?;
-    Ok(answer.body)
+    client.put(&path, "application/wasm", &bytes).with_context(|| format!("{name} is not deployed"))
 }
 
 /// `flight_delays.wasm` is the module `flight-delays`, as cargo writes `_` for `-`.

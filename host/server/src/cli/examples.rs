@@ -9,9 +9,8 @@ use anyhow::{Result, anyhow};
 pub fn example(name: &str) -> Result<PathBuf> {
     let built_from = Path::new(env!("CARGO_MANIFEST_DIR"));
     let here = std::env::current_dir().unwrap_or_default();
-    find(name, [built_from, &here]).ok_or_else(|| {
-        anyhow!("guest-examples/{name} is not found: run this in a clone of Retold's repository, which has it")
-    })
+    find(name, [built_from, &here])
+        .ok_or_else(|| anyhow!("guest-examples/{name} is not found: run this in a clone of Retold's repository, which has it"))
 }
 
 fn find<'a>(name: &str, beginnings: impl IntoIterator<Item = &'a Path>) -> Option<PathBuf> {

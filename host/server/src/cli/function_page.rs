@@ -22,7 +22,10 @@ pub fn page(function: &Value) -> String {
     }
     let retrying = &function["retrying"];
     if retrying.is_object() {
-        line("retrying", format!("{} after {} attempts: {}", text(&retrying["position"]), number(&retrying["attempts"]), text(&retrying["message"])));
+        line(
+            "retrying",
+            format!("{} after {} attempts: {}", text(&retrying["position"]), number(&retrying["attempts"]), text(&retrying["message"])),
+        );
     }
     line("cursor", format!("{}, lag {}", text(&function["cursor"]), number(&function["lag"])));
     line("parked", with_age(number(&function["parked"]), &function["oldest_parked"]));

@@ -51,11 +51,11 @@ pub fn run(common: &Common, functions: &Functions) -> Result<()> {
     let function = match (&functions.verb, &functions.name) {
         (None, None) => return list(&client, common.json),
         (None, Some(name)) => client.get(&client.path(&["functions", name]))?,
-        (Some(Verb::Pause { name }), _) => client.post_empty(&client.path(&["functions", name, "pause"]))?.body,
-        (Some(Verb::Resume { name }), _) => client.post_empty(&client.path(&["functions", name, "resume"]))?.body,
+        (Some(Verb::Pause { name }), _) => client.post_empty(&client.path(&["functions", name, "pause"]))?,
+        (Some(Verb::Resume { name }), _) => client.post_empty(&client.path(&["functions", name, "resume"]))?,
         (Some(Verb::Rewind { name, to }), _) => {
             let path = client.path(&["functions", name, "rewind"]) + &query(&[("to", Some(to))]);
-            client.post_empty(&path)?.body
+            client.post_empty(&path)?
         }
     };
     if common.json { print_json(&function) } else { print(&page(&function)) }
@@ -97,7 +97,11 @@ fn listed(functions: &[Value]) -> String {
     let mut shown = table(&heading, &functions.iter().map(row).collect::<Vec<_>>());
     for function in functions.iter().filter(|function| function["halted"].is_object()) {
         let (name, halted) = (text(function, "name"), &function["halted"]);
-        shown.push_str(&format!("{name} halted at {}: {}; mend it and run `retold functions resume {name}`\n", text(halted, "position"), text(halted, "message")));
+        shown.push_str(&format!(
+            "{name} halted at {}: {}; mend it and run `retold functions resume {name}`\n",
+            text(halted, "position"),
+            text(halted, "message")
+        ));
     }
     shown
 }

@@ -70,7 +70,7 @@ fn behind(functions: &Value, head: u64, goal: u64) -> Vec<Behind> {
         is_active: function["status"] == "active",
         lag: function["lag"].as_u64().unwrap_or(0),
     };
-    functions.map(of).filter(|function| function.lag > 0 && head + 1 <= goal + function.lag).collect()
+    functions.map(of).filter(|function| function.lag > 0 && head < goal + function.lag).collect()
 }
 
 /// Positions are written as strings; a cursor has its generation before the point.

@@ -35,9 +35,8 @@ impl Hosting {
     /// Listening and ready when this returns.
     pub fn start(data: &Path, listen: Listen) -> Result<Self> {
         // The port first: a second host must not touch the data before it learns that it is second.
-        let listener = StandardListener::bind(listen.0).with_context(|| {
-            format!("cannot listen on {} (another host may be; --listen 127.0.0.1:0 takes a free port)", listen.0)
-        })?;
+        let listener = StandardListener::bind(listen.0)
+            .with_context(|| format!("cannot listen on {} (another host may be; --listen 127.0.0.1:0 takes a free port)", listen.0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let runtime = Builder::new_multi_thread().enable_all().thread_name("retold-http").build()?;

@@ -12,9 +12,8 @@ impl FromStr for Listen {
 
     /// `127.0.0.1:7070`, `[::1]:7070` or `localhost:7070`.
     fn from_str(text: &str) -> Result<Self, String> {
-        let mut addresses = text
-            .to_socket_addrs()
-            .map_err(|error| format!("{error}; write an address and a port, such as 127.0.0.1:7070"))?;
+        let mut addresses =
+            text.to_socket_addrs().map_err(|error| format!("{error}; write an address and a port, such as 127.0.0.1:7070"))?;
         let address = addresses.next().ok_or("it names no address")?;
         if !address.ip().is_loopback() {
             return Err("anyone on the network could write there, as access tokens are not built yet; \

@@ -21,9 +21,8 @@ enum Format {
 
 /// Once in a process.
 pub fn start(options: &LogOptions) {
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(in_crate_names(&options.filter)))
-        .with_writer(std::io::stderr);
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(EnvFilter::new(in_crate_names(&options.filter))).with_writer(std::io::stderr);
     match options.format {
         Format::Text => subscriber.init(),
         Format::Json => subscriber.json().init(),

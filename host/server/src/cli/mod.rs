@@ -29,6 +29,7 @@ mod output;
 mod parked;
 mod problem;
 mod progress;
+mod random;
 mod sending;
 mod serve;
 mod sse;

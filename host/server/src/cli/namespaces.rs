@@ -42,7 +42,7 @@ pub fn run(common: &Common, namespaces: &Namespaces) -> Result<()> {
 /// It may be there already.
 pub fn create(client: &Client, name: &str) -> Result<Value> {
     let body = json!({ "name": name }).to_string();
-    Ok(client.post("/v1/namespaces", "application/json", body.as_bytes())?.body)
+    client.post("/v1/namespaces", "application/json", body.as_bytes())
 }
 
 fn list(client: &Client, as_json: bool) -> Result<()> {

@@ -49,7 +49,7 @@ pub fn run(common: &Common, parked: &Parked) -> Result<()> {
 fn release(client: &Client, parked: &Parked) -> Result<Value> {
     let path = client.path(&["functions", &parked.function, "release"]);
     let body = parked.subject.as_ref().map(|subject| json!({ "subject": subject }).to_string()).unwrap_or_default();
-    Ok(client.post(&path, "application/json", body.as_bytes())?.body)
+    client.post(&path, "application/json", body.as_bytes())
 }
 
 /// Page after page, up to the limit; and how many there are in all.

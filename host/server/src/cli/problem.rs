@@ -103,10 +103,7 @@ mod tests {
             "detail":"there is no namespace `shop`","remedy":"create it: retold namespaces create shop"}"#;
         let problem = Problem::new(404, body);
         assert_eq!(problem.to_string(), "Unknown namespace (404)");
-        assert_eq!(
-            problem.explained(),
-            "  there is no namespace `shop`\n  remedy: create it: retold namespaces create shop\n"
-        );
+        assert_eq!(problem.explained(), "  there is no namespace `shop`\n  remedy: create it: retold namespaces create shop\n");
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
+use serde_json::Value;
 
 use super::appended::Appended;
-use super::client::{Answer, Client};
+use super::client::Client;
 use super::input::Lines;
 use super::problem::{Before, Problem};
 
@@ -23,7 +24,7 @@ pub fn all(client: &Client, lines: &Lines, tell: impl Fn(&Appended, u64)) -> Res
     let (mut bytes_sent, mut lines_sent) = (0, 0);
     while let Some(portion) = lines.next(REQUEST_BYTES)? {
         let before = Before { lines: lines_sent, events: appended.events, new: appended.new };
-        appended.add(&send(client, &portion, before)?.body);
+        appended.add(&send(client, &portion, before)?);
         bytes_sent += portion.len() as u64;
         lines_sent += portion.iter().filter(|&&byte| byte == b'\n').count() as u64;
         tell(&appended, bytes_sent);
@@ -31,7 +32,7 @@ pub fn all(client: &Client, lines: &Lines, tell: impl Fn(&Appended, u64)) -> Res
     Ok(appended)
 }
 
-fn send(client: &Client, portion: &[u8], before: Before) -> Result<Answer> {
+fn send(client: &Client, portion: &[u8], before: Before) -> Result<Value> {
     let path = client.path(&["events"]);
     let mut pause = PAUSE_MIN;
     // A host that was never there is told at once.

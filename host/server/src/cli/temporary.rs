@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use super::random;
+
 /// Removed with everything in it when dropped.
 #[derive(Debug)]
 pub struct TemporaryFolder(PathBuf);
@@ -11,10 +13,7 @@ pub struct TemporaryFolder(PathBuf);
 impl TemporaryFolder {
     /// `purpose` is part of its name, so that a person who finds one knows whose it was.
     pub fn create(purpose: &str) -> Result<Self> {
-        let mut random = [0u8; 4];
-        getrandom::fill(&mut random).context("no randomness for a folder's name")?;
-        let name = format!("retold-{purpose}-{:08x}", u32::from_ne_bytes(random));
-        let path = std::env::temp_dir().join(name);
+        let path = std::env::temp_dir().join(format!("retold-{purpose}-{}", random::digits()?));
         std::fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
         Ok(TemporaryFolder(path))
     }

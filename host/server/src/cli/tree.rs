@@ -9,51 +9,59 @@ const DATA_CHARS_MAX: usize = 90;
 
 /// From the host's answer to `…/causes`: the first cause at the top, each effect under its cause.
 pub fn drawn(causes: &Value) -> String {
-    let event = &causes["event"];
     let list = |field: &str| causes[field].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut tree = Tree { text: String::new(), effects: list("effects") };
+    let mut below = String::new();
+    let mut branch = "";
     // The nearest cause is told first.
-    let mut line: Vec<&Value> = list("causes").iter().rev().collect();
-    line.push(event);
-    let mut text = String::new();
-    for (depth, above) in line.iter().enumerate() {
-        let is_asked_for = depth + 1 == line.len();
-        draw(&mut text, above, &indent(depth), if depth == 0 { "" } else { "└─ " }, is_asked_for);
+    for cause in list("causes").iter().rev() {
+        tree.draw(cause, &format!("{below}{branch}"), "");
+        below.push_str(if branch.is_empty() { "" } else { "   " });
+        tree.tell(cause, &format!("{below}│  "));
+        branch = "└─ ";
     }
-    draw_effects(&mut text, position_of(&event["position"]), list("effects"), &indent(line.len() - 1), line.len() > 1);
+    let event = &causes["event"];
+    tree.draw(event, &format!("{below}{branch}"), "   ◀ this one");
+    below.push_str(if branch.is_empty() { "" } else { "   " });
+    tree.draw_effects(event, &below);
     let (searched, head) = (position_of(&causes["searched_to"]), position_of(&causes["head"]));
     if searched < head {
-        text.push_str(&format!("Effects were searched for up to position {searched} of {head}: --within looks further.\n"));
+        tree.text.push_str(&format!("Effects were searched for up to position {searched} of {head}: --within looks further.\n"));
     }
-    text
+    tree.text
 }
 
-fn indent(depth: usize) -> String {
-    "   ".repeat(depth.saturating_sub(1))
+struct Tree<'a> {
+    text: String,
+    effects: &'a [Value],
 }
 
-fn draw_effects(text: &mut String, cause: u64, effects: &[Value], before: &str, is_below: bool) {
-    let mine: Vec<&Value> = effects.iter().filter(|effect| position_of(&effect["causeposition"]) == cause).collect();
-    let before = if is_below { format!("{before}   ") } else { before.to_owned() };
-    for (index, effect) in mine.iter().enumerate() {
-        let is_last = index + 1 == mine.len();
-        draw(text, effect, &before, if is_last { "└─ " } else { "├─ " }, false);
-        let below = if is_last { before.clone() } else { format!("{before}│") };
-        draw_effects(text, position_of(&effect["position"]), effects, &below, true);
+impl Tree<'_> {
+    /// What it is, behind the branches that lead to it.
+    fn draw(&mut self, event: &Value, branches: &str, mark: &str) {
+        let field = |name: &str| event[name].as_str().unwrap_or("");
+        let what = format!("{branches}{} {}  {}", field("position"), field("type"), field("subject"));
+        self.text.push_str(&format!("{}{mark}\n", what.trim_end()));
     }
-}
 
-fn draw(text: &mut String, event: &Value, before: &str, branch: &str, is_asked_for: bool) {
-    let field = |name: &str| event[name].as_str().unwrap_or("");
-    let mark = if is_asked_for { "   ◀ this one" } else { "" };
-    text.push_str(&format!("{before}{branch}{} {}  {}{mark}\n", field("position"), field("type"), field("subject")).replace("  \n", "\n"));
-    let below = match branch {
-        "" => before.to_owned(),
-        "├─ " => format!("{before}│  "),
-        _ => format!("{before}   "),
-    };
-    text.push_str(&format!("{below}     {}\n", maker(event)));
-    if !event["data"].is_null() {
-        text.push_str(&format!("{below}     {}\n", shortened(&event["data"].to_string())));
+    /// Where it is from and what it says, beside the branches to what is below.
+    fn tell(&mut self, event: &Value, branches: &str) {
+        self.text.push_str(&format!("{branches}  {}\n", maker(event)));
+        if !event["data"].is_null() {
+            self.text.push_str(&format!("{branches}  {}\n", shortened(&event["data"].to_string())));
+        }
+    }
+
+    /// The rest of an event, and all that it led to.
+    fn draw_effects(&mut self, event: &Value, below: &str) {
+        let cause = position_of(&event["position"]);
+        let effects: Vec<&Value> = self.effects.iter().filter(|effect| position_of(&effect["causeposition"]) == cause).collect();
+        self.tell(event, &format!("{below}{}", if effects.is_empty() { "   " } else { "│  " }));
+        for (index, effect) in effects.iter().enumerate() {
+            let (branch, further) = if index + 1 == effects.len() { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+            self.draw(effect, &format!("{below}{branch}"), "");
+            self.draw_effects(effect, &format!("{below}{further}"));
+        }
     }
 }
 
@@ -100,7 +108,8 @@ mod tests {
             "searched_to": "6", "head": "6",
         });
         let text = drawn(&causes);
-        let firsts: Vec<&str> = text.lines().filter(|line| !line.contains("made by") && !line.contains("from ") && !line.contains('{')).collect();
+        let firsts: Vec<&str> =
+            text.lines().filter(|line| !line.contains("made by") && !line.contains("from ") && !line.contains('{')).collect();
         assert_eq!(
             firsts,
             ["2 order.placed  order/1", "└─ 3 order.priced  order/1   ◀ this one", "   ├─ 4 a", "   │  └─ 5 b", "   └─ 6 c"],

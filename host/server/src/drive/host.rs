@@ -168,8 +168,9 @@ impl Host {
     /// Resolves when storage has failed, with what happened.
     pub async fn failed(&self) -> String {
         let mut failed = self.0.common.failed.subscribe();
-        match failed.wait_for(Option::is_some).await {
-            Ok(what) => what.clone().unwrap_or_default(),
+        let what = failed.wait_for(Option::is_some).await.map(|what| what.clone().unwrap_or_default());
+        match what {
+            Ok(what) => what,
             Err(_) => std::future::pending().await,
         }
     }

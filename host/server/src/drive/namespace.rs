@@ -1,6 +1,7 @@
 //! `Namespace`: the handle that the rooms above have to one namespace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -168,11 +169,37 @@ impl Namespace {
         };
         let key: WaitKey = self.0.wait_keys.fetch_add(1, Ordering::Relaxed);
         self.0.push_append(Job::Append { append, wait: Some(key), reply }, cost)?;
-        if let Ok(answer) = tokio::time::timeout(timeout, &mut answer).await {
-            return answer.map_err(|_| DriveError::Stopping)?;
+        let answer = match tokio::time::timeout(timeout, &mut answer).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.0.queue.push_own(Job::GiveUp(key), Cost::default());
+                answer.await
+            }
+        };
+        let mut append = answer.map_err(|_| DriveError::Stopping)??;
+        if append.new < append.positions.len() {
+            self.add_known_outputs(&mut append);
         }
-        self.0.queue.push_own(Job::GiveUp(key), Cost::default());
-        answer.await.map_err(|_| DriveError::Stopping)?
+        Ok(append)
+    }
+
+    /// What events that were known already had given before: looked for in what came soon after them.
+    fn add_known_outputs(&self, append: &mut Append) {
+        const LOOK_THROUGH: u64 = 4_096;
+        let (Some(handled), Some(first)) = (&mut append.handled, append.positions.iter().min().copied()) else { return };
+        let mut causes: BTreeSet<Position> = append.positions.iter().chain(&handled.derived).copied().collect();
+        let found = self.0.reader.snapshot().and_then(|snapshot| {
+            snapshot.scan(first, Position(first.0 + LOOK_THROUGH), &store::Filter::default(), &mut |event| {
+                if event.cause.is_some_and(|cause| causes.contains(&cause)) && causes.insert(event.position) {
+                    handled.derived.push(event.position);
+                }
+                ControlFlow::Continue(())
+            })
+        });
+        if let Err(error) = found {
+            tracing::warn!(%error, "the outputs of a repeated append can't be listed");
+        }
+        handled.derived.sort_unstable();
     }
 
     /// A stream of appends, for loads that are many requests.

@@ -34,6 +34,17 @@ impl Problem {
         self
     }
 
+    pub fn without(mut self, member: &str) -> Problem {
+        self.members.retain(|(known, _)| *known != member);
+        self
+    }
+
+    /// Says it in other words.
+    pub fn with_detail(mut self, detail: String) -> Problem {
+        self.detail = detail;
+        self
+    }
+
     pub fn retry_after(mut self, seconds: u32) -> Problem {
         self.retry_after = Some(seconds);
         self

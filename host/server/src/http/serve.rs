@@ -98,9 +98,10 @@ async fn connection(stream: TcpStream, place: OwnedSemaphorePermit, builder: htt
     let service = service_fn(|request| respond(site.clone(), request));
     let mut stopping = site.host.stopping();
     let mut served = pin!(builder.serve_connection(stream, service));
-    let result = match race(served.as_mut(), stopping.wait_for(|stopping| *stopping)).await {
+    let stop = async { drop(stopping.wait_for(|stopping| *stopping).await) };
+    let result = match race(served.as_mut(), stop).await {
         First::One(result) => result,
-        First::Other(_) => {
+        First::Other(()) => {
             served.as_mut().graceful_shutdown();
             served.await
         }

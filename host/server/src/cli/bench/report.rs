@@ -81,7 +81,8 @@ impl Report {
 
     pub fn as_value(&self) -> Value {
         let rows = self.rows().map(|(measured, figures)| {
-            let figures_by_key: Map<String, Value> = figures.iter().map(|(figure, value)| (figure.key().to_owned(), json!(value))).collect();
+            let figures_by_key: Map<String, Value> =
+                figures.iter().map(|(figure, value)| (figure.key().to_owned(), json!(value))).collect();
             json!({
                 "row": measured.row,
                 "clients": measured.clients,

@@ -11,8 +11,8 @@ use super::requests::read_head;
 use super::samples::Latencies;
 use super::session::{Measured, Session};
 use crate::cli::client::Client;
-use crate::cli::handling::{self, head};
 use crate::cli::clock;
+use crate::cli::handling::{self, head};
 
 pub const EVENTS_PER_REQUEST: usize = 100;
 pub const BULK_CLIENTS: usize = 16;
@@ -55,17 +55,14 @@ pub fn handled(session: &mut Session, clients: usize, length: Duration) -> Resul
 
 fn singles(session: &mut Session, row: &'static str, client: &Client, path: &str, clients: usize, length: Duration) -> Result<()> {
     let events = session.events.clone();
-    session.measure(measured(row, clients), client, |load| {
-        load.requests(clients, Until::Elapsed(length), |index| events.single(path, index))
-    })
+    session
+        .measure(measured(row, clients), client, |load| load.requests(clients, Until::Elapsed(length), |index| events.single(path, index)))
 }
 
 pub fn bulk(session: &mut Session, length: Duration) -> Result<()> {
     let client = session.namespace(LOG)?;
     let batch = session.events.batch(&client.path(&["events"]), EVENTS_PER_REQUEST);
-    session.measure(measured("bulk", BULK_CLIENTS), &client, |load| {
-        load.requests(BULK_CLIENTS, Until::Elapsed(length), |_| batch.clone())
-    })
+    session.measure(measured("bulk", BULK_CLIENTS), &client, |load| load.requests(BULK_CLIENTS, Until::Elapsed(length), |_| batch.clone()))
 }
 
 pub fn ndjson(session: &mut Session, length: Duration) -> Result<()> {

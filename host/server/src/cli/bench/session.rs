@@ -14,7 +14,7 @@ use super::samples::median;
 use super::target::Target;
 use crate::cli::arguments::Common;
 use crate::cli::client::Client;
-use crate::cli::{build, deploy, examples, namespaces};
+use crate::cli::{build, deploy, examples, namespaces, random};
 
 /// Whose figures they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,17 +42,10 @@ pub struct Session {
 
 impl Session {
     pub fn new(target: Target, common: &Common, event_bytes: usize) -> Result<Self> {
-        let mut random = [0u8; 4];
-        getrandom::fill(&mut random).context("no randomness for the events' source")?;
-        let run = format!("{:08x}", u32::from_ne_bytes(random));
+        let run = random::digits()?;
         let events = Events { source: format!("/bench/{run}"), event_bytes };
         let load = Load::new(target.address)?;
         Ok(Session { target, load, events, run, long_log: None, common: common.clone(), figures: BTreeMap::new(), handler: None })
-    }
-
-    /// A client for what isn't of one namespace.
-    pub fn client(&self) -> Result<Client> {
-        Client::at(&self.target.url, &self.common)
     }
 
     /// A namespace to load; made if it isn't there.

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, anyhow};
@@ -20,7 +20,6 @@ pub struct Target {
 
 struct OwnHost {
     process: Child,
-    data: PathBuf,
 }
 
 /// Linux counts a process's time in hundredths of a second, whatever its clock does.
@@ -42,7 +41,7 @@ impl Target {
         let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
         command.args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--data"]).arg(&data);
         let process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot start a host")?;
-        let mut own = OwnHost { process, data };
+        let mut own = OwnHost { process };
         let url = own.url()?;
         let address = url.trim_start_matches("http://").parse().context("the host told no address")?;
         Ok(Target { url, address, folder, own: Some(own) })
@@ -71,20 +70,6 @@ impl Target {
         };
         Some((field("VmRSS:")?, field("VmHWM:")?))
     }
-
-    /// Bytes of all files in the data folder, if the host is ours.
-    pub fn disk_bytes(&self) -> Option<u64> {
-        self.own.as_ref().map(|own| bytes_below(&own.data))
-    }
-}
-
-fn bytes_below(folder: &Path) -> u64 {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let sizes = entries.filter_map(|entry| {
-        let metadata = entry.metadata().ok()?;
-        Some(if metadata.is_dir() { bytes_below(&entry.path()) } else { metadata.len() })
-    });
-    sizes.sum()
 }
 
 impl OwnHost {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use retold_engine::model::NewEvent;
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::bad_event::BadEvent;

@@ -197,7 +197,7 @@ impl Load {
             let bad_line = first_line + line_of(text, index);
             let problem = Problem::from(error);
             let detail = problem.detail.strip_prefix(&format!("event {index}: ")).unwrap_or(&problem.detail).to_owned();
-            let problem = Problem { detail, members: problem.members.into_iter().filter(|(name, _)| *name != "index").collect(), ..problem };
+            let problem = problem.with_detail(detail).without("index");
             if before.is_empty() {
                 return self.at(bad_line, problem);
             }
@@ -222,7 +222,7 @@ impl Load {
     fn at(&self, line: u64, problem: Problem) -> Problem {
         let Tally { events, new, last } = self.tally;
         let detail = format!("line {line}: {}. The {events} events before it stand, {new} of them new; send the mended stream again, what stands is not added twice", problem.detail);
-        Problem { detail, ..problem }.with("line", line).with("events", events).with("new", new).with("cursor", cursor_text(last))
+        problem.with_detail(detail).with("line", line).with("events", events).with("new", new).with("cursor", cursor_text(last))
     }
 }
 

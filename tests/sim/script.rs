@@ -1,0 +1,74 @@
+//! A fixed story with everything in it once: appends, functions with state and without, a parked
+//! event and its release, a rewind, sealing, merging, a removal.
+
+use retold_engine::model::{NewEvent, Position};
+use retold_engine::store::{Append, Control, Proposal, Reader};
+
+use crate::guests::MODULES;
+use crate::world::{Host, InFlight, World, deploy};
+
+pub fn event(id: &str, r#type: &str, subject: &str, data: &[u8]) -> NewEvent {
+    NewEvent {
+        id: id.into(),
+        source: "/script".into(),
+        r#type: r#type.into(),
+        subject: subject.into(),
+        content_type: "application/json".into(),
+        data: data.to_vec(),
+        tags: vec![format!("about:{subject}")],
+        ..NewEvent::default()
+    }
+}
+
+pub fn append(events: Vec<NewEvent>) -> Proposal {
+    Proposal::Append(Append { events, ..Append::default() })
+}
+
+fn module(name: &str) -> Proposal {
+    deploy(MODULES.iter().find(|module| module.name == name).expect("there is such a module"))
+}
+
+/// Tells the story until the power goes.
+pub fn tell(world: &mut World, host: &mut Host) -> Result<(), InFlight> {
+    world.ask(host, vec![append(vec![event("1", "a.small", "s/1", b"."), event("2", "a.wide", "s/2", b".\x04")])])?;
+    world.ask(host, vec![module("counting"), module("failing"), append(vec![event("3", "c.one", "s/1", b"T")])])?;
+    for _ in 0..3 {
+        world.round(host)?;
+    }
+    seal(world, host)?;
+    world.outside.set_healed(true);
+    world.ask(host, vec![append(vec![event("4", "c.one", "s/1", b"."), event("1", "a.small", "s/1", b".")])])?;
+    world.ask(host, vec![control("brittle", Control::Resume), control("fragile", Control::Release { subject: None })])?;
+    for _ in 0..2 {
+        world.round(host)?;
+    }
+    world.ask(host, vec![module("plain"), control("count", Control::Rewind(Position(2)))])?;
+    for round in 0..7 {
+        world.ask(host, vec![append(vec![event(&format!("more {round}"), "a.wide", "s/2", &[b'.', round])])])?;
+        world.round(host)?;
+        seal(world, host)?;
+    }
+    // The eighth segment has been written: the eight are merged, and rows deleted on the way.
+    housekeep(world, host)?;
+    if let Err(error) = host.store.delete_sealed_rows() {
+        return world.lost(&error).map_err(InFlight::nothing);
+    }
+    world.ask(host, vec![Proposal::Remove { module: "plain".into() }, append(vec![event("5", "a.small", "s/1", b"C")])])?;
+    world.round(host)
+}
+
+fn control(function: &str, control: Control) -> Proposal {
+    Proposal::Control { function: function.into(), control }
+}
+
+fn seal(world: &mut World, host: &mut Host) -> Result<(), InFlight> {
+    host.store.close_tail();
+    housekeep(world, host)
+}
+
+fn housekeep(world: &mut World, host: &mut Host) -> Result<(), InFlight> {
+    let reader: Reader = host.store.reader();
+    let work = reader.housekeeping_due().expect("there is something to seal or to merge");
+    let written = reader.housekeep(work).and_then(|sealed| host.store.adopt(sealed));
+    written.or_else(|error| world.lost(&error).map_err(InFlight::nothing))
+}
