@@ -37,7 +37,7 @@ fn a_guests_fault_costs_its_own_event_and_says_what_it_was() {
     check(&host, "trap", json!({"do": "trap"}), "trap", "told to trap");
     check(&host, "loop", json!({"do": "loop"}), "fuel", "fuel");
     check(&host, "memory", json!({"do": "memory"}), "memory", "memory-bytes");
-    check(&host, "recursion", json!({"do": "deep_recursion"}), "trap", "stack");
+    check(&host, "recursion", json!({"do": "deep_recursion"}), "trap", "recursion");
     check(&host, "flood", json!({"do": "flood", "count": 10_000}), "output", "outputs-per-call");
     check(&host, "big", json!({"do": "big_output"}), "output", "data");
     check(&host, "undeclared", json!({"do": "undeclared"}), "undeclared", "test.undeclared");

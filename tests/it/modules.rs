@@ -62,7 +62,8 @@ fn the_same_module_again_changes_nothing_and_removal_retires_its_functions() {
     assert_eq!(host.web.events("types=retold.*").len(), 1);
     host.web.send("DELETE", "modules/hello", &[], b"").expect(200);
     host.web.get("modules/hello").problem(404, "unknown-module");
-    host.web.get("functions/pricing").problem(404, "unknown-function");
+    assert_eq!(host.web.function("pricing")["status"], "retired");
+    assert_eq!(host.web.get("functions").expect(200).json()["functions"], json!([]));
     host.web.send("DELETE", "modules/hello", &[], b"").problem(404, "unknown-module");
     // It comes back where it stood.
     host.web.append(&crate::handlers::order("1", 1)).expect(201);

@@ -133,7 +133,7 @@ fn the_description_of_the_interface_covers_what_it_answers() {
     let description = host.web.get("//openapi.json").expect(200).json();
     assert_eq!(description["openapi"], "3.1.0");
     let paths = description["paths"].as_object().expect("paths");
-    for path in ["/v1/namespaces/{namespace}/events", "/v1/namespaces/{namespace}/modules/{name}", "/healthz", "/metrics"] {
+    for path in ["/v1/namespaces/{ns}/events", "/v1/namespaces/{ns}/modules/{name}", "/healthz", "/metrics"] {
         assert!(paths.contains_key(path), "{path} is not in {:?}", paths.keys().collect::<Vec<_>>());
     }
     host.web.get("//healthz").expect(200);

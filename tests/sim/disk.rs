@@ -14,6 +14,7 @@ use crate::chance::Chance;
 
 const SECTOR: usize = 512;
 const HEADER: usize = 4_096;
+const PAGE: usize = 4_096;
 
 /// Cheap to clone: clones are the same folder.
 #[derive(Clone)]
@@ -64,9 +65,60 @@ enum Interrupted {
 
 #[derive(Clone, Default)]
 struct File {
-    live: Vec<u8>,
-    synced: Vec<u8>,
+    live: Image,
+    synced: Image,
     pending: Vec<FileOperation>,
+}
+
+/// Bytes of a file, in pages that copies share.
+#[derive(Clone, Default)]
+struct Image {
+    pages: Vec<Option<Arc<[u8; PAGE]>>>,
+    length: usize,
+}
+
+impl Image {
+    fn set_length(&mut self, length: usize) {
+        if length < self.length {
+            // What is cut off is zero if the file grows again.
+            let end = length.next_multiple_of(PAGE).min(self.length);
+            self.write(length, &vec![0; end - length]);
+        }
+        self.length = length;
+        self.pages.resize(length.div_ceil(PAGE), None);
+    }
+
+    fn write(&mut self, offset: usize, data: &[u8]) {
+        if self.length < offset + data.len() {
+            self.set_length(offset + data.len());
+        }
+        let mut at = 0;
+        while at < data.len() {
+            let (page, from) = ((offset + at) / PAGE, (offset + at) % PAGE);
+            let now = (PAGE - from).min(data.len() - at);
+            let page = Arc::make_mut(self.pages[page].get_or_insert_with(|| Arc::new([0; PAGE])));
+            page[from..from + now].copy_from_slice(&data[at..at + now]);
+            at += now;
+        }
+    }
+
+    /// `false` if this reaches over the end.
+    fn read(&self, offset: usize, out: &mut [u8]) -> bool {
+        if self.length < offset + out.len() {
+            return false;
+        }
+        let mut at = 0;
+        while at < out.len() {
+            let (page, from) = ((offset + at) / PAGE, (offset + at) % PAGE);
+            let now = (PAGE - from).min(out.len() - at);
+            match &self.pages[page] {
+                Some(page) => out[at..at + now].copy_from_slice(&page[from..from + now]),
+                None => out[at..at + now].fill(0),
+            }
+            at += now;
+        }
+        true
+    }
 }
 
 #[derive(Clone)]
@@ -83,16 +135,10 @@ enum NameOperation {
 }
 
 impl FileOperation {
-    fn apply(&self, bytes: &mut Vec<u8>) {
+    fn apply(&self, image: &mut Image) {
         match self {
-            FileOperation::Write(offset, data) => {
-                let (from, to) = (*offset as usize, *offset as usize + data.len());
-                if bytes.len() < to {
-                    bytes.resize(to, 0);
-                }
-                bytes[from..to].copy_from_slice(data);
-            }
-            FileOperation::Length(length) => bytes.resize(*length as usize, 0),
+            FileOperation::Write(offset, data) => image.write(*offset as usize, data),
+            FileOperation::Length(length) => image.set_length(*length as usize),
         }
     }
 }
@@ -214,17 +260,6 @@ impl FaultFolder {
         self.disk().failed
     }
 
-    /// Operations so far.
-    pub fn operations(&self) -> u64 {
-        self.disk().operations
-    }
-
-    /// Bytes of all files that have a name.
-    pub fn bytes(&self) -> usize {
-        let disk = self.disk();
-        disk.names.values().filter_map(|file| disk.files.get(file)).map(|file| file.live.len()).sum()
-    }
-
     /// The folder as the next process finds it when this one was killed: everything is as it was, but what
     /// was not synced can still be lost.
     pub fn kill(&self) -> FaultFolder {
@@ -264,27 +299,27 @@ impl FaultFolder {
         }
         after.synced_names = after.names.clone();
         for file in after.names.values() {
-            let bytes = image(&disk.files[file], crash, chance);
-            after.files.insert(*file, File { live: bytes.clone(), synced: bytes, pending: Vec::new() });
+            let image = image(&disk.files[file], crash, chance);
+            after.files.insert(*file, File { live: image.clone(), synced: image, pending: Vec::new() });
         }
         FaultFolder(Arc::new(Mutex::new(after)))
     }
 }
 
 /// What a file holds when power is back.
-fn image(file: &File, crash: Crash, chance: &mut Chance) -> Vec<u8> {
-    let mut bytes = file.synced.clone();
+fn image(file: &File, crash: Crash, chance: &mut Chance) -> Image {
+    let mut image = file.synced.clone();
     match crash {
         Crash::Lost => {}
-        Crash::Kept => file.pending.iter().for_each(|operation| operation.apply(&mut bytes)),
+        Crash::Kept => file.pending.iter().for_each(|operation| operation.apply(&mut image)),
         Crash::Torn { percent, garbage } => {
             let mut order: Vec<&FileOperation> = file.pending.iter().collect();
             chance.shuffle(&mut order);
             for operation in order {
                 match operation {
-                    FileOperation::Length(_) if chance.percent(u64::from(percent)) => operation.apply(&mut bytes),
+                    FileOperation::Length(_) if chance.percent(u64::from(percent)) => operation.apply(&mut image),
                     FileOperation::Length(_) => {}
-                    FileOperation::Write(offset, data) => write_sectors(&mut bytes, *offset as usize, data, percent, garbage, chance),
+                    FileOperation::Write(offset, data) => write_sectors(&mut image, *offset as usize, data, percent, garbage, chance),
                 }
             }
         }
@@ -293,15 +328,15 @@ fn image(file: &File, crash: Crash, chance: &mut Chance) -> Vec<u8> {
             chance.shuffle(&mut order);
             for operation in order {
                 if chance.percent(u64::from(percent)) {
-                    operation.apply(&mut bytes);
+                    operation.apply(&mut image);
                 }
             }
         }
     }
-    bytes
+    image
 }
 
-fn write_sectors(bytes: &mut Vec<u8>, offset: usize, data: &[u8], percent: u8, garbage: bool, chance: &mut Chance) {
+fn write_sectors(image: &mut Image, offset: usize, data: &[u8], percent: u8, garbage: bool, chance: &mut Chance) {
     let mut at = 0;
     while at < data.len() {
         let end = ((offset + at) / SECTOR * SECTOR + SECTOR - offset).min(data.len());
@@ -309,18 +344,19 @@ fn write_sectors(bytes: &mut Vec<u8>, offset: usize, data: &[u8], percent: u8, g
         let lands = chance.percent(u64::from(percent));
         let spoiled = !lands && garbage && chance.percent(10);
         if spoiled {
-            let before = bytes.get(offset + at..offset + end).map(<[u8]>::to_vec);
+            let mut before = vec![0; end - at];
+            let old = image.read(offset + at, &mut before);
             for (index, byte) in part.iter_mut().enumerate() {
                 // Of its first page redb assumes that each byte is the old or the new one.
-                *byte = match &before {
-                    Some(before) if offset + at < HEADER => *chance.pick(&[before[index], *byte]),
-                    _ if offset + at < HEADER => *byte,
-                    _ => chance.number() as u8,
+                *byte = match offset + at < HEADER {
+                    true if old => *chance.pick(&[before[index], *byte]),
+                    true => *byte,
+                    false => chance.number() as u8,
                 };
             }
         }
         if lands || spoiled {
-            FileOperation::Write((offset + at) as u64, part).apply(bytes);
+            FileOperation::Write((offset + at) as u64, part).apply(image);
         }
         at = end;
     }
@@ -400,15 +436,13 @@ impl StorageBackend for FaultFile {
     fn len(&self) -> io::Result<u64> {
         let disk = self.folder.disk();
         disk.powered()?;
-        Ok(disk.files[&self.file].live.len() as u64)
+        Ok(disk.files[&self.file].live.length as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let disk = self.folder.disk();
         disk.powered()?;
-        let bytes = disk.files[&self.file].live.get(offset as usize..offset as usize + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
-        out.copy_from_slice(bytes);
-        Ok(())
+        if disk.files[&self.file].live.read(offset as usize, out) { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {

@@ -29,7 +29,6 @@ pub mod mark {
 /// The part of an event that behaviour depends on.
 pub struct Seen<'a> {
     pub position: Position,
-    pub r#type: &'a str,
     pub subject: &'a str,
     pub data: &'a [u8],
 }
@@ -285,7 +284,7 @@ impl Guest for SimGuest<'_> {
                 return answer;
             }
             let healed = self.outside.weather().healed;
-            let seen = Seen { position: event.position, r#type: event.r#type, subject: event.subject, data: event.data };
+            let seen = Seen { position: event.position, subject: event.subject, data: event.data };
             match behave(function, self.version, &seen, index, calls) {
                 Ok(outputs) => reactions.extend(outputs.into_iter().map(|output| Reaction { cause: index, output })),
                 Err(error) => return Answer::Fault(GuestFault::StateRefused(error)),

@@ -1,8 +1,10 @@
 //! The engine under faults: power cuts at every operation, torn and reordered writes, failing disks,
 //! and a model that knows what must be there.
 
+mod catalogue;
 mod chance;
 mod disk;
+mod disk_errors;
 mod every_operation;
 mod functions;
 mod guests;
@@ -13,5 +15,7 @@ mod options;
 mod oracle;
 mod script;
 mod seeds;
+mod threads;
+mod volume;
 mod waiting;
 mod world;

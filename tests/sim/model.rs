@@ -98,10 +98,6 @@ impl Model {
         &self.log[position.0 as usize - 1]
     }
 
-    pub fn active_module(&self, name: &str) -> Option<&Version> {
-        self.modules.values().find(|version| version.active && version.name == name)
-    }
-
     /// Takes the next record.
     pub fn feed(&mut self, record: &Record) {
         assert_eq!(record.commit, self.commit + 1, "a commit is missing or came twice");
@@ -119,12 +115,6 @@ impl Model {
         }
         let mut derived: VecDeque<&Event> = events.iter().filter(|event| event.class == Class::Derived).collect();
         for entry in record.processing().expect("processing entries can be read") {
-            if std::env::var("DBG").is_ok() {
-                let t = format!("{entry:?}");
-                if t.contains("\"count\"") {
-                    eprintln!("commit {} first {}: {}", record.commit, record.first, &t[..t.len().min(200)]);
-                }
-            }
             self.process(entry, record.first, &mut derived);
         }
         assert!(derived.is_empty(), "derived events that follow from nothing: {derived:?}");
@@ -407,7 +397,7 @@ fn apply(
 ) -> Vec<Output> {
     let lane = split
         .map_or(String::new(), |parts| format!("{}\u{1f}", event.subject.split('/').take(parts as usize).collect::<Vec<_>>().join("/")));
-    let seen = Seen { position: event.position, r#type: &event.r#type, subject: &event.subject, data: &event.data };
+    let seen = Seen { position: event.position, subject: &event.subject, data: &event.data };
     behave(function, version, &seen, 0, &mut ModelCalls { state, written, lane }).expect("the model's state is never refused")
 }
 

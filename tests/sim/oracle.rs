@@ -162,7 +162,10 @@ fn check_read(log: &[Event], snapshot: &Snapshot, filter: &Filter, chance: &mut 
     assert_eq!(found, expected, "{filter:?} in ({after}, {upto}]");
     assert_eq!(seen, Position(upto.0.min(head)).max(after), "{filter:?} in ({after}, {upto}]");
     // In portions, as a runner or a page reads.
-    let portion = Portion { events: chance.between(1, 5) as usize, bytes: if chance.percent(20) { 1 } else { usize::MAX } };
+    let portion = Portion {
+        events: chance.between(1, 5 + log.len() as u64 / 20) as usize,
+        bytes: if chance.percent(20) { 1 + log.len() / 2 } else { usize::MAX },
+    };
     let (mut after, mut found) = (after, Vec::new());
     loop {
         let (batch, seen) = snapshot.collect(after, upto, filter, portion).expect("the log can be read");
@@ -180,7 +183,7 @@ fn check_read(log: &[Event], snapshot: &Snapshot, filter: &Filter, chance: &mut 
 /// A filter that finds something now and then.
 fn filter(log: &[Event], chance: &mut Chance) -> Filter {
     let mut filter = Filter::default();
-    let types = ["a.*", "a.small", "b.*", "count.total", "retold.*", "*", "fan.left", "circle.step", "none"];
+    let types = ["a.*", "a.small", "b.*", "count.total", "retold.*", "*", "fan.left", "circle.step", "none", "rare.one", "rare.*"];
     for _ in 0..[0, 1, 1, 2][chance.index(4)] {
         filter.types.extend(TypePattern::parse(*chance.pick(&types)));
     }

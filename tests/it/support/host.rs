@@ -39,10 +39,6 @@ impl Host {
         &self.data
     }
 
-    pub fn process_id(&self) -> u32 {
-        self.process.id()
-    }
-
     /// Ends the process at once, as `kill -9` does.
     pub fn kill(&mut self) {
         self.process.kill().expect("the process is ours");

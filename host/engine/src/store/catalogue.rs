@@ -34,6 +34,9 @@ impl Catalogue {
                 transaction.open_table(tables::NAMESPACES)?;
                 Ok(transaction.commit()?)
             })?;
+        } else {
+            // Who made it may have been killed before its name was durable.
+            folder.sync().map_err(StoreError::io("the data directory can't be synced"))?;
         }
         let backend = folder.open(FILE).map_err(StoreError::io("the catalogue can't be opened"))?;
         let database = Database::builder().set_cache_size(1 << 20).create_with_backend(backend).map_err(|error| match error {

@@ -19,11 +19,19 @@ impl DiskFolder {
     /// The folder at `path`, made if it isn't there, for the owner's eyes only.
     pub fn create(path: impl AsRef<Path>) -> io::Result<DiskFolder> {
         let path = path.as_ref().to_owned();
-        if !path.is_dir() {
+        let missing = path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()).count();
+        if missing > 0 {
             fs::create_dir_all(&path)?;
             fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
-            if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-                File::open(parent)?.sync_all()?;
+        }
+        // A folder that is there may have been made by a process that was killed before its name was durable.
+        for folder in path.ancestors().take(missing.max(1)) {
+            let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            match File::open(parent) {
+                Ok(parent) => parent.sync_all()?,
+                // Not ours to look into, nor to have made anything in.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied && missing == 0 => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(DiskFolder { path })

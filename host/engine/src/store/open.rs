@@ -42,6 +42,9 @@ impl Store {
         let names = folder.list().map_err(StoreError::io("the namespace's folder can't be listed"))?;
         if !names.iter().any(|name| name == HEAD) {
             create_head(&*folder, options)?;
+        } else {
+            // Who made it may have been killed before its name was durable.
+            folder.sync().map_err(StoreError::io("the namespace's folder can't be synced"))?;
         }
         let backend = folder.open(HEAD).map_err(StoreError::io("head.redb can't be opened"))?;
         let head = Database::builder().set_cache_size(options.cache_bytes).create_with_backend(backend).map_err(|error| match error {

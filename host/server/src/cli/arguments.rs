@@ -72,7 +72,11 @@ pub enum Verb {
     Bench(bench::Bench),
     /// Compiles one module from standard input; the host runs it as a process of its own
     #[command(name = "__compile", hide = true)]
-    Compile,
+    Compile {
+        /// Its limits, which it reads for itself
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        limits: Vec<String>,
+    },
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::{append, bench, build, demo, deploy, events, functions, modules, name
 pub fn main() -> ExitCode {
     let Arguments { common, verb } = Arguments::parse();
     let outcome = match verb {
-        Verb::Compile => return crate::wasm::compile_child_main(),
+        Verb::Compile { .. } => return crate::wasm::compile_child_main(),
         Verb::Serve(verb) => serve::run(&common, &verb),
         Verb::Append(verb) => append::run(&common, &verb),
         Verb::Events(verb) => events::run(&common, &verb),

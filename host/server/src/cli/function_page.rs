@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::functions::status;
-use super::words::{bytes, thousands};
+use super::words::{bytes, counted, thousands};
 
 pub fn page(function: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
@@ -12,7 +12,7 @@ pub fn page(function: &Value) -> String {
     let mut page = format!("{} ({})\n", text(&function["name"]), text(&function["kind"]));
     let mut line = |name: &str, value: String| {
         if !value.is_empty() {
-            page.push_str(&format!("  {name:<10} {value}\n"));
+            page.push_str(&format!("  {name:<11} {value}\n"));
         }
     };
     line("status", status(function));
@@ -49,12 +49,12 @@ pub fn page(function: &Value) -> String {
     line(
         "since start",
         format!(
-            "handled {}, emitted {}, failed attempts {}, parked {}; {} calls took {} ms",
+            "handled {}, emitted {}, failed attempts {}, parked {}; {} took {} ms",
             number(&counts["handled"]),
             number(&counts["emitted"]),
             number(&counts["failed_attempts"]),
             number(&counts["parked"]),
-            number(&counts["calls"]),
+            counted(counts["calls"].as_u64().unwrap_or(0), "call"),
             thousands(counts["busy_us"].as_u64().unwrap_or(0) / 1_000),
         ),
     );

@@ -86,8 +86,8 @@ fn listed(functions: &[Value]) -> String {
             number(&function["parked"]),
             format!("{} {}", text(function, "module"), text(function, "version")),
             format!(
-                "{} Mi fuel, {} MiB, {} attempts",
-                number(&Value::from(limits["fuel_per_call"].as_u64().unwrap_or(0) >> 20)),
+                "{} M fuel, {} MiB, {} attempts",
+                number(&Value::from(limits["fuel_per_call"].as_u64().unwrap_or(0) / 1_000_000)),
                 number(&Value::from(limits["memory_bytes"].as_u64().unwrap_or(0) >> 20)),
                 number(&limits["attempts"]),
             ),
@@ -129,10 +129,10 @@ mod tests {
         let function = json!({
             "name": "pricing", "status": "halted", "cursor": "1.16", "lag": 3, "parked": 0, "module": "hello", "version": "0.1.0",
             "halted": { "position": "17", "reason": "trap", "message": "unreachable" },
-            "limits": { "fuel_per_call": 2_147_483_648u64, "memory_bytes": 67_108_864, "attempts": 4 },
+            "limits": { "fuel_per_call": 2_000_000_000, "memory_bytes": 67_108_864, "attempts": 4 },
         });
         let shown = listed(&[function]);
         assert!(shown.contains("pricing halted at 17: unreachable; mend it and run `retold functions resume pricing`"), "{shown}");
-        assert!(shown.contains("2,048 Mi fuel, 64 MiB, 4 attempts"), "{shown}");
+        assert!(shown.contains("2,000 M fuel, 64 MiB, 4 attempts"), "{shown}");
     }
 }

@@ -1,5 +1,7 @@
 //! What the host tells its operator while it runs: to standard error, as text or JSON.
 
+use std::io::IsTerminal;
+
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
@@ -21,8 +23,10 @@ enum Format {
 
 /// Once in a process.
 pub fn start(options: &LogOptions) {
-    let subscriber =
-        tracing_subscriber::fmt().with_env_filter(EnvFilter::new(in_crate_names(&options.filter))).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(in_crate_names(&options.filter)))
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     match options.format {
         Format::Text => subscriber.init(),
         Format::Json => subscriber.json().init(),

@@ -35,7 +35,11 @@ impl Call {
     /// What stands in the path where the template has `{name}`.
     pub fn parameter(&self, name: &str) -> &str {
         let parts = self.route.path.split('/').zip(self.parts.uri.path().split('/'));
-        parts.filter(|(part, _)| part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) == Some(name)).map(|(_, value)| value).next().unwrap_or_default()
+        parts
+            .filter(|(part, _)| part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) == Some(name))
+            .map(|(_, value)| value)
+            .next()
+            .unwrap_or_default()
     }
 
     pub fn query(&self) -> Result<Query<'_>, Problem> {
@@ -46,7 +50,8 @@ impl Call {
     pub fn namespace(&self) -> Result<Namespace, Problem> {
         let name = self.parameter("ns");
         self.site.host.namespace(name).ok_or_else(|| {
-            let detail = format!("there is no namespace {name:?}: GET /v1/namespaces lists those that there are, POST /v1/namespaces makes one");
+            let detail =
+                format!("there is no namespace {name:?}: GET /v1/namespaces lists those that there are, POST /v1/namespaces makes one");
             Problem::new(&kinds::UNKNOWN_NAMESPACE, detail).with("namespace", name)
         })
     }

@@ -25,7 +25,9 @@ pub fn parse_cursor(text: &str) -> Result<Position, String> {
         None => number(text).map(Position).ok_or_else(shape),
         Some((generation, position)) => match (number(generation), number(position)) {
             (Some(GENERATION), Some(position)) => Ok(Position(position)),
-            (Some(other), Some(_)) => Err(format!("is of generation {other}, and this log is of generation {GENERATION}: begin again from position 0")),
+            (Some(other), Some(_)) => {
+                Err(format!("is of generation {other}, and this log is of generation {GENERATION}: begin again from position 0"))
+            }
             _ => Err(shape()),
         },
     }

@@ -54,7 +54,11 @@ fn route(method: &Method, path: &str) -> Result<&'static Route, Problem> {
         others.push("HEAD");
     }
     let allow = others.join(", ");
-    Err(Problem::new(&kinds::METHOD_NOT_ALLOWED, format!("{} can't be done here: this path takes {allow}", method.as_str().chars().take(20).collect::<String>())).allow(allow))
+    Err(Problem::new(
+        &kinds::METHOD_NOT_ALLOWED,
+        format!("{} can't be done here: this path takes {allow}", method.as_str().chars().take(20).collect::<String>()),
+    )
+    .allow(allow))
 }
 
 fn matches(template: &str, path: &str) -> bool {
@@ -99,8 +103,22 @@ mod tests {
     #[test]
     fn there_is_one_way_to_write_a_path() {
         for path in [
-            "", "*", "//", "/v1", "/v1/namespaces/", "/v1//namespaces", "/v1/namespaces/main/events/", "/v1/namespaces//events", "/V1/namespaces", "/healthz/",
-            "/../healthz", "/%68ealthz", "/healthz%00", "/healthz\\", "/v1/namespaces/main/commands/order.place", "/v1/namespaces/main/views/x/y",
+            "",
+            "*",
+            "//",
+            "/v1",
+            "/v1/namespaces/",
+            "/v1//namespaces",
+            "/v1/namespaces/main/events/",
+            "/v1/namespaces//events",
+            "/V1/namespaces",
+            "/healthz/",
+            "/../healthz",
+            "/%68ealthz",
+            "/healthz%00",
+            "/healthz\\",
+            "/v1/namespaces/main/commands/order.place",
+            "/v1/namespaces/main/views/x/y",
         ] {
             check(Method::GET, path, Err(404));
         }

@@ -70,7 +70,9 @@ mod tests {
     #[test]
     fn every_string_comes_back_from_serde_json_as_it_was() {
         let every_low: String = (0..0x100).filter_map(char::from_u32).collect();
-        for text in ["", "plain", "quote \" and \\ and / and \u{7f}", "line\nbreak\r\ttab\u{0}\u{1f}", "Grüße, 世界 🌍 \u{2028}", &every_low] {
+        for text in
+            ["", "plain", "quote \" and \\ and / and \u{7f}", "line\nbreak\r\ttab\u{0}\u{1f}", "Grüße, 世界 🌍 \u{2028}", &every_low]
+        {
             let mut out = Vec::new();
             write_text(&mut out, text);
             assert_eq!(serde_json::from_slice::<String>(&out).ok().as_deref(), Some(text));

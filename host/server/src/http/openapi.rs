@@ -15,7 +15,14 @@ use super::schemas::schemas;
 
 /// What any request may meet.
 const ALWAYS: &[&Kind] = &[
-    &kinds::MALFORMED_REQUEST, &kinds::INVALID_PARAMETER, &kinds::INTERNAL, &kinds::STORAGE_UNREADABLE, &kinds::BUSY, &kinds::STORAGE_FAILED, &kinds::STOPPING, &kinds::STORAGE_FULL,
+    &kinds::MALFORMED_REQUEST,
+    &kinds::INVALID_PARAMETER,
+    &kinds::INTERNAL,
+    &kinds::STORAGE_UNREADABLE,
+    &kinds::BUSY,
+    &kinds::STORAGE_FAILED,
+    &kinds::STOPPING,
+    &kinds::STORAGE_FULL,
 ];
 
 pub async fn openapi(_: Call) -> Answer {
@@ -47,12 +54,14 @@ fn document() -> Value {
 }
 
 fn operation(route: &Route) -> Value {
-    let mut parameters: Vec<Value> = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(path_parameter).collect();
+    let mut parameters: Vec<Value> =
+        route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(path_parameter).collect();
     parameters.extend(route.query.iter().map(query_parameter));
     if matches!(route.gives, [(_, Gives::Events)]) {
         parameters.push(json!({ "name": "Last-Event-ID", "in": "header", "required": false, "schema": schema("Cursor"), "description": "Of a stream that is taken up again; instead of `after`." }));
     }
-    let mut operation = json!({ "operationId": route.name, "summary": route.summary, "parameters": parameters, "responses": responses(route) });
+    let mut operation =
+        json!({ "operationId": route.name, "summary": route.summary, "parameters": parameters, "responses": responses(route) });
     if let Some(body) = request_body(route.takes) {
         operation["requestBody"] = body;
     }
@@ -77,7 +86,9 @@ const NAME: &str = "^[a-z][a-z0-9_-]{0,63}$";
 fn query_parameter(parameter: &Parameter) -> Value {
     let (shape, list) = match parameter.form {
         Form::Cursor => (schema("Cursor"), false),
-        Form::List => (json!({ "type": "array", "items": { "type": "string" }, "maxItems": retold_engine::model::limits::FILTER_TERMS_MAX }), true),
+        Form::List => {
+            (json!({ "type": "array", "items": { "type": "string" }, "maxItems": retold_engine::model::limits::FILTER_TERMS_MAX }), true)
+        }
         Form::Number { max, default } => (json!({ "type": "integer", "minimum": 1, "maximum": max, "default": default }), false),
         Form::Duration { default } => (json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m)?$", "default": default }), false),
         Form::Choice { of, default } => (json!({ "type": "string", "enum": of, "default": default }), false),
@@ -157,7 +168,9 @@ mod tests {
         for route in ROUTES {
             let operation = &document["paths"][route.path][route.method.as_str().to_ascii_lowercase()];
             assert_eq!(operation["operationId"], route.name);
-            let named = |name: &str| operation["parameters"].as_array().is_some_and(|parameters| parameters.iter().any(|parameter| parameter["name"] == name));
+            let named = |name: &str| {
+                operation["parameters"].as_array().is_some_and(|parameters| parameters.iter().any(|parameter| parameter["name"] == name))
+            };
             assert!(route.query.iter().all(|parameter| named(parameter.name)), "{}", route.path);
             assert!(route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).all(named), "{}", route.path);
             assert_eq!(operation.get("requestBody").is_some(), !matches!(route.takes, Takes::Nothing), "{}", route.path);

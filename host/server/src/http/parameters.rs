@@ -14,10 +14,18 @@ pub enum Form {
     Cursor,
     /// Texts set apart by commas.
     List,
-    Number { max: u64, default: u64 },
+    Number {
+        max: u64,
+        default: u64,
+    },
     /// Seconds, or a number with `ms`, `s` or `m`.
-    Duration { default: &'static str },
-    Choice { of: &'static [&'static str], default: &'static str },
+    Duration {
+        default: &'static str,
+    },
+    Choice {
+        of: &'static [&'static str],
+        default: &'static str,
+    },
 }
 
 /// Events of a JSON page.
@@ -33,7 +41,8 @@ pub const SEARCH_EVENTS_DEFAULT: u64 = 100_000;
 pub const WAIT_SECONDS_MAX: u64 = 300;
 pub const HANDLED_SECONDS_DEFAULT: u64 = 30;
 
-pub const AFTER: Parameter = Parameter { name: "after", form: Form::Cursor, about: "Begin behind this place. Without it, at the beginning." };
+pub const AFTER: Parameter =
+    Parameter { name: "after", form: Form::Cursor, about: "Begin behind this place. Without it, at the beginning." };
 pub const TYPES: Parameter = Parameter { name: "types", form: Form::List, about: "Only these types; `order.*` matches all that begin so." };
 pub const SUBJECTS: Parameter = Parameter { name: "subjects", form: Form::List, about: "Only these subjects." };
 pub const TAGS: Parameter = Parameter { name: "tags", form: Form::List, about: "Only events with all of these tags." };
@@ -42,19 +51,31 @@ pub const LIMIT: Parameter = Parameter {
     form: Form::Number { max: PAGE_EVENTS_MAX, default: PAGE_EVENTS_DEFAULT },
     about: "At most so many events. Streams have no limit of their own and take any.",
 };
-pub const WAIT_FOR_EVENTS: Parameter =
-    Parameter { name: "wait", form: Form::Duration { default: "0s" }, about: "If there is no event yet, wait so long for one (a page only; a stream of `text/event-stream` waits anyway)." };
+pub const WAIT_FOR_EVENTS: Parameter = Parameter {
+    name: "wait",
+    form: Form::Duration { default: "0s" },
+    about: "If there is no event yet, wait so long for one (a page only; a stream of `text/event-stream` waits anyway).",
+};
 
 pub const WAIT: Parameter = Parameter {
     name: "wait",
     form: Form::Choice { of: &["durable", "handled"], default: "durable" },
     about: "What to wait for: that the events are on disk, or also that every function has handled them and what they led to.",
 };
-pub const TIMEOUT: Parameter = Parameter { name: "timeout", form: Form::Duration { default: "30s" }, about: "How long `wait=handled` waits at most; then the answer is 202." };
-pub const IF_NONE_AFTER: Parameter =
-    Parameter { name: "if-none-after", form: Form::Cursor, about: "Append only if no event came behind this place that matches the lists below; without lists, none at all. Else 409." };
-pub const IF_NONE_TYPES: Parameter = Parameter { name: "if-none-types", form: Form::List, about: "Of the condition: any of these types, exactly." };
-pub const IF_NONE_SUBJECTS: Parameter = Parameter { name: "if-none-subjects", form: Form::List, about: "Of the condition: any of these subjects." };
+pub const TIMEOUT: Parameter = Parameter {
+    name: "timeout",
+    form: Form::Duration { default: "30s" },
+    about: "How long `wait=handled` waits at most; then the answer is 202.",
+};
+pub const IF_NONE_AFTER: Parameter = Parameter {
+    name: "if-none-after",
+    form: Form::Cursor,
+    about: "Append only if no event came behind this place that matches the lists below; without lists, none at all. Else 409.",
+};
+pub const IF_NONE_TYPES: Parameter =
+    Parameter { name: "if-none-types", form: Form::List, about: "Of the condition: any of these types, exactly." };
+pub const IF_NONE_SUBJECTS: Parameter =
+    Parameter { name: "if-none-subjects", form: Form::List, about: "Of the condition: any of these subjects." };
 pub const IF_NONE_TAGS: Parameter = Parameter { name: "if-none-tags", form: Form::List, about: "Of the condition: all of these tags." };
 
 pub const SEARCH_LIMIT: Parameter = Parameter {
@@ -62,5 +83,7 @@ pub const SEARCH_LIMIT: Parameter = Parameter {
     form: Form::Number { max: SEARCH_EVENTS_MAX, default: SEARCH_EVENTS_DEFAULT },
     about: "How many events behind this one are searched for its effects.",
 };
-pub const PARKED_LIMIT: Parameter = Parameter { name: "limit", form: Form::Number { max: PARKED_MAX, default: PARKED_DEFAULT }, about: "At most so many parked events." };
-pub const TO: Parameter = Parameter { name: "to", form: Form::Cursor, about: "The function reads again everything behind this place. Instead of the body." };
+pub const PARKED_LIMIT: Parameter =
+    Parameter { name: "limit", form: Form::Number { max: PARKED_MAX, default: PARKED_DEFAULT }, about: "At most so many parked events." };
+pub const TO: Parameter =
+    Parameter { name: "to", form: Form::Cursor, about: "The function reads again everything behind this place. Instead of the body." };

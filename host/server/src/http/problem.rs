@@ -61,7 +61,8 @@ impl Problem {
     }
 
     pub fn busy() -> Problem {
-        Problem::new(&kinds::BUSY, "too much waits to be written: send the request again in a moment; repeating an append is safe").retry_after(1)
+        Problem::new(&kinds::BUSY, "too much waits to be written: send the request again in a moment; repeating an append is safe")
+            .retry_after(1)
     }
 
     pub fn to_json(&self) -> Value {
@@ -99,7 +100,9 @@ impl From<DriveError> for Problem {
             DriveError::Manifest(error) => Problem::new(&kinds::MODULE_REFUSED, error.to_string()).with("reason", "manifest"),
             DriveError::Name(what) => Problem::new(&kinds::INVALID_NAME, what).with("field", "name"),
             DriveError::Busy => Problem::busy(),
-            DriveError::Stopping => Problem::new(&kinds::STOPPING, "the host is shutting down: send the request again once it is back").retry_after(5),
+            DriveError::Stopping => {
+                Problem::new(&kinds::STOPPING, "the host is shutting down: send the request again once it is back").retry_after(5)
+            }
             DriveError::StreamBroken => Problem::new(&kinds::CONDITION_FAILED, error.to_string()),
         }
     }
@@ -115,13 +118,23 @@ impl From<Refused> for Problem {
                 .with("id", id)
                 .with("source", source_attribute)
                 .with("position", position.to_string()),
+            // Nothing can be wrong with bytes but that they are too many.
+            Refused::Field { index, field: "data", .. } => Problem::new(&kinds::TOO_LARGE, detail).with("index", index).with("field", "data"),
             Refused::Field { index, field, .. } => Problem::new(&kinds::INVALID_EVENT, detail).with("index", index).with("field", field),
-            Refused::TooLarge { what, found, max } => Problem::new(&kinds::TOO_LARGE, detail).with("limit", what).with("found", found).with("max", max),
+            Refused::TooLarge { what, found, max } => {
+                Problem::new(&kinds::TOO_LARGE, detail).with("limit", what).with("found", found).with("max", max)
+            }
             Refused::UnknownFunction(name) => Problem::new(&kinds::UNKNOWN_FUNCTION, detail).with("function", name),
             Refused::UnknownModule(name) => Problem::new(&kinds::UNKNOWN_MODULE, detail).with("module", name),
-            Refused::NameTaken { function, owner } => Problem::new(&kinds::NAME_TAKEN, detail).with("function", function).with("module", owner),
-            Refused::HasState { module, function } => Problem::new(&kinds::STATE_CONFLICT, detail).with("function", function).with("module", module),
-            Refused::Control { function, .. } | Refused::Stale { function, .. } => Problem::new(&kinds::CONTROL_CONFLICT, detail).with("function", function),
+            Refused::NameTaken { function, owner } => {
+                Problem::new(&kinds::NAME_TAKEN, detail).with("function", function).with("module", owner)
+            }
+            Refused::HasState { module, function } => {
+                Problem::new(&kinds::STATE_CONFLICT, detail).with("function", function).with("module", module)
+            }
+            Refused::Control { function, .. } | Refused::Stale { function, .. } => {
+                Problem::new(&kinds::CONTROL_CONFLICT, detail).with("function", function)
+            }
             Refused::TooManyFunctions { found, max } => Problem::new(&kinds::LIMIT_REACHED, detail).with("found", found).with("max", max),
             Refused::StreamBroken => Problem::new(&kinds::CONDITION_FAILED, detail),
         }
@@ -133,7 +146,11 @@ impl From<StoreError> for Problem {
         let kind = match error {
             StoreError::Full => &kinds::STORAGE_FULL,
             StoreError::Poisoned(_) => &kinds::STORAGE_FAILED,
-            StoreError::Disk(_) | StoreError::Io { .. } | StoreError::InUse(_) | StoreError::NewerFormat { .. } | StoreError::Damaged { .. } => {
+            StoreError::Disk(_)
+            | StoreError::Io { .. }
+            | StoreError::InUse(_)
+            | StoreError::NewerFormat { .. }
+            | StoreError::Damaged { .. } => {
                 tracing::error!(%error, "a request met a storage error");
                 &kinds::STORAGE_UNREADABLE
             }
@@ -147,8 +164,12 @@ impl From<ModuleError> for Problem {
         let detail = error.to_string();
         match error {
             _ if error.is_wrong_kind_of_file() => Problem::new(&kinds::NOT_WASM, detail),
-            ModuleError::TooLarge { found, max } => Problem::new(&kinds::TOO_LARGE, detail).with("limit", "module-bytes").with("found", found).with("max", max),
-            ModuleError::OverLimit { limit, found, max, .. } => Problem::new(&kinds::MODULE_REFUSED, detail).with("limit", limit).with("found", found).with("max", max),
+            ModuleError::TooLarge { found, max } => {
+                Problem::new(&kinds::TOO_LARGE, detail).with("limit", "module-bytes").with("found", found).with("max", max)
+            }
+            ModuleError::OverLimit { limit, found, max, .. } => {
+                Problem::new(&kinds::MODULE_REFUSED, detail).with("limit", limit).with("found", found).with("max", max)
+            }
             ModuleError::Malformed { offset, .. } => Problem::new(&kinds::MODULE_REFUSED, detail).with("offset", offset),
             ModuleError::Host(_) => Problem::new(&kinds::INTERNAL, detail),
             _ => Problem::new(&kinds::MODULE_REFUSED, detail),
@@ -175,6 +196,7 @@ mod tests {
         check(Refused::Condition { after: Position(1), found: Position(2) }, 409, "condition-failed");
         check(Refused::Content { index: 0, id: "1".into(), source_attribute: "/s".into(), position: Position(1) }, 409, "content-conflict");
         check(Refused::Field { index: 0, field: "id", what: "has 300 bytes: at most 256".into() }, 400, "invalid-event");
+        check(Refused::Field { index: 0, field: "data", what: "has 1048577 bytes: at most 1048576".into() }, 413, "too-large");
         check(Refused::TooLarge { what: "events", found: 5_000, max: 4_096 }, 413, "too-large");
         check(Refused::UnknownFunction(function.clone()), 404, "unknown-function");
         check(Refused::UnknownModule(module.clone()), 404, "unknown-module");
@@ -196,7 +218,10 @@ mod tests {
         assert_eq!(response.headers()[RETRY_AFTER], "1");
         assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
         let body = Problem::busy().with("line", 7).to_json();
-        assert_eq!((body["type"].as_str(), body["status"].as_u64(), body["line"].as_u64()), (Some("urn:retold:problem:busy"), Some(503), Some(7)));
+        assert_eq!(
+            (body["type"].as_str(), body["status"].as_u64(), body["line"].as_u64()),
+            (Some("urn:retold:problem:busy"), Some(503), Some(7))
+        );
     }
 
     #[test]

@@ -21,7 +21,10 @@ impl<'a> Query<'a> {
             if !known.iter().any(|parameter| parameter.name == name) {
                 let names: Vec<&str> = known.iter().map(|parameter| parameter.name).collect();
                 let takes = if names.is_empty() { "takes no parameters".to_owned() } else { format!("takes {}", names.join(", ")) };
-                return Err(Problem::parameter(&name.chars().take(40).collect::<String>(), format!("is not known here: this path {takes}")));
+                return Err(Problem::parameter(
+                    &name.chars().take(40).collect::<String>(),
+                    format!("is not known here: this path {takes}"),
+                ));
             }
             pairs.push((name, value));
         }
@@ -47,7 +50,10 @@ impl<'a> Query<'a> {
         let terms = values.flat_map(|(_, value)| value.split(',')).filter(|term| !term.is_empty());
         let list: Vec<String> = terms.map(|term| decoded(name, term).map(Cow::into_owned)).collect::<Result<_, _>>()?;
         if list.len() > limits::FILTER_TERMS_MAX {
-            return Err(Problem::parameter(name, format!("names {} terms: at most {}; ask in parts", list.len(), limits::FILTER_TERMS_MAX)));
+            return Err(Problem::parameter(
+                name,
+                format!("names {} terms: at most {}; ask in parts", list.len(), limits::FILTER_TERMS_MAX),
+            ));
         }
         Ok(list)
     }
@@ -105,7 +111,9 @@ fn decoded<'a>(name: &str, text: &'a str) -> Result<Cow<'a, str>, Problem> {
             byte => bytes.push(*byte),
         }
     }
-    String::from_utf8(bytes).map(Cow::Owned).map_err(|_| Problem::parameter(name, "is not UTF-8: write other characters as the % escapes of their UTF-8 bytes"))
+    String::from_utf8(bytes)
+        .map(Cow::Owned)
+        .map_err(|_| Problem::parameter(name, "is not UTF-8: write other characters as the % escapes of their UTF-8 bytes"))
 }
 
 #[cfg(test)]

@@ -48,10 +48,24 @@ const EVENT: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_EVENT];
 const MODULE: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_MODULE];
 const FUNCTION: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_FUNCTION];
 const CONTROL: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_FUNCTION, &kinds::CONTROL_CONFLICT];
-const APPEND: &[&Kind] =
-    &[&kinds::UNKNOWN_NAMESPACE, &kinds::INVALID_EVENT, &kinds::CONTENT_CONFLICT, &kinds::CONDITION_FAILED, &kinds::TOO_LARGE, &kinds::UNSUPPORTED_MEDIA, &kinds::BODY_TIMEOUT];
+const APPEND: &[&Kind] = &[
+    &kinds::UNKNOWN_NAMESPACE,
+    &kinds::INVALID_EVENT,
+    &kinds::CONTENT_CONFLICT,
+    &kinds::CONDITION_FAILED,
+    &kinds::TOO_LARGE,
+    &kinds::UNSUPPORTED_MEDIA,
+    &kinds::BODY_TIMEOUT,
+];
 const DEPLOY: &[&Kind] = &[
-    &kinds::UNKNOWN_NAMESPACE, &kinds::NOT_WASM, &kinds::MODULE_REFUSED, &kinds::NAME_TAKEN, &kinds::STATE_CONFLICT, &kinds::LIMIT_REACHED, &kinds::TOO_LARGE, &kinds::UNSUPPORTED_MEDIA,
+    &kinds::UNKNOWN_NAMESPACE,
+    &kinds::NOT_WASM,
+    &kinds::MODULE_REFUSED,
+    &kinds::NAME_TAKEN,
+    &kinds::STATE_CONFLICT,
+    &kinds::LIMIT_REACHED,
+    &kinds::TOO_LARGE,
+    &kinds::UNSUPPORTED_MEDIA,
 ];
 
 /// The busiest first: they are found in this order.

@@ -69,7 +69,10 @@ fn event_schemas() -> Value {
         ("position", named("Position")),
         ("recordedtime", time()),
         ("causeposition", named("Position")),
-        ("module", json!({ "type": "string", "description": "Of a derived event: the module that made it; its source is /functions/NAME." })),
+        (
+            "module",
+            json!({ "type": "string", "description": "Of a derived event: the module that made it; its source is /functions/NAME." }),
+        ),
         ("moduleversion", text()),
         ("moduledigest", json!({ "type": "string", "pattern": "^sha256:[0-9a-f]{64}$" })),
     ] {

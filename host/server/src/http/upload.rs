@@ -89,9 +89,11 @@ impl Deref for Upload {
 /// Only bodies as they are: what unpacks to more than it is can't be bounded by its size.
 pub fn refuse_encodings(headers: &HeaderMap) -> Result<(), Problem> {
     match headers.get(CONTENT_ENCODING) {
-        Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
-            Err(Problem::new(&kinds::UNSUPPORTED_MEDIA, "the header Content-Encoding asks for unpacking, which this host doesn't do: send the body as it is").with("field", "content-encoding"))
-        }
+        Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => Err(Problem::new(
+            &kinds::UNSUPPORTED_MEDIA,
+            "the header Content-Encoding asks for unpacking, which this host doesn't do: send the body as it is",
+        )
+        .with("field", "content-encoding")),
         _ => Ok(()),
     }
 }
@@ -172,7 +174,10 @@ async fn next_frame(body: &mut Incoming, mut deadline: Pin<&mut Option<Sleep>>) 
 }
 
 fn too_slow() -> Problem {
-    Problem::new(&kinds::BODY_TIMEOUT, format!("the body took longer than {} seconds: send it faster, or in parts", BODY_TIME_MAX.as_secs()))
+    Problem::new(
+        &kinds::BODY_TIMEOUT,
+        format!("the body took longer than {} seconds: send it faster, or in parts", BODY_TIME_MAX.as_secs()),
+    )
 }
 
 /// A body that ended before its end.

@@ -17,7 +17,7 @@ pub const REDB_BLOCKS: &str = "redb-blocks";
 /// The rows that can be asked for, in the order in which they are measured and printed.
 ///
 /// The first three are this machine's own limits and measured with any other.
-pub const ROWS: [(&str, &str); 12] = [
+pub const ROWS: [(&str, &str); 13] = [
     (FDATASYNC, "4 KiB at the end of a file, and fdatasync"),
     (REDB_COMMIT, "one row of 300 bytes, committed by redb"),
     (REDB_BLOCKS, "blocks of 1,000 events, committed by redb, one after the other"),
@@ -29,7 +29,8 @@ pub const ROWS: [(&str, &str); 12] = [
     ("pipeline", "a stream of lines, until a handler has dealt with all of it"),
     ("growth", "append and bulk on a long log, in turn with a short one"),
     ("disk", "bytes on disk for each byte of the events"),
-    ("memory", "of the host's process"),
+    ("memory", "of the host's process: the most under the load above, and idle with all logs that were made"),
+    ("restart", "after kill -9, on all logs that were made, until the host is ready"),
 ];
 
 /// One figure of a row.
@@ -49,6 +50,7 @@ pub enum Figure {
     DiskToEvents,
     IdleMebibytes,
     MostMebibytes,
+    ReadyMs,
 }
 
 /// What a row has to reach with so many clients.
@@ -66,6 +68,7 @@ pub fn goals(row: &str, clients: usize) -> &'static [(Figure, Goal)] {
         ("pipeline", _) => &[(EventsPerSecond, AtLeast(200_000.0))],
         ("growth", _) => &[(P50ToShort, AtMost(1.1)), (RateToShort, AtLeast(0.9))],
         ("disk", _) => &[(DiskToEvents, AtMost(1.3))],
+        ("restart", _) => &[(ReadyMs, AtMost(1_000.0))],
         ("memory", _) => &[(IdleMebibytes, AtMost(150.0)), (MostMebibytes, AtMost(100.0))],
         _ => &[],
     }
@@ -85,6 +88,7 @@ impl Figure {
             Figure::DiskToEvents => "disk_to_events",
             Figure::IdleMebibytes => "idle_mib",
             Figure::MostMebibytes => "most_mib",
+            Figure::ReadyMs => "ready_ms",
         }
     }
 }

@@ -7,6 +7,7 @@ mod growth;
 mod load;
 mod machine;
 mod metrics;
+mod own_host;
 mod report;
 mod requests;
 mod rows;

@@ -104,6 +104,7 @@ fn others(figures: &BTreeMap<Figure, f64>) -> String {
         Figure::DiskToEvents => Some(format!("{value:.2} × the events' own bytes")),
         Figure::IdleMebibytes => Some(format!("idle {value:.0} MiB")),
         Figure::MostMebibytes => Some(format!("at most {value:.0} MiB")),
+        Figure::ReadyMs => Some(format!("ready after {value:.0} ms")),
         _ => None,
     };
     figures.iter().filter_map(told).collect::<Vec<_>>().join(", ")

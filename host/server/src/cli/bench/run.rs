@@ -20,13 +20,14 @@ Examples:
   retold bench append bulk                              some rows
   retold bench append --clients 8,256 --url http://127.0.0.1:7070     a host that runs
 
-Rows: append handled bulk ndjson read pipeline growth disk memory. This machine's own limits (a bare
+Rows: append handled bulk ndjson read pipeline growth disk memory restart. This machine's own limits (a bare
 append and fdatasync, redb's commits) are measured in the same run: such figures depend on the disk, the
 ratios hardly do. Rows take turns in short slices and the medians are printed, because many machines
 change their speed from one minute to the next. The load shares the processor with the host.
 
 On a host that runs, the namespaces bench, bench-handled and bench-pipeline are used, and for growth new
-ones whose names begin with bench-long and bench-short; memory is measured on a host of its own only.
+ones whose names begin with bench-long and bench-short. Memory and restart are measured on a host of its
+own only.
 Build with --release before believing anything.";
 
 #[derive(Debug, Args)]
@@ -62,6 +63,9 @@ pub fn run(common: &Common, bench: &Bench) -> Result<()> {
     };
     let mut session = Session::new(target, common, bench.event_bytes)?;
     slices(&mut session, bench, common.json)?;
+    if bench.wants("memory") {
+        footprint::memory_under_load(&mut session);
+    }
     if bench.wants("growth") {
         growth::growth(&mut session, bench.growth, common.json)?;
     }
@@ -69,7 +73,10 @@ pub fn run(common: &Common, bench: &Bench) -> Result<()> {
         footprint::disk(&mut session)?;
     }
     if bench.wants("memory") {
-        footprint::memory(&mut session);
+        footprint::idle_memory(&mut session);
+    }
+    if bench.wants("restart") {
+        footprint::restart(&mut session)?;
     }
     let report = Report::new(session.medians());
     if common.json { print_json(&report.as_value()) } else { print(&report.as_text()) }

@@ -113,7 +113,11 @@ impl From<FunctionInfo> for FunctionAnswer {
             },
             cursor: cursor_text(info.cursor),
             oldest_parked: info.oldest_parked.map(timestamp_text),
-            retrying: info.retrying.map(|retrying| Retrying { position: retrying.position.to_string(), attempts: retrying.attempts, message: retrying.message }),
+            retrying: info.retrying.map(|retrying| Retrying {
+                position: retrying.position.to_string(),
+                attempts: retrying.attempts,
+                message: retrying.message,
+            }),
             start: match info.start {
                 Start::Now => "now",
                 Start::Beginning => "beginning",
@@ -131,7 +135,11 @@ impl From<FunctionInfo> for FunctionAnswer {
                 calls: info.counts.calls,
                 busy_us: info.counts.busy_us,
             },
-            log: info.log.into_iter().map(|line| LogLine { time: timestamp_text(line.time), level: line.level, message: line.message }).collect(),
+            log: info
+                .log
+                .into_iter()
+                .map(|line| LogLine { time: timestamp_text(line.time), level: line.level, message: line.message })
+                .collect(),
             name: info.name,
             module: info.module,
             version: info.version,
@@ -182,15 +190,22 @@ pub async fn rewind(call: Call) -> Answer {
     };
     let head = namespace.reader().head();
     if to > head {
-        return Err(Problem::parameter("to", format!("is {to}, and the log ends at {head}: rewinding goes back")).with("head", head.to_string()));
+        return Err(
+            Problem::parameter("to", format!("is {to}, and the log ends at {head}: rewinding goes back")).with("head", head.to_string())
+        );
     }
     namespace.control(&name, Control::Rewind(to)).await?;
     as_it_stands(&namespace, &name)
 }
 
 fn position_in(body: &[u8]) -> Result<Position, Problem> {
-    let RewindBody { to } = serde_json::from_slice(body)
-        .map_err(|error| Problem::new(&kinds::MALFORMED_REQUEST, format!("it isn't told where to rewind to ({error}): add ?to=POSITION, or send {{\"to\":\"0\"}}")).with("field", "to"))?;
+    let RewindBody { to } = serde_json::from_slice(body).map_err(|error| {
+        Problem::new(
+            &kinds::MALFORMED_REQUEST,
+            format!("it isn't told where to rewind to ({error}): add ?to=POSITION, or send {{\"to\":\"0\"}}"),
+        )
+        .with("field", "to")
+    })?;
     parse_cursor(&to).map_err(|what| Problem::parameter("to", what))
 }
 
@@ -208,7 +223,8 @@ pub fn as_it_stands(namespace: &Namespace, name: &str) -> Answer {
 
 pub fn known(namespace: &Namespace, name: &str) -> Result<FunctionInfo, Problem> {
     namespace.function(name).ok_or_else(|| {
-        let detail = format!("there is no function {name:?} in namespace {:?}: GET …/functions lists those that there are", namespace.name());
+        let detail =
+            format!("there is no function {name:?} in namespace {:?}: GET …/functions lists those that there are", namespace.name());
         Problem::new(&kinds::UNKNOWN_FUNCTION, detail).with("function", name)
     })
 }

@@ -61,7 +61,11 @@ impl NamespaceReady {
             parked: functions.iter().map(|function| function.parked).sum(),
             oldest_parked: oldest.map(timestamp_text),
             oldest_parked_seconds: oldest.map(|oldest| now.0.saturating_sub(oldest.0) / 1_000_000),
-            halted: functions.iter().filter(|function| super::functions::status_word(&function.status) == "halted").map(|function| function.name.clone()).collect(),
+            halted: functions
+                .iter()
+                .filter(|function| super::functions::status_word(&function.status) == "halted")
+                .map(|function| function.name.clone())
+                .collect(),
         }
     }
 }

@@ -19,12 +19,18 @@ pub async fn metrics(call: Call) -> Answer {
         let now = site.host.now();
         page.metric("retold_ready", "gauge", "Whether every namespace can be written.").sample(&[], u8::from(site.host.is_ready()));
         let counts = &site.counts;
-        page.metric("retold_http_connections_total", "counter", "Connections accepted.").sample(&[], counts.connections.load(Ordering::Relaxed));
-        page.metric("retold_http_connections_open", "gauge", "Connections that are open.").sample(&[], counts.connections_open.load(Ordering::Relaxed));
+        page.metric("retold_http_connections_total", "counter", "Connections accepted.")
+            .sample(&[], counts.connections.load(Ordering::Relaxed));
+        page.metric("retold_http_connections_open", "gauge", "Connections that are open.")
+            .sample(&[], counts.connections_open.load(Ordering::Relaxed));
         page.metric("retold_http_answers_total", "counter", "Requests answered, by class of status.");
         counts.answers().for_each(|(class, count)| page.sample(&[("class", class)], count));
-        let namespaces: Vec<(String, NamespaceMetrics, Vec<FunctionInfo>)> =
-            site.host.namespaces().iter().map(|namespace| (namespace.name().to_owned(), namespace.metrics(), namespace.functions())).collect();
+        let namespaces: Vec<(String, NamespaceMetrics, Vec<FunctionInfo>)> = site
+            .host
+            .namespaces()
+            .iter()
+            .map(|namespace| (namespace.name().to_owned(), namespace.metrics(), namespace.functions()))
+            .collect();
         for (name, kind, help, value) in NAMESPACE_METRICS {
             page.metric(name, kind, help);
             namespaces.iter().for_each(|(namespace, metrics, _)| page.sample(&[("namespace", namespace)], value(metrics)));
@@ -32,7 +38,9 @@ pub async fn metrics(call: Call) -> Answer {
         for (name, kind, help, value) in FUNCTION_METRICS {
             page.metric(name, kind, help);
             for (namespace, _, functions) in &namespaces {
-                functions.iter().for_each(|function| page.sample(&[("namespace", namespace), ("function", &function.name)], value(function)));
+                functions
+                    .iter()
+                    .for_each(|function| page.sample(&[("namespace", namespace), ("function", &function.name)], value(function)));
             }
         }
         page.metric("retold_function_oldest_parked_seconds", "gauge", "Age of the oldest parked event of a function that has one.");
@@ -58,7 +66,9 @@ fn seconds(us: u64) -> f64 {
 const NAMESPACE_METRICS: &[Metric<NamespaceMetrics>] = &[
     ("retold_head", "gauge", "The last position: events in the log.", |metrics| metrics.head as f64),
     ("retold_appended_events_total", "counter", "Events appended by clients that were new.", |metrics| metrics.appended_events as f64),
-    ("retold_appended_bytes_total", "counter", "Data and attributes of appends that were taken in, known ones too.", |metrics| metrics.appended_bytes as f64),
+    ("retold_appended_bytes_total", "counter", "Data and attributes of appends that were taken in, known ones too.", |metrics| {
+        metrics.appended_bytes as f64
+    }),
     ("retold_derived_events_total", "counter", "Events that functions made.", |metrics| metrics.derived_events as f64),
     ("retold_commits_total", "counter", "Transactions, each with one sync of the disk.", |metrics| metrics.commits as f64),
     ("retold_commit_seconds_total", "counter", "Time that the writer spent in commits.", |metrics| seconds(metrics.commit_us)),
@@ -69,13 +79,21 @@ const NAMESPACE_METRICS: &[Metric<NamespaceMetrics>] = &[
 ];
 
 const FUNCTION_METRICS: &[Metric<FunctionInfo>] = &[
-    ("retold_function_active", "gauge", "1 if the function runs, 0 if it is paused or halted.", |function| f64::from(u8::from(status_word(&function.status) == "active"))),
-    ("retold_function_halted", "gauge", "1 if the function stopped at an event that it can't handle.", |function| f64::from(u8::from(status_word(&function.status) == "halted"))),
-    ("retold_function_lag_events", "gauge", "Positions between the first event that it has not dealt with and the head.", |function| function.lag as f64),
+    ("retold_function_active", "gauge", "1 if the function runs, 0 if it is paused or halted.", |function| {
+        f64::from(u8::from(status_word(&function.status) == "active"))
+    }),
+    ("retold_function_halted", "gauge", "1 if the function stopped at an event that it can't handle.", |function| {
+        f64::from(u8::from(status_word(&function.status) == "halted"))
+    }),
+    ("retold_function_lag_events", "gauge", "Positions between the first event that it has not dealt with and the head.", |function| {
+        function.lag as f64
+    }),
     ("retold_function_parked_events", "gauge", "Events that are set aside now.", |function| function.parked as f64),
     ("retold_function_handled_total", "counter", "Events dealt with.", |function| function.counts.handled as f64),
     ("retold_function_emitted_total", "counter", "Events made.", |function| function.counts.emitted as f64),
-    ("retold_function_failed_attempts_total", "counter", "Attempts at an event that failed.", |function| function.counts.failed_attempts as f64),
+    ("retold_function_failed_attempts_total", "counter", "Attempts at an event that failed.", |function| {
+        function.counts.failed_attempts as f64
+    }),
     ("retold_function_parked_total", "counter", "Events that were set aside.", |function| function.counts.parked as f64),
     ("retold_function_calls_total", "counter", "Calls into the sandbox.", |function| function.counts.calls as f64),
     ("retold_function_busy_seconds_total", "counter", "Time spent in the sandbox.", |function| seconds(function.counts.busy_us)),
@@ -113,12 +131,18 @@ mod tests {
         let mut page = Page::default();
         page.metric("retold_head", "gauge", "The last position.").sample(&[], 7.0);
         page.sample(&[("namespace", "main"), ("function", "f")], 0.25);
-        assert_eq!(page.text, "# HELP retold_head The last position.\n# TYPE retold_head gauge\nretold_head 7\nretold_head{namespace=\"main\",function=\"f\"} 0.25\n");
+        assert_eq!(
+            page.text,
+            "# HELP retold_head The last position.\n# TYPE retold_head gauge\nretold_head 7\nretold_head{namespace=\"main\",function=\"f\"} 0.25\n"
+        );
     }
 
     #[test]
     fn every_metric_has_a_name_of_its_own_and_counters_say_total() {
-        let kinds = NAMESPACE_METRICS.iter().map(|(name, kind, ..)| (name, kind)).chain(FUNCTION_METRICS.iter().map(|(name, kind, ..)| (name, kind)));
+        let kinds = NAMESPACE_METRICS
+            .iter()
+            .map(|(name, kind, ..)| (name, kind))
+            .chain(FUNCTION_METRICS.iter().map(|(name, kind, ..)| (name, kind)));
         let mut names = std::collections::BTreeSet::new();
         for (name, kind) in kinds {
             assert!(names.insert(name), "{name} twice");

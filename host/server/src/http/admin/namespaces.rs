@@ -60,8 +60,10 @@ pub async fn create_namespace(call: Call) -> Answer {
     call.query()?;
     let host = call.site.host.clone();
     let body = call.whole_body(BODY_BYTES_MAX).await?;
-    let NewNamespace { name } = serde_json::from_slice(&body)
-        .map_err(|error| Problem::new(&kinds::MALFORMED_REQUEST, format!("the body is not what this path takes ({error}): send {{\"name\":\"shop\"}}")).with("field", "name"))?;
+    let NewNamespace { name } = serde_json::from_slice(&body).map_err(|error| {
+        Problem::new(&kinds::MALFORMED_REQUEST, format!("the body is not what this path takes ({error}): send {{\"name\":\"shop\"}}"))
+            .with("field", "name")
+    })?;
     let (namespace, created) = host.create_namespace(&name).await?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     Ok(json(status, &NamespaceAnswer::of(&namespace)))

@@ -92,7 +92,11 @@ pub async fn release(call: Call) -> Answer {
         ReleaseBody::default()
     } else {
         serde_json::from_slice(&body).map_err(|error| {
-            Problem::new(&kinds::MALFORMED_REQUEST, format!("the body is not what this path takes ({error}): send {{\"subject\":\"order/7\"}}, or nothing for all")).with("field", "subject")
+            Problem::new(
+                &kinds::MALFORMED_REQUEST,
+                format!("the body is not what this path takes ({error}): send {{\"subject\":\"order/7\"}}, or nothing for all"),
+            )
+            .with("field", "subject")
         })?
     };
     namespace.control(&name, Control::Release { subject }).await?;

@@ -72,7 +72,14 @@ mod tests {
 
     #[test]
     fn a_content_type_says_json_by_its_subtype_or_suffix() {
-        for json in ["application/json", "Application/JSON", "text/json", "application/vnd.shop+json", "application/json; charset=utf-8", "application/a+JSON ;b=c"] {
+        for json in [
+            "application/json",
+            "Application/JSON",
+            "text/json",
+            "application/vnd.shop+json",
+            "application/json; charset=utf-8",
+            "application/a+JSON ;b=c",
+        ] {
             assert!(is_json(json), "{json}");
         }
         for other in ["", "json", "application/xml", "application/jsonl", "text/plain; a=application/json", "application/json+xml"] {

@@ -94,7 +94,9 @@ impl<'a> Draft<'a> {
         let event = &mut self.event;
         match attribute {
             Attribute::SpecVersion if value == "1.0" => {}
-            Attribute::SpecVersion => return Err(BadEvent::field(name, format!("is {:?}: this host takes \"1.0\"", value.chars().take(20).collect::<String>()))),
+            Attribute::SpecVersion => {
+                return Err(BadEvent::field(name, format!("is {:?}: this host takes \"1.0\"", value.chars().take(20).collect::<String>())));
+            }
             Attribute::Id => event.id = value.into_owned(),
             Attribute::Source => event.source = value.into_owned(),
             Attribute::Type => event.r#type = value.into_owned(),
@@ -129,7 +131,10 @@ impl<'a> Draft<'a> {
 
     fn set_extension(&mut self, name: &str, value: Cow<'a, str>) -> Result<(), BadEvent> {
         if self.event.extensions.len() == limits::EXTENSIONS_PER_EVENT_MAX {
-            return Err(BadEvent::field(name, format!("is one extension attribute too many: at most {}", limits::EXTENSIONS_PER_EVENT_MAX)));
+            return Err(BadEvent::field(
+                name,
+                format!("is one extension attribute too many: at most {}", limits::EXTENSIONS_PER_EVENT_MAX),
+            ));
         }
         if name.is_empty() || name.len() > 20 || !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
             return Err(BadEvent::field(name, "is no name for an extension attribute: use 1 to 20 of a-z and 0-9, or put it into `data`"));
@@ -147,7 +152,10 @@ impl<'a> Draft<'a> {
         let Draft { mut event, come, data } = self;
         let missing = |attribute: Attribute| come & (1 << attribute as u8) == 0;
         if missing(Attribute::SpecVersion) {
-            return Err(BadEvent::field("specversion", "is missing: an event begins {\"specversion\":\"1.0\",\"id\":…,\"source\":…,\"type\":…}"));
+            return Err(BadEvent::field(
+                "specversion",
+                "is missing: an event begins {\"specversion\":\"1.0\",\"id\":…,\"source\":…,\"type\":…}",
+            ));
         }
         for (field, value) in [("id", &event.id), ("source", &event.source), ("type", &event.r#type)] {
             if value.is_empty() {
@@ -181,7 +189,9 @@ impl Data<'_> {
                 .map(|text| text.into_owned().into_bytes())
                 .map_err(|_| bad("is JSON, and `datacontenttype` says that it isn't: use a JSON string, or `data_base64`")),
             Data::Base64(text) => {
-                let bytes = STANDARD.decode(text.as_bytes()).map_err(|error| BadEvent::field("data_base64", format!("is not base64 ({error}): use the standard alphabet with padding")))?;
+                let bytes = STANDARD.decode(text.as_bytes()).map_err(|error| {
+                    BadEvent::field("data_base64", format!("is not base64 ({error}): use the standard alphabet with padding"))
+                })?;
                 if json { checked_json(&bytes).map_err(|what| BadEvent::field("data_base64", what)) } else { Ok(bytes) }
             }
             Data::Bytes([]) => Ok(Vec::new()),

@@ -23,8 +23,12 @@ pub fn event_from_headers(headers: &HeaderMap, body: &[u8]) -> Result<NewEvent, 
         let attribute = Attribute::of(name);
         draft.begin(attribute, name)?;
         match attribute {
-            Attribute::Data | Attribute::DataBase64 => return Err(BadEvent::field(name, "is the body in this mode: don't send it as a header")),
-            Attribute::ContentType => return Err(BadEvent::field(name, "is the header Content-Type in this mode: don't send it as ce-datacontenttype")),
+            Attribute::Data | Attribute::DataBase64 => {
+                return Err(BadEvent::field(name, "is the body in this mode: don't send it as a header"));
+            }
+            Attribute::ContentType => {
+                return Err(BadEvent::field(name, "is the header Content-Type in this mode: don't send it as ce-datacontenttype"));
+            }
             _ => draft.set(attribute, name, decoded(name, value.as_bytes())?)?,
         }
     }
@@ -78,7 +82,16 @@ mod tests {
 
     #[test]
     fn an_event_is_read_from_headers_and_body() {
-        let event = read(&[("ce-subject", "Gr%C3%BC%25%C3%9Fe"), ("ce-note", "\"a \\\"b\\\"\""), ("content-type", "text/plain; charset=utf-8"), ("x-other", "1")], b"hello").expect("good");
+        let event = read(
+            &[
+                ("ce-subject", "Gr%C3%BC%25%C3%9Fe"),
+                ("ce-note", "\"a \\\"b\\\"\""),
+                ("content-type", "text/plain; charset=utf-8"),
+                ("x-other", "1"),
+            ],
+            b"hello",
+        )
+        .expect("good");
         assert_eq!((event.id.as_str(), event.subject.as_str(), event.content_type.as_str()), ("7", "Grü%ße", "text/plain; charset=utf-8"));
         assert_eq!(event.extensions, [("note".to_owned(), "a \"b\"".to_owned())]);
         assert_eq!(event.data, b"hello");

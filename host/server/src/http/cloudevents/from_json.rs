@@ -55,11 +55,19 @@ impl Trouble {
     fn tell(self, error: &serde_json::Error) -> BadEvent {
         let message = error.to_string();
         let message = message.strip_suffix(&format!(" at line {} column {}", error.line(), error.column())).unwrap_or(&message);
-        let place = if error.line() > 1 { format!(" at line {} column {}", error.line(), error.column()) } else { format!(" at column {}", error.column()) };
+        let place = if error.line() > 1 {
+            format!(" at line {} column {}", error.line(), error.column())
+        } else {
+            format!(" at column {}", error.column())
+        };
         let bad = match (self.refused, self.field) {
             (Some(bad), _) => bad,
-            (None, Some(field)) if error.is_data() => BadEvent::field(&field, format!("has the wrong JSON type ({message}): attributes are JSON strings")),
-            _ if error.is_data() => BadEvent::syntax(format!("the JSON is not an event ({message}{place}): send an object, or an array of objects")),
+            (None, Some(field)) if error.is_data() => {
+                BadEvent::field(&field, format!("has the wrong JSON type ({message}): attributes are JSON strings"))
+            }
+            _ if error.is_data() => {
+                BadEvent::syntax(format!("the JSON is not an event ({message}{place}): send an object, or an array of objects"))
+            }
             _ => BadEvent::syntax(format!("the text is not JSON ({message}{place}): mend it and send it again")),
         };
         BadEvent { index: self.index, ..bad }
@@ -206,12 +214,18 @@ mod tests {
                "traceparent":"00-ab-01","count":5,"negative":-1,"flag":true,"dataschema":"/s","unset":null,"data" : {"a": [1, 2.50]}"#,
         );
         let text = |name: &str| event.extensions.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
-        assert_eq!((event.id.as_str(), event.source.as_str(), event.r#type.as_str(), event.subject.as_str()), ("7", "/shop", "order.placed", "order/7"));
+        assert_eq!(
+            (event.id.as_str(), event.source.as_str(), event.r#type.as_str(), event.subject.as_str()),
+            ("7", "/shop", "order.placed", "order/7")
+        );
         assert_eq!(event.time, Some(Timestamp(1_795_238_316_123_456)));
         assert_eq!(event.data, br#"{"a": [1, 2.50]}"#);
         assert_eq!(event.tags, ["eu", "vip"]);
         assert_eq!((event.causation_id.as_deref(), event.correlation_id.as_deref()), (Some("c"), Some("k")));
-        assert_eq!((text("count"), text("negative"), text("flag"), text("dataschema"), text("unset")), (Some("5"), Some("-1"), Some("true"), Some("/s"), None));
+        assert_eq!(
+            (text("count"), text("negative"), text("flag"), text("dataschema"), text("unset")),
+            (Some("5"), Some("-1"), Some("true"), Some("/s"), None)
+        );
         assert!(event.extensions.is_sorted());
     }
 

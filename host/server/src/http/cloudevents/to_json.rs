@@ -79,7 +79,11 @@ impl EventWriter {
             None => {
                 let mut text = Vec::new();
                 if let Some(row) = self.modules.get(&module) {
-                    for (name, value) in [("module", row.name.as_str()), ("moduleversion", &row.version), ("moduledigest", &format!("sha256:{}", row.digest))] {
+                    for (name, value) in [
+                        ("module", row.name.as_str()),
+                        ("moduleversion", &row.version),
+                        ("moduledigest", &format!("sha256:{}", row.digest)),
+                    ] {
                         text.push(b',');
                         write_text(&mut text, name);
                         text.push(b':');
@@ -199,7 +203,10 @@ mod tests {
             r#","data_base64":"AP8=","datacontenttype":"application/octet-stream""#,
         ] {
             let event = new(&format!("{start}{rest}}}"));
-            let text = written(|builder| { builder.add_source(&event); }).remove(0);
+            let text = written(|builder| {
+                builder.add_source(&event);
+            })
+            .remove(0);
             assert!(!text.contains(['\n', '\r']), "{text}");
             let mut again = new(&text);
             again.correlation_id = again.correlation_id.filter(|id| *id != event.id);
@@ -210,7 +217,10 @@ mod tests {
     #[test]
     fn an_event_tells_its_place_and_when_it_was_recorded() {
         let event = event_from_json(br#"{"specversion":"1.0","id":"7","source":"/s","type":"t","data":1}"#).expect("good");
-        let text = written(|builder| { builder.add_source(&event); }).remove(0);
+        let text = written(|builder| {
+            builder.add_source(&event);
+        })
+        .remove(0);
         assert_eq!(
             text,
             r#"{"specversion":"1.0","id":"7","source":"/s","type":"t","datacontenttype":"application/json","position":"41","recordedtime":"2026-11-21T05:18:36.123456Z","data":1}"#
@@ -219,12 +229,22 @@ mod tests {
 
     #[test]
     fn a_derived_event_tells_its_cause_and_the_code_that_made_it() {
-        let text = written(|builder| { builder.add_derived("/functions/pricing", 3, &emitted(b"{}")); }).remove(0);
+        let text = written(|builder| {
+            builder.add_derived("/functions/pricing", 3, &emitted(b"{}"));
+        })
+        .remove(0);
         let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         let digest = format!("sha256:{}", Digest::of(b"x"));
         for (name, value) in [
-            ("source", "/functions/pricing"), ("causeposition", "40"), ("causationid", "c"), ("correlationid", "k"), ("module", "pricing"),
-            ("moduleversion", "1.2.0"), ("moduledigest", &digest), ("tags", "eu"), ("time", "1970-01-01T00:00:00Z"),
+            ("source", "/functions/pricing"),
+            ("causeposition", "40"),
+            ("causationid", "c"),
+            ("correlationid", "k"),
+            ("module", "pricing"),
+            ("moduleversion", "1.2.0"),
+            ("moduledigest", &digest),
+            ("tags", "eu"),
+            ("time", "1970-01-01T00:00:00Z"),
         ] {
             assert_eq!(json[name], value, "{text}");
         }
@@ -233,7 +253,10 @@ mod tests {
     #[test]
     fn a_function_can_not_write_attributes_by_way_of_its_data() {
         for data in [&b"1,\"source\":\"/bank\""[..], b"{}}{", b"", b"\xff"] {
-            let text = written(|builder| { builder.add_derived("/functions/f", 3, &emitted(data)); }).remove(0);
+            let text = written(|builder| {
+                builder.add_derived("/functions/f", 3, &emitted(data));
+            })
+            .remove(0);
             let json: serde_json::Value = serde_json::from_str(&text).expect(&text);
             assert_eq!(json["source"], "/functions/f");
             assert!(json.get("data").is_none());
@@ -243,8 +266,15 @@ mod tests {
 
     #[test]
     fn a_new_event_of_many_is_written_like_each_alone() {
-        let events: Vec<NewEvent> = batch_from_json(br#"[{"specversion":"1.0","id":"1","source":"/s","type":"t"},{"specversion":"1.0","id":"2","source":"/s","type":"t"}]"#).expect("good");
-        let texts = written(|builder| events.iter().for_each(|event| { builder.add_source(event); }));
+        let events: Vec<NewEvent> = batch_from_json(
+            br#"[{"specversion":"1.0","id":"1","source":"/s","type":"t"},{"specversion":"1.0","id":"2","source":"/s","type":"t"}]"#,
+        )
+        .expect("good");
+        let texts = written(|builder| {
+            events.iter().for_each(|event| {
+                builder.add_source(event);
+            })
+        });
         assert_eq!(texts[0].replace(r#""id":"1""#, r#""id":"2""#).replace("41", "42"), texts[1]);
     }
 }

@@ -68,7 +68,9 @@ fn wait(query: &Query<'_>) -> Result<WaitFor, Problem> {
     match (query.text("wait")?.as_deref(), timeout) {
         (Some("handled"), timeout) => Ok(WaitFor::Handled { timeout: timeout.unwrap_or(Duration::from_secs(HANDLED_SECONDS_DEFAULT)) }),
         (None | Some("durable"), None) => Ok(WaitFor::Durable),
-        (None | Some("durable"), Some(_)) => Err(Problem::parameter("timeout", "stands without wait=handled: add that, or leave it out (every append waits for the disk)")),
+        (None | Some("durable"), Some(_)) => {
+            Err(Problem::parameter("timeout", "stands without wait=handled: add that, or leave it out (every append waits for the disk)"))
+        }
         (Some(other), _) => Err(Problem::parameter("wait", format!("is {other:?}: use durable or handled"))),
     }
 }
@@ -79,7 +81,10 @@ fn condition(query: &Query<'_>) -> Result<Option<Condition>, Problem> {
         if types.is_empty() && subjects.is_empty() && tags.is_empty() {
             return Ok(None);
         }
-        return Err(Problem::parameter("if-none-after", "is missing: say behind which position no such event may stand; 0 means in the whole log"));
+        return Err(Problem::parameter(
+            "if-none-after",
+            "is missing: say behind which position no such event may stand; 0 means in the whole log",
+        ));
     };
     if let Some(pattern) = types.iter().find(|name| name.contains('*')) {
         return Err(Problem::parameter("if-none-types", format!("holds the pattern {pattern:?}: conditions take exact types; name each")));
@@ -103,7 +108,10 @@ mod tests {
     fn a_condition_is_read_whole_or_refused_never_dropped() {
         assert_eq!(condition(&query("wait=durable")).ok(), Some(None));
         let read = condition(&query("if-none-after=1.7&if-none-types=a,b&if-none-tags=eu")).ok().flatten();
-        assert_eq!(read, Some(Condition { after: Position(7), types: vec!["a".into(), "b".into()], subjects: vec![], tags: vec!["eu".into()] }));
+        assert_eq!(
+            read,
+            Some(Condition { after: Position(7), types: vec!["a".into(), "b".into()], subjects: vec![], tags: vec!["eu".into()] })
+        );
         assert!(condition(&query("if-none-subjects=x")).is_err_and(|problem| problem.detail.contains("0 means")));
         assert!(condition(&query("if-none-after=1&if-none-types=order.*")).is_err_and(|problem| problem.detail.contains("exact types")));
         assert!(condition(&query("if-none-after=2.1")).is_err());

@@ -87,7 +87,15 @@ enum Next {
 impl Load {
     fn new(namespace: Namespace) -> Load {
         let stream = namespace.stream();
-        Load { namespace, stream, splitter: Splitter::default(), line: 1, under_way: VecDeque::new(), spare: Vec::new(), tally: Tally::default() }
+        Load {
+            namespace,
+            stream,
+            splitter: Splitter::default(),
+            line: 1,
+            under_way: VecDeque::new(),
+            spare: Vec::new(),
+            tally: Tally::default(),
+        }
     }
 
     async fn read(&mut self, body: &mut Incoming) -> Result<(), Problem> {
@@ -105,7 +113,9 @@ impl Load {
                         }
                         if self.splitter.open_bytes() > LINE_BYTES_MAX {
                             self.send_whole_lines().await?;
-                            let detail = format!("has more than {LINE_BYTES_MAX} bytes: send the event by itself, its data as the body and its attributes in ce- headers");
+                            let detail = format!(
+                                "has more than {LINE_BYTES_MAX} bytes: send the event by itself, its data as the body and its attributes in ce- headers"
+                            );
                             return self.stop_at(self.line, Problem::new(&kinds::TOO_LARGE, detail)).await;
                         }
                     }
@@ -145,7 +155,8 @@ impl Load {
                 self.settle_one().await?;
             }
             let events = events.take().unwrap_or_else(|| parse(&text, usize::MAX).0);
-            let mut answer: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(self.stream.submit(store::Append { events, ..Default::default() }));
+            let mut answer: Pin<Box<dyn Future<Output = _> + Send>> =
+                Box::pin(self.stream.submit(store::Append { events, ..Default::default() }));
             // A portion that wasn't even queued must be noticed before the next one is submitted.
             let polled = answer.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             match polled {
@@ -221,7 +232,10 @@ impl Load {
 
     fn at(&self, line: u64, problem: Problem) -> Problem {
         let Tally { events, new, last } = self.tally;
-        let detail = format!("line {line}: {}. The {events} events before it stand, {new} of them new; send the mended stream again, what stands is not added twice", problem.detail);
+        let detail = format!(
+            "line {line}: {}. The {events} events before it stand, {new} of them new; send the mended stream again, what stands is not added twice",
+            problem.detail
+        );
         problem.with_detail(detail).with("line", line).with("events", events).with("new", new).with("cursor", cursor_text(last))
     }
 }
@@ -239,7 +253,10 @@ async fn next(body: &mut Incoming, lines_wait: bool) -> Result<Next, Problem> {
             },
             Ok(Some(Err(error))) => Err(broken(&error)),
             Err(_) if lines_wait => Ok(Next::Pause),
-            Err(_) => Err(Problem::new(&kinds::BODY_TIMEOUT, format!("did not come within {} seconds: send it sooner, or end the stream", SILENCE_MAX.as_secs()))),
+            Err(_) => Err(Problem::new(
+                &kinds::BODY_TIMEOUT,
+                format!("did not come within {} seconds: send it sooner, or end the stream", SILENCE_MAX.as_secs()),
+            )),
         };
     }
 }

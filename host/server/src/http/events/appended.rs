@@ -112,7 +112,12 @@ mod tests {
 
     #[test]
     fn what_functions_made_of_it_is_told_and_what_is_not_done_yet() {
-        let handled = Handled { complete: true, derived: vec![Position(8)], parked: vec![("f".into(), Position(7)), ("g".into(), Position(8))], waiting: vec![] };
+        let handled = Handled {
+            complete: true,
+            derived: vec![Position(8)],
+            parked: vec![("f".into(), Position(7)), ("g".into(), Position(8))],
+            waiting: vec![],
+        };
         check(
             &Append { positions: vec![Position(7)], new: 1, handled: Some(handled) },
             201,

@@ -27,7 +27,9 @@ pub async fn causes(call: Call) -> Answer {
     let position = position(&call)?;
     let limit = call.query()?.number("limit", SEARCH_EVENTS_MAX)?.unwrap_or(SEARCH_EVENTS_DEFAULT);
     let reader = namespace.reader().clone();
-    let tree = tokio::task::spawn_blocking(move || tree(&reader, position, limit)).await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+    let tree = tokio::task::spawn_blocking(move || tree(&reader, position, limit))
+        .await
+        .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
     match tree {
         Ok(json) => Ok(answer(StatusCode::OK, "application/json", Body::full(json))),
         Err(head) => Err(unknown(position, head)),

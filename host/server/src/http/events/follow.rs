@@ -37,7 +37,12 @@ pub fn follow(site: &Arc<Site>, namespace: &Namespace, selection: Selection) -> 
 }
 
 /// Ends with `Ok` when the limit is reached, the client is gone or the host stops.
-async fn send_all(site: &Site, namespace: &Namespace, selection: Selection, sender: &Sender<Result<Bytes, StreamBroken>>) -> Result<(), StreamBroken> {
+async fn send_all(
+    site: &Site,
+    namespace: &Namespace,
+    selection: Selection,
+    sender: &Sender<Result<Bytes, StreamBroken>>,
+) -> Result<(), StreamBroken> {
     let mut heads = namespace.head_changes();
     let mut stopping = site.host.stopping();
     let mut after = selection.after;

@@ -33,11 +33,14 @@ impl Form {
         match media_type.as_str() {
             "application/cloudevents+json" => Ok(Form::Structured),
             "application/cloudevents-batch+json" => Ok(Form::Batch),
-            "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" | "application/json-lines" => Ok(Form::Lines),
+            "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" | "application/json-lines" => {
+                Ok(Form::Lines)
+            }
             _ if has_event_headers(headers) => Ok(Form::Binary),
             "application/json" => Ok(Form::Json),
             _ => {
-                let found = if media_type.is_empty() { "has no Content-Type".to_owned() } else { format!("has the Content-Type {media_type:?}") };
+                let found =
+                    if media_type.is_empty() { "has no Content-Type".to_owned() } else { format!("has the Content-Type {media_type:?}") };
                 let detail = format!(
                     "the request {found} and no ce- headers: send one event as application/cloudevents+json, several as application/cloudevents-batch+json, \
                      many as application/x-ndjson (an event a line), or the data alone with the headers ce-specversion, ce-id, ce-source and ce-type"
@@ -56,7 +59,8 @@ mod tests {
 
     #[track_caller]
     fn check(headers: &[(&'static str, &'static str)], form: Option<Form>) {
-        let headers: HeaderMap = headers.iter().map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value))).collect();
+        let headers: HeaderMap =
+            headers.iter().map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value))).collect();
         assert_eq!(Form::of(&headers).ok(), form);
     }
 

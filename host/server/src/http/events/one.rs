@@ -39,7 +39,12 @@ pub struct Written {
 }
 
 /// Writes the event at `position`, if there is one.
-pub fn write_one(snapshot: &Snapshot, writer: &mut EventWriter, position: Position, out: &mut Vec<u8>) -> Result<Option<Written>, StoreError> {
+pub fn write_one(
+    snapshot: &Snapshot,
+    writer: &mut EventWriter,
+    position: Position,
+    out: &mut Vec<u8>,
+) -> Result<Option<Written>, StoreError> {
     let record = snapshot.record(position)?;
     Ok(record.as_ref().and_then(|record| record.event(position)).map(|event| {
         writer.write(out, &event);

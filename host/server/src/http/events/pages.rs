@@ -35,7 +35,14 @@ pub struct Portion {
 }
 
 /// Reads on behind `after`.
-pub fn read_portion(reader: &Reader, after: Position, filter: &Filter, most: Most, framing: Framing, buffer: Vec<u8>) -> Result<Portion, StoreError> {
+pub fn read_portion(
+    reader: &Reader,
+    after: Position,
+    filter: &Filter,
+    most: Most,
+    framing: Framing,
+    buffer: Vec<u8>,
+) -> Result<Portion, StoreError> {
     let snapshot = reader.snapshot()?;
     let mut writer = EventWriter::new(reader.modules());
     let mut portion = Portion { bytes: buffer, events: 0, seen: after };

@@ -27,7 +27,9 @@ impl Form {
     fn of(accept: &str) -> Form {
         let known = accept.split(',').find_map(|range| match range.split(';').next().unwrap_or_default().trim() {
             "text/event-stream" => Some(Form::Messages),
-            "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" | "application/json-lines" => Some(Form::Lines),
+            "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" | "application/json-lines" => {
+                Some(Form::Lines)
+            }
             "application/cloudevents-batch+json" => Some(Form::Batch),
             "application/json" => Some(Form::Page),
             _ => None,
@@ -57,9 +59,18 @@ impl Selection {
         let form = Form::of(header("accept").unwrap_or_default());
         let query = call.query()?;
         let pattern = |text: &String| {
-            TypePattern::parse(text).ok_or_else(|| Problem::parameter("types", format!("holds {text:?}: use a type such as order.placed, or a pattern that ends in *, such as order.*")))
+            TypePattern::parse(text).ok_or_else(|| {
+                Problem::parameter(
+                    "types",
+                    format!("holds {text:?}: use a type such as order.placed, or a pattern that ends in *, such as order.*"),
+                )
+            })
         };
-        let filter = Filter { types: query.list("types")?.iter().map(pattern).collect::<Result<_, _>>()?, subjects: query.list("subjects")?, tags: query.list("tags")? };
+        let filter = Filter {
+            types: query.list("types")?.iter().map(pattern).collect::<Result<_, _>>()?,
+            subjects: query.list("subjects")?,
+            tags: query.list("tags")?,
+        };
         // A reader that comes back tells what it saw last; that is later than where it began.
         let after = match header("last-event-id").filter(|_| form == Form::Messages) {
             Some(id) => parse_cursor(id).map_err(|what| Problem::parameter("Last-Event-ID", what))?,
@@ -67,7 +78,11 @@ impl Selection {
         };
         let head = namespace.reader().head();
         if after > head {
-            return Err(Problem::parameter("after", format!("is {after}, and this log ends at {head}: is the cursor another log's? Position 0 is the beginning")).with("position", head.to_string()));
+            return Err(Problem::parameter(
+                "after",
+                format!("is {after}, and this log ends at {head}: is the cursor another log's? Position 0 is the beginning"),
+            )
+            .with("position", head.to_string()));
         }
         let limit = query.number("limit", if form.is_stream() { u64::MAX } else { PAGE_EVENTS_MAX })?;
         let wait = query.duration("wait", Duration::from_secs(WAIT_SECONDS_MAX))?.unwrap_or_default();
@@ -85,8 +100,13 @@ mod tests {
     #[test]
     fn the_form_of_the_answer_is_the_first_known_one_that_the_client_accepts() {
         for (accept, form) in [
-            ("", Form::Page), ("*/*", Form::Page), ("text/html, application/json", Form::Page), ("application/x-ndjson", Form::Lines),
-            ("text/html, application/ndjson;q=0.9, application/json", Form::Lines), ("text/event-stream", Form::Messages), ("application/cloudevents-batch+json", Form::Batch),
+            ("", Form::Page),
+            ("*/*", Form::Page),
+            ("text/html, application/json", Form::Page),
+            ("application/x-ndjson", Form::Lines),
+            ("text/html, application/ndjson;q=0.9, application/json", Form::Lines),
+            ("text/event-stream", Form::Messages),
+            ("application/cloudevents-batch+json", Form::Batch),
         ] {
             assert_eq!(Form::of(accept), form, "{accept}");
         }

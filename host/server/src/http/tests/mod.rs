@@ -1,1 +1,8 @@
-//! The routes on a running host.
+//! The routes on a running host, over real connections.
+
+mod appending;
+mod hostile;
+mod others;
+mod reading;
+mod running;
+mod schemas_hold;

@@ -1,0 +1,74 @@
+//! What OpenAPI says of answers is what answers are.
+
+use serde_json::Value;
+
+use super::running::{Running, event};
+
+/// Holds a value against the parts of JSON Schema that the document uses.
+fn check(schemas: &Value, schema: &Value, value: &Value, at: &str) {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let name = reference.rsplit('/').next().unwrap_or_default();
+        return check(schemas, &schemas[name], value, at);
+    }
+    if let Some(any) = schema["anyOf"].as_array() {
+        return assert!(any.iter().any(|schema| schema["type"] == "null" || !value.is_null()), "{at}");
+    }
+    if let Some(allowed) = schema["enum"].as_array() {
+        assert!(allowed.contains(value), "{at} is {value}");
+    }
+    if let Some(constant) = schema.get("const") {
+        assert_eq!(constant, value, "{at}");
+    }
+    let is = |name: &Value| match name.as_str() {
+        Some("null") => value.is_null(),
+        Some("string") => value.is_string(),
+        Some("integer") => value.is_u64(),
+        Some("boolean") => value.is_boolean(),
+        Some("array") => value.is_array(),
+        Some("object") => value.is_object(),
+        other => panic!("{at} has the type {other:?}"),
+    };
+    match &schema["type"] {
+        Value::Null => {}
+        Value::Array(names) => assert!(names.iter().any(is), "{at} is {value}"),
+        name => assert!(is(name), "{at} is {value}"),
+    }
+    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+        check(schemas, &schema["items"], item, &format!("{at}[{index}]"));
+    }
+    if let (Some(properties), Some(members)) = (schema["properties"].as_object(), value.as_object()) {
+        for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            assert!(members.contains_key(name), "{at} lacks {name}");
+        }
+        let open = at.starts_with("Problem") || at.contains("Event");
+        for (name, member) in members {
+            match properties.get(name) {
+                Some(schema) => check(schemas, schema, member, &format!("{at}.{name}")),
+                None => assert!(open, "{at}.{name} is not described"),
+            }
+        }
+    }
+}
+
+#[test]
+fn every_answer_is_as_its_schema_says() {
+    let host = Running::start();
+    let document = host.get("/openapi.json").json();
+    let schemas = &document["components"]["schemas"];
+    let holds = |name: &str, value: &Value| check(schemas, &schemas[name], value, name);
+    let base = "/v1/namespaces/main";
+    holds("Appended", &host.append("1", r#","data":{"a":1},"tags":"eu","subject":"s","time":"2026-11-21T05:18:36Z""#).json());
+    holds("Appended", &host.post(&format!("{base}/events?wait=handled"), "application/json", &event("2", "")).json());
+    holds("Appended", &host.post(&format!("{base}/events"), "application/x-ndjson", &event("3", "")).json());
+    holds("NewEvent", &serde_json::from_str(&event("4", "")).expect("JSON"));
+    holds("Events", &host.get(&format!("{base}/events")).json());
+    holds("Event", &host.get(&format!("{base}/events/1")).json());
+    holds("Causes", &host.get(&format!("{base}/events/1/causes")).json());
+    holds("Modules", &host.get(&format!("{base}/modules")).json());
+    holds("Functions", &host.get(&format!("{base}/functions")).json());
+    holds("Namespace", &host.post("/v1/namespaces", "application/json", r#"{"name":"shop"}"#).json());
+    holds("Namespaces", &host.get("/v1/namespaces").json());
+    holds("Alive", &host.get("/healthz").json());
+    holds("Ready", &host.get("/readyz").json());
+    holds("Problem", &host.get("/nothing").json());
+}

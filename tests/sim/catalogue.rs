@@ -1,0 +1,57 @@
+//! The list of namespaces, with power lost at every operation.
+
+use retold_engine::model::Timestamp;
+use retold_engine::store::{Catalogue, NamespaceRow};
+
+use crate::chance::Chance;
+use crate::disk::{Crash, FaultFolder};
+
+fn row(name: &str) -> NamespaceRow {
+    NamespaceRow { name: name.into(), folder: format!("ns-{name}"), created: Timestamp(1) }
+}
+
+fn names(folder: &FaultFolder) -> Vec<String> {
+    let rows = Catalogue::open(folder).and_then(|catalogue| catalogue.namespaces()).expect("the catalogue opens");
+    rows.into_iter().map(|row| row.name).collect()
+}
+
+/// Makes a catalogue with two namespaces; answers how many were acknowledged.
+fn make(folder: &FaultFolder) -> usize {
+    let Ok(catalogue) = Catalogue::open(folder) else { return 0 };
+    ["main", "other"].iter().take_while(|name| catalogue.add(&row(name)).is_ok()).count()
+}
+
+#[track_caller]
+fn check(then: impl Fn(&FaultFolder, &mut Chance) -> FaultFolder) {
+    for operation in 1.. {
+        let folder = FaultFolder::new();
+        let mut chance = Chance::new(operation);
+        folder.lose_power_at(operation);
+        let acknowledged = make(&folder);
+        let over = folder.has_power();
+        let folder = then(&folder, &mut chance);
+        let found = names(&folder);
+        assert!(found.len() >= acknowledged, "{found:?} at {operation}");
+        // Whatever was found and then added stays, though power is lost at once.
+        Catalogue::open(&folder).and_then(|catalogue| catalogue.add(&row("later"))).expect("added");
+        let folder = folder.crash(Crash::Lost, &mut chance);
+        assert_eq!(names(&folder).len(), found.len() + 1, "at {operation}");
+        if over {
+            assert!(operation > 20, "it takes only {operation} operations");
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_namespace_that_was_made_is_there_after_power_is_lost_at_any_operation() {
+    check(|folder, chance| folder.crash(Crash::Lost, chance));
+    check(|folder, chance| folder.crash(Crash::Kept, chance));
+    check(|folder, chance| folder.crash(Crash::Torn { percent: 50, garbage: true }, chance));
+    check(|folder, chance| folder.crash(Crash::Reordered { percent: 50 }, chance));
+}
+
+#[test]
+fn a_namespace_that_was_made_is_there_after_a_kill_at_any_operation_and_a_power_cut_later() {
+    check(|folder, _| folder.kill());
+}

@@ -1,0 +1,95 @@
+//! What only threads can show: a snapshot that is taken while the writer commits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use retold_engine::model::{Plan, PlanMode, Position, StateWrite, Timestamp};
+use retold_engine::store::{Options, Proposal, Reader, Store};
+
+use crate::disk::FaultFolder;
+use crate::guests::MODULES;
+use crate::script::{append, event};
+use crate::world::deploy;
+
+const EVENTS: u64 = 3_000;
+
+/// A plan that handles one event and writes its position to state.
+fn plan(at: u64, epoch: u64) -> Plan {
+    let mut plan = Plan {
+        function: "count".into(),
+        module: 1,
+        epoch,
+        from: Position(at - 1),
+        to: Position(at),
+        stands_on: None,
+        mode: PlanMode::Live,
+        handled: vec![Position(at)],
+        emitted: Vec::new(),
+        state: Vec::new(),
+        state_digest: None,
+        parked: Vec::new(),
+        unparked: Vec::new(),
+        halted: None,
+    };
+    plan.set_state(vec![StateWrite { key: "at".into(), value: Some(at.to_le_bytes().to_vec()) }]);
+    plan
+}
+
+fn watch(reader: &Reader, done: &AtomicBool) -> u64 {
+    let mut snapshots = 0;
+    while !done.load(Ordering::Acquire) {
+        let snapshot = reader.snapshot().expect("a snapshot can be taken");
+        let row = snapshot.function("count").expect("it is deployed");
+        let at = snapshot
+            .state(row.ordinal, "at")
+            .expect("state can be read")
+            .map_or(0, |bytes| u64::from_le_bytes(bytes.try_into().expect("8 bytes")));
+        assert!(at >= row.cursor.0, "the cursor is {}, and the state that of {at}", row.cursor);
+        assert!(snapshot.event(snapshot.head()).expect("events can be read").is_some());
+        if snapshots % 64 == 0 {
+            assert_eq!(snapshot.find("/script", "7").expect("ids can be read"), Some(Position(8)));
+            reader.verify().expect("the namespace is whole");
+        }
+        snapshots += 1;
+    }
+    snapshots
+}
+
+#[test]
+fn a_snapshot_never_pairs_a_cursor_with_older_state_nor_misses_what_is_being_sealed() {
+    let mut store = Store::open(Arc::new(FaultFolder::new()), &Options::default()).expect("a store can be made");
+    let module = MODULES.iter().find(|module| module.name == "counting").expect("there is such a module");
+    store.commit([deploy(module)], Timestamp(1)).expect("committed");
+    for first in (1..EVENTS).step_by(500) {
+        let events = (first..first + 500).map(|id| event(&id.to_string(), "a.small", "s/1", b".")).collect();
+        store.commit([append(events)], Timestamp(1)).expect("committed");
+    }
+    let epoch = store.reader().snapshot().expect("a snapshot can be taken").function("count").expect("it is deployed").epoch;
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watchers: Vec<_> = (0..2)
+            .map(|_| {
+                let reader = store.reader();
+                scope.spawn({
+                    let done = &done;
+                    move || watch(&reader, done)
+                })
+            })
+            .collect();
+        for at in 1..=EVENTS {
+            let answers = store.commit([Proposal::Reaction(plan(at, epoch))], Timestamp(1)).expect("committed").answers;
+            assert!(answers[0].is_ok(), "{answers:?}");
+            if at % 100 == 0 {
+                store.close_tail();
+                while let Some(work) = store.reader().housekeeping_due() {
+                    let sealed = store.reader().housekeep(work).expect("a segment can be written");
+                    store.adopt(sealed).expect("a segment can be named");
+                }
+            }
+        }
+        done.store(true, Ordering::Release);
+        for watcher in watchers {
+            assert!(watcher.join().expect("a watcher ends") > 0);
+        }
+    });
+}
