@@ -6,7 +6,9 @@ use std::collections::{BTreeSet, VecDeque};
 use super::calls::{Writes, to_plan};
 use super::handler::{Call, Fault, Stopped};
 use super::rebuild;
-use crate::model::{CallLimits, Digest, EventRef, FailurePolicy, Guest, LogLevel, ParkedEvent, Plan, PlanMode, Position, Timestamp, limits};
+use crate::model::{
+    CallLimits, Digest, EventRef, FailurePolicy, Guest, LogLevel, ParkedEvent, Plan, PlanMode, Position, Timestamp, limits,
+};
 use crate::store::{Batch, Filter, FunctionRow, Portion, Snapshot, StoreError};
 
 /// Names a plan until it is settled.

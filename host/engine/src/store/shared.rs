@@ -52,14 +52,7 @@ impl View {
 
 impl Shared {
     pub fn new(folder: Arc<dyn Folder>, head: Database, hasher: TermHasher, view: View, tail: Tail) -> Shared {
-        Shared {
-            folder,
-            head,
-            hasher,
-            poisoned: AtomicBool::new(false),
-            view: RwLock::new(Arc::new(view)),
-            tail: RwLock::new(tail),
-        }
+        Shared { folder, head, hasher, poisoned: AtomicBool::new(false), view: RwLock::new(Arc::new(view)), tail: RwLock::new(tail) }
     }
 
     pub fn view(&self) -> Arc<View> {

@@ -19,10 +19,21 @@ use super::types::{Append, DriveError, Handled};
 
 /// What can be asked of the writer.
 pub enum Job {
-    Append { append: retold_engine::store::Append, wait: Option<WaitKey>, reply: oneshot::Sender<Result<Append, DriveError>> },
-    Reaction { plan: Box<Plan>, function: Arc<FunctionTask>, ticket: Ticket },
+    Append {
+        append: retold_engine::store::Append,
+        wait: Option<WaitKey>,
+        reply: oneshot::Sender<Result<Append, DriveError>>,
+    },
+    Reaction {
+        plan: Box<Plan>,
+        function: Arc<FunctionTask>,
+        ticket: Ticket,
+    },
     /// A deployment, removal or an operator's word.
-    Change { proposal: Proposal, reply: oneshot::Sender<Result<Accepted, DriveError>> },
+    Change {
+        proposal: Proposal,
+        reply: oneshot::Sender<Result<Accepted, DriveError>>,
+    },
     /// Whoever waits for this append waits no longer: tell how far it is.
     GiveUp(WaitKey),
     /// A segment file is written.
@@ -62,7 +73,15 @@ enum Caller {
 
 impl Committer {
     pub fn new(store: Store, namespace: Arc<Inside>) -> Committer {
-        let mut committer = Committer { store, namespace, registry: Registry::default(), waits: Waits::default(), waiting: BTreeMap::new(), keys: BTreeMap::new(), housekeeping: false };
+        let mut committer = Committer {
+            store,
+            namespace,
+            registry: Registry::default(),
+            waits: Waits::default(),
+            waiting: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            housekeeping: false,
+        };
         committer.refresh();
         committer.registry.wake_all();
         committer.housekeep();
@@ -159,7 +178,11 @@ impl Committer {
                 (Caller::Append { reply, .. }, answer) => {
                     self.namespace.counts.refused.fetch_add(1, Ordering::Relaxed);
                     let error = answer.err().map_or(DriveError::Stopping, DriveError::from);
-                    let _ = reply.send(Err(if matches!(error, DriveError::Refused(Refused::StreamBroken)) { DriveError::StreamBroken } else { error }));
+                    let _ = reply.send(Err(if matches!(error, DriveError::Refused(Refused::StreamBroken)) {
+                        DriveError::StreamBroken
+                    } else {
+                        error
+                    }));
                 }
                 (Caller::Change { reply }, answer) => drop(reply.send(answer.map_err(DriveError::from))),
             }
@@ -179,7 +202,12 @@ impl Committer {
         }
     }
 
-    fn reacted(&mut self, function: &FunctionTask, reacted: &Reacted, type_of: &impl Fn(Position) -> Option<String>) -> Vec<(WaitId, Outcome)> {
+    fn reacted(
+        &mut self,
+        function: &FunctionTask,
+        reacted: &Reacted,
+        type_of: &impl Fn(Position) -> Option<String>,
+    ) -> Vec<(WaitId, Outcome)> {
         function.handled.fetch_add(reacted.handled.len() as u64, Ordering::Relaxed);
         function.emitted.fetch_add(reacted.outputs.len() as u64, Ordering::Relaxed);
         function.parked.fetch_add(reacted.parked.len() as u64, Ordering::Relaxed);
@@ -190,15 +218,30 @@ impl Committer {
         if self.waits.is_empty() {
             return Vec::new();
         }
-        let types: Vec<Option<String>> = reacted.outputs.iter().map(|(_, position)| type_of(*position).or_else(|| self.namespace.type_at(*position))).collect();
-        let outputs: Vec<(Position, Position, &str)> =
-            reacted.outputs.iter().zip(&types).map(|((cause, position), r#type)| (*cause, *position, r#type.as_deref().unwrap_or_default())).collect();
+        let types: Vec<Option<String>> =
+            reacted.outputs.iter().map(|(_, position)| type_of(*position).or_else(|| self.namespace.type_at(*position))).collect();
+        let outputs: Vec<(Position, Position, &str)> = reacted
+            .outputs
+            .iter()
+            .zip(&types)
+            .map(|((cause, position), r#type)| (*cause, *position, r#type.as_deref().unwrap_or_default()))
+            .collect();
         let functions = self.namespace.reader.functions();
         self.waits.reacted(reacted, &outputs, &mut World { subscriptions: &mut self.registry.subscriptions, functions: &functions })
     }
 
-    fn begin_wait(&mut self, key: WaitKey, appended: Appended, reply: oneshot::Sender<Result<Append, DriveError>>, type_of: &impl Fn(Position) -> Option<String>) {
-        let types: Vec<String> = appended.positions.iter().map(|position| type_of(*position).or_else(|| self.namespace.type_at(*position)).unwrap_or_default()).collect();
+    fn begin_wait(
+        &mut self,
+        key: WaitKey,
+        appended: Appended,
+        reply: oneshot::Sender<Result<Append, DriveError>>,
+        type_of: &impl Fn(Position) -> Option<String>,
+    ) {
+        let types: Vec<String> = appended
+            .positions
+            .iter()
+            .map(|position| type_of(*position).or_else(|| self.namespace.type_at(*position)).unwrap_or_default())
+            .collect();
         let events: Vec<(Position, &str)> = appended.positions.iter().copied().zip(types.iter().map(String::as_str)).collect();
         let functions = self.namespace.reader.functions();
         match self.waits.begin(&events, &mut World { subscriptions: &mut self.registry.subscriptions, functions: &functions }) {
@@ -278,6 +321,11 @@ impl Caller {
 }
 
 fn answered(appended: Appended, outcome: Option<Outcome>) -> Append {
-    let handled = outcome.map(|outcome| Handled { complete: outcome.waiting.is_empty(), derived: outcome.derived, parked: outcome.parked, waiting: outcome.waiting });
+    let handled = outcome.map(|outcome| Handled {
+        complete: outcome.waiting.is_empty(),
+        derived: outcome.derived,
+        parked: outcome.parked,
+        waiting: outcome.waiting,
+    });
     Append { positions: appended.positions, new: appended.new, handled }
 }

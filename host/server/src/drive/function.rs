@@ -115,7 +115,8 @@ impl FunctionTask {
             }
             match self.step(namespace, &mut runner) {
                 Step::Plan(ticket, plan) => {
-                    let cost = Cost { events: plan.emitted.len(), bytes: plan.emitted.iter().map(|event| event.data.len() + 200).sum::<usize>() };
+                    let cost =
+                        Cost { events: plan.emitted.len(), bytes: plan.emitted.iter().map(|event| event.data.len() + 200).sum::<usize>() };
                     namespace.queue.push_own(Job::Reaction { plan, function: self.clone(), ticket }, cost);
                 }
                 Step::Later(time) => {
@@ -131,7 +132,11 @@ impl FunctionTask {
         let audit = runner.audit();
         self.calls.store(audit.calls, Ordering::Relaxed);
         self.failed_attempts.store(audit.failed_attempts, Ordering::Relaxed);
-        *lock(&self.retrying) = runner.retrying().map(|retrying| Retrying { position: retrying.position, attempts: retrying.attempts, message: retrying.message.clone() });
+        *lock(&self.retrying) = runner.retrying().map(|retrying| Retrying {
+            position: retrying.position,
+            attempts: retrying.attempts,
+            message: retrying.message.clone(),
+        });
         self.busy_us.fetch_add(began.elapsed().as_micros() as u64, Ordering::Relaxed);
         again
     }

@@ -79,7 +79,14 @@ impl Host {
         let namespaces: Arc<RwLock<BTreeMap<String, Namespace>>> = Arc::default();
         let common = Common { pool, ticker, housekeeper, modules, failed: watch::Sender::new(None) };
         threads.push(start_ticker(&common, &namespaces, options.sandbox.tick_ms).map_err(io("the ticker can't be started"))?);
-        let host = Host(Arc::new(Shared { options, catalogue: Mutex::new(catalogue), namespaces, common, stopping: watch::Sender::new(false), threads: Mutex::new(threads) }));
+        let host = Host(Arc::new(Shared {
+            options,
+            catalogue: Mutex::new(catalogue),
+            namespaces,
+            common,
+            stopping: watch::Sender::new(false),
+            threads: Mutex::new(threads),
+        }));
         let rows = host.catalogue().namespaces()?;
         for row in rows {
             host.start_namespace(row)?;
@@ -116,7 +123,10 @@ impl Host {
             return Ok((namespace, false));
         }
         if self.namespaces().len() >= limits::NAMESPACES_MAX {
-            return Err(DriveError::Name(format!("there are {} namespaces already, which is the most: drop one first", limits::NAMESPACES_MAX)));
+            return Err(DriveError::Name(format!(
+                "there are {} namespaces already, which is the most: drop one first",
+                limits::NAMESPACES_MAX
+            )));
         }
         let row = NamespaceRow { name: name.to_owned(), folder: format!("namespaces/{name}"), created: clock::now() };
         // The store is made first: an entry in the catalogue always has a folder.
@@ -129,7 +139,8 @@ impl Host {
     fn open_store(&self, row: &NamespaceRow) -> Result<Store, DriveError> {
         let folder = DiskFolder::create(self.0.options.data.join(&row.folder)).map_err(io("the namespace's folder can't be made"))?;
         let mut term_key = [0; 16];
-        getrandom::fill(&mut term_key).map_err(|error| StoreError::Io { what: "no randomness".into(), source: Arc::new(std::io::Error::other(error.to_string())) })?;
+        getrandom::fill(&mut term_key)
+            .map_err(|error| StoreError::Io { what: "no randomness".into(), source: Arc::new(std::io::Error::other(error.to_string())) })?;
         Ok(Store::open(Arc::new(folder), &Options { cache_bytes: self.0.options.cache_bytes, term_key })?)
     }
 
@@ -143,7 +154,10 @@ impl Host {
         let inside = Arc::new(Inside::new(row.name.clone(), row.created, store.reader(), common));
         common.modules.load_active(&inside)?;
         let committer = Committer::new(store, inside.clone());
-        let thread = std::thread::Builder::new().name(format!("writer-{}", row.name)).spawn(move || committer.run()).map_err(io("the writer can't be started"))?;
+        let thread = std::thread::Builder::new()
+            .name(format!("writer-{}", row.name))
+            .spawn(move || committer.run())
+            .map_err(io("the writer can't be started"))?;
         self.0.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
         let namespace = Namespace::new(inside);
         self.0.namespaces.write().unwrap_or_else(PoisonError::into_inner).insert(row.name, namespace.clone());
@@ -198,7 +212,9 @@ impl Host {
 }
 
 fn start_ticker(common: &Common, namespaces: &Arc<RwLock<BTreeMap<String, Namespace>>>, tick_ms: u64) -> std::io::Result<JoinHandle<()>> {
-    let all = |namespaces: &RwLock<BTreeMap<String, Namespace>>| -> Vec<Namespace> { namespaces.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect() };
+    let all = |namespaces: &RwLock<BTreeMap<String, Namespace>>| -> Vec<Namespace> {
+        namespaces.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    };
     let (poll, trim) = (namespaces.clone(), namespaces.clone());
     let sandbox = common.modules.sandbox().clone();
     common.ticker.start(Beats {

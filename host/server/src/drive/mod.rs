@@ -19,4 +19,6 @@ pub use clock::now;
 pub use host::{Host, HostOptions};
 pub use namespace::Namespace;
 pub use stream::AppendStream;
-pub use types::{Append, Deployed, DriveError, FunctionCounts, FunctionInfo, Handled, LogLine, ModuleInfo, NamespaceMetrics, Retrying, WaitFor};
+pub use types::{
+    Append, Deployed, DriveError, FunctionCounts, FunctionInfo, Handled, LogLine, ModuleInfo, NamespaceMetrics, Retrying, WaitFor,
+};

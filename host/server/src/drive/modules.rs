@@ -24,7 +24,8 @@ pub struct Upload {
 impl Modules {
     pub fn open(options: &HostOptions) -> Result<Modules, DriveError> {
         let sandbox = Sandbox::new(options.sandbox.clone())?;
-        let cache = CompileCache::open(&options.data.join("compiled"), &options.data.join("compiled.secret"), &sandbox).map_err(io("the cache of compiled modules can't be opened"))?;
+        let cache = CompileCache::open(&options.data.join("compiled"), &options.data.join("compiled.secret"), &sandbox)
+            .map_err(io("the cache of compiled modules can't be opened"))?;
         let (scratch, limits) = (options.data.join("compiling"), CompileLimits::default());
         let compiler = match &options.compiler {
             Some(program) => Compiler::with_program(program.clone(), scratch, limits),

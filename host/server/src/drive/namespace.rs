@@ -216,7 +216,8 @@ impl Namespace {
     /// Checks, compiles and activates a module. Nothing is changed where that fails.
     pub async fn deploy(&self, name: &str, bytes: Bytes) -> Result<Deployed, DriveError> {
         let (modules, module_name) = (self.0.modules.clone(), name.to_owned());
-        let upload = tokio::task::spawn_blocking(move || modules.upload(&module_name, &bytes)).await.map_err(|_| DriveError::Stopping)??;
+        let upload =
+            tokio::task::spawn_blocking(move || modules.upload(&module_name, &bytes)).await.map_err(|_| DriveError::Stopping)??;
         let proposal = Proposal::Deploy(Deploy { manifest: upload.manifest, digest: upload.digest, component: upload.component });
         let Accepted::Deployed { module, unchanged, .. } = self.change(proposal).await? else { return Err(DriveError::Stopping) };
         self.0.set_guest(module, upload.module);
@@ -256,7 +257,11 @@ impl Namespace {
         let row = snapshot.function(name)?.clone();
         let module = snapshot.module(row.module)?;
         let task = self.0.task(name);
-        let oldest_parked = if row.parked > 0 { snapshot.parked(row.ordinal, Position::START, 1).ok().and_then(|page| page.events.first().map(|parked| parked.event.since)) } else { None };
+        let oldest_parked = if row.parked > 0 {
+            snapshot.parked(row.ordinal, Position::START, 1).ok().and_then(|page| page.events.first().map(|parked| parked.event.since))
+        } else {
+            None
+        };
         let asked = &row.manifest.limits;
         Some(FunctionInfo {
             name: row.name.clone(),
@@ -338,4 +343,3 @@ impl Namespace {
         !self.0.reader.is_poisoned()
     }
 }
-

@@ -36,7 +36,10 @@ impl AppendStream {
         }
     }
 
-    fn queue(&self, append: store::Append) -> Result<(tokio::sync::OwnedSemaphorePermit, oneshot::Receiver<Result<Append, DriveError>>), DriveError> {
+    fn queue(
+        &self,
+        append: store::Append,
+    ) -> Result<(tokio::sync::OwnedSemaphorePermit, oneshot::Receiver<Result<Append, DriveError>>), DriveError> {
         let permit = self.under_way.clone().try_acquire_owned().map_err(|_| DriveError::Busy)?;
         let (reply, answer) = oneshot::channel();
         let append = store::Append { stream: Some(self.number), ..append };

@@ -119,7 +119,9 @@ impl From<Refused> for Problem {
                 .with("source", source_attribute)
                 .with("position", position.to_string()),
             // Nothing can be wrong with bytes but that they are too many.
-            Refused::Field { index, field: "data", .. } => Problem::new(&kinds::TOO_LARGE, detail).with("index", index).with("field", "data"),
+            Refused::Field { index, field: "data", .. } => {
+                Problem::new(&kinds::TOO_LARGE, detail).with("index", index).with("field", "data")
+            }
             Refused::Field { index, field, .. } => Problem::new(&kinds::INVALID_EVENT, detail).with("index", index).with("field", field),
             Refused::TooLarge { what, found, max } => {
                 Problem::new(&kinds::TOO_LARGE, detail).with("limit", what).with("found", found).with("max", max)
