@@ -1,1 +1,5 @@
-fn main() {}
+//! The house itself: who sees whom, what is absent, what the pages promise.
+
+mod floors;
+mod pages;
+mod source;

@@ -4,6 +4,7 @@ mod appending;
 mod commands;
 mod control;
 mod faults;
+mod files;
 mod flights;
 mod handlers;
 mod killing;

@@ -14,6 +14,8 @@ mod place;
 mod plan;
 mod processing;
 mod record;
+#[cfg(test)]
+mod record_tests;
 
 pub use bytes::{Malformed, Reader as ByteReader, Writer as ByteWriter};
 pub use digest::Digest;

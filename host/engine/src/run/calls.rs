@@ -144,3 +144,87 @@ impl Calls for CallState<'_> {
 pub fn to_plan(writes: Writes) -> Vec<StateWrite> {
     writes.into_iter().map(|(key, value)| StateWrite { key, value }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{World, event, function};
+    use super::*;
+
+    /// State in the store: `s/1`, `s/2`, `s/3`; in flight: `s/2` is deleted, `s/4` is new.
+    fn with_state(split: Option<u32>, run: impl FnOnce(&mut CallState<'_>)) {
+        let mut world = World::new(&[function("counting", &["a"], &[])]);
+        world.append(vec![event("1", "a", "x/1"), event("2", "a", "y/1")]);
+        let lane = if split.is_some() { "x\u{1f}" } else { "" };
+        world.put_state("counting", &[(&format!("{lane}s/1"), "1"), (&format!("{lane}s/2"), "2"), (&format!("{lane}s/3"), "3")]);
+        let snapshot = world.snapshot();
+        let in_flight = Writes::from([(format!("{lane}s/2"), None), (format!("{lane}s/4"), Some(b"4".to_vec()))]);
+        let batch = snapshot.pick(&[Position(2), Position(3)]).expect("the log can be read");
+        let events = batch.events();
+        let ordinal = snapshot.function("counting").expect("it is deployed").ordinal;
+        run(&mut CallState::new(&snapshot, ordinal, split, vec![&in_flight], &events, &mut |_, _| {}));
+    }
+
+    #[track_caller]
+    fn check_scan(state: &mut CallState<'_>, prefix: &str, after: Option<&str>, limit: u32, expected: &[(&str, &str)]) {
+        let found = state.state_scan(0, prefix, after, limit).expect("within limits");
+        let found: Vec<(&str, &str)> = found.iter().map(|(key, value)| (key.as_str(), std::str::from_utf8(value).expect("text"))).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_call_reads_its_own_writes_over_those_in_flight_over_the_stored() {
+        for split in [None, Some(1)] {
+            with_state(split, |state| {
+                assert_eq!(state.state_get(0, "s/1"), Ok(Some(b"1".to_vec())));
+                assert_eq!(state.state_get(0, "s/2"), Ok(None));
+                assert_eq!(state.state_get(0, "s/4"), Ok(Some(b"4".to_vec())));
+                state.state_put(0, "s/2", b"two").expect("within limits");
+                state.state_delete(0, "s/1").expect("within limits");
+                assert_eq!(state.state_get(0, "s/2"), Ok(Some(b"two".to_vec())));
+                assert_eq!(state.state_get(0, "s/1"), Ok(None));
+                check_scan(state, "s/", None, 10, &[("s/2", "two"), ("s/3", "3"), ("s/4", "4")]);
+            });
+        }
+    }
+
+    #[test]
+    fn a_scan_begins_after_a_key_and_ends_at_its_limit_whatever_is_written_over_the_stored() {
+        with_state(None, |state| {
+            check_scan(state, "s/", None, 10, &[("s/1", "1"), ("s/3", "3"), ("s/4", "4")]);
+            check_scan(state, "s/", None, 2, &[("s/1", "1"), ("s/3", "3")]);
+            check_scan(state, "s/", Some("s/1"), 1, &[("s/3", "3")]);
+            check_scan(state, "s/", Some("s/4"), 10, &[]);
+            check_scan(state, "s/", Some("a"), 10, &[("s/1", "1"), ("s/3", "3"), ("s/4", "4")]);
+            check_scan(state, "t/", None, 10, &[]);
+            check_scan(state, "", None, 0, &[]);
+        });
+    }
+
+    #[test]
+    fn one_unit_of_state_does_not_see_another() {
+        with_state(Some(1), |state| {
+            assert_eq!(state.state_get(1, "s/1"), Ok(None));
+            state.state_put(1, "s/1", b"mine").expect("within limits");
+            assert_eq!(state.state_get(0, "s/1"), Ok(Some(b"1".to_vec())));
+            assert_eq!(state.state_scan(1, "", None, 10), Ok(vec![("s/1".to_owned(), b"mine".to_vec())]));
+        });
+    }
+
+    #[test]
+    fn a_limit_that_is_hit_is_named_and_an_index_outside_the_batch_is_refused() {
+        with_state(None, |state| {
+            let limit = |answer: Result<(), StateError>| match answer {
+                Err(StateError::Limit { limit, .. }) => limit,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(limit(state.state_put(0, &"k".repeat(limits::STATE_KEY_BYTES_MAX + 1), b"")), "state-key-bytes");
+            assert_eq!(limit(state.state_put(0, "k", &vec![0; limits::STATE_VALUE_BYTES_MAX + 1])), "state-value-bytes");
+            assert_eq!(limit(state.state_scan(0, "", None, limits::STATE_SCAN_MAX as u32 + 1).map(drop)), "state-scan");
+            assert_eq!(state.state_get(2, "k"), Err(StateError::OutsideBatch { index: 2, batch: 2 }));
+            for key in 0..limits::STATE_WRITES_PER_CALL_MAX {
+                state.state_put(0, &key.to_string(), b"").expect("within limits");
+            }
+            assert_eq!(limit(state.state_delete(0, "one more")), "state-writes-per-call");
+        });
+    }
+}

@@ -6,7 +6,11 @@ mod handler;
 mod outputs;
 mod rebuild;
 mod runner;
+#[cfg(test)]
+mod runner_tests;
 mod subscriptions;
+#[cfg(test)]
+mod testing;
 mod waits;
 
 pub use runner::{Audit, Retrying, Runner, Settled, Step, Ticket};

@@ -86,3 +86,83 @@ pub fn emitted(manifest: &FunctionManifest, events: &[EventRef<'_>], mut reactio
     }
     Ok(made)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{World, emit, event, function};
+    use super::*;
+    use crate::model::Position;
+
+    /// Two events of one subject, and what the manifest lets a function make of them.
+    fn with_events(run: impl FnOnce(&FunctionManifest, &[EventRef<'_>])) {
+        let manifest = function("pricing", &["a"], &["priced", "billed"]);
+        let mut world = World::new(&[manifest.clone()]);
+        world.append(vec![event("1", "a", "x"), event("2", "a", "x")]);
+        let batch = world.snapshot().pick(&[Position(2), Position(3)]).expect("the log can be read");
+        run(&manifest, &batch.events());
+    }
+
+    fn reaction(cause: u32, r#type: &str, subject: &str, key: Option<&str>) -> Reaction {
+        Reaction { cause, output: emit(r#type, subject, key) }
+    }
+
+    #[track_caller]
+    fn check_refused(reactions: Vec<Reaction>, reason: &str, part: &str) {
+        with_events(|manifest, events| {
+            let fault = emitted(manifest, events, reactions).expect_err("it must be refused");
+            assert_eq!(fault.reason, reason);
+            assert!(fault.message.contains(part), "{}", fault.message);
+        });
+    }
+
+    #[test]
+    fn an_output_added_beside_others_does_not_shift_their_ids() {
+        with_events(|manifest, events| {
+            let ids =
+                |reactions| emitted(manifest, events, reactions).expect("declared").into_iter().map(|event| event.id).collect::<Vec<_>>();
+            let before =
+                ids(vec![reaction(0, "priced", "x", None), reaction(0, "priced", "x", None), reaction(0, "billed", "x", Some("k"))]);
+            let after = ids(vec![
+                reaction(0, "billed", "x", None),
+                reaction(0, "priced", "y", None),
+                reaction(0, "priced", "x", None),
+                reaction(0, "priced", "x", Some("new")),
+                reaction(0, "priced", "x", None),
+                reaction(0, "billed", "x", Some("k")),
+            ]);
+            assert_eq!(before, [after[2].clone(), after[4].clone(), after[5].clone()]);
+            assert_eq!(after.iter().collect::<BTreeSet<_>>().len(), after.len());
+        });
+    }
+
+    #[test]
+    fn outputs_come_in_the_order_of_their_causes_and_carry_what_comes_from_them() {
+        with_events(|manifest, events| {
+            let made = emitted(
+                manifest,
+                events,
+                vec![reaction(1, "priced", "x", None), reaction(0, "billed", "y", None), reaction(0, "priced", "z", None)],
+            )
+            .expect("declared");
+            let places: Vec<_> = made.iter().map(|event| (event.cause.0, event.r#type.as_str(), event.subject.as_str())).collect();
+            assert_eq!(places, [(2, "billed", "y"), (2, "priced", "z"), (3, "priced", "x")]);
+            let first = &made[0];
+            assert_eq!((first.time, first.hops, first.causation_id.as_str(), first.correlation_id.as_str()), (events[0].time, 1, "1", "1"));
+            assert_eq!(first.content_type, "application/json");
+        });
+    }
+
+    #[test]
+    fn what_the_manifest_does_not_declare_is_refused_by_name() {
+        check_refused(vec![reaction(0, "paid", "x", None)], "undeclared", "\"paid\"");
+        check_refused(vec![Reaction { cause: 0, output: Output::Command }], "undeclared", "not an event");
+    }
+
+    #[test]
+    fn an_output_that_breaks_the_contract_condemns_the_call() {
+        check_refused(vec![reaction(2, "priced", "x", None)], "output", "event 2 as its cause");
+        check_refused(vec![reaction(0, "priced", "x", Some("k")), reaction(0, "priced", "x", Some("k"))], "output", "\"k\"");
+        check_refused(vec![reaction(0, "priced", "a\nb", None)], "output", "`subject`");
+        check_refused((0..=limits::OUTPUTS_PER_CALL_MAX).map(|_| reaction(0, "priced", "x", None)).collect(), "output", "outputs-per-call");
+    }
+}

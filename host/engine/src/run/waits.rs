@@ -161,3 +161,100 @@ fn expect(wait: &mut Wait, position: Position, r#type: &str, world: &mut World<'
         wait.open.insert((position, function.clone()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{self, event, function};
+    use super::*;
+    use crate::store::Control;
+
+    /// `a` is read by `first` and `second`; what `first` makes of it, `b`, is read by `second`.
+    struct Story {
+        world: testing::World,
+        waits: Waits,
+    }
+
+    impl Story {
+        fn new() -> Story {
+            let mut world = testing::World::new(&[function("first", &["a"], &["b"]), function("second", &["a", "b"], &[])]);
+            // Position 2.
+            world.append(vec![event("1", "a", "x")]);
+            Story { world, waits: Waits::default() }
+        }
+
+        fn with<T>(&mut self, run: impl FnOnce(&mut Waits, &mut World<'_>) -> T) -> T {
+            let functions: BTreeMap<String, Arc<FunctionRow>> =
+                self.world.snapshot().functions().map(|row| (row.name.clone(), row.clone())).collect();
+            let mut subscriptions = Subscriptions::new(functions.values());
+            run(&mut self.waits, &mut World { subscriptions: &mut subscriptions, functions: &functions })
+        }
+
+        fn begin(&mut self) -> Result<WaitId, Outcome> {
+            self.with(|waits, world| waits.begin(&[(Position(2), "a")], world))
+        }
+
+        fn reacted(&mut self, function: &str, handled: u64, parked: bool, outputs: &[(u64, u64, &str)]) -> Vec<(WaitId, Outcome)> {
+            let handled = vec![Position(handled)];
+            let parked = if parked { handled.clone() } else { Vec::new() };
+            let reacted = Reacted { function: function.into(), handled, parked, ..Reacted::default() };
+            let outputs: Vec<_> =
+                outputs.iter().map(|(cause, position, r#type)| (Position(*cause), Position(*position), *r#type)).collect();
+            self.with(|waits, world| waits.reacted(&reacted, &outputs, world))
+        }
+    }
+
+    #[test]
+    fn a_wait_ends_when_all_that_follows_is_dealt_with_and_tells_what_came_of_it() {
+        let mut story = Story::new();
+        let id = story.begin().expect("two functions read it");
+        assert_eq!(story.reacted("first", 2, false, &[(2, 3, "b")]), []);
+        assert_eq!(story.reacted("second", 2, false, &[]), []);
+        let outcome = Outcome { derived: vec![Position(3)], parked: vec![("second".into(), Position(3))], waiting: Vec::new() };
+        assert_eq!(story.reacted("second", 3, true, &[]), [(id, outcome)]);
+        assert!(story.waits.is_empty());
+    }
+
+    #[test]
+    fn an_output_that_is_made_again_is_told_once() {
+        let mut story = Story::new();
+        story.begin().expect("two functions read it");
+        story.reacted("first", 2, false, &[(2, 3, "b")]);
+        story.reacted("first", 2, false, &[(2, 3, "b")]);
+        story.reacted("second", 2, false, &[]);
+        let ended = story.reacted("second", 3, false, &[]);
+        assert_eq!(ended[0].1.derived, [Position(3)]);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_function_that_does_not_run() {
+        let mut story = Story::new();
+        story.world.control("second", Control::Pause);
+        assert_eq!(story.begin().expect_err("second is paused").waiting, ["second"]);
+        story.world.control("second", Control::Resume);
+        let id = story.begin().expect("both run");
+        story.world.control("second", Control::Pause);
+        let functions: BTreeMap<_, _> = story.world.snapshot().functions().map(|row| (row.name.clone(), row.clone())).collect();
+        let ended = story.waits.functions_changed(&functions);
+        assert_eq!(ended.iter().map(|(id, outcome)| (*id, outcome.waiting.clone())).collect::<Vec<_>>(), [(id, vec!["second".to_owned()])]);
+    }
+
+    #[test]
+    fn who_gives_up_is_told_who_still_works() {
+        let mut story = Story::new();
+        let id = story.begin().expect("two functions read it");
+        story.reacted("first", 2, false, &[(2, 3, "b")]);
+        let outcome = story.waits.give_up(id).expect("it has not ended");
+        assert_eq!((outcome.waiting, outcome.derived), (vec!["second".to_owned()], vec![Position(3)]));
+        assert_eq!(story.waits.give_up(id), None);
+    }
+
+    #[test]
+    fn there_is_nothing_to_wait_for_where_nobody_reads_or_all_have_read() {
+        let mut story = Story::new();
+        let nobody = story.with(|waits, world| waits.begin(&[(Position(2), "unread")], world));
+        assert_eq!(nobody, Err(Outcome::default()));
+        story.world.put_state("first", &[]);
+        story.world.put_state("second", &[]);
+        assert_eq!(story.begin(), Err(Outcome::default()));
+    }
+}

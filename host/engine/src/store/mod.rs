@@ -26,6 +26,8 @@ mod snapshot;
 mod tables;
 mod tail;
 mod terms;
+#[cfg(test)]
+pub mod testing;
 mod verify;
 mod writer;
 

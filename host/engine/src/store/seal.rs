@@ -31,15 +31,22 @@ pub struct Sealed {
 }
 
 impl Reader {
-    /// What is due, sealing before merging. Nothing else may be under way.
+    /// What is due, sealing before merging. Of each kind one may be under way.
     pub fn housekeeping_due(&self) -> Option<Housekeeping> {
+        self.seal_due().or_else(|| self.merge_due())
+    }
+
+    /// The oldest part of the tail, if it is full.
+    pub fn seal_due(&self) -> Option<Housekeeping> {
         let view = self.shared.view();
-        if let Some(through_commit) = self.shared.tail().closed().and_then(|part| part.closed_at) {
-            let (after_commit, chain_before) =
-                view.segments.last().map_or((0, Digest::ZERO), |segment| (segment.commit_last, segment.chain_end));
-            return Some(Housekeeping::Seal { after_commit, through_commit, chain_before });
-        }
-        tier_to_merge(&view).map(|parts| Housekeeping::Merge { parts })
+        let through_commit = self.shared.tail().closed().and_then(|part| part.closed_at)?;
+        let (after_commit, chain_before) = view.segments.last().map_or((0, Digest::ZERO), |segment| (segment.commit_last, segment.chain_end));
+        Some(Housekeeping::Seal { after_commit, through_commit, chain_before })
+    }
+
+    /// Segments to merge into one, if there are enough of a tier.
+    pub fn merge_due(&self) -> Option<Housekeeping> {
+        tier_to_merge(&self.shared.view()).map(|parts| Housekeeping::Merge { parts })
     }
 
     /// Parts of the tail that wait to be sealed: a bound for memory, should sealing fall behind.

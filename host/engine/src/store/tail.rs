@@ -157,3 +157,56 @@ impl Tail {
         self.recent.get(index).filter(|record| position <= record.last()).cloned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HASHER: TermHasher = TermHasher::new([1; 16]);
+
+    fn push(tail: &mut Tail, position: u64, subject: &str, tags: &[&str]) {
+        tail.push(&HASHER, Position(position), HASHER.id("/shop", &position.to_string()), "order.placed", subject, tags.iter().copied());
+    }
+
+    #[track_caller]
+    fn check(tail: &Tail, term: Term<'_>, after: u64, expected: &[u64]) {
+        let found: Vec<u64> = tail.with_term(HASHER.term(term), Position(after)).map(|position| position.0).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn what_was_pushed_is_found_by_id_type_subject_and_tag_newest_first() {
+        let mut tail = Tail::new(Position(10));
+        push(&mut tail, 11, "a", &["x"]);
+        push(&mut tail, 12, "b", &["x", "y"]);
+        tail.close(7);
+        push(&mut tail, 13, "a", &[]);
+        push(&mut tail, 14, "", &["y"]);
+        check(&tail, Term::Type("order.placed"), 0, &[14, 13, 12, 11]);
+        check(&tail, Term::Type("order.placed"), 12, &[14, 13]);
+        check(&tail, Term::Subject("a"), 0, &[13, 11]);
+        check(&tail, Term::Subject("a"), 13, &[]);
+        check(&tail, Term::Subject(""), 0, &[14]);
+        check(&tail, Term::Tag("y"), 11, &[14, 12]);
+        check(&tail, Term::Tag("a"), 0, &[]);
+        assert_eq!(tail.with_id(HASHER.id("/shop", "12")).collect::<Vec<_>>(), [Position(12)]);
+        assert_eq!(tail.with_id(HASHER.id("/shop", "15")).count(), 0);
+    }
+
+    #[test]
+    fn a_part_that_was_sealed_is_forgotten_and_the_others_stay() {
+        let mut tail = Tail::new(Position(0));
+        push(&mut tail, 1, "a", &[]);
+        tail.close(1);
+        // A part of commits without events.
+        tail.close(2);
+        push(&mut tail, 2, "a", &[]);
+        assert_eq!((tail.parts_closed(), tail.closed().and_then(|part| part.closed_at)), (2, Some(1)));
+        tail.forget_sealed();
+        check(&tail, Term::Subject("a"), 0, &[2]);
+        assert_eq!(tail.closed().map(|part| (part.closed_at, part.count)), Some((Some(2), 0)));
+        tail.forget_sealed();
+        assert!(tail.closed().is_none());
+        check(&tail, Term::Subject("a"), 0, &[2]);
+    }
+}

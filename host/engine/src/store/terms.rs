@@ -19,7 +19,7 @@ pub enum Term<'a> {
 }
 
 impl TermHasher {
-    pub fn new(key: [u8; 16]) -> Self {
+    pub const fn new(key: [u8; 16]) -> Self {
         TermHasher { key }
     }
 

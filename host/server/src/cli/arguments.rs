@@ -91,6 +91,14 @@ mod tests {
     }
 
     #[test]
+    fn a_function_is_shown_or_told_what_to_do() {
+        for line in ["functions", "functions pricing", "functions --json pause pricing", "functions rewind pricing --to 0"] {
+            let arguments = Arguments::try_parse_from(["retold"].into_iter().chain(line.split(' ')));
+            assert!(arguments.is_ok(), "{line}");
+        }
+    }
+
+    #[test]
     fn common_options_may_stand_before_or_after_the_verb() {
         let before = Arguments::parse_from(["retold", "--json", "--namespace", "shop", "modules"]);
         let after = Arguments::parse_from(["retold", "modules", "--json", "--namespace", "shop"]);

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::address::query;
 use super::arguments::Common;
 use super::client::Client;
+use super::failure::Usage;
 use super::function_page::page;
 use super::output::{print, print_json};
 use super::words::{table, thousands};
@@ -22,7 +23,7 @@ A function is active, paused (by you) or halted (by a failure, where its policy 
 how many positions lie between the first event it has not dealt with and the end of the log.";
 
 #[derive(Debug, Args)]
-#[command(after_help = AFTER_HELP, args_conflicts_with_subcommands = true)]
+#[command(after_help = AFTER_HELP)]
 pub struct Functions {
     /// Show this one, with all that is known of it
     #[arg(value_name = "NAME")]
@@ -51,9 +52,10 @@ pub fn run(common: &Common, functions: &Functions) -> Result<()> {
     let function = match (&functions.verb, &functions.name) {
         (None, None) => return list(&client, common.json),
         (None, Some(name)) => client.get(&client.path(&["functions", name]))?,
-        (Some(Verb::Pause { name }), _) => client.post_empty(&client.path(&["functions", name, "pause"]))?,
-        (Some(Verb::Resume { name }), _) => client.post_empty(&client.path(&["functions", name, "resume"]))?,
-        (Some(Verb::Rewind { name, to }), _) => {
+        (Some(_), Some(name)) => return Err(Usage(format!("write the verb first: retold functions pause {name}")).into()),
+        (Some(Verb::Pause { name }), None) => client.post_empty(&client.path(&["functions", name, "pause"]))?,
+        (Some(Verb::Resume { name }), None) => client.post_empty(&client.path(&["functions", name, "resume"]))?,
+        (Some(Verb::Rewind { name, to }), None) => {
             let path = client.path(&["functions", name, "rewind"]) + &query(&[("to", Some(to))]);
             client.post_empty(&path)?
         }

@@ -14,7 +14,7 @@ use super::problem::{Before, Problem};
 
 /// Lines of one request: about this many bytes.
 const REQUEST_BYTES: usize = 4 << 20;
-/// How often a request is sent again, with a pause that doubles: half a minute together.
+/// How often a request is sent again, with a pause that doubles: a quarter of a minute together.
 const ATTEMPTS_MAX: u32 = 8;
 const PAUSE_MIN: Duration = Duration::from_millis(120);
 

@@ -4,14 +4,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
 
 use retold_engine::model::{Plan, Position, limits};
 use retold_engine::run::{Outcome, Settled, Ticket, WaitId, Waits, World};
-use retold_engine::store::{Accepted, Appended, Committed, Proposal, Reacted, Refused, Sealed, Store, StoreError};
+use retold_engine::store::{Accepted, Appended, Committed, Proposal, Reacted, Refused, Store, StoreError};
 use tokio::sync::oneshot;
 
 use super::clock;
 use super::function::FunctionTask;
+use super::housekeeper::Ended;
 use super::namespace::Inside;
 use super::queue::Cost;
 use super::registry::Registry;
@@ -36,10 +38,8 @@ pub enum Job {
     },
     /// Whoever waits for this append waits no longer: tell how far it is.
     GiveUp(WaitKey),
-    /// A segment file is written.
-    Adopt(Box<Sealed>),
-    /// Sealing failed; it is tried again at the next commit.
-    AdoptNothing,
+    /// Work on files has ended: look what came of it.
+    Housekept,
 }
 
 /// Names an append that waits to be handled.
@@ -55,7 +55,9 @@ pub struct Committer {
     waits: Waits,
     waiting: BTreeMap<WaitId, Waiting>,
     keys: BTreeMap<WaitKey, WaitId>,
-    housekeeping: bool,
+    /// Work on files under way.
+    sealing: Option<Receiver<Ended>>,
+    merging: Option<Receiver<Ended>>,
 }
 
 struct Waiting {
@@ -80,7 +82,8 @@ impl Committer {
             waits: Waits::default(),
             waiting: BTreeMap::new(),
             keys: BTreeMap::new(),
-            housekeeping: false,
+            sealing: None,
+            merging: None,
         };
         committer.refresh();
         committer.registry.wake_all();
@@ -121,8 +124,8 @@ impl Committer {
                     callers.push(Caller::Change { reply });
                 }
                 Job::GiveUp(key) => given_up.push(key),
-                Job::Adopt(sealed) => self.adopt(*sealed),
-                Job::AdoptNothing => self.housekeeping = false,
+                // Looked at below, as after every commit.
+                Job::Housekept => {}
             }
         }
         if !proposals.is_empty() {
@@ -273,28 +276,33 @@ impl Committer {
         self.registry.refresh(&self.namespace);
     }
 
-    /// Starts what is due beside the writer; waits for it only if far too much is.
+    /// Takes in what was done beside the writer and starts what is due. Waits for sealing only if far
+    /// too much waits for it.
     fn housekeep(&mut self) {
         let namespace = self.namespace.clone();
-        if !self.housekeeping
-            && let Some(work) = namespace.reader.housekeeping_due()
-        {
-            if namespace.reader.parts_to_seal() > PARTS_WAITING_MAX {
-                match namespace.reader.housekeep(work) {
-                    Ok(sealed) => self.adopt(sealed),
-                    Err(error) => tracing::error!(namespace = %namespace.name, %error, "sealing failed"),
-                }
-                return;
-            }
-            self.housekeeping = true;
-            namespace.housekeeper.push(namespace.clone(), work);
-        }
+        let too_much = namespace.reader.parts_to_seal() > PARTS_WAITING_MAX;
+        let start = |work| namespace.housekeeper.push(namespace.clone(), work);
+        let sealing = self.sealing.take().map_or(Under::Free, |end| self.take_in(end, too_much));
+        self.sealing = sealing.or_start(|| namespace.reader.seal_due().map(start));
+        let merging = self.merging.take().map_or(Under::Free, |end| self.take_in(end, false));
+        self.merging = merging.or_start(|| namespace.reader.merge_due().map(start));
     }
 
-    fn adopt(&mut self, sealed: Sealed) {
-        self.housekeeping = false;
-        if let Err(error) = self.store.adopt(sealed) {
-            self.fail(&error);
+    /// Names a new segment in the head, if it is written.
+    fn take_in(&mut self, end: Receiver<Ended>, wait: bool) -> Under {
+        let ended = if wait { end.recv().ok() } else { end.try_recv().ok() };
+        match ended {
+            None => Under::Way(end),
+            Some(Ok(sealed)) => {
+                if let Err(error) = self.store.adopt(sealed) {
+                    self.fail(&error);
+                }
+                Under::Free
+            }
+            Some(Err(error)) => {
+                tracing::error!(namespace = %self.namespace.name, %error, "a segment could not be written; it is tried again with the next commit");
+                Under::Trouble
+            }
         }
     }
 
@@ -307,6 +315,24 @@ impl Committer {
             }
             first
         });
+    }
+}
+
+/// How a kind of work on files stands.
+enum Under {
+    Way(Receiver<Ended>),
+    Free,
+    /// It failed just now.
+    Trouble,
+}
+
+impl Under {
+    fn or_start(self, start: impl FnOnce() -> Option<Receiver<Ended>>) -> Option<Receiver<Ended>> {
+        match self {
+            Under::Way(end) => Some(end),
+            Under::Free => start(),
+            Under::Trouble => None,
+        }
     }
 }
 

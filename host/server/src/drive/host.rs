@@ -73,8 +73,8 @@ impl Host {
         let catalogue = Catalogue::open(&folder)?;
         let modules = Arc::new(Modules::open(&options)?);
         let (pool, mut threads) = Pool::start(options.workers).map_err(io("workers can't be started"))?;
-        let (housekeeper, thread) = Housekeeper::start().map_err(io("the housekeeper can't be started"))?;
-        threads.push(thread);
+        let (housekeeper, keepers) = Housekeeper::start().map_err(io("the housekeeper can't be started"))?;
+        threads.extend(keepers);
         let ticker = Arc::new(Ticker::default());
         let namespaces: Arc<RwLock<BTreeMap<String, Namespace>>> = Arc::default();
         let common = Common { pool, ticker, housekeeper, modules, failed: watch::Sender::new(None) };

@@ -1,47 +1,74 @@
-//! One thread that seals and merges for all namespaces, beside their writers.
+//! Two threads that work on files beside the writers of all namespaces: one seals, one merges. A long
+//! merge never holds up sealing.
 
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use retold_engine::store::Housekeeping;
+use retold_engine::store::{Housekeeping, Sealed, StoreError};
 
 use super::committer::Job;
 use super::namespace::Inside;
 use super::queue::Cost;
 
-/// Each namespace has at most one piece of work here.
+/// Each namespace has at most one piece of work on either thread.
 pub struct Housekeeper {
-    work: Mutex<Option<Sender<(Arc<Inside>, Housekeeping)>>>,
+    sealing: Mutex<Option<Sender<Work>>>,
+    merging: Mutex<Option<Sender<Work>>>,
 }
 
+/// How a piece of work ended.
+pub type Ended = Result<Sealed, StoreError>;
+
+struct Work {
+    namespace: Arc<Inside>,
+    what: Housekeeping,
+    ended: Sender<Ended>,
+}
+
+/// Merging gives way to everything else.
+const MERGING_NICENESS: i32 = 10;
+
 impl Housekeeper {
-    pub fn start() -> std::io::Result<(Arc<Housekeeper>, JoinHandle<()>)> {
-        let (sender, receiver) = channel::<(Arc<Inside>, Housekeeping)>();
-        let thread = std::thread::Builder::new().name("housekeeper".into()).spawn(move || {
-            for (namespace, work) in receiver {
-                let job = match namespace.reader.housekeep(work) {
-                    Ok(sealed) => Job::Adopt(Box::new(sealed)),
-                    Err(error) => {
-                        tracing::error!(namespace = %namespace.name, %error, "sealing failed; it is tried again");
-                        Job::AdoptNothing
-                    }
-                };
-                namespace.queue.push_own(job, Cost::default());
-            }
+    pub fn start() -> std::io::Result<(Arc<Housekeeper>, Vec<JoinHandle<()>>)> {
+        let (sealing, seals) = channel();
+        let (merging, merges) = channel();
+        let sealer = std::thread::Builder::new().name("sealer".into()).spawn(move || work(seals))?;
+        let merger = std::thread::Builder::new().name("merger".into()).spawn(move || {
+            // On Linux this is the thread's own. Without the right to it, merging goes on as it is.
+            let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), MERGING_NICENESS);
+            work(merges);
         })?;
-        Ok((Arc::new(Housekeeper { work: Mutex::new(Some(sender)) }), thread))
+        Ok((Arc::new(Housekeeper { sealing: Mutex::new(Some(sealing)), merging: Mutex::new(Some(merging)) }), vec![sealer, merger]))
     }
 
-    pub fn push(&self, namespace: Arc<Inside>, work: Housekeeping) {
-        if let Some(sender) = &*self.work.lock().unwrap_or_else(PoisonError::into_inner) {
+    /// Hands work over; its end can be received, and wakes the writer.
+    pub fn push(&self, namespace: Arc<Inside>, what: Housekeeping) -> Receiver<Ended> {
+        let thread = match what {
+            Housekeeping::Seal { .. } => &self.sealing,
+            Housekeeping::Merge { .. } => &self.merging,
+        };
+        let (ended, end) = channel();
+        if let Some(sender) = &*thread.lock().unwrap_or_else(PoisonError::into_inner) {
             // The thread lives as long as the sender does.
-            let _ = sender.send((namespace, work));
+            let _ = sender.send(Work { namespace, what, ended });
         }
+        end
     }
 
     /// What is under way is still done.
     pub fn close(&self) {
-        self.work.lock().unwrap_or_else(PoisonError::into_inner).take();
+        for thread in [&self.sealing, &self.merging] {
+            thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+    }
+}
+
+fn work(all: Receiver<Work>) {
+    for Work { namespace, what, ended } in all {
+        let end = namespace.reader.housekeep(what);
+        // Nobody receives it once the writer has stopped: the next start removes the file.
+        let _ = ended.send(end);
+        namespace.queue.push_own(Job::Housekept, Cost::default());
     }
 }

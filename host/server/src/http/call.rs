@@ -18,8 +18,9 @@ use super::upload::{self, Upload};
 use crate::drive::Namespace;
 
 pub type Answer = Result<Response<Body>, Problem>;
-pub type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
+pub type Handler = fn(Box<Call>) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
 
+/// Handed on in a box: futures would hold it twice.
 pub struct Call {
     pub site: Arc<Site>,
     pub route: &'static Route,
@@ -57,7 +58,7 @@ impl Call {
     }
 
     /// The whole body, of at most `bytes_max`.
-    pub async fn whole_body(self, bytes_max: usize) -> Result<Upload, Problem> {
+    pub async fn whole_body(self: Box<Self>, bytes_max: usize) -> Result<Upload, Problem> {
         upload::whole(self.body, &self.parts.headers, bytes_max, &self.site.bodies).await
     }
 }

@@ -18,7 +18,7 @@ use super::upload::drain;
 pub async fn respond(site: Arc<Site>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let (parts, body) = request.into_parts();
     let answer = match route(&parts.method, parts.uri.path()) {
-        Ok(route) => (route.handler)(Call { site: site.clone(), route, parts, body }).await,
+        Ok(route) => (route.handler)(Box::new(Call { site: site.clone(), route, parts, body })).await,
         Err(problem) => {
             drain(body);
             Err(problem)

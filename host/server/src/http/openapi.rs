@@ -25,7 +25,7 @@ const ALWAYS: &[&Kind] = &[
     &kinds::STORAGE_FULL,
 ];
 
-pub async fn openapi(_: Call) -> Answer {
+pub async fn openapi(_: Box<Call>) -> Answer {
     static WRITTEN: OnceLock<Bytes> = OnceLock::new();
     let bytes = WRITTEN.get_or_init(|| document().to_string().into());
     Ok(answer(StatusCode::OK, "application/json", Body::full(bytes.clone())))

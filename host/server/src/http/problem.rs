@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn every_refusal_has_its_status_and_says_what_to_do() {
-        let (function, module) = || -> (String, String) { ("f".into(), "m".into()) }();
+        let (function, module) = ("f".to_owned(), "m".to_owned());
         check(Refused::Condition { after: Position(1), found: Position(2) }, 409, "condition-failed");
         check(Refused::Content { index: 0, id: "1".into(), source_attribute: "/s".into(), position: Position(1) }, 409, "content-conflict");
         check(Refused::Field { index: 0, field: "id", what: "has 300 bytes: at most 256".into() }, 400, "invalid-event");

@@ -13,6 +13,7 @@ macro_rules! kinds {
     ($($constant:ident $status:literal $name:literal $title:literal)*) => {
         $(pub const $constant: Kind = Kind { name: $name, title: $title, status: $status };)*
         /// All of them, by status.
+        #[cfg(test)]
         pub const ALL: &[&Kind] = &[$(&$constant),*];
     };
 }

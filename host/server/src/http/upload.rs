@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::ops::Deref;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
@@ -119,11 +119,11 @@ async fn collect(body: &mut Incoming, bytes_max: usize, budget: &Arc<Budget>) ->
     if let Some(bytes) = announced.filter(|bytes| *bytes > bytes_max as u64) {
         return too_large(format!("{bytes} bytes"));
     }
-    let mut deadline = pin!(None);
+    let mut deadline = None;
     let mut first = Bytes::new();
     let mut all = Vec::new();
     let mut held: Option<Held> = None;
-    while let Some(frame) = next_frame(body, deadline.as_mut()).await? {
+    while let Some(frame) = next_frame(body, &mut deadline).await? {
         let length = first.len() + all.len() + frame.len();
         if length > bytes_max {
             return too_large(format!("more than {bytes_max} bytes"));
@@ -148,7 +148,7 @@ async fn collect(body: &mut Incoming, bytes_max: usize, budget: &Arc<Budget>) ->
 }
 
 /// The next data of a body. The clock is asked only once there is something to wait for.
-async fn next_frame(body: &mut Incoming, mut deadline: Pin<&mut Option<Sleep>>) -> Result<Option<Bytes>, Problem> {
+async fn next_frame(body: &mut Incoming, deadline: &mut Option<Pin<Box<Sleep>>>) -> Result<Option<Bytes>, Problem> {
     poll_fn(|context| {
         loop {
             return match Pin::new(&mut *body).poll_frame(context) {
@@ -159,13 +159,8 @@ async fn next_frame(body: &mut Incoming, mut deadline: Pin<&mut Option<Sleep>>) 
                 },
                 Poll::Ready(Some(Err(error))) => Poll::Ready(Err(broken(&error))),
                 Poll::Pending => {
-                    if deadline.is_none() {
-                        deadline.set(Some(sleep(BODY_TIME_MAX)));
-                    }
-                    match deadline.as_mut().as_pin_mut().map(|deadline| deadline.poll(context)) {
-                        Some(Poll::Ready(())) => Poll::Ready(Err(too_slow())),
-                        _ => Poll::Pending,
-                    }
+                    let deadline = deadline.get_or_insert_with(|| Box::pin(sleep(BODY_TIME_MAX)));
+                    deadline.as_mut().poll(context).map(|()| Err(too_slow()))
                 }
             };
         }

@@ -106,7 +106,6 @@ impl Story {
              \x20 {retold} events --follow\n\
              \x20 curl -s {url}/v1/namespaces/main/events?limit=2\n\
              \x20 curl -s {url}/openapi.json\n\
-             Change a handler in guest-examples/flights, then: {retold} build, {retold} deploy.\n\
              Ctrl-C ends the demo.\n"
         ))
     }

@@ -152,24 +152,24 @@ impl From<FunctionInfo> for FunctionAnswer {
     }
 }
 
-pub async fn list_functions(call: Call) -> Answer {
+pub async fn list_functions(call: Box<Call>) -> Answer {
     call.query()?;
     let namespace = call.namespace()?;
     let functions = namespace.functions().into_iter().map(FunctionAnswer::from).collect();
     Ok(json(StatusCode::OK, &FunctionsAnswer { functions }))
 }
 
-pub async fn one_function(call: Call) -> Answer {
+pub async fn one_function(call: Box<Call>) -> Answer {
     call.query()?;
     as_it_stands(&call.namespace()?, call.parameter("name"))
 }
 
-pub async fn pause(call: Call) -> Answer {
+pub async fn pause(call: Box<Call>) -> Answer {
     call.query()?;
     control(&call, Control::Pause).await
 }
 
-pub async fn resume(call: Call) -> Answer {
+pub async fn resume(call: Box<Call>) -> Answer {
     call.query()?;
     control(&call, Control::Resume).await
 }
@@ -180,7 +180,7 @@ struct RewindBody {
     to: String,
 }
 
-pub async fn rewind(call: Call) -> Answer {
+pub async fn rewind(call: Box<Call>) -> Answer {
     let to = call.query()?.position("to")?;
     let (namespace, name) = (call.namespace()?, call.parameter("name").to_owned());
     known(&namespace, &name)?;

@@ -15,7 +15,7 @@ struct AliveAnswer {
 }
 
 /// 200 while requests are answered at all.
-pub async fn alive(_: Call) -> Answer {
+pub async fn alive(_: Box<Call>) -> Answer {
     Ok(json(StatusCode::OK, &AliveAnswer { status: "alive" }))
 }
 
@@ -40,7 +40,7 @@ struct NamespaceReady {
 }
 
 /// 200 when every namespace can be written, else 503. Lag and parked events are told, not judged.
-pub async fn ready(call: Call) -> Answer {
+pub async fn ready(call: Box<Call>) -> Answer {
     let host = &call.site.host;
     let now = host.now();
     let ready = host.is_ready();

@@ -8,7 +8,7 @@ use super::super::body::{Body, answer};
 use super::super::call::{Answer, Call};
 use super::super::routes::ROUTES;
 
-pub async fn index(_: Call) -> Answer {
+pub async fn index(_: Box<Call>) -> Answer {
     let mut text = format!("Retold {}: an event log that runs your functions over it, exactly once.\n\n", env!("CARGO_PKG_VERSION"));
     for route in ROUTES {
         let _ = writeln!(text, "{:<6} {:<52} {}", route.method.as_str(), route.path, route.summary);

@@ -11,7 +11,7 @@ use super::super::call::{Answer, Call};
 use super::functions::status_word;
 use crate::drive::{FunctionInfo, NamespaceMetrics};
 
-pub async fn metrics(call: Call) -> Answer {
+pub async fn metrics(call: Box<Call>) -> Answer {
     let site = call.site.clone();
     // Sizes of files are asked for: not on a thread of the runtime.
     let text = tokio::task::spawn_blocking(move || {

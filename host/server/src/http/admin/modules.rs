@@ -49,13 +49,13 @@ struct RemovedAnswer<'a> {
     position: String,
 }
 
-pub async fn list_modules(call: Call) -> Answer {
+pub async fn list_modules(call: Box<Call>) -> Answer {
     call.query()?;
     let modules = call.namespace()?.modules().into_iter().map(|module| ModuleAnswer::of(module, None)).collect();
     Ok(json(StatusCode::OK, &ModulesAnswer { modules }))
 }
 
-pub async fn one_module(call: Call) -> Answer {
+pub async fn one_module(call: Box<Call>) -> Answer {
     call.query()?;
     let (namespace, name) = (call.namespace()?, call.parameter("name"));
     match namespace.modules().into_iter().find(|module| module.name == name) {
@@ -67,7 +67,7 @@ pub async fn one_module(call: Call) -> Answer {
     }
 }
 
-pub async fn deploy(call: Call) -> Answer {
+pub async fn deploy(call: Box<Call>) -> Answer {
     call.query()?;
     let (namespace, name) = (call.namespace()?, call.parameter("name").to_owned());
     let body = call.whole_body(limits::MODULE_BYTES_MAX).await?;
@@ -76,7 +76,7 @@ pub async fn deploy(call: Call) -> Answer {
     Ok(json(status, &ModuleAnswer::of(deployed.module, Some(deployed.unchanged))))
 }
 
-pub async fn remove(call: Call) -> Answer {
+pub async fn remove(call: Box<Call>) -> Answer {
     call.query()?;
     let name = call.parameter("name");
     let position = call.namespace()?.remove_module(name).await?;

@@ -45,18 +45,18 @@ struct NewNamespace {
     name: String,
 }
 
-pub async fn list_namespaces(call: Call) -> Answer {
+pub async fn list_namespaces(call: Box<Call>) -> Answer {
     call.query()?;
     let namespaces = call.site.host.namespaces().iter().map(NamespaceAnswer::of).collect();
     Ok(json(StatusCode::OK, &NamespacesAnswer { namespaces }))
 }
 
-pub async fn one_namespace(call: Call) -> Answer {
+pub async fn one_namespace(call: Box<Call>) -> Answer {
     call.query()?;
     Ok(json(StatusCode::OK, &NamespaceAnswer::of(&call.namespace()?)))
 }
 
-pub async fn create_namespace(call: Call) -> Answer {
+pub async fn create_namespace(call: Box<Call>) -> Answer {
     call.query()?;
     let host = call.site.host.clone();
     let body = call.whole_body(BODY_BYTES_MAX).await?;

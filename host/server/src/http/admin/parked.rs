@@ -61,7 +61,7 @@ impl ParkedAnswer {
     }
 }
 
-pub async fn list_parked(call: Call) -> Answer {
+pub async fn list_parked(call: Box<Call>) -> Answer {
     let query = call.query()?;
     let after = query.position("after")?.unwrap_or_default();
     let limit = query.number("limit", PARKED_MAX)?.unwrap_or(PARKED_DEFAULT);
@@ -83,7 +83,7 @@ struct ReleaseBody {
     subject: Option<String>,
 }
 
-pub async fn release(call: Call) -> Answer {
+pub async fn release(call: Box<Call>) -> Answer {
     call.query()?;
     let (namespace, name) = (call.namespace()?, call.parameter("name").to_owned());
     known(&namespace, &name)?;

@@ -11,21 +11,27 @@ use serde_json::value::RawValue;
 use super::bad_event::BadEvent;
 use super::draft::{Attribute, Draft};
 
+/// Bytes that should be JSON, as text: looked at once, whole, so that nothing below looks again.
+pub fn json_text(bytes: &[u8]) -> Result<&str, BadEvent> {
+    std::str::from_utf8(bytes)
+        .map_err(|error| BadEvent::syntax(format!("the text is not UTF-8 (at byte {}): mend it and send it again", error.valid_up_to())))
+}
+
 /// Reads one event.
-pub fn event_from_json(text: &[u8]) -> Result<NewEvent, BadEvent> {
+pub fn event_from_json(text: &str) -> Result<NewEvent, BadEvent> {
     read(text, |trouble, from| EventSeed(trouble).deserialize(from))
 }
 
 /// Reads an array of events.
-pub fn batch_from_json(text: &[u8]) -> Result<Vec<NewEvent>, BadEvent> {
+pub fn batch_from_json(text: &str) -> Result<Vec<NewEvent>, BadEvent> {
     read(text, |trouble, from| from.deserialize_seq(BatchVisitor(trouble)))
 }
 
-type Json<'de> = serde_json::Deserializer<serde_json::de::SliceRead<'de>>;
+type Json<'de> = serde_json::Deserializer<serde_json::de::StrRead<'de>>;
 
-fn read<'de, T>(text: &'de [u8], read: impl FnOnce(&mut Trouble, &mut Json<'de>) -> serde_json::Result<T>) -> Result<T, BadEvent> {
+fn read<'de, T>(text: &'de str, read: impl FnOnce(&mut Trouble, &mut Json<'de>) -> serde_json::Result<T>) -> Result<T, BadEvent> {
     let mut trouble = Trouble::default();
-    let mut from = serde_json::Deserializer::from_slice(text);
+    let mut from = serde_json::Deserializer::from_str(text);
     let result = read(&mut trouble, &mut from).and_then(|value| from.end().map(|()| value));
     result.map_err(|error| trouble.tell(&error))
 }
@@ -197,12 +203,12 @@ mod tests {
 
     #[track_caller]
     fn good(rest: &str) -> NewEvent {
-        event_from_json(format!("{EVENT}\"{rest}}}").as_bytes()).unwrap_or_else(|bad| panic!("{rest}: {bad}"))
+        event_from_json(&format!("{EVENT}\"{rest}}}")).unwrap_or_else(|bad| panic!("{rest}: {bad}"))
     }
 
     #[track_caller]
     fn bad(text: &str, field: Option<&str>, says: &str) {
-        let bad = event_from_json(text.as_bytes()).expect_err(text);
+        let bad = event_from_json(text).expect_err(text);
         assert_eq!(bad.field.as_deref(), field, "{text}: {bad}");
         assert!(bad.to_string().contains(says), "{text}: {bad}");
     }
@@ -290,19 +296,19 @@ mod tests {
         bad("{} {}", Some("specversion"), "missing");
         bad(&format!("{EVENT}\"}} x"), None, "not JSON");
         bad(&format!("{EVENT}\\ud800\"}}"), None, "not JSON");
-        assert!(event_from_json(b"{\"id\":\"\xff\"}").is_err());
-        assert!(event_from_json(&[b'['; 100_000]).is_err());
+        bad(&"[".repeat(100_000), None, "not an event");
+        assert!(json_text(b"{\"id\":\"\xff\"}").is_err_and(|bad| bad.what.contains("at byte 7")));
     }
 
     #[test]
     fn a_batch_tells_which_event_is_wrong() {
         let one = format!("{EVENT}\"}}");
-        assert_eq!(batch_from_json(format!("[{one},{one}]").as_bytes()).map(|events| events.len()), Ok(2));
-        assert_eq!(batch_from_json(b"[]").map(|events| events.len()), Ok(0));
-        let bad = batch_from_json(format!("[{one},{}]", one.replace("1.0", "2")).as_bytes()).expect_err("no 2");
+        assert_eq!(batch_from_json(&format!("[{one},{one}]")).map(|events| events.len()), Ok(2));
+        assert_eq!(batch_from_json("[]").map(|events| events.len()), Ok(0));
+        let bad = batch_from_json(&format!("[{one},{}]", one.replace("1.0", "2"))).expect_err("no 2");
         assert_eq!((bad.index, bad.field.as_deref()), (Some(1), Some("specversion")));
-        let bad = batch_from_json(format!("[{one},7]").as_bytes()).expect_err("no number");
+        let bad = batch_from_json(&format!("[{one},7]")).expect_err("no number");
         assert_eq!(bad.index, Some(1));
-        assert!(batch_from_json(one.as_bytes()).is_err_and(|bad| bad.index.is_none()));
+        assert!(batch_from_json(&one).is_err_and(|bad| bad.index.is_none()));
     }
 }

@@ -19,5 +19,5 @@ mod to_json;
 
 pub use bad_event::BadEvent;
 pub use from_headers::{event_from_headers, has_event_headers};
-pub use from_json::{batch_from_json, event_from_json};
+pub use from_json::{batch_from_json, event_from_json, json_text};
 pub use to_json::EventWriter;

@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn an_event_that_was_read_can_be_sent_again_and_is_the_same() {
-        let new = |text: &str| event_from_json(text.as_bytes()).expect(text);
+        let new = |text: &str| event_from_json(text).expect(text);
         let start = r#"{"specversion":"1.0","id":"a\"\\\u0001b","source":"/s","type":"t""#.replace("\\u0001", "ü");
         for rest in [
             "",
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn an_event_tells_its_place_and_when_it_was_recorded() {
-        let event = event_from_json(br#"{"specversion":"1.0","id":"7","source":"/s","type":"t","data":1}"#).expect("good");
+        let event = event_from_json(r#"{"specversion":"1.0","id":"7","source":"/s","type":"t","data":1}"#).expect("good");
         let text = written(|builder| {
             builder.add_source(&event);
         })
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn a_new_event_of_many_is_written_like_each_alone() {
         let events: Vec<NewEvent> = batch_from_json(
-            br#"[{"specversion":"1.0","id":"1","source":"/s","type":"t"},{"specversion":"1.0","id":"2","source":"/s","type":"t"}]"#,
+            r#"[{"specversion":"1.0","id":"1","source":"/s","type":"t"},{"specversion":"1.0","id":"2","source":"/s","type":"t"}]"#,
         )
         .expect("good");
         let texts = written(|builder| {

@@ -8,7 +8,7 @@ use retold_engine::model::{NewEvent, limits};
 use retold_engine::store::{Append, Condition};
 
 use super::super::call::{Answer, Call};
-use super::super::cloudevents::{BadEvent, batch_from_json, event_from_headers, event_from_json};
+use super::super::cloudevents::{BadEvent, batch_from_json, event_from_headers, event_from_json, json_text};
 use super::super::parameters::{HANDLED_SECONDS_DEFAULT, WAIT_SECONDS_MAX};
 use super::super::problem::Problem;
 use super::super::problem_kinds as kinds;
@@ -19,7 +19,7 @@ use super::appended;
 use super::form::Form;
 use crate::drive::WaitFor;
 
-pub async fn append(call: Call) -> Answer {
+pub async fn append(call: Box<Call>) -> Answer {
     let namespace = call.namespace()?;
     let form = Form::of(call.headers())?;
     let query = call.query()?;
@@ -31,9 +31,10 @@ pub async fn append(call: Call) -> Answer {
                 "can't be promised for a stream of lines, which is many requests: send a batch (application/cloudevents-batch+json)",
             ));
         }
-        return append_lines(namespace, call).await;
+        // In a place of its own: it holds much, and most appends are not streams.
+        return Box::pin(append_lines(namespace, call)).await;
     }
-    let Call { site, parts, body, .. } = call;
+    let Call { site, parts, body, .. } = *call;
     let body = upload::whole(body, &parts.headers, limits::APPEND_BYTES_MAX, &site.bodies).await?;
     let events = read(form, &parts.headers, &body)?;
     drop(body);
@@ -43,9 +44,9 @@ pub async fn append(call: Call) -> Answer {
 fn read(form: Form, headers: &HeaderMap, body: &[u8]) -> Result<Vec<NewEvent>, BadEvent> {
     match form {
         Form::Binary => Ok(vec![event_from_headers(headers, body)?]),
-        Form::Batch => batch_from_json(body),
-        Form::Json if body.trim_ascii_start().starts_with(b"[") => batch_from_json(body),
-        Form::Structured | Form::Json | Form::Lines => Ok(vec![event_from_json(body)?]),
+        Form::Batch => batch_from_json(json_text(body)?),
+        Form::Json if body.trim_ascii_start().starts_with(b"[") => batch_from_json(json_text(body)?),
+        Form::Structured | Form::Json | Form::Lines => Ok(vec![event_from_json(json_text(body)?)?]),
     }
 }
 

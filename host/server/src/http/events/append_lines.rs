@@ -17,22 +17,21 @@ use retold_engine::store::{self, Refused};
 use tokio::time::{sleep, timeout};
 
 use super::super::call::{Answer, Call};
-use super::super::cloudevents::{BadEvent, event_from_json};
+use super::super::cloudevents::{BadEvent, event_from_json, json_text};
 use super::super::cursor::cursor_text;
 use super::super::problem::Problem;
 use super::super::problem_kinds as kinds;
 use super::super::upload::{broken, drain, refuse_encodings};
 use super::appended::Tally;
-use super::splitter::{Splitter, lines};
+use super::splitter::{Splitter, extent, lines};
 use crate::drive::{Append, AppendStream, DriveError, Namespace, WaitFor};
 
-/// Whole lines that make a portion, and the piece in which they come at most.
-const PORTION_BYTES: usize = 128 << 10;
-const PIECE_BYTES_MAX: usize = 64 << 10;
+/// Whole lines that make a portion. The more, the fewer syncs of a slow disk.
+const PORTION_BYTES: usize = 256 << 10;
 const LINE_BYTES_MAX: usize = 4 << 20;
 const PORTIONS_UNDER_WAY: usize = 4;
 /// What a stream holds at most, about: counted against the budget of all bodies.
-const STREAM_BYTES: usize = 2 << 20;
+const STREAM_BYTES: usize = 4 << 20;
 /// How long lines wait for company when no more come.
 const COMPANY_TIME_MAX: Duration = Duration::from_millis(5);
 /// How long a stream may be silent.
@@ -40,12 +39,10 @@ const SILENCE_MAX: Duration = Duration::from_secs(120);
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 const BUSY_PAUSES_MAX: u32 = 500;
 
-/// The shortest line that is an event.
-const EVENT_LINE_BYTES_MIN: usize = r#"{"specversion":"1.0","id":"1","source":"s","type":"t"}"#.len();
-const _: () = assert!((PORTION_BYTES + PIECE_BYTES_MAX) / EVENT_LINE_BYTES_MIN <= limits::EVENTS_PER_APPEND_MAX);
-const _: () = assert!(LINE_BYTES_MAX + PORTION_BYTES + PIECE_BYTES_MAX + 128 * limits::EVENTS_PER_APPEND_MAX <= limits::APPEND_BYTES_MAX);
+/// A portion's events fit one append, whatever their lines are.
+const _: () = assert!(LINE_BYTES_MAX + 2 * PORTION_BYTES + 128 * limits::EVENTS_PER_APPEND_MAX <= limits::APPEND_BYTES_MAX);
 
-pub async fn append_lines(namespace: Namespace, call: Call) -> Answer {
+pub async fn append_lines(namespace: Namespace, call: Box<Call>) -> Answer {
     refuse_encodings(call.headers())?;
     let _held = call.site.bodies.hold(STREAM_BYTES)?;
     let mut body = call.body;
@@ -106,18 +103,15 @@ impl Load {
             };
             match next {
                 Next::Data(data) => {
-                    for piece in data.chunks(PIECE_BYTES_MAX) {
-                        self.splitter.push(piece);
-                        if self.splitter.whole_bytes() >= PORTION_BYTES {
-                            self.send_whole_lines().await?;
-                        }
-                        if self.splitter.open_bytes() > LINE_BYTES_MAX {
-                            self.send_whole_lines().await?;
-                            let detail = format!(
-                                "has more than {LINE_BYTES_MAX} bytes: send the event by itself, its data as the body and its attributes in ce- headers"
-                            );
-                            return self.stop_at(self.line, Problem::new(&kinds::TOO_LARGE, detail)).await;
-                        }
+                    self.splitter.push(&data);
+                    if self.splitter.whole_bytes() >= PORTION_BYTES {
+                        self.send_whole_lines().await?;
+                    }
+                    if self.splitter.open_bytes() > LINE_BYTES_MAX {
+                        self.send_whole_lines().await?;
+                        let way = "send the event by itself, its data as the body and its attributes in ce- headers";
+                        let problem = Problem::new(&kinds::TOO_LARGE, format!("has more than {LINE_BYTES_MAX} bytes: {way}"));
+                        return self.stop_at(self.line, problem).await;
                     }
                 }
                 Next::Pause => self.send_whole_lines().await?,
@@ -135,16 +129,23 @@ impl Load {
         self.send(text).await
     }
 
-    async fn send(&mut self, text: Vec<u8>) -> Result<(), Problem> {
-        let (events, bad) = parse(&text, usize::MAX);
-        let first_line = self.line;
-        self.line += lines(&text).count() as u64;
-        if !events.is_empty() {
-            self.submit(text, first_line, events).await?;
-        }
-        match bad {
-            None => Ok(()),
-            Some((offset, bad)) => self.stop_at(first_line + offset, bad.into()).await,
+    async fn send(&mut self, mut text: Vec<u8>) -> Result<(), Problem> {
+        loop {
+            let (bytes, count) = extent(&text, limits::EVENTS_PER_APPEND_MAX);
+            let rest = if bytes < text.len() { text.split_off(bytes) } else { Vec::new() };
+            let first_line = self.line;
+            self.line += count as u64;
+            let (events, bad) = parse(&text, usize::MAX);
+            if !events.is_empty() {
+                self.submit(text, first_line, events).await?;
+            }
+            if let Some((offset, bad)) = bad {
+                return self.stop_at(first_line + offset, bad.into()).await;
+            }
+            if rest.is_empty() {
+                return Ok(());
+            }
+            text = rest;
         }
     }
 
@@ -264,24 +265,38 @@ async fn next(body: &mut Incoming, lines_wait: bool) -> Result<Next, Problem> {
 /// The first events of a portion, at most `most`, up to a line that is none: its offset and what is
 /// wrong with it. Empty lines are passed over.
 fn parse(text: &[u8], most: usize) -> (Vec<NewEvent>, Option<(u64, BadEvent)>) {
+    let (text, broken) = whole_lines_of_text(text);
     let mut events = Vec::new();
-    for (offset, line) in lines(text).enumerate() {
+    let mut count = 0;
+    for line in lines(text) {
         if events.len() == most {
-            break;
+            return (events, None);
         }
-        if line.is_empty() {
-            continue;
+        if !line.is_empty() {
+            match event_from_json(line) {
+                Ok(event) => events.push(event),
+                Err(bad) => return (events, Some((count, bad))),
+            }
         }
-        match event_from_json(line) {
-            Ok(event) => events.push(event),
-            Err(bad) => return (events, Some((offset as u64, bad))),
+        count += 1;
+    }
+    (events, broken.map(|bad| (count, bad)))
+}
+
+/// The lines before the first that is not UTF-8, and what is wrong with that one.
+fn whole_lines_of_text(text: &[u8]) -> (&str, Option<BadEvent>) {
+    match json_text(text) {
+        Ok(text) => (text, None),
+        Err(bad) => {
+            let valid = text.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+            (&valid[..valid.rfind('\n').map_or(0, |at| at + 1)], Some(bad))
         }
     }
-    (events, None)
 }
 
 /// The offset of the line with the event of this index.
 fn line_of(text: &[u8], index: usize) -> u64 {
+    let (text, _) = whole_lines_of_text(text);
     lines(text).enumerate().filter(|(_, line)| !line.is_empty()).nth(index).map_or(0, |(offset, _)| offset as u64)
 }
 
@@ -305,6 +320,15 @@ mod tests {
         assert_eq!(events.len(), 2);
         assert_eq!(bad.map(|(offset, _)| offset), Some(4));
         assert_eq!((line_of(TEXT, 0), line_of(TEXT, 1)), (1, 3));
+    }
+
+    #[test]
+    fn a_line_that_is_no_text_ends_the_stream_there() {
+        let mut text = TEXT.to_vec();
+        let last = text.len() - 2;
+        text[last] = 0xff;
+        let (events, bad) = parse(&text, usize::MAX);
+        assert_eq!((events.len(), bad.map(|(offset, bad)| (offset, bad.what.contains("UTF-8")))), (2, Some((4, true))));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use super::one::{Written, position, unknown, write_one};
 const EFFECTS_MAX: usize = 10_000;
 const EFFECTS_BYTES: usize = 8 << 20;
 
-pub async fn causes(call: Call) -> Answer {
+pub async fn causes(call: Box<Call>) -> Answer {
     let namespace = call.namespace()?;
     let position = position(&call)?;
     let limit = call.query()?.number("limit", SEARCH_EVENTS_MAX)?.unwrap_or(SEARCH_EVENTS_DEFAULT);

@@ -11,7 +11,7 @@ use super::super::cursor::parse_cursor;
 use super::super::problem::Problem;
 use super::super::problem_kinds as kinds;
 
-pub async fn one(call: Call) -> Answer {
+pub async fn one(call: Box<Call>) -> Answer {
     let namespace = call.namespace()?;
     let position = position(&call)?;
     let reader = namespace.reader();

@@ -20,7 +20,7 @@ use crate::drive::Namespace;
 /// Where a page ends, though it may hold more events.
 const PAGE_BYTES: usize = 4 << 20;
 
-pub async fn read(call: Call) -> Answer {
+pub async fn read(call: Box<Call>) -> Answer {
     let namespace = call.namespace()?;
     let selection = Selection::of(&call, &namespace)?;
     match selection.form {

@@ -45,16 +45,29 @@ impl Splitter {
 }
 
 /// The lines of a portion, without their breaks and the spaces around them; empty ones too.
-pub fn lines(portion: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = portion;
+pub fn lines(portion: &str) -> impl Iterator<Item = &str> {
+    let mut at = 0;
     std::iter::from_fn(move || {
-        let from = rest;
-        // Of all searches for a byte in std, this one is libc's.
-        match rest.skip_until(b'\n') {
-            Ok(length) if length > 0 => Some(from[..length].trim_ascii()),
-            _ => None,
-        }
+        let length = line_bytes(&portion.as_bytes()[at..]);
+        let line = &portion[at..at + length];
+        at += length;
+        (length > 0).then(|| line.trim_ascii())
     })
+}
+
+/// Bytes of the first lines, at most `most`, and how many these are.
+pub fn extent(portion: &[u8], most: usize) -> (usize, usize) {
+    let (mut bytes, mut count) = (0, 0);
+    while count < most && bytes < portion.len() {
+        bytes += line_bytes(&portion[bytes..]);
+        count += 1;
+    }
+    (bytes, count)
+}
+
+/// Bytes of the first line with its break. Of all searches for a byte in std, this one is libc's.
+fn line_bytes(mut text: &[u8]) -> usize {
+    text.skip_until(b'\n').unwrap_or(text.len())
 }
 
 #[cfg(test)]
@@ -75,7 +88,7 @@ mod tests {
         }
         portions.push(splitter.take_rest());
         assert!(portions[..portions.len() - 1].iter().all(|portion| portion.is_empty() || portion.ends_with(b"\n")));
-        portions.iter().flat_map(|portion| lines(portion)).map(|line| String::from_utf8_lossy(line).into_owned()).collect()
+        portions.iter().flat_map(|portion| lines(std::str::from_utf8(portion).expect("UTF-8"))).map(str::to_owned).collect()
     }
 
     #[test]
@@ -91,6 +104,11 @@ mod tests {
             }
             assert_eq!(split(&bytes.chunks(1).collect::<Vec<_>>(), take_at), expected);
         }
+    }
+
+    #[test]
+    fn the_first_lines_are_measured_with_their_breaks() {
+        assert_eq!((extent(TEXT.as_bytes(), 0), extent(TEXT.as_bytes(), 2), extent(TEXT.as_bytes(), 9)), ((0, 0), (9, 2), (TEXT.len(), 5)));
     }
 
     #[test]

@@ -6,3 +6,4 @@ mod others;
 mod reading;
 mod running;
 mod schemas_hold;
+mod sizes;

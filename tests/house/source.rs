@@ -1,0 +1,80 @@
+//! Rules about the source: sizes, what the engine must not know, versions.
+
+use retold_tests::{files, read, root};
+
+const LINES_MAX: usize = 700;
+
+/// Lines that are code: not comments, and not the tests at a file's end.
+pub fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().take_while(|line| line.trim() != "#[cfg(test)]").filter(|line| !line.trim_start().starts_with("//"))
+}
+
+#[test]
+fn no_file_is_so_long_that_it_swallows_the_house() {
+    for folder in ["host", "sdk", "tests", "guest-examples"] {
+        for file in files(&root().join(folder), "rs") {
+            let lines = read(&file).lines().count();
+            assert!(lines <= LINES_MAX, "{} has {lines} lines: split it, at most {LINES_MAX}", file.display());
+        }
+    }
+}
+
+#[test]
+fn the_engine_has_no_clock_thread_or_socket() {
+    let absent = [
+        "std::thread",
+        "std::time",
+        "SystemTime",
+        "Instant",
+        "std::net",
+        "std::process",
+        "std::env",
+        "tokio",
+        "wasmtime",
+        "rand::",
+        "println!",
+    ];
+    let engine = root().join("host/engine");
+    for file in files(&engine.join("src"), "rs") {
+        let text = read(&file);
+        for line in code(&text) {
+            if let Some(word) = absent.iter().find(|word| line.contains(**word)) {
+                panic!("{} holds {word}: {line}", file.display());
+            }
+        }
+    }
+    let manifest = read(&engine.join("Cargo.toml"));
+    for package in ["tokio", "wasmtime", "hyper", "tracing", "rand"] {
+        assert!(!manifest.lines().any(|line| line.starts_with(package)), "the engine depends on {package}");
+    }
+}
+
+#[test]
+fn the_sdk_and_the_host_stand_on_the_wit_contract_and_not_on_each_other() {
+    let depends = |folder: &str, on: &str| {
+        let manifest = read(&root().join(folder).join("Cargo.toml"));
+        let dependencies = manifest.split("[dependencies]").nth(1).and_then(|rest| rest.split("\n[").next()).unwrap_or_default().to_owned();
+        dependencies.lines().any(|line| line.split(['=', '.', ' ']).next() == Some(on))
+    };
+    for on in ["retold-engine", "retold-server"] {
+        assert!(!depends("sdk", on), "sdk depends on {on}");
+        assert!(!depends("sdk/macros", on), "sdk/macros depends on {on}");
+    }
+    for host in ["host/engine", "host/server"] {
+        assert!(!depends(host, "retold") && !depends(host, "retold-sdk") && !depends(host, "retold-macros"), "{host} depends on the sdk");
+    }
+    assert!(!depends("host/engine", "retold-server"));
+}
+
+#[test]
+fn packages_are_no_older_than_their_known_faults() {
+    let lock = read(&root().join("Cargo.lock"));
+    for (package, floor) in [("wasmtime", [48, 0, 8]), ("redb", [4, 4, 0]), ("hyper", [1, 12, 0]), ("h2", [0, 4, 20])] {
+        for entry in lock.split("[[package]]").filter(|entry| entry.contains(&format!("\nname = \"{package}\"\n"))) {
+            let version = entry.lines().find_map(|line| line.strip_prefix("version = ")).unwrap_or_default().trim_matches('"');
+            let mut numbers = version.split(['.', '-', '+']).map(|number| number.parse::<u32>().unwrap_or_default());
+            let found: [u32; 3] = std::array::from_fn(|_| numbers.next().unwrap_or_default());
+            assert!(found >= floor, "{package} is {version}: at least {floor:?}");
+        }
+    }
+}
