@@ -50,6 +50,8 @@ struct Disk {
     next_file: u64,
     /// Operations until power is lost.
     fuel: Option<u64>,
+    /// Syncs until power is lost.
+    fuel_of_syncs: Option<u64>,
     dead: bool,
     /// What the last operation was about, if it was not finished.
     interrupted: Option<Interrupted>,
@@ -187,6 +189,18 @@ impl Disk {
         Ok(!self.dead)
     }
 
+    /// Counts a sync: everything before it is written, nothing of it is sure.
+    fn sync(&mut self) -> io::Result<bool> {
+        if let Some(fuel) = &mut self.fuel_of_syncs {
+            *fuel = fuel.saturating_sub(1);
+            if *fuel == 0 {
+                self.dead = true;
+                return Err(no_power());
+            }
+        }
+        self.operation()
+    }
+
     fn powered(&self) -> io::Result<()> {
         if self.dead { Err(no_power()) } else { Ok(()) }
     }
@@ -227,7 +241,6 @@ impl Disk {
 }
 
 impl FaultFolder {
-    #[expect(clippy::new_without_default, reason = "a new disk, not a default one")]
     pub fn new() -> FaultFolder {
         FaultFolder(Arc::default())
     }
@@ -241,6 +254,11 @@ impl FaultFolder {
         self.disk().fuel = Some(operation);
     }
 
+    /// Power is lost at the sync with this number.
+    pub fn lose_power_at_sync(&self, sync: u64) {
+        self.disk().fuel_of_syncs = Some(sync);
+    }
+
     pub fn has_power(&self) -> bool {
         !self.disk().dead
     }
@@ -248,7 +266,7 @@ impl FaultFolder {
     /// No more faults.
     pub fn heal(&self) {
         let mut disk = self.disk();
-        (disk.fuel, disk.failure) = (None, None);
+        (disk.fuel, disk.fuel_of_syncs, disk.failure) = (None, None, None);
     }
 
     pub fn fail(&self, failure: Failure) {
@@ -412,7 +430,7 @@ impl Folder for FaultFolder {
 
     fn sync(&self) -> io::Result<()> {
         let mut disk = self.disk();
-        if !disk.operation()? {
+        if !disk.sync()? {
             return Err(no_power());
         }
         disk.pending_names.clear();
@@ -451,7 +469,7 @@ impl StorageBackend for FaultFile {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut disk = self.folder.disk();
-        if !disk.operation()? {
+        if !disk.sync()? {
             return Err(no_power());
         }
         let file = disk.files.get_mut(&self.file).expect("open files are kept");

@@ -74,3 +74,26 @@ fn a_full_disk_is_told_apart_from_a_broken_one() {
     let answer = host.store.commit([append(vec![event("1", "a.small", "s/1", b".")])], Timestamp::default());
     assert!(matches!(answer, Err(StoreError::Full)), "{answer:?}");
 }
+
+#[test]
+fn a_segment_of_which_any_write_failed_is_never_named() {
+    for operation in 1.. {
+        let mut world = World::quiet();
+        let Ok(mut host) = world.open(&[]) else { panic!("there is power") };
+        world.ask(&mut host, vec![append(vec![event("1", "a.small", "s/1", b".")])]).unwrap_or_else(|_| panic!("the disk is well"));
+        host.store.close_tail();
+        let work = host.store.reader().housekeeping_due().expect("there is something to seal");
+        world.disk.fail(Failure { at: operation, kind: ErrorKind::Other, lasting: false });
+        // Also what redb does when it closes the file, of which it tells nobody.
+        let written = host.store.reader().housekeep(work.clone());
+        assert_eq!(written.is_err(), world.disk.failed() > 0, "at operation {operation}");
+        if written.is_ok() {
+            assert!(operation > 10, "a segment takes only {operation} operations");
+            break;
+        }
+        // It is tried again, beside a writer that goes on.
+        let sealed = host.store.reader().housekeep(work).expect("the disk is well");
+        host.store.adopt(sealed).expect("the disk is well");
+        oracle::check_all(&world.model, &host.store.reader(), &mut world.chance);
+    }
+}

@@ -64,6 +64,7 @@ const BRITTLE: Function =
 const CIRCLE: Function = Function { name: "circle", subscribes: &["circle.*"], emits: &["circle.step"], ..PLAIN };
 const LANES: Function =
     Function { name: "lanes", subscribes: &["b.*", "c.*", "fan.left"], emits: &["lanes.seen"], split: Some(1), ..PLAIN };
+const TOGGLE: Function = Function { name: "toggle", subscribes: &["d.*", "a.small"], emits: &["toggle.turned"], ..PLAIN };
 const ALL: Function = Function { name: "all", subscribes: &["*"], start: Start::Now, ..PLAIN };
 
 pub const MODULES: &[Module] = &[
@@ -74,7 +75,7 @@ pub const MODULES: &[Module] = &[
     Module { name: "counting", version: 2, functions: &[COUNT] },
     Module { name: "failing", version: 1, functions: &[FRAGILE, BRITTLE] },
     Module { name: "circular", version: 1, functions: &[CIRCLE] },
-    Module { name: "wide", version: 1, functions: &[LANES, ALL] },
+    Module { name: "wide", version: 1, functions: &[LANES, TOGGLE, ALL] },
     // Its function belongs to another module.
     Module { name: "thief", version: 1, functions: &[ECHO] },
 ];
@@ -147,6 +148,15 @@ pub fn behave(function: &str, version: u8, event: &Seen<'_>, index: u32, calls: 
         "brittle" => counted("brittle.done", event, index, calls)?,
         "lanes" => counted("lanes.seen", event, index, calls)?,
         "circle" => vec![emit("circle.step", event.subject, vec![b'o'])],
+        // Half of the time it has no state at all.
+        "toggle" => {
+            let open = calls.state_get(index, "open")?;
+            match &open {
+                Some(_) => calls.state_delete(index, "open")?,
+                None => calls.state_put(index, "open", event.subject.as_bytes())?,
+            }
+            vec![emit("toggle.turned", event.subject, open.unwrap_or_default())]
+        }
         "all" => {
             let before = calls.state_get(index, "all")?.unwrap_or_default();
             let mut digest = before;

@@ -1,18 +1,32 @@
 //! What the writer must answer to an append, found by looking at every event.
 
+use std::collections::BTreeSet;
+
 use retold_engine::model::{Class, Event, NewEvent, Position};
 use retold_engine::store::{Accepted, Append, Condition, Proposal, Refused};
 
 use crate::model::Model;
 
 /// Holds the answers to a group against the model as it was before, and the group's new events.
-pub fn check_answers(model: &mut Model, proposals: &[Proposal], answers: &[Result<Accepted, Refused>], fresh: &[Event]) {
+pub fn check_answers(
+    model: &mut Model,
+    broken: &mut BTreeSet<u64>,
+    proposals: &[Proposal],
+    answers: &[Result<Accepted, Refused>],
+    fresh: &[Event],
+) {
     assert_eq!(proposals.len(), answers.len());
     let mut taken = 0;
     for (proposal, answer) in proposals.iter().zip(answers) {
         let next = Position(model.head().0 + taken as u64 + 1);
         match (proposal, answer) {
-            (Proposal::Append(append), answer) => taken += check_append(model, append, answer, fresh, taken),
+            (Proposal::Append(append), answer) => match append.stream {
+                Some(stream) if broken.contains(&stream) => assert!(matches!(answer, Err(Refused::StreamBroken)), "{answer:?}"),
+                stream => {
+                    taken += check_append(model, append, answer, fresh, taken);
+                    broken.extend(stream.filter(|_| answer.is_err()));
+                }
+            },
             (Proposal::Reaction(_), Ok(Accepted::Reacted(reacted))) => {
                 for (cause, position) in &reacted.outputs {
                     assert!(*cause < *position);
@@ -46,6 +60,16 @@ pub fn check_answers(model: &mut Model, proposals: &[Proposal], answers: &[Resul
         }
     }
     assert_eq!(taken, fresh.len(), "events that nobody asked for: {:?}", &fresh[taken..]);
+}
+
+/// Outputs that were in the log already with other content are told, and no others.
+pub fn check_different(model: &Model, answers: &[Result<Accepted, Refused>]) {
+    let reacted = answers.iter().filter_map(|answer| match answer {
+        Ok(Accepted::Reacted(reacted)) => Some(reacted),
+        _ => None,
+    });
+    let told: Vec<Position> = reacted.flat_map(|reacted| &reacted.different).map(|different| different.position).collect();
+    assert_eq!(told, model.different.take(), "outputs that differ from the log's");
 }
 
 /// Answers how many of `fresh` the append took.
@@ -182,5 +206,6 @@ pub fn check_in_flight(model: &mut Model, before: Position, proposals: &[Proposa
         let new: Vec<NewEvent> = new.into_iter().cloned().collect();
         model.accepted.extend(new.into_iter().map(|event| ((event.source.clone(), event.id.clone()), event)));
     }
+    model.different.take();
     assert!(sources.is_empty(), "after {before}: events that nobody sent, or a part of a request: {sources:?}");
 }

@@ -38,7 +38,8 @@ impl Load {
             self.sent.drain(..self.sent.len() - SENT_MAX);
         }
         let condition = chance.percent(options.conditions).then(|| condition(&events, chance, model));
-        Append { events, condition, ..Append::default() }
+        let stream = chance.percent(options.streams).then(|| self.next / 10);
+        Append { events, condition, stream }
     }
 
     fn event(&mut self, options: &Options, chance: &mut Chance) -> NewEvent {

@@ -6,6 +6,7 @@ mod chance;
 mod disk;
 mod disk_errors;
 mod every_operation;
+mod found;
 mod functions;
 mod guests;
 mod judge;

@@ -2,6 +2,7 @@
 //! record, and refuses one that breaks a guarantee: a gap, a doubled id, an output that doesn't follow
 //! from what was handled, a cursor and outputs that disagree, a subject out of order.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
 use retold_engine::model::{
@@ -23,6 +24,8 @@ pub struct Model {
     pub recorded: Timestamp,
     pub functions: BTreeMap<String, Row>,
     pub modules: BTreeMap<u32, Version>,
+    /// Known outputs that were made again with other content since this was last taken.
+    pub different: RefCell<Vec<Position>>,
 }
 
 /// A digest that begins as zero.
@@ -293,6 +296,10 @@ impl Model {
                 // Made before a rewind: the log's stands, whatever today's code makes.
                 assert!(derived.front().is_none_or(|next| *at < next.position), "{function} made {at} out of order");
                 assert_eq!((found.cause, &found.r#type, &found.subject), (Some(event.position), &r#type, &subject));
+                let content_type = content_type.unwrap_or_else(|| "application/json".into());
+                if (&found.data, &found.content_type, &found.tags) != (&data, &content_type, &tags) {
+                    self.different.borrow_mut().push(*at);
+                }
                 continue;
             }
             let expected = Event {

@@ -14,6 +14,7 @@ pub struct Options {
     // In a hundred.
     pub repeats: u64,
     pub conditions: u64,
+    pub streams: u64,
     pub marked: u64,
     pub circles: u64,
     pub large: u64,
@@ -31,6 +32,8 @@ pub struct Options {
     pub waits: bool,
     /// Operations until the power goes, at most.
     pub fuel: u64,
+    /// How many in a hundred power cuts come at a sync.
+    pub at_syncs: u64,
     pub crash: Crash,
     /// How many in a hundred cuts end the process only.
     pub kills: u64,
@@ -48,6 +51,7 @@ impl Options {
             proposals_per_commit: *chance.pick(&[1, 2, 5]),
             repeats: some(chance, &[5, 30]),
             conditions: some(chance, &[10, 50]),
+            streams: some(chance, &[5, 30]),
             marked: some(chance, &[3, 15, 50]),
             circles: some(chance, &[1, 3]),
             large: some(chance, &[1, 4]),
@@ -63,6 +67,7 @@ impl Options {
             one_event_a_call: chance.percent(20),
             waits: chance.percent(60),
             fuel: *chance.pick(&[80, 600, 3_000, 8_000]),
+            at_syncs: some(chance, &[30, 80]),
             crash: draw_crash(chance),
             kills: some(chance, &[20, 60]),
         }
@@ -79,6 +84,7 @@ impl Options {
             proposals_per_commit: 3,
             repeats: 0,
             conditions: 0,
+            streams: 0,
             marked: 0,
             circles: 0,
             large: 0,
@@ -94,6 +100,7 @@ impl Options {
             one_event_a_call: false,
             waits: true,
             fuel: 1,
+            at_syncs: 0,
             crash: Crash::Lost,
             kills: 0,
         }

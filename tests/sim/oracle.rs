@@ -185,7 +185,7 @@ fn filter(log: &[Event], chance: &mut Chance) -> Filter {
     let mut filter = Filter::default();
     let types = ["a.*", "a.small", "b.*", "count.total", "retold.*", "*", "fan.left", "circle.step", "none", "rare.one", "rare.*"];
     for _ in 0..[0, 1, 1, 2][chance.index(4)] {
-        filter.types.extend(TypePattern::parse(*chance.pick(&types)));
+        filter.types.extend(TypePattern::parse(chance.pick::<&str>(&types)));
     }
     if let (true, Some(event)) = (chance.percent(50), pick(log, chance)) {
         filter.subjects.push(event.subject.clone());

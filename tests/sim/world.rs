@@ -1,7 +1,7 @@
 //! One simulated namespace: clients, functions, operator, housekeeper and power company, one action
 //! at a time, as the seed says.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use retold_engine::model::{Digest, Event, Plan, Position, Timestamp};
 use retold_engine::run::{Settled, Step, Ticket};
@@ -73,10 +73,13 @@ pub struct Host {
     inbox: VecDeque<Pending>,
     /// Plans whose end their runner has not been told yet.
     unsettled: Vec<(Slot, Ticket, Settled)>,
-    sealed: Option<Sealed>,
+    /// Files that are written and not named yet: by sealing, by merging.
+    written: [Option<Sealed>; 2],
     /// Old snapshots, with the head that each must go on to show.
     held: Vec<Snapshot>,
     waiting: Waiting,
+    /// Streams of which a part was refused.
+    broken: BTreeSet<u64>,
 }
 
 struct Pending {
@@ -122,8 +125,7 @@ impl World {
     /// The whole story of a seed: some power cuts, then peace.
     pub fn run(&mut self) {
         for _ in 0..self.options.cuts {
-            let fuel = self.draw_fuel();
-            self.disk.lose_power_at(fuel);
+            self.limit_power();
             let _ = self.live();
             // Power may go while the host stops in good order, too.
             if !self.disk.has_power() {
@@ -137,9 +139,16 @@ impl World {
         oracle::check_past(&self.model, &host.store.reader());
     }
 
-    fn draw_fuel(&mut self) -> u64 {
+    /// Decides when the power will go.
+    fn limit_power(&mut self) {
         let most = if self.chance.percent(20) { 12 } else { self.options.fuel };
-        self.chance.between(1, most)
+        let fuel = self.chance.between(1, most);
+        if self.chance.percent(self.options.at_syncs) {
+            // A commit takes some ten operations, and one sync.
+            self.disk.lose_power_at_sync(fuel.div_ceil(10));
+        } else {
+            self.disk.lose_power_at(fuel);
+        }
     }
 
     fn cut(&mut self) {
@@ -188,8 +197,7 @@ impl World {
     fn recover(&mut self, in_flight: &[Proposal]) -> Result<(), PowerLost> {
         for attempt in 0.. {
             if attempt < 3 && self.chance.percent(60) {
-                let fuel = self.draw_fuel();
-                self.disk.lose_power_at(fuel);
+                self.limit_power();
             }
             match self.open(in_flight) {
                 Ok(host) => {
@@ -242,7 +250,16 @@ impl World {
         self.note(&self.model.chain.clone());
         let functions = Functions::new(self.options.rivals);
         let waiting = Waiting::new(self.options.waits);
-        Ok(Host { store, functions, inbox: VecDeque::new(), unsettled: Vec::new(), sealed: None, held: Vec::new(), waiting })
+        Ok(Host {
+            store,
+            functions,
+            inbox: VecDeque::new(),
+            unsettled: Vec::new(),
+            written: [None, None],
+            held: Vec::new(),
+            waiting,
+            broken: BTreeSet::new(),
+        })
     }
 
     /// An error is the power's fault, or the test has found something.
@@ -367,10 +384,11 @@ impl World {
         let before = self.model.head();
         let fresh: Vec<Event> =
             committed.changes.records.iter().flat_map(|record| record.events().map(|event| event.to_event()).collect::<Vec<_>>()).collect();
-        judge::check_answers(&mut self.model, &proposals, &committed.answers, &fresh);
+        judge::check_answers(&mut self.model, &mut host.broken, &proposals, &committed.answers, &fresh);
         for record in &committed.changes.records {
             self.model.feed(record);
         }
+        judge::check_different(&self.model, &committed.answers);
         assert_eq!(host.store.head(), self.model.head());
         assert_eq!(before.0 + fresh.len() as u64, self.model.head().0);
         for (pending, answer) in group.into_iter().zip(&committed.answers) {
@@ -426,38 +444,28 @@ impl World {
         deploy(module)
     }
 
-    /// Segments: closes the tail, writes a file, names it.
+    /// Segments: closes the tail, writes a file, names it. A seal and a merge may be under way at once.
     fn housekeep(&mut self, host: &mut Host) -> Result<(), PowerLost> {
-        if let Some(sealed) = host.sealed.take() {
-            if let Err(error) = host.store.adopt(sealed) {
-                return self.lost(&error);
-            }
-            return Ok(());
+        let kind = self.chance.index(2);
+        if let Some(sealed) = host.written[kind].take() {
+            return host.store.adopt(sealed).or_else(|error| self.lost(&error));
         }
         match self.chance.below(6) {
-            0 => match host.store.delete_sealed_rows() {
-                Ok(_) => Ok(()),
-                Err(error) => self.lost(&error),
-            },
+            0 => host.store.delete_sealed_rows().map(drop).or_else(|error| self.lost(&error)),
             1 | 2 => {
                 host.store.close_tail();
                 Ok(())
             }
             _ => {
                 let reader = host.store.reader();
-                let Some(work) = reader.housekeeping_due() else {
+                let due = if kind == 0 { reader.seal_due() } else { reader.merge_due() };
+                let Some(work) = due else {
                     host.store.close_tail();
                     return Ok(());
                 };
-                if matches!(work, retold_engine::store::Housekeeping::Merge { .. }) {
-                    self.counts.merges += 1;
-                } else {
-                    self.counts.seals += 1;
-                }
-                match reader.housekeep(work) {
-                    Ok(sealed) => host.sealed = Some(sealed),
-                    Err(error) => return self.lost(&error),
-                }
+                self.counts.seals += u64::from(kind == 0);
+                self.counts.merges += u64::from(kind == 1);
+                host.written[kind] = Some(reader.housekeep(work).or_else(|error| self.lost(&error))?);
                 Ok(())
             }
         }
@@ -508,14 +516,30 @@ impl World {
 
     /// Each function makes one plan, and what waits is committed.
     pub fn round(&mut self, host: &mut Host) -> Result<(), InFlight> {
+        self.plan(host).map_err(InFlight::nothing)?;
+        self.ask_too(host, Vec::new())
+    }
+
+    /// Each function makes one plan.
+    pub fn plan(&mut self, host: &mut Host) -> Result<(), PowerLost> {
         for (slot, ticket, how) in std::mem::take(&mut host.unsettled) {
             host.functions.settled(slot, ticket, how);
         }
         for slot in host.functions.all(&self.model) {
-            self.step_now(host, slot).map_err(InFlight::nothing)?;
+            self.step_now(host, slot)?;
         }
-        self.now = self.now.plus_ms(40_000);
-        let group = host.inbox.drain(..).collect();
+        self.pass_ms(40_000);
+        Ok(())
+    }
+
+    pub fn pass_ms(&mut self, ms: i64) {
+        self.now = Timestamp(self.now.0.saturating_add_signed(ms * 1_000));
+    }
+
+    /// Commits what waits, and after it what somebody asks for.
+    pub fn ask_too(&mut self, host: &mut Host, proposals: Vec<Proposal>) -> Result<(), InFlight> {
+        let asked = proposals.into_iter().map(|proposal| Pending { proposal, from: From::Outside });
+        let group = host.inbox.drain(..).chain(asked).collect();
         self.commit_group(host, group)
     }
 

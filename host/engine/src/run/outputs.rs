@@ -96,7 +96,7 @@ mod tests {
     /// Two events of one subject, and what the manifest lets a function make of them.
     fn with_events(run: impl FnOnce(&FunctionManifest, &[EventRef<'_>])) {
         let manifest = function("pricing", &["a"], &["priced", "billed"]);
-        let mut world = World::new(&[manifest.clone()]);
+        let mut world = World::new(std::slice::from_ref(&manifest));
         world.append(vec![event("1", "a", "x"), event("2", "a", "x")]);
         let batch = world.snapshot().pick(&[Position(2), Position(3)]).expect("the log can be read");
         run(&manifest, &batch.events());

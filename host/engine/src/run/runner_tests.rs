@@ -268,6 +268,19 @@ fn a_rewound_function_makes_its_state_again_without_appending_anything_twice() {
 }
 
 #[test]
+fn a_rebuild_that_the_host_can_not_run_now_is_tried_again_and_halts_nothing() {
+    let mut world = world(FailurePolicy::Park);
+    let mut runner = Runner::new("f");
+    world.append(vec![event("1", "a", "x")]);
+    world.work(&mut runner, &counting());
+    world.control("f", Control::Rewind(Position(2)));
+    let full = Code(|_: &EventRef<'_>, _: u32, _: &mut dyn Calls| Err(Answer::Unavailable("no instance is free".into())));
+    assert!(matches!(world.step(&mut runner, &full), Step::Later(_)));
+    world.work(&mut runner, &counting());
+    assert_eq!((world.row("f").rebuild, world.row("f").status), (None, FunctionStatus::Active));
+}
+
+#[test]
 fn state_that_was_deleted_again_is_made_again_by_a_rewind() {
     let mut world = world(FailurePolicy::Park);
     let once = Code(|event: &EventRef<'_>, index: u32, calls: &mut dyn Calls| {

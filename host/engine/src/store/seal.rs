@@ -40,7 +40,8 @@ impl Reader {
     pub fn seal_due(&self) -> Option<Housekeeping> {
         let view = self.shared.view();
         let through_commit = self.shared.tail().closed().and_then(|part| part.closed_at)?;
-        let (after_commit, chain_before) = view.segments.last().map_or((0, Digest::ZERO), |segment| (segment.commit_last, segment.chain_end));
+        let (after_commit, chain_before) =
+            view.segments.last().map_or((0, Digest::ZERO), |segment| (segment.commit_last, segment.chain_end));
         Some(Housekeeping::Seal { after_commit, through_commit, chain_before })
     }
 
@@ -57,22 +58,25 @@ impl Reader {
     /// Writes the new segment file. Reads a snapshot; never waits for the writer.
     pub fn housekeep(&self, work: Housekeeping) -> Result<Sealed, StoreError> {
         let folder = &*self.shared.folder;
-        let (name, replaces) = match work {
+        let name = |first: u64, last: u64| format!("segment-{first:016}-{last:016}.redb");
+        let (commits, replaces) = match work {
             Housekeeping::Seal { after_commit, through_commit, chain_before } => {
                 let snapshot = self.snapshot()?;
-                let name = format!("segment-{:016}-{:016}.redb", after_commit + 1, through_commit);
                 let mut records = LogRows { rows: snapshot.log()?.range((0, 0)..)?, after_commit, through_commit };
-                build(folder, &name, &self.shared.hasher, chain_before, || records.next())?;
-                (name, Vec::new())
+                let commits = (after_commit + 1, through_commit);
+                build(folder, &name(commits.0, commits.1), &self.shared.hasher, chain_before, || records.next())?;
+                (commits, Vec::new())
             }
             Housekeeping::Merge { parts } => {
-                let (first, last) = (parts.first().map_or(0, |part| part.commit_first), parts.last().map_or(0, |part| part.commit_last));
-                let name = format!("segment-{first:016}-{last:016}.redb");
-                merge(folder, &name, &parts)?;
-                (name, parts)
+                let commits = (parts.first().map_or(0, |part| part.commit_first), parts.last().map_or(0, |part| part.commit_last));
+                merge(folder, &name(commits.0, commits.1), &parts)?;
+                (commits, parts)
             }
         };
-        Ok(Sealed { segment: Arc::new(Segment::open(folder, &name)?), replaces })
+        let segment = Segment::open(folder, &name(commits.0, commits.1))?;
+        // What it takes the place of is deleted soon.
+        assert_eq!((segment.commit_first, segment.commit_last), commits, "commits are missing in {}", segment.file);
+        Ok(Sealed { segment: Arc::new(segment), replaces })
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::clock;
 use super::committer::Committer;
 use super::housekeeper::Housekeeper;
+use super::memory;
 use super::modules::Modules;
 use super::namespace::{Common, Inside, Namespace};
 use super::ticker::{Beats, Ticker};
@@ -38,7 +39,7 @@ impl Default for HostOptions {
         HostOptions {
             data: PathBuf::from("retold-data"),
             workers: std::thread::available_parallelism().map_or(2, usize::from).max(2),
-            cache_bytes: 32 << 20,
+            cache_bytes: 16 << 20,
             sandbox: SandboxOptions::default(),
             compiler: None,
         }
@@ -69,6 +70,7 @@ pub fn io(what: &str) -> impl FnOnce(std::io::Error) -> StoreError + '_ {
 impl Host {
     /// Opens the data directory, its namespaces and their modules. One host at a time.
     pub fn open(options: HostOptions) -> Result<Host, DriveError> {
+        memory::limit_pools();
         let folder = DiskFolder::create(&options.data).map_err(io("the data directory can't be made"))?;
         let catalogue = Catalogue::open(&folder)?;
         let modules = Arc::new(Modules::open(&options)?);
@@ -221,6 +223,9 @@ fn start_ticker(common: &Common, namespaces: &Arc<RwLock<BTreeMap<String, Namesp
         tick_ms,
         tick: Box::new(move || sandbox.tick()),
         poll: Box::new(move || all(&poll).iter().for_each(|namespace| namespace.inside().wake_all())),
-        trim: Box::new(move || all(&trim).iter().for_each(|namespace| namespace.inside().trim())),
+        trim: Box::new(move || {
+            all(&trim).iter().for_each(|namespace| namespace.inside().trim());
+            memory::give_back();
+        }),
     })
 }

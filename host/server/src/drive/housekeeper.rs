@@ -35,8 +35,8 @@ impl Housekeeper {
         let (merging, merges) = channel();
         let sealer = std::thread::Builder::new().name("sealer".into()).spawn(move || work(seals))?;
         let merger = std::thread::Builder::new().name("merger".into()).spawn(move || {
-            // On Linux this is the thread's own. Without the right to it, merging goes on as it is.
-            let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), MERGING_NICENESS);
+            // On Linux, of nobody in particular means this thread. Without the right to it, merging goes on as it is.
+            let _ = rustix::process::setpriority_process(None, MERGING_NICENESS);
             work(merges);
         })?;
         Ok((Arc::new(Housekeeper { sealing: Mutex::new(Some(sealing)), merging: Mutex::new(Some(merging)) }), vec![sealer, merger]))

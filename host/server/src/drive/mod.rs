@@ -6,6 +6,7 @@ mod committer;
 mod function;
 mod host;
 mod housekeeper;
+mod memory;
 mod modules;
 mod namespace;
 mod queue;

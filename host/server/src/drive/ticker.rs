@@ -15,8 +15,8 @@ use super::function::FunctionTask;
 
 /// Everything is looked at this often, woken or not.
 const POLL_MS: u64 = 1_000;
-/// Idle instances are dropped this often.
-const TRIM_MS: u64 = 30_000;
+/// What is idle is given back this often.
+const TRIM_MS: u64 = 10_000;
 
 #[derive(Default)]
 pub struct Ticker {
@@ -53,7 +53,7 @@ pub struct Beats {
     pub tick: Box<dyn Fn() + Send>,
     /// Every second: everything is woken.
     pub poll: Box<dyn Fn() + Send>,
-    /// Every half minute: what is idle is given back.
+    /// Every ten seconds: what is idle is given back.
     pub trim: Box<dyn Fn() + Send>,
 }
 

@@ -1,10 +1,10 @@
 //! Errors as clients see them: RFC 9457 problem details. The status is chosen here and nowhere else.
 
-use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use retold_engine::store::{Refused, StoreError};
-use serde_json::{Map, Value};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::Value;
 
 use super::body::Body;
 use super::problem_kinds::{self as kinds, Kind};
@@ -65,20 +65,8 @@ impl Problem {
             .retry_after(1)
     }
 
-    pub fn to_json(&self) -> Value {
-        let mut body = Map::new();
-        body.insert("type".into(), format!("urn:retold:problem:{}", self.kind.name).into());
-        body.insert("title".into(), self.kind.title.into());
-        body.insert("status".into(), self.kind.status.into());
-        body.insert("detail".into(), self.detail.as_str().into());
-        for (member, value) in &self.members {
-            body.insert((*member).to_owned(), value.clone());
-        }
-        Value::Object(body)
-    }
-
     pub fn into_response(self) -> Response<Body> {
-        let mut response = Response::new(Body::full(Bytes::from(self.to_json().to_string())));
+        let mut response = Response::new(Body::full(serde_json::to_vec(&self).unwrap_or_default()));
         *response.status_mut() = StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = self.retry_after {
@@ -88,6 +76,20 @@ impl Problem {
             response.headers_mut().insert(ALLOW, methods);
         }
         response
+    }
+}
+
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut body = to.serialize_map(None)?;
+        body.serialize_entry("type", &format!("urn:retold:problem:{}", self.kind.name))?;
+        body.serialize_entry("title", self.kind.title)?;
+        body.serialize_entry("status", &self.kind.status)?;
+        body.serialize_entry("detail", &self.detail)?;
+        for (member, value) in &self.members {
+            body.serialize_entry(member, value)?;
+        }
+        body.end()
     }
 }
 
@@ -219,7 +221,7 @@ mod tests {
         assert_eq!(response.status(), 503);
         assert_eq!(response.headers()[RETRY_AFTER], "1");
         assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
-        let body = Problem::busy().with("line", 7).to_json();
+        let body = serde_json::to_value(Problem::busy().with("line", 7)).expect("JSON");
         assert_eq!(
             (body["type"].as_str(), body["status"].as_u64(), body["line"].as_u64()),
             (Some("urn:retold:problem:busy"), Some(503), Some(7))

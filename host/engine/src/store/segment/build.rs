@@ -16,8 +16,8 @@ use super::stream::{CHUNK_BYTES, ChunkWriter};
 use crate::model::{Digest, Position, Record};
 
 /// Bytes written before a commit lets redb go of them.
-const BYTES_PER_TRANSACTION: usize = 16 << 20;
-const CACHE_BYTES: usize = 24 << 20;
+const BYTES_PER_TRANSACTION: usize = 4 << 20;
+const CACHE_BYTES: usize = 8 << 20;
 /// Parts of the filter, each just filling 64 KiB of pages.
 pub const FILTER_PART_BYTES: usize = CHUNK_BYTES / 32 * 32;
 

@@ -7,6 +7,7 @@ mod appended;
 mod causes;
 mod follow;
 mod form;
+mod line_events;
 mod one;
 mod pages;
 mod read;
