@@ -38,7 +38,7 @@ impl Load {
             self.sent.drain(..self.sent.len() - SENT_MAX);
         }
         let condition = chance.percent(options.conditions).then(|| condition(&events, chance, model));
-        let stream = chance.percent(options.streams).then(|| self.next / 10);
+        let stream = chance.percent(options.streams).then_some(self.next / 10);
         Append { events, condition, stream }
     }
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use retold_engine::model::{Event, Position, TypePattern};
-use retold_engine::store::{Filter, FunctionRow, FunctionStatus, Portion, Reader, Snapshot};
+use retold_engine::store::{Filter, Folder, FunctionRow, FunctionStatus, Portion, Reader, Snapshot};
 
 use crate::chance::Chance;
+use crate::disk::FaultFolder;
 use crate::model::{Model, Row, Status};
 
 /// Everything that a store can be asked.
@@ -33,6 +34,15 @@ pub fn check_past(model: &Model, reader: &Reader) {
         })
         .expect("the log can be read");
     assert_eq!((again.commit, again.chain), (model.commit, model.chain));
+}
+
+/// redb finds its own pages whole, in every file.
+pub fn check_pages(folder: &FaultFolder) {
+    for name in folder.list().expect("there is power").iter().filter(|name| name.ends_with(".redb")) {
+        let file = folder.open(name).expect("it is there");
+        let mut database = redb::Database::builder().create_with_backend(file).expect("it opens");
+        assert!(database.check_integrity().expect("it can be read"), "{name}");
+    }
 }
 
 /// The log up to the snapshot's head is what it was.

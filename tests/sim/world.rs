@@ -137,6 +137,8 @@ impl World {
         self.drain(&mut host);
         oracle::check_all(&self.model, &host.store.reader(), &mut self.chance);
         oracle::check_past(&self.model, &host.store.reader());
+        drop(host);
+        oracle::check_pages(&self.disk);
     }
 
     /// Decides when the power will go.

@@ -16,6 +16,8 @@ mod group;
 mod history;
 mod mirror;
 mod open;
+#[cfg(test)]
+mod open_tests;
 mod proposal;
 mod reader;
 mod scan;

@@ -105,7 +105,8 @@ fn artifact(line: &str) -> Option<Artifact> {
     let file = if target.crate_types.iter().any(|kind| kind == "cdylib") {
         message.filenames.into_iter().find(is_module)?
     } else {
-        message.executable?
+        // A program for WebAssembly is no module: it exports nothing.
+        message.executable.filter(|file| !is_module(file))?
     };
     Some(Artifact { name: target.name, file })
 }
@@ -120,6 +121,8 @@ mod tests {
         assert_eq!(artifact(module), Some(Artifact { name: "flights".into(), file: "/t/flights.wasm".into() }));
         let program = r#"{"reason":"compiler-artifact","target":{"kind":["bin"],"crate_types":["bin"],"name":"convert"},"filenames":["/t/convert"],"executable":"/t/convert"}"#;
         assert_eq!(artifact(program).map(|artifact| artifact.file), Some("/t/convert".into()));
+        let wasm_program = r#"{"reason":"compiler-artifact","target":{"kind":["bin"],"crate_types":["bin"],"name":"x"},"filenames":["/t/x.wasm"],"executable":"/t/x.wasm"}"#;
+        assert_eq!(artifact(wasm_program), None);
         let library = r#"{"reason":"compiler-artifact","target":{"kind":["lib"],"crate_types":["lib"],"name":"serde"},"filenames":["/t/libserde.rlib"],"executable":null}"#;
         assert_eq!(artifact(library), None);
         assert_eq!(artifact(r#"{"reason":"build-finished","success":true}"#), None);

@@ -33,7 +33,7 @@ pub enum Job {
     },
     /// A deployment, removal or an operator's word.
     Change {
-        proposal: Proposal,
+        proposal: Box<Proposal>,
         reply: oneshot::Sender<Result<Accepted, DriveError>>,
     },
     /// Whoever waits for this append waits no longer: tell how far it is.
@@ -120,7 +120,7 @@ impl Committer {
                     callers.push(Caller::Function { function, ticket });
                 }
                 Job::Change { proposal, reply } => {
-                    proposals.push(proposal);
+                    proposals.push(*proposal);
                     callers.push(Caller::Change { reply });
                 }
                 Job::GiveUp(key) => given_up.push(key),

@@ -209,7 +209,7 @@ impl Namespace {
 
     async fn change(&self, proposal: Proposal) -> Result<Accepted, DriveError> {
         let (reply, answer) = oneshot::channel();
-        self.0.queue.push(Job::Change { proposal, reply }, Cost { events: 1, bytes: 0 })?;
+        self.0.queue.push(Job::Change { proposal: Box::new(proposal), reply }, Cost { events: 1, bytes: 0 })?;
         answer.await.map_err(|_| DriveError::Stopping)?
     }
 

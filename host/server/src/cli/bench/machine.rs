@@ -16,6 +16,16 @@ const ROW_BYTES: usize = 300;
 pub const EVENTS_PER_BLOCK: usize = 1_000;
 const ROWS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rows");
 
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The load of the last minute, if others use a good part of this machine; Linux tells it.
+pub fn busy() -> Option<f64> {
+    let load: f64 = std::fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()?;
+    (load > cores() as f64 / 2.0).then_some(load)
+}
+
 /// In microseconds, at the median: 4 KiB at the end of a file, and fdatasync.
 pub fn append_and_fdatasync(folder: &Path, length: Duration) -> Result<f64> {
     let path = folder.join("bare");

@@ -9,7 +9,7 @@ use super::goals::ROWS;
 use super::report::Report;
 use super::session::Session;
 use super::target::Target;
-use super::{footprint, growth, rows};
+use super::{footprint, growth, machine, rows};
 use crate::cli::arguments::Common;
 use crate::cli::output::{print, print_json};
 use crate::cli::progress::Progress;
@@ -56,6 +56,9 @@ pub struct Bench {
 pub fn run(common: &Common, bench: &Bench) -> Result<()> {
     if cfg!(debug_assertions) {
         eprintln!("retold: this is a debug build: its figures mean nothing; use cargo run --release -- bench");
+    }
+    if let Some(load) = machine::busy() {
+        eprintln!("retold: this machine is busy (load {load} on {} cores): wait until it isn't, or read only the ratios", machine::cores());
     }
     let target = match &common.url {
         Some(url) => Target::at(url)?,
