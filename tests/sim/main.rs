@@ -1,14 +1,17 @@
 //! The engine under faults: power cuts at every operation, torn and reordered writes, failing disks,
 //! and a model that knows what must be there.
 
+mod actions;
 mod catalogue;
 mod chance;
 mod disk;
 mod disk_errors;
+mod drain;
 mod every_operation;
 mod found;
 mod functions;
 mod guests;
+mod image;
 mod judge;
 mod load;
 mod model;

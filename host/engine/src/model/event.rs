@@ -80,6 +80,9 @@ impl NewEvent {
         }
         for tag in &self.tags {
             text("tags", tag, 1, limits::TAG_BYTES_MAX)?;
+            if tag.contains(',') {
+                return Err(("tags", "hold one with a comma, which stands between tags".to_owned()));
+            }
         }
         if self.extensions.len() > limits::EXTENSIONS_PER_EVENT_MAX {
             return Err(("extensions", format!("are {}: at most {}", self.extensions.len(), limits::EXTENSIONS_PER_EVENT_MAX)));

@@ -16,6 +16,8 @@ use super::problem::{Before, Problem};
 const REQUEST_BYTES: usize = 4 << 20;
 /// How often a request is sent again, with a pause that doubles: a quarter of a minute together.
 const ATTEMPTS_MAX: u32 = 8;
+/// The host is busy, or stops and may come back. No other answer changes by asking again.
+const UNAVAILABLE: u16 = 503;
 const PAUSE_MIN: Duration = Duration::from_millis(120);
 
 /// Sends lines until there are no more. `tell` hears what stands, and how many bytes were sent for it.
@@ -45,8 +47,8 @@ fn send(client: &Client, portion: &[u8], before: Before) -> Result<Value> {
             Err(error) => error,
         };
         let error = match error.downcast::<Problem>() {
-            Ok(problem) if problem.status < 500 => return Err(problem.after(before).into()),
-            Ok(problem) => problem.into(),
+            Ok(problem) if problem.status != UNAVAILABLE => return Err(problem.after(before).into()),
+            Ok(problem) => problem.after(before).into(),
             Err(error) => error,
         };
         if attempt == attempts {

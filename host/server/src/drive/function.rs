@@ -148,7 +148,8 @@ impl FunctionTask {
         let mut log = |level: LogLevel, message: &str| self.log(level, message);
         let stepped = namespace.reader.snapshot().and_then(|snapshot| {
             let Some(row) = snapshot.function(&self.name) else { return Ok(Step::Inactive) };
-            let Some(guest) = namespace.guest(row.module) else {
+            let guest = snapshot.module(row.module).and_then(|module| namespace.guest(module.digest));
+            let Some(guest) = guest else {
                 tracing::warn!(function = %self.name, "its module is not loaded");
                 return Ok(Step::Later(now.plus_ms(TROUBLE_MS)));
             };

@@ -55,7 +55,7 @@ impl Modules {
                 continue;
             };
             match self.loader.open(&component) {
-                Ok(module) => namespace.set_guest(row.ordinal, module),
+                Ok(module) => namespace.set_guest(row.digest, module),
                 Err(error) => tracing::error!(namespace = %namespace.name, module = %row.name, %error, "its code can't be loaded"),
             }
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
-use retold_engine::model::{NewEvent, Position, Timestamp, limits};
+use retold_engine::model::{Digest, NewEvent, Position, Timestamp, limits};
 use retold_engine::store::{self, Accepted, Control, Deploy, FunctionStatus, Proposal, Reader};
 use tokio::sync::{oneshot, watch};
 
@@ -39,8 +39,8 @@ pub struct Inside {
     pub housekeeper: Arc<Housekeeper>,
     pub counts: Counts,
     modules: Arc<Modules>,
-    /// Loaded code by module ordinal.
-    guests: RwLock<BTreeMap<u32, Arc<WasmModule>>>,
+    /// Loaded code by digest: there before the deployment is committed.
+    guests: RwLock<BTreeMap<Digest, Arc<WasmModule>>>,
     tasks: RwLock<BTreeMap<Arc<str>, Arc<FunctionTask>>>,
     wait_keys: AtomicU64,
     streams: AtomicU64,
@@ -87,17 +87,17 @@ impl Inside {
         }
     }
 
-    pub fn guest(&self, module: u32) -> Option<Arc<WasmModule>> {
-        self.guests.read().unwrap_or_else(PoisonError::into_inner).get(&module).cloned()
+    pub fn guest(&self, digest: Digest) -> Option<Arc<WasmModule>> {
+        self.guests.read().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned()
     }
 
-    pub fn set_guest(&self, module: u32, guest: Arc<WasmModule>) {
-        self.guests.write().unwrap_or_else(PoisonError::into_inner).insert(module, guest);
+    pub fn set_guest(&self, digest: Digest, guest: Arc<WasmModule>) {
+        self.guests.write().unwrap_or_else(PoisonError::into_inner).insert(digest, guest);
     }
 
     /// Lets go of the code of module versions that are no longer active.
-    fn keep_guests(&self, keep: impl Fn(u32) -> bool) {
-        self.guests.write().unwrap_or_else(PoisonError::into_inner).retain(|module, _| keep(*module));
+    fn keep_guests(&self, keep: impl Fn(Digest) -> bool) {
+        self.guests.write().unwrap_or_else(PoisonError::into_inner).retain(|digest, _| keep(*digest));
     }
 
     pub fn set_tasks(&self, tasks: BTreeMap<Arc<str>, Arc<FunctionTask>>) {
@@ -219,13 +219,10 @@ impl Namespace {
         let upload =
             tokio::task::spawn_blocking(move || modules.upload(&module_name, &bytes)).await.map_err(|_| DriveError::Stopping)??;
         let proposal = Proposal::Deploy(Deploy { manifest: upload.manifest, digest: upload.digest, component: upload.component });
+        self.0.set_guest(upload.digest, upload.module);
         let Accepted::Deployed { module, unchanged, .. } = self.change(proposal).await? else { return Err(DriveError::Stopping) };
-        self.0.set_guest(module, upload.module);
-        // Its functions may have been tried before the code was there.
-        self.0.wake_all();
         let infos = self.all_modules();
-        let active: Vec<u32> = infos.iter().filter(|(_, info)| info.active).map(|(ordinal, _)| *ordinal).collect();
-        self.0.keep_guests(|ordinal| active.contains(&ordinal));
+        self.0.keep_guests(|digest| infos.iter().any(|(_, info)| info.active && info.digest == digest));
         let info = infos.into_iter().find(|(ordinal, _)| *ordinal == module).map(|(_, info)| info);
         info.map(|module| Deployed { module, unchanged }).ok_or(DriveError::Stopping)
     }

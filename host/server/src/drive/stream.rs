@@ -12,7 +12,7 @@ use super::namespace::{Namespace, cost};
 use super::types::{Append, DriveError};
 
 /// Chunks of a stream under way at once.
-const CHUNKS_UNDER_WAY: usize = 4;
+const CHUNKS_UNDER_WAY: usize = 8;
 
 /// Appends in the order of the calls; once one is refused, all later ones are.
 pub struct AppendStream {

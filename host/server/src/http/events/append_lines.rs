@@ -29,7 +29,7 @@ use crate::drive::{Append, AppendStream, DriveError, Namespace, WaitFor};
 /// Whole lines that make a portion. The more, the fewer syncs of a slow disk.
 const PORTION_BYTES: usize = 256 << 10;
 const LINE_BYTES_MAX: usize = 4 << 20;
-const PORTIONS_UNDER_WAY: usize = 4;
+const PORTIONS_UNDER_WAY: usize = 8;
 /// What a stream holds at most, about: counted against the budget of all bodies.
 const STREAM_BYTES: usize = 4 << 20;
 /// How long lines wait for company when no more come.
