@@ -131,7 +131,7 @@ struct Passing(std::path::PathBuf);
 
 impl Passing {
     fn new(name: &str) -> Passing {
-        let path = std::env::temp_dir().join(format!("retold-{name}-{}", std::process::id()));
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/test-folders").join(name);
         let _ = std::fs::remove_dir_all(&path);
         Passing(path)
     }
