@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use retold_engine::model::{
-    Answer, CallLimits, Calls, Event, EventRef, Failure, FailureKind, FailurePolicy, FunctionKind, FunctionManifest, Guest, GuestFault,
-    LimitsAsked, LogLevel, Manifest, Output, Position, Reaction, Start, StateError,
+    Answer, CallLimits, Calls, Event, EventDraft, EventRef, Failure, FailureKind, FailurePolicy, FunctionKind, FunctionManifest, Guest,
+    GuestFault, LimitsAsked, LogLevel, Manifest, Output, Position, Reaction, Start, StateError,
 };
 
 use crate::chance::Chance;
@@ -116,13 +116,15 @@ impl Function {
 /// What a function does with an event that it can handle.
 pub fn behave(function: &str, version: u8, event: &Seen<'_>, index: u32, calls: &mut dyn Calls) -> Result<Vec<Output>, StateError> {
     let number = |at: usize| event.data.get(at).copied().unwrap_or_default();
-    let emit = |r#type: &str, subject: &str, data: Vec<u8>| Output::Emit {
-        r#type: r#type.into(),
-        subject: subject.into(),
-        tags: vec![format!("by:{function}")],
-        content_type: None,
-        data,
-        key: None,
+    let emit = |r#type: &str, subject: &str, data: Vec<u8>| {
+        Output::Emit(EventDraft {
+            r#type: r#type.into(),
+            subject: subject.into(),
+            tags: vec![format!("by:{function}")],
+            content_type: None,
+            data,
+            key: None,
+        })
     };
     Ok(match function {
         "echo" if number(1) % 4 == 3 => Vec::new(),
@@ -134,7 +136,7 @@ pub fn behave(function: &str, version: u8, event: &Seen<'_>, index: u32, calls: 
                     if nth == 3 { "elsewhere/x" } else { event.subject },
                     vec![b'f', version, nth],
                 );
-                if let Output::Emit { key, tags, .. } = &mut output
+                if let Output::Emit(EventDraft { key, tags, .. }) = &mut output
                     && nth > 1
                 {
                     *key = Some(format!("key {nth}"));
@@ -170,13 +172,15 @@ pub fn behave(function: &str, version: u8, event: &Seen<'_>, index: u32, calls: 
 
 /// Running totals by subject, kept in state.
 fn counted(r#type: &str, event: &Seen<'_>, index: u32, calls: &mut dyn Calls) -> Result<Vec<Output>, StateError> {
-    let emit = |subject: &str, text: String| Output::Emit {
-        r#type: r#type.into(),
-        subject: subject.into(),
-        tags: Vec::new(),
-        content_type: Some("text/plain".into()),
-        data: text.into_bytes(),
-        key: None,
+    let emit = |subject: &str, text: String| {
+        Output::Emit(EventDraft {
+            r#type: r#type.into(),
+            subject: subject.into(),
+            tags: Vec::new(),
+            content_type: Some("text/plain".into()),
+            data: text.into_bytes(),
+            key: None,
+        })
     };
     let key = format!("subject/{}", event.subject);
     let text = calls.state_get(index, &key)?.unwrap_or_default();
@@ -322,14 +326,14 @@ impl Guest for SimGuest<'_> {
 }
 
 fn undeclared() -> Output {
-    Output::Emit {
+    Output::Emit(EventDraft {
         r#type: "nobody.asked".into(),
         subject: String::new(),
         tags: Vec::new(),
         content_type: None,
         data: Vec::new(),
         key: None,
-    }
+    })
 }
 
 /// State of one function as the model keeps it: with what the event at hand writes.

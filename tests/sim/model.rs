@@ -6,8 +6,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
 use retold_engine::model::{
-    Class, DerivedId, Digest, Event, FailurePolicy, Manifest, NewEvent, Output, OutputKind, ParkedEvent, Plan, PlanMode, Position,
-    Processing, Record, Start, StateWrite, Timestamp, TypePattern, derived_id, limits,
+    Class, DerivedId, Digest, Event, EventDraft, FailurePolicy, Manifest, NewEvent, Output, OutputKind, ParkedEvent, Plan, PlanMode,
+    Position, Processing, Record, Start, StateWrite, Timestamp, TypePattern, derived_id, limits,
 };
 
 use crate::guests::{Function, MODULES, ModelCalls, Seen, behave, can_fail};
@@ -265,7 +265,9 @@ impl Model {
         let mut ordinals: BTreeMap<(String, String), u32> = BTreeMap::new();
         let source = format!("/functions/{function}");
         for output in apply(function, row.version, row.function.split, event, &mut row.state, written) {
-            let Output::Emit { r#type, subject, tags, content_type, data, key } = output else { panic!("only events are emitted") };
+            let Output::Emit(EventDraft { r#type, subject, tags, content_type, data, key }) = output else {
+                panic!("only events are emitted")
+            };
             let ordinal = match key {
                 Some(_) => 0,
                 None => {

@@ -1,7 +1,7 @@
 //! `Guest`: what the engine needs of a module's code. The server answers it with WebAssembly, the
 //! simulator with native functions.
 
-use super::{Event, EventRef, Position};
+use super::{Event, EventRef, Position, Timestamp};
 
 /// One module's code, ready to run. Calls are synchronous and may come from any thread.
 ///
@@ -11,6 +11,67 @@ pub trait Guest: Send + Sync {
     ///
     /// Everything the guest does wrong is a value of [`Answer`]; the engine never sees a panic.
     fn handle(&self, function: &str, events: &[EventRef<'_>], limits: &CallLimits, calls: &mut dyn Calls) -> Answer;
+
+    /// Asks the aggregate what follows from a command, given the state folded from the subject's events.
+    fn decide(
+        &self,
+        aggregate: &AggregateCall<'_>,
+        command: &CommandRef<'_>,
+        limits: &CallLimits,
+        calls: &mut dyn Calls,
+    ) -> Result<Result<Vec<EventDraft>, Rejection>, NotAnswered> {
+        let _ = (command, limits, calls);
+        Err(NotAnswered::lacks("aggregate", aggregate.function))
+    }
+
+    /// Folds events of the subject into its state. Answers the new state.
+    fn evolve(
+        &self,
+        aggregate: &AggregateCall<'_>,
+        events: &[EventRef<'_>],
+        limits: &CallLimits,
+        calls: &mut dyn Calls,
+    ) -> Result<Result<Vec<u8>, Failure>, NotAnswered> {
+        let _ = (events, limits, calls);
+        Err(NotAnswered::lacks("aggregate", aggregate.function))
+    }
+
+    /// Folds events into the view's rows, which it reaches by the state calls.
+    fn project(
+        &self,
+        function: &str,
+        events: &[EventRef<'_>],
+        limits: &CallLimits,
+        calls: &mut dyn Calls,
+    ) -> Result<Result<(), Failure>, NotAnswered> {
+        let _ = (events, limits, calls);
+        Err(NotAnswered::lacks("view", function))
+    }
+
+    /// Asks the view; it reads its rows by the state calls and may not write.
+    fn query(
+        &self,
+        function: &str,
+        query: &Query,
+        limits: &CallLimits,
+        calls: &mut dyn Calls,
+    ) -> Result<Result<Payload, Rejection>, NotAnswered> {
+        let _ = (query, limits, calls);
+        Err(NotAnswered::lacks("view", function))
+    }
+
+    /// Turns events of one old type into newer ones: a list for each event, in order. `function` names
+    /// the upcaster for messages; the guest tells its upcasters apart by the type they take.
+    fn upcast(
+        &self,
+        function: &str,
+        events: &[EventRef<'_>],
+        limits: &CallLimits,
+        calls: &mut dyn Calls,
+    ) -> Result<Result<Vec<Vec<EventDraft>>, Failure>, NotAnswered> {
+        let _ = (events, limits, calls);
+        Err(NotAnswered::lacks("upcaster", function))
+    }
 
     /// Whether each event needs a call and a fresh instance of its own: code that asks for a clock or
     /// for randomness, so that the borders of batches can't show in what it answers.
@@ -64,7 +125,64 @@ pub enum StateError {
     Storage(String),
 }
 
-/// How a call ended.
+/// Which aggregate, which subject, and what was folded of it so far: nothing for a new subject.
+#[derive(Clone, Copy, Debug)]
+pub struct AggregateCall<'a> {
+    pub function: &'a str,
+    pub subject: &'a str,
+    pub state: Option<&'a [u8]>,
+}
+
+/// A command as an aggregate reads it.
+#[derive(Clone, Copy, Debug)]
+pub struct CommandRef<'a> {
+    pub id: &'a str,
+    pub source: &'a str,
+    pub r#type: &'a str,
+    pub subject: &'a str,
+    pub time: Timestamp,
+    pub content_type: &'a str,
+    pub data: &'a [u8],
+}
+
+/// A question to a view, in the words of the view's own queries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query {
+    pub name: String,
+    pub content_type: Option<String>,
+    pub data: Vec<u8>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payload {
+    pub content_type: String,
+    pub data: Vec<u8>,
+}
+
+/// A command or query that was refused, in the function's own words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    pub code: String,
+    pub message: String,
+    pub data: Vec<u8>,
+}
+
+/// Why a call that has one answer has none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotAnswered {
+    /// The sandbox ended the call.
+    Fault(GuestFault),
+    /// The host could not run the call at all: try again later.
+    Unavailable(String),
+}
+
+impl NotAnswered {
+    fn lacks(kind: &str, function: &str) -> NotAnswered {
+        NotAnswered::Fault(GuestFault::BadOutput(format!("{function} is not {kind} code")))
+    }
+}
+
+/// How a call of a handler ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
     Reactions(Vec<Reaction>),
@@ -90,6 +208,8 @@ pub enum GuestFault {
     StateRefused(StateError),
     /// The call returned something that the contract doesn't allow.
     BadOutput(String),
+    /// The call returned data that the schema of its type doesn't allow.
+    Schema(String),
 }
 
 impl std::fmt::Display for GuestFault {
@@ -99,7 +219,7 @@ impl std::fmt::Display for GuestFault {
             GuestFault::OutOfFuel { fuel } => write!(f, "ran out of fuel: limit `fuel` is {fuel} units a call"),
             GuestFault::OutOfMemory { bytes_max } => write!(f, "ran out of memory: limit `memory-bytes` is {bytes_max}"),
             GuestFault::StateRefused(error) => write!(f, "{error}"),
-            GuestFault::BadOutput(what) => f.write_str(what),
+            GuestFault::BadOutput(what) | GuestFault::Schema(what) => f.write_str(what),
         }
     }
 }
@@ -115,11 +235,24 @@ pub struct Reaction {
 /// refused at deploy.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
-    Emit { r#type: String, subject: String, tags: Vec<String>, content_type: Option<String>, data: Vec<u8>, key: Option<String> },
+    Emit(EventDraft),
     Command,
     Schedule,
     Cancel,
     Request,
+}
+
+/// An event as a function answers it: no id, no time, no cause yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventDraft {
+    pub r#type: String,
+    pub subject: String,
+    pub tags: Vec<String>,
+    /// `application/json` where absent.
+    pub content_type: Option<String>,
+    pub data: Vec<u8>,
+    /// Names the output for its id.
+    pub key: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

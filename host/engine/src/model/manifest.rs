@@ -140,6 +140,7 @@ impl FunctionManifest {
             return refuse("name", &self.name, "use 1 to 64 of a-z, 0-9, - and _, beginning with a letter");
         }
         self.check_built()?;
+        self.check_kind(index)?;
         if self.subscribes.is_empty() {
             return refuse("subscribes", "", "name at least one event type or pattern");
         }
@@ -179,19 +180,55 @@ impl FunctionManifest {
         Ok(())
     }
 
+    /// What only functions of some kinds may say of themselves.
+    fn check_kind(&self, index: usize) -> Result<(), ManifestError> {
+        let refuse = |part: &str, value: &str, remedy: &str| {
+            Err(ManifestError::Field { field: format!("functions[{index}].{part}"), value: value.into(), remedy: remedy.into() })
+        };
+        if self.kind == FunctionKind::Aggregate {
+            if self.decides.is_empty() {
+                return refuse("decides", "", "name at least one command type that the aggregate decides");
+            }
+        } else if let Some(decided) = self.decides.first() {
+            return refuse("decides", decided, "only aggregates decide commands: remove it or make the function an aggregate");
+        }
+        for (nth, decided) in self.decides.iter().enumerate() {
+            if decided.is_empty() || decided.len() > limits::TYPE_BYTES_MAX || decided.contains('*') {
+                return refuse("decides", decided, "name the exact command types");
+            }
+            if is_reserved_type(decided) {
+                return refuse("decides", decided, "types that begin with retold. are the host's own");
+            }
+            if self.decides[..nth].contains(decided) {
+                return refuse("decides", decided, "is named twice: name each command type once");
+            }
+        }
+        match self.kind {
+            FunctionKind::View if !self.emits.is_empty() => {
+                refuse("emits", &self.emits[0], "a view keeps rows and emits nothing: remove it or make the function a handler")
+            }
+            FunctionKind::Aggregate | FunctionKind::Upcaster if self.split.is_some() => {
+                refuse("split", &format!("{:?}", self.split), "only handlers and views have a unit of state to split: leave it out")
+            }
+            FunctionKind::Upcaster => match self.subscribes.iter().find(|taken| taken.contains('*') || self.emits.contains(taken)) {
+                Some(taken) if taken.contains('*') => refuse("subscribes", taken, "an upcaster names the exact event types that it takes"),
+                Some(taken) => refuse("emits", taken, "an upcaster never makes a type that it takes: give the new form a type of its own"),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses by name what the contract has and this host has not yet.
     fn check_built(&self) -> Result<(), ManifestError> {
         let what = match self.kind {
-            FunctionKind::Aggregate => Some("aggregates"),
-            FunctionKind::View => Some("views"),
-            FunctionKind::Upcaster => Some("upcasters"),
             FunctionKind::Ingress => Some("ingress functions"),
-            FunctionKind::Handler if !self.decides.is_empty() || !self.sends.is_empty() => Some("commands"),
-            FunctionKind::Handler if self.timers => Some("timers"),
-            FunctionKind::Handler if !self.schedules.is_empty() => Some("schedules"),
-            FunctionKind::Handler if !self.hosts.is_empty() => Some("requests to the outside"),
-            FunctionKind::Handler if !self.secrets.is_empty() => Some("secrets"),
-            FunctionKind::Handler => None,
+            _ if !self.sends.is_empty() => Some("commands as outputs"),
+            _ if self.timers => Some("timers"),
+            _ if !self.schedules.is_empty() => Some("schedules"),
+            _ if !self.hosts.is_empty() => Some("requests to the outside"),
+            _ if !self.secrets.is_empty() => Some("secrets"),
+            _ => None,
         };
         match what {
             Some(what) => Err(ManifestError::NotBuilt { function: self.name.clone(), what }),

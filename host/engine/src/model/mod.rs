@@ -20,7 +20,10 @@ mod record_tests;
 pub use bytes::{Malformed, Reader as ByteReader, Writer as ByteWriter};
 pub use digest::Digest;
 pub use event::{Class, Event, EventRef, Extensions, Kind, NewEvent, Producer};
-pub use guest::{Answer, CallLimits, Calls, Failure, FailureKind, Guest, GuestFault, LogLevel, Output, Reaction, StateError};
+pub use guest::{
+    AggregateCall, Answer, CallLimits, Calls, CommandRef, EventDraft, Failure, FailureKind, Guest, GuestFault, LogLevel, NotAnswered,
+    Output, Payload, Query, Reaction, Rejection, StateError,
+};
 pub use ids::{DerivedId, OutputKind, derived_id};
 pub use manifest::{FailurePolicy, FunctionKind, FunctionManifest, LimitsAsked, Manifest, ManifestError, Missed, Schedule, Schema, Start};
 pub use names::{

@@ -63,6 +63,7 @@ impl Fault {
             GuestFault::OutOfMemory { .. } => "memory",
             GuestFault::StateRefused(_) => "state",
             GuestFault::BadOutput(_) => "output",
+            GuestFault::Schema(_) => "schema",
         };
         Fault { reason, message: fault.to_string(), retry: true }
     }

@@ -4,6 +4,7 @@
 mod calls;
 mod handler;
 mod outputs;
+mod reading;
 mod rebuild;
 mod runner;
 #[cfg(test)]
@@ -13,6 +14,8 @@ mod subscriptions;
 mod testing;
 mod waits;
 
+pub use handler::Fault;
+pub use reading::{Guests, Reading, Taken, Unreadable};
 pub use runner::{Audit, Retrying, Runner, Settled, Step, Ticket};
 pub use subscriptions::Subscriptions;
 pub use waits::{Outcome, WaitId, Waits, World};

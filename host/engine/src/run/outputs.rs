@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::handler::Fault;
-use crate::model::{DerivedId, Emitted, EventRef, FunctionManifest, NewEvent, Output, OutputKind, Reaction, derived_id, limits};
+use crate::model::{
+    DerivedId, Emitted, EventDraft, EventRef, FunctionManifest, NewEvent, Output, OutputKind, Reaction, derived_id, limits,
+};
 
 /// Makes the events of one call. A fault condemns the call, not yet an event.
 pub fn emitted(manifest: &FunctionManifest, events: &[EventRef<'_>], mut reactions: Vec<Reaction>) -> Result<Vec<Emitted>, Fault> {
@@ -22,7 +24,8 @@ pub fn emitted(manifest: &FunctionManifest, events: &[EventRef<'_>], mut reactio
         let mut ordinals: BTreeMap<(String, String), u32> = BTreeMap::new();
         let mut ids: BTreeSet<String> = BTreeSet::new();
         for reaction in same_cause {
-            let Output::Emit { r#type, subject, tags, content_type, data, key } = std::mem::replace(&mut reaction.output, Output::Command)
+            let Output::Emit(EventDraft { r#type, subject, tags, content_type, data, key }) =
+                std::mem::replace(&mut reaction.output, Output::Command)
             else {
                 return Err(Fault::undeclared("an output that is not an event: only events are declared in the manifest".to_owned()));
             };

@@ -1,8 +1,8 @@
 //! For unit tests: a namespace in memory with functions that are closures.
 
 use crate::model::{
-    Answer, CallLimits, Calls, Digest, EventRef, FailurePolicy, FunctionKind, FunctionManifest, Guest, LimitsAsked, Manifest, NewEvent,
-    Output, Plan, PlanMode, Position, Reaction, Start, StateWrite, Timestamp,
+    Answer, CallLimits, Calls, Digest, EventDraft, EventRef, FailurePolicy, FunctionKind, FunctionManifest, Guest, LimitsAsked, Manifest,
+    NewEvent, Output, Plan, PlanMode, Position, Reaction, Start, StateWrite, Timestamp,
 };
 use crate::run::{Runner, Settled, Step};
 use crate::store::{Accepted, Append, Control, Deploy, FunctionRow, Proposal, Reacted, Refused, Snapshot, Store, testing};
@@ -26,14 +26,14 @@ pub fn event(id: &str, r#type: &str, subject: &str) -> NewEvent {
 }
 
 pub fn emit(r#type: &str, subject: &str, key: Option<&str>) -> Output {
-    Output::Emit {
+    Output::Emit(EventDraft {
         r#type: r#type.into(),
         subject: subject.into(),
         tags: Vec::new(),
         content_type: None,
         data: Vec::new(),
         key: key.map(str::to_owned),
-    }
+    })
 }
 
 pub fn function(name: &str, subscribes: &[&str], emits: &[&str]) -> FunctionManifest {

@@ -1,6 +1,6 @@
 //! What a function returned, held against the limits and turned into the engine's words.
 
-use retold_engine::model::{GuestFault, Output, Reaction, limits};
+use retold_engine::model::{EventDraft, GuestFault, Output, Reaction, limits};
 
 use super::bindings;
 
@@ -40,14 +40,14 @@ fn output(index: usize, output: bindings::Output) -> Result<Output, GuestFault> 
                 "output {index} gives a time, which only ingress functions may: it has its cause's time"
             )));
         }
-        bindings::Output::Emit(event) => Output::Emit {
+        bindings::Output::Emit(event) => Output::Emit(EventDraft {
             r#type: event.r#type,
             subject: event.subject,
             tags: event.tags,
             content_type: event.content_type,
             data: event.data,
             key: event.key,
-        },
+        }),
         bindings::Output::Command(_) => Output::Command,
         bindings::Output::Schedule(_) => Output::Schedule,
         bindings::Output::Cancel(_) => Output::Cancel,
