@@ -34,6 +34,11 @@ pub const BATCH_BYTES_MAX: usize = 1 << 20;
 pub const OUTPUTS_PER_CALL_MAX: usize = 4_096;
 pub const OUTPUT_BYTES_PER_CALL_MAX: usize = 8 << 20;
 
+/// What a query answers.
+pub const QUERY_PAYLOAD_BYTES_MAX: usize = 8 << 20;
+/// Code, message and data of one rejection, together.
+pub const REJECTION_BYTES_MAX: usize = 64 << 10;
+
 pub const STATE_KEY_BYTES_MAX: usize = 512;
 pub const STATE_VALUE_BYTES_MAX: usize = 1 << 20;
 pub const STATE_WRITES_PER_CALL_MAX: usize = 16_384;

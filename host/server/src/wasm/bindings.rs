@@ -8,7 +8,9 @@
     reason = "values come out of a guest's memory, where only wasmtime sees them made; what isn't built yet is never read"
 )]
 
-use retold_engine::model::{self, EventRef};
+use std::ops::Deref;
+
+use retold_engine::model::{self, CommandRef, EventRef};
 use wasmtime::component::{ComponentType, Lift, Lower};
 
 /// An event on its way into a guest.
@@ -26,6 +28,73 @@ pub(super) struct Event<'a> {
 impl<'a> From<&EventRef<'a>> for Event<'a> {
     fn from(event: &EventRef<'a>) -> Event<'a> {
         Event { position: event.position.0, r#type: event.r#type, subject: event.subject, time: event.time.0, data: event.data }
+    }
+}
+
+/// The events of one call. One alone, the usual case of a log at rest, needs no allocation.
+pub(super) enum Events<'a> {
+    One([Event<'a>; 1]),
+    Many(Vec<Event<'a>>),
+}
+
+impl<'a> Events<'a> {
+    pub(super) fn of(events: &[EventRef<'a>]) -> Events<'a> {
+        match events {
+            [event] => Events::One([Event::from(event)]),
+            events => Events::Many(events.iter().map(Event::from).collect()),
+        }
+    }
+}
+
+impl<'a> Deref for Events<'a> {
+    type Target = [Event<'a>];
+
+    fn deref(&self) -> &[Event<'a>] {
+        match self {
+            Events::One(event) => event,
+            Events::Many(events) => events,
+        }
+    }
+}
+
+/// A command on its way into an aggregate. It has no key: that named it for its id, which it has.
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(super) struct CommandToDecide<'a> {
+    #[component(name = "type")]
+    r#type: &'a str,
+    subject: &'a str,
+    #[component(name = "content-type")]
+    content_type: Option<&'a str>,
+    data: &'a [u8],
+    key: Option<&'a str>,
+}
+
+impl<'a> From<&CommandRef<'a>> for CommandToDecide<'a> {
+    fn from(command: &CommandRef<'a>) -> CommandToDecide<'a> {
+        CommandToDecide {
+            r#type: command.r#type,
+            subject: command.subject,
+            content_type: Some(command.content_type),
+            data: command.data,
+            key: None,
+        }
+    }
+}
+
+/// A question on its way into a view.
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(super) struct Query<'a> {
+    name: &'a str,
+    #[component(name = "content-type")]
+    content_type: Option<&'a str>,
+    data: &'a [u8],
+}
+
+impl<'a> From<&'a model::Query> for Query<'a> {
+    fn from(query: &'a model::Query) -> Query<'a> {
+        Query { name: &query.name, content_type: query.content_type.as_deref(), data: &query.data }
     }
 }
 
@@ -151,19 +220,34 @@ pub(super) enum FailureKind {
 #[derive(ComponentType, Lift)]
 #[component(record)]
 pub(super) struct Failure {
-    event: u32,
-    kind: FailureKind,
-    message: String,
+    pub(super) event: u32,
+    pub(super) kind: FailureKind,
+    pub(super) message: String,
 }
 
-impl From<Failure> for model::Failure {
-    fn from(failure: Failure) -> model::Failure {
-        let kind = match failure.kind {
+impl From<FailureKind> for model::FailureKind {
+    fn from(kind: FailureKind) -> model::FailureKind {
+        match kind {
             FailureKind::Retry => model::FailureKind::Retry,
             FailureKind::Reject => model::FailureKind::Reject,
-        };
-        model::Failure { event: failure.event, kind, message: failure.message }
+        }
     }
+}
+
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(super) struct Rejection {
+    pub(super) code: String,
+    pub(super) message: String,
+    pub(super) data: Vec<u8>,
+}
+
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(super) struct Payload {
+    #[component(name = "content-type")]
+    pub(super) content_type: String,
+    pub(super) data: Vec<u8>,
 }
 
 #[derive(ComponentType, Lift, Clone, Copy)]
@@ -202,6 +286,18 @@ pub(super) struct Entry {
     pub(super) value: Vec<u8>,
 }
 
-/// What `handler.handle` takes and gives.
+/// What the functions of the contract take and give.
 pub(super) type HandleParams<'a> = (&'a str, &'a [Event<'a>]);
 pub(super) type HandleResult = (Result<Vec<Reaction>, Failure>,);
+/// Function, subject, state, command.
+pub(super) type DecideParams<'a> = (&'a str, &'a str, Option<&'a [u8]>, CommandToDecide<'a>);
+pub(super) type DecideResult = (Result<Vec<NewEvent>, Rejection>,);
+/// Function, subject, state, events.
+pub(super) type EvolveParams<'a> = (&'a str, &'a str, Option<&'a [u8]>, &'a [Event<'a>]);
+pub(super) type EvolveResult = (Result<Vec<u8>, Failure>,);
+pub(super) type ProjectParams<'a> = (&'a str, &'a [Event<'a>]);
+pub(super) type ProjectResult = (Result<(), Failure>,);
+pub(super) type QueryParams<'a> = (&'a str, Query<'a>);
+pub(super) type QueryResult = (Result<Payload, Rejection>,);
+pub(super) type UpcastParams<'a> = (&'a [Event<'a>],);
+pub(super) type UpcastResult = (Result<Vec<Vec<NewEvent>>, Failure>,);

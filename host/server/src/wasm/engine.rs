@@ -31,6 +31,8 @@ pub struct SandboxOptions {
     /// Wall time of one call, in milliseconds. Far beyond what the fuel allows on a machine at rest:
     /// it ends calls on a machine that stalls, and is never an outcome.
     pub call_ms_max: u64,
+    /// The same of one query: somebody waits for it, and its answer is never part of an outcome.
+    pub query_wall_ms: u64,
     /// Fuel that a module may burn to say what it is.
     pub describe_fuel: u64,
     /// Instances that a module keeps for its next calls.
@@ -47,6 +49,7 @@ impl Default for SandboxOptions {
             instances_max: 64,
             tick_ms: 10,
             call_ms_max: 10_000,
+            query_wall_ms: 2_000,
             describe_fuel: 100_000_000,
             idle_instances_max: 4,
             calls_per_instance_max: 10_000,

@@ -51,6 +51,12 @@ impl ModuleError {
         matches!(self, ModuleError::Empty | ModuleError::NotWasm { .. })
     }
 
+    /// `function` is the one whose kind asks for the interface.
+    pub(super) fn export_missing(interface: &str, function: Option<&str>) -> ModuleError {
+        let needed_by = function.map(|function| format!(", which its function {function:?} needs")).unwrap_or_default();
+        ModuleError::ExportMissing { interface: interface.into(), needed_by, remedy: "name the function in `retold::module!(…)`".into() }
+    }
+
     pub(super) fn host(error: impl std::fmt::Display) -> ModuleError {
         ModuleError::Host(error.to_string())
     }

@@ -2,14 +2,15 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use retold_engine::model::{Answer, CallLimits, Calls, EventRef};
-use wasmtime::component::{Instance as ComponentInstance, InstancePre, TypedFunc};
+use retold_engine::model::{CallLimits, Calls, NotAnswered};
+use wasmtime::component::{Instance as ComponentInstance, InstancePre};
 use wasmtime::{PoolConcurrencyLimitError, Store};
 
-use super::bindings::{Event, HandleParams, HandleResult};
 use super::call::{CallData, lend};
+use super::exports::Functions;
+use super::question::Question;
 use super::wasi::{self, Moment, Wasi};
-use super::{Sandbox, SandboxOptions, fault, outputs, quotas};
+use super::{Sandbox, SandboxOptions, fault, quotas};
 
 /// A component in a store of its own.
 pub(super) struct Started {
@@ -23,15 +24,16 @@ impl Started {
         sandbox: &Sandbox,
         component: &InstancePre<CallData>,
         moment: Option<Moment>,
+        question: Question,
         limits: &CallLimits,
         calls: &mut dyn Calls,
-    ) -> Result<Started, Answer> {
+    ) -> Result<Started, NotAnswered> {
         let wasi = moment.map(|moment| Box::new(Wasi::new(moment)));
         let mut store = Store::new(sandbox.engine(), CallData::new(limits.memory_bytes, wasi));
         store.limiter(|data| &mut data.limiter);
         store.set_hostcall_fuel(quotas::TRANSFER_BYTES_MAX);
         store.set_max_component_handles(quotas::HANDLES_MAX);
-        let instance = run(&mut store, sandbox, limits, calls, |store| {
+        let instance = run(&mut store, sandbox, question, limits, calls, |store| {
             component.instantiate(&mut *store).or_else(|error| match error.is::<PoolConcurrencyLimitError>() && sandbox.reclaim() {
                 true => component.instantiate(&mut *store),
                 false => Err(error),
@@ -46,63 +48,48 @@ impl Started {
 pub(super) fn run<R>(
     store: &mut Store<CallData>,
     sandbox: &Sandbox,
+    question: Question,
     limits: &CallLimits,
     calls: &mut dyn Calls,
     body: impl FnOnce(&mut Store<CallData>) -> wasmtime::Result<R>,
-) -> Result<R, Answer> {
+) -> Result<R, NotAnswered> {
     let _runtime = store.data().wasi.is_some().then(wasi::enter);
     store.set_fuel(limits.fuel).expect("fuel is on in every engine of ours");
-    store.set_epoch_deadline(sandbox.call_ticks());
+    store.set_epoch_deadline(sandbox.wall_ticks(question));
     store.data_mut().limiter.start_call(limits.memory_bytes);
     match lend(store, calls, body) {
         Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(fault::answer(&error, store.data(), limits, sandbox.options())),
+        Ok(Err(error)) => Err(fault::ended(&error, question, store.data(), limits, sandbox.options())),
         Err(panic) => Err(fault::panicked(&*panic)),
     }
 }
 
-/// A started component that handles events.
-pub(super) struct Handler {
+/// A started component that serves any call of its module.
+pub(super) struct Ready {
     store: Store<CallData>,
-    handle: TypedFunc<HandleParams<'static>, HandleResult>,
+    functions: Functions,
     memory_bytes_at_start: usize,
     calls: u32,
 }
 
-impl Handler {
-    pub(super) fn new(started: Started, handle: TypedFunc<HandleParams<'static>, HandleResult>) -> Handler {
+impl Ready {
+    pub(super) fn new(started: Started, functions: Functions) -> Ready {
         let memory_bytes_at_start = started.store.data().limiter.memory_bytes();
-        Handler { store: started.store, handle, memory_bytes_at_start, calls: 0 }
+        Ready { store: started.store, functions, memory_bytes_at_start, calls: 0 }
     }
 
-    /// `Err` is an answer too, after which the instance must be dropped.
-    pub(super) fn handle(
+    /// After an `Err` the instance must be dropped.
+    pub(super) fn call<R>(
         &mut self,
         sandbox: &Sandbox,
-        function: &str,
-        events: &[EventRef<'_>],
+        question: Question,
         limits: &CallLimits,
         calls: &mut dyn Calls,
-    ) -> Result<Answer, Answer> {
+        body: impl FnOnce(&Functions, &mut Store<CallData>) -> wasmtime::Result<R>,
+    ) -> Result<R, NotAnswered> {
         self.calls += 1;
-        // One event, the usual case of a log at rest, needs no allocation.
-        let (one, many);
-        let events: &[Event<'_>] = match events {
-            [event] => {
-                one = [Event::from(event)];
-                &one
-            }
-            events => {
-                many = events.iter().map(Event::from).collect::<Vec<_>>();
-                &many
-            }
-        };
-        let handle: TypedFunc<HandleParams<'_>, HandleResult> = self.handle;
-        let (result,) = run(&mut self.store, sandbox, limits, calls, |store| handle.call(store, (function, events)))?;
-        match result {
-            Ok(reactions) => outputs::accept(reactions).map(Answer::Reactions).map_err(Answer::Fault),
-            Err(failure) => Ok(Answer::Failed(failure.into())),
-        }
+        let functions = &self.functions;
+        run(&mut self.store, sandbox, question, limits, calls, |store| body(functions, store))
     }
 
     /// Whether the next call may have it: it has neither served too long nor grown too large.
@@ -118,22 +105,22 @@ impl Handler {
 
 /// The instances that a module keeps for its next calls.
 #[derive(Default)]
-pub(super) struct Idle(Mutex<Vec<Handler>>);
+pub(super) struct Idle(Mutex<Vec<Ready>>);
 
 impl Idle {
     /// The one used last, if its memory is within what the call may have.
-    pub(super) fn take(&self, memory_bytes_max: usize) -> Option<Handler> {
-        let handler = self.lock().pop()?;
-        (handler.memory_bytes() <= memory_bytes_max).then_some(handler)
+    pub(super) fn take(&self, memory_bytes_max: usize) -> Option<Ready> {
+        let ready = self.lock().pop()?;
+        (ready.memory_bytes() <= memory_bytes_max).then_some(ready)
     }
 
-    pub(super) fn give(&self, handler: Handler, options: &SandboxOptions) {
-        if !handler.is_worth_keeping(options) {
+    pub(super) fn give(&self, ready: Ready, options: &SandboxOptions) {
+        if !ready.is_worth_keeping(options) {
             return;
         }
         let mut idle = self.lock();
         if idle.len() < options.idle_instances_max {
-            idle.push(handler);
+            idle.push(ready);
         }
     }
 
@@ -144,7 +131,7 @@ impl Idle {
         idle.len()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Handler>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Ready>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

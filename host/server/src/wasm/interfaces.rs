@@ -8,6 +8,10 @@ pub(super) const CONTEXT: &str = "retold:module/context@0.1.0";
 pub(super) const STATE: &str = "retold:module/state@0.1.0";
 pub(super) const MANIFEST: &str = "retold:module/manifest@0.1.0";
 pub(super) const HANDLER: &str = "retold:module/handler@0.1.0";
+pub(super) const AGGREGATE: &str = "retold:module/aggregate@0.1.0";
+pub(super) const VIEW: &str = "retold:module/view@0.1.0";
+pub(super) const UPCASTER: &str = "retold:module/upcaster@0.1.0";
+pub(super) const INGRESS: &str = "retold:module/ingress@0.1.0";
 
 /// Interfaces of `retold:module` that a component may import. `types` and `manifest` hold types only.
 const IMPORTS: &[&str] = &["retold:module/types@0.1.0", MANIFEST, CONTEXT, STATE];
@@ -103,10 +107,10 @@ pub(super) fn tells_the_event_apart(name: &str) -> bool {
 pub(super) fn export_for(kind: FunctionKind) -> &'static str {
     match kind {
         FunctionKind::Handler => HANDLER,
-        FunctionKind::Aggregate => "retold:module/aggregate@0.1.0",
-        FunctionKind::View => "retold:module/view@0.1.0",
-        FunctionKind::Upcaster => "retold:module/upcaster@0.1.0",
-        FunctionKind::Ingress => "retold:module/ingress@0.1.0",
+        FunctionKind::Aggregate => AGGREGATE,
+        FunctionKind::View => VIEW,
+        FunctionKind::Upcaster => UPCASTER,
+        FunctionKind::Ingress => INGRESS,
     }
 }
 

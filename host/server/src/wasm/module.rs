@@ -3,24 +3,26 @@
 use std::sync::Arc;
 
 use retold_engine::model::{
-    Answer, CallLimits, Calls, Event, EventRef, FunctionKind, Guest, GuestFault, LogLevel, Manifest, Position, StateError, limits,
+    AggregateCall, Answer, CallLimits, Calls, CommandRef, Event, EventDraft, EventRef, Failure, Guest, GuestFault, LogLevel, Manifest,
+    NotAnswered, Payload, Position, Query, Rejection, StateError, limits,
 };
-use wasmtime::component::{Component, ComponentExportIndex, InstancePre, TypedFunc, types::ComponentItem};
+use wasmtime::Store;
+use wasmtime::component::{Component, InstancePre, types::ComponentItem};
 
-use super::bindings::{HandleParams, HandleResult};
+use super::bindings::Events;
 use super::call::CallData;
-use super::describe::DescribeResult;
 use super::error::one_line;
-use super::instances::{Handler, Idle, Started, run};
-use super::wasi::Moment;
-use super::{ModuleError, Sandbox, interfaces};
+use super::exports::{Exports, Functions};
+use super::instances::{Idle, Ready, Started, run};
+use super::question::Question;
+use super::wasi::{Cause, Moment};
+use super::{ModuleError, Sandbox, interfaces, outputs};
 
-/// One module's code, loaded. Instances of it come and go behind [`Guest::handle`].
+/// One module's code, loaded. Instances of it come and go behind [`Guest`].
 pub struct WasmModule {
     sandbox: Sandbox,
     component: InstancePre<CallData>,
-    describe: ComponentExportIndex,
-    handle: Option<ComponentExportIndex>,
+    exports: Exports,
     wasi: WasiUse,
     idle: Arc<Idle>,
 }
@@ -35,37 +37,44 @@ enum WasiUse {
     ByEvent,
 }
 
+/// One call, all but what goes in.
+struct Call<'a> {
+    question: Question,
+    function: &'a str,
+    /// What the clock and chance are taken from.
+    cause: Option<Cause<'a>>,
+    limits: &'a CallLimits,
+}
+
 impl WasmModule {
     /// Holds the component's imports against what the host offers.
     pub(super) fn load(sandbox: &Sandbox, component: &Component) -> Result<WasmModule, ModuleError> {
         let linked = sandbox.linker().instantiate_pre(component);
         let linked = linked.map_err(|error| ModuleError::ImportMismatch { problem: one_line(&error) })?;
-        let export = |interface: &str, function: &str| {
-            let instance = component.get_export_index(None, interface)?;
-            component.get_export_index(Some(&instance), function)
-        };
-        let describe = export(interfaces::MANIFEST, "describe").ok_or_else(|| missing(interfaces::MANIFEST, ""))?;
-        let handle = export(interfaces::HANDLER, "handle");
+        let exports = Exports::of(component)?;
         let idle = Arc::new(Idle::default());
         sandbox.register(&idle);
-        Ok(WasmModule { sandbox: sandbox.clone(), component: linked, describe, handle, wasi: wasi_use(sandbox, component), idle })
+        Ok(WasmModule { sandbox: sandbox.clone(), component: linked, exports, wasi: wasi_use(sandbox, component), idle })
     }
 
     /// What the module says of itself, under limits and in a fresh instance; and whether it exports
-    /// what that asks for.
+    /// what that asks for. All that it exports is held against the contract's types.
     pub fn describe(&self) -> Result<Manifest, ModuleError> {
         let limits =
             CallLimits { fuel: self.sandbox.options().describe_fuel, memory_bytes: limits::GUEST_MEMORY_BYTES_MAX, fresh_instance: true };
-        let mut started = self.start(Moment::none(), &limits, &mut Nobody).map_err(describe_failed)?;
-        let describe = started.instance.get_typed_func::<(), DescribeResult>(&mut started.store, &self.describe);
-        let describe = describe.map_err(|error| mismatch(interfaces::MANIFEST, &error))?;
+        let asked = Call { question: Question::Describe, function: "describe", cause: None, limits: &limits };
+        let mut started = self.start(&asked, &mut Nobody).map_err(describe_failed)?;
+        let describe = self.exports.describe(&mut started)?;
         let (manifest,) =
-            run(&mut started.store, &self.sandbox, &limits, &mut Nobody, |store| describe.call(store, ())).map_err(describe_failed)?;
+            run(&mut started.store, &self.sandbox, Question::Describe, &limits, &mut Nobody, |store| describe.call(store, ()))
+                .map_err(describe_failed)?;
         let manifest = Manifest::from(manifest);
-        if self.handle.is_some() {
-            self.handler(&mut started).map_err(|error| mismatch(interfaces::HANDLER, &error))?;
+        self.exports.typed(&mut started)?;
+        for function in &manifest.functions {
+            if !self.exports.serves(function.kind) {
+                return Err(ModuleError::export_missing(interfaces::export_for(function.kind), Some(&function.name)));
+            }
         }
-        self.check_exports(&manifest)?;
         Ok(manifest)
     }
 
@@ -75,66 +84,128 @@ impl WasmModule {
         self.idle.clear();
     }
 
-    fn check_exports(&self, manifest: &Manifest) -> Result<(), ModuleError> {
-        for function in &manifest.functions {
-            let interface = interfaces::export_for(function.kind);
-            let exported = match function.kind {
-                FunctionKind::Handler => self.handle.is_some(),
-                _ => self.component.component().get_export_index(None, interface).is_some(),
-            };
-            if !exported {
-                return Err(missing(interface, &function.name));
-            }
-        }
-        Ok(())
+    fn start(&self, call: &Call<'_>, calls: &mut dyn Calls) -> Result<Started, NotAnswered> {
+        let moment = match (self.wasi, &call.cause) {
+            (WasiUse::Nothing, _) => None,
+            (WasiUse::ByEvent, Some(cause)) => Some(Moment::of(call.function, cause)),
+            (WasiUse::ByEvent, None) | (WasiUse::Constant, _) => Some(Moment::fixed()),
+        };
+        Started::new(&self.sandbox, &self.component, moment, call.question, call.limits, calls)
     }
 
-    fn start(&self, moment: Moment, limits: &CallLimits, calls: &mut dyn Calls) -> Result<Started, Answer> {
-        let moment = (self.wasi != WasiUse::Nothing).then_some(moment);
-        Started::new(&self.sandbox, &self.component, moment, limits, calls)
+    fn start_ready(&self, call: &Call<'_>, calls: &mut dyn Calls) -> Result<Ready, NotAnswered> {
+        let mut started = self.start(call, calls)?;
+        let functions = self.exports.typed(&mut started);
+        let functions = functions.map_err(|error| NotAnswered::Fault(GuestFault::BadOutput(error.to_string())))?;
+        Ok(Ready::new(started, functions))
     }
 
-    fn handler(&self, started: &mut Started) -> wasmtime::Result<TypedFunc<HandleParams<'static>, HandleResult>> {
-        let Some(handle) = &self.handle else { return Err(wasmtime::Error::msg("the module exports no handler")) };
-        started.instance.get_typed_func(&mut started.store, handle)
-    }
-
-    fn start_handler(
+    /// Lets `ask` call a function in an instance and `accept` judge what it returned. An instance that
+    /// failed in any way is dropped; what the function itself calls a failure is none.
+    fn call<R, T>(
         &self,
-        function: &str,
-        events: &[EventRef<'_>],
-        limits: &CallLimits,
+        call: &Call<'_>,
         calls: &mut dyn Calls,
-    ) -> Result<Handler, Answer> {
-        let moment = match self.wasi {
-            WasiUse::ByEvent => Moment::of(function, &events[0]),
-            WasiUse::Nothing | WasiUse::Constant => Moment::none(),
-        };
-        let mut started = self.start(moment, limits, calls)?;
-        let handle = self.handler(&mut started).map_err(|error| Answer::Fault(GuestFault::BadOutput(one_line(&error))))?;
-        Ok(Handler::new(started, handle))
-    }
-
-    fn call(&self, function: &str, events: &[EventRef<'_>], limits: &CallLimits, calls: &mut dyn Calls) -> Result<Answer, Answer> {
+        ask: impl FnOnce(&Functions, &mut Store<CallData>) -> wasmtime::Result<R>,
+        accept: impl FnOnce(R) -> Result<T, GuestFault>,
+    ) -> Result<T, NotAnswered> {
         let reusable = self.wasi != WasiUse::ByEvent;
-        let kept = if reusable && !limits.fresh_instance { self.idle.take(limits.memory_bytes) } else { None };
-        let mut handler = match kept {
-            Some(handler) => handler,
-            None => self.start_handler(function, events, limits, calls)?,
+        let kept = if reusable && !call.limits.fresh_instance { self.idle.take(call.limits.memory_bytes) } else { None };
+        let mut instance = match kept {
+            Some(instance) => instance,
+            None => self.start_ready(call, calls)?,
         };
-        let answer = handler.handle(&self.sandbox, function, events, limits, calls)?;
+        let returned = instance.call(&self.sandbox, call.question, call.limits, calls, ask)?;
+        let answer = accept(returned).map_err(NotAnswered::Fault)?;
         if reusable {
-            self.idle.give(handler, self.sandbox.options());
+            self.idle.give(instance, self.sandbox.options());
         }
         Ok(answer)
+    }
+
+    /// Of a call that serves `events`.
+    fn call_with_events<'a>(&self, question: Question, function: &'a str, events: &[EventRef<'a>], limits: &'a CallLimits) -> Call<'a> {
+        assert!(!events.is_empty(), "a call without events");
+        assert!(events.len() == 1 || !self.one_event_a_call(), "several events for a module that may tell them apart by its clock");
+        Call { question, function, cause: Some(Cause::from(&events[0])), limits }
     }
 }
 
 impl Guest for WasmModule {
     fn handle(&self, function: &str, events: &[EventRef<'_>], limits: &CallLimits, calls: &mut dyn Calls) -> Answer {
-        assert!(!events.is_empty(), "a call without events");
-        assert!(events.len() == 1 || !self.one_event_a_call(), "several events for a module that may tell them apart by its clock");
-        self.call(function, events, limits, calls).unwrap_or_else(|answer| answer)
+        let call = self.call_with_events(Question::Handle, function, events, limits);
+        let events = Events::of(events);
+        let answer = self.call(&call, calls, |has, store| has.handle.get()?.call(store, (function, &events)), outputs::reactions);
+        match answer {
+            Ok(Ok(reactions)) => Answer::Reactions(reactions),
+            Ok(Err(failure)) => Answer::Failed(failure),
+            Err(NotAnswered::Fault(fault)) => Answer::Fault(fault),
+            Err(NotAnswered::Unavailable(why)) => Answer::Unavailable(why),
+        }
+    }
+
+    fn decide(
+        &self,
+        aggregate: &AggregateCall<'_>,
+        command: &CommandRef<'_>,
+        limits: &CallLimits,
+        calls: &mut dyn Calls,
+    ) -> Result<Result<Vec<EventDraft>, Rejection>, NotAnswered> {
+        let &AggregateCall { function, subject, state } = aggregate;
+        let call = Call { question: Question::Decide, function, cause: Some(Cause::from(command)), limits };
+        let ask = |has: &Functions, store: &mut Store<CallData>| has.decide.get()?.call(store, (function, subject, state, command.into()));
+        self.call(&call, calls, ask, outputs::decision)
+    }
+
+    fn evolve(
+        &self,
+        aggregate: &AggregateCall<'_>,
+        events: &[EventRef<'_>],
+        limits: &CallLimits,
+        calls: &mut dyn Calls,
+    ) -> Result<Result<Vec<u8>, Failure>, NotAnswered> {
+        let &AggregateCall { function, subject, state } = aggregate;
+        let call = self.call_with_events(Question::Evolve, function, events, limits);
+        let events = Events::of(events);
+        let ask = |has: &Functions, store: &mut Store<CallData>| has.evolve.get()?.call(store, (function, subject, state, &events));
+        self.call(&call, calls, ask, outputs::state)
+    }
+
+    fn project(
+        &self,
+        function: &str,
+        events: &[EventRef<'_>],
+        limits: &CallLimits,
+        calls: &mut dyn Calls,
+    ) -> Result<Result<(), Failure>, NotAnswered> {
+        let call = self.call_with_events(Question::Project, function, events, limits);
+        let events = Events::of(events);
+        self.call(&call, calls, |has, store| has.project.get()?.call(store, (function, &events)), outputs::projected)
+    }
+
+    /// Nothing of a query is an event: clock and chance are always the same, so the same rows give the
+    /// same answer.
+    fn query(
+        &self,
+        function: &str,
+        query: &Query,
+        limits: &CallLimits,
+        calls: &mut dyn Calls,
+    ) -> Result<Result<Payload, Rejection>, NotAnswered> {
+        let call = Call { question: Question::Query, function, cause: None, limits };
+        self.call(&call, calls, |has, store| has.query.get()?.call(store, (function, query.into())), outputs::payload)
+    }
+
+    fn upcast(
+        &self,
+        function: &str,
+        events: &[EventRef<'_>],
+        limits: &CallLimits,
+        calls: &mut dyn Calls,
+    ) -> Result<Result<Vec<Vec<EventDraft>>, Failure>, NotAnswered> {
+        let call = self.call_with_events(Question::Upcast, function, events, limits);
+        let events = Events::of(events);
+        self.call(&call, calls, |has, store| has.upcast.get()?.call(store, (&events,)), outputs::upcasted)
     }
 
     fn one_event_a_call(&self) -> bool {
@@ -142,20 +213,10 @@ impl Guest for WasmModule {
     }
 }
 
-fn missing(interface: &str, function: &str) -> ModuleError {
-    let needed_by = if function.is_empty() { String::new() } else { format!(", which its function {function:?} needs") };
-    ModuleError::ExportMissing { interface: interface.into(), needed_by, remedy: "name the function in `retold::module!(…)`".into() }
-}
-
-fn mismatch(interface: &str, error: &wasmtime::Error) -> ModuleError {
-    ModuleError::ExportMismatch { interface: interface.into(), problem: one_line(error) }
-}
-
-fn describe_failed(answer: Answer) -> ModuleError {
-    match answer {
-        Answer::Fault(fault) => ModuleError::Describe { what: fault.to_string() },
-        Answer::Unavailable(what) => ModuleError::Host(what),
-        other => ModuleError::Describe { what: format!("ended with {other:?}") },
+fn describe_failed(why: NotAnswered) -> ModuleError {
+    match why {
+        NotAnswered::Fault(fault) => ModuleError::Describe { what: fault.to_string() },
+        NotAnswered::Unavailable(what) => ModuleError::Host(what),
     }
 }
 

@@ -14,6 +14,10 @@ pub(super) const DETAILS_PER_CALL_MAX: usize = 4 * limits::EVENTS_PER_BATCH_MAX;
 pub(super) const RANDOM_BYTES_PER_CALL_MAX: usize = 64 << 10;
 /// Bytes that cross from a guest to the host at once: one host call's arguments, or a call's result.
 pub(super) const TRANSFER_BYTES_MAX: usize = 2 * limits::OUTPUT_BYTES_PER_CALL_MAX;
+const _: () = {
+    assert!(TRANSFER_BYTES_MAX >= 2 * limits::QUERY_PAYLOAD_BYTES_MAX);
+    assert!(TRANSFER_BYTES_MAX >= 2 * limits::STATE_VALUE_BYTES_MAX);
+};
 /// Resources (streams, pollables) that an instance may hold.
 pub(super) const HANDLES_MAX: usize = 1_000;
 

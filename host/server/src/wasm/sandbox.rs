@@ -7,6 +7,7 @@ use wasmtime::component::Linker;
 
 use super::call::CallData;
 use super::instances::Idle;
+use super::question::Question;
 use super::{ModuleError, SandboxOptions, engine, host_calls, wasi};
 
 /// Shared by all modules of a host. Cheap to clone.
@@ -49,8 +50,9 @@ impl Sandbox {
     }
 
     /// Ticks after which a call has lasted too long.
-    pub(super) fn call_ticks(&self) -> u64 {
-        self.0.options.call_ms_max.div_ceil(self.0.options.tick_ms.max(1)) + 1
+    pub(super) fn wall_ticks(&self, question: Question) -> u64 {
+        let (wall_ms, _) = question.wall_ms(&self.0.options);
+        wall_ms.div_ceil(self.0.options.tick_ms.max(1)) + 1
     }
 
     /// Makes a module's idle instances known, so that others may take their places.

@@ -1,7 +1,8 @@
 //! Calls a guest as the engine would.
 
 use retold_engine::model::{
-    Answer, CallLimits, Calls, Event, EventRef, Guest, LogLevel, NewEvent, Position, RecordBuilder, StateError, Timestamp,
+    AggregateCall, Answer, CallLimits, Calls, CommandRef, Event, EventRef, Guest, LogLevel, NewEvent, NotAnswered, Position, Query,
+    RecordBuilder, StateError, Timestamp,
 };
 
 use super::guests::{core, load, sandbox};
@@ -67,6 +68,64 @@ pub(super) fn handle(module: &WasmModule, count: u64, limits: &CallLimits) -> (A
     let events: Vec<EventRef<'_>> = (1..=count).map(|number| record.event(Position(number)).unwrap()).collect();
     let mut asked = Asked::default();
     (module.handle("echo", &events, limits, &mut asked), asked.0)
+}
+
+/// What a guest can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Handle,
+    Decide,
+    Evolve,
+    Project,
+    Query,
+    Upcast,
+}
+
+pub(super) const KINDS: [Kind; 6] = [Kind::Handle, Kind::Decide, Kind::Evolve, Kind::Project, Kind::Query, Kind::Upcast];
+
+/// Command 7 for the subject `order/7`.
+pub(super) const COMMAND: CommandRef<'static> = CommandRef {
+    id: "7",
+    source: "/till",
+    r#type: "order.cancel",
+    subject: "order/7",
+    time: Timestamp(1_800_000_000_000_000),
+    content_type: "text/plain",
+    data: b"please",
+};
+
+/// An aggregate's call for the subject `order/7`.
+pub(super) fn aggregate(state: Option<&[u8]>) -> AggregateCall<'_> {
+    AggregateCall { function: "echo", subject: "order/7", state }
+}
+
+pub(super) fn query(name: &str) -> Query {
+    Query { name: name.into(), content_type: Some("text/plain".into()), data: b"?".to_vec() }
+}
+
+/// One question of a kind, with event 1 where it takes events: whether it was answered, not what.
+pub(super) fn ask(guest: &dyn Guest, kind: Kind, limits: &CallLimits) -> (Result<(), NotAnswered>, Vec<String>) {
+    ask_of(guest, kind, 1, limits)
+}
+
+/// The same with the event at `position`.
+pub(super) fn ask_of(guest: &dyn Guest, kind: Kind, position: u64, limits: &CallLimits) -> (Result<(), NotAnswered>, Vec<String>) {
+    let record = orders(position);
+    let events = [record.event(Position(position)).unwrap()];
+    let mut asked = Asked::default();
+    let answer = match kind {
+        Kind::Handle => match guest.handle("echo", &events, limits, &mut asked) {
+            Answer::Fault(fault) => Err(NotAnswered::Fault(fault)),
+            Answer::Unavailable(why) => Err(NotAnswered::Unavailable(why)),
+            _ => Ok(()),
+        },
+        Kind::Decide => guest.decide(&aggregate(None), &COMMAND, limits, &mut asked).map(drop),
+        Kind::Evolve => guest.evolve(&aggregate(None), &events, limits, &mut asked).map(drop),
+        Kind::Project => guest.project("echo", &events, limits, &mut asked).map(drop),
+        Kind::Query => guest.query("echo", &query("order"), limits, &mut asked).map(drop),
+        Kind::Upcast => guest.upcast("echo", &events, limits, &mut asked).map(drop),
+    };
+    (answer, asked.0)
 }
 
 pub(super) fn call(body: &str) -> (Answer, Vec<String>) {

@@ -31,11 +31,17 @@ fn a_module_that_can_not_say_what_it_is_is_refused() {
 
 #[test]
 fn a_module_without_the_export_that_its_manifest_needs_is_refused() {
-    // The same manifest, but the function's kind is "view".
-    let describe = "(i32.store8 (i32.add (i32.load (i32.const 4112)) (i32.const 8)) (i32.const 2)) i32.const 4096";
-    let error = load(&sandbox(), &Parts { describe, ..Parts::default() }.core());
-    let error = error.describe().expect_err("refused");
-    assert!(matches!(&error, ModuleError::ExportMissing { interface, .. } if interface.contains("view")), "{error}");
+    for (kind, name) in [(1, "aggregate"), (2, "view"), (3, "upcaster"), (4, "ingress")] {
+        // The same manifest, but for the function's kind.
+        let describe = format!("(i32.store8 (i32.add (i32.load (i32.const 4112)) (i32.const 8)) (i32.const {kind})) i32.const 4096");
+        let error = load(&sandbox(), &Parts { describe: &describe, ..Parts::default() }.core());
+        let error = error.describe().expect_err("refused");
+        assert!(matches!(&error, ModuleError::ExportMissing { interface, .. } if interface.contains(name)), "{error}");
+        let some = Some(("unreachable", "unreachable"));
+        let all = Parts { describe: &describe, aggregate: some, view: some, upcast: Some("unreachable"), ..Parts::default() }.core();
+        let described = load(&sandbox(), &all).describe();
+        assert_eq!(described.is_ok(), name != "ingress", "{described:?}");
+    }
 }
 
 /// A module built against another contract under the same name.
@@ -54,6 +60,36 @@ fn an_export_of_another_type_is_refused_before_it_is_called() {
         matches!(&error, ModuleError::ExportMismatch { interface, problem } if interface.contains("handler") && problem.contains("words")),
         "{error}"
     );
+}
+
+/// What is said of a module of all kinds built against another contract. Only `interface` is exported
+/// beside the handler.
+#[track_caller]
+fn mismatch(interface: &str, what: &str, instead: &str, problem: &str) {
+    let wit = WIT.replace(what, instead);
+    assert_ne!(wit, WIT, "{what:?} is no longer in the contract");
+    let mut parts = Parts { wit: &wit, ..Parts::default() };
+    match interface {
+        "aggregate" => parts.aggregate = Some(("unreachable", "unreachable")),
+        "view" => parts.view = Some(("unreachable", "unreachable")),
+        _ => parts.upcast = Some("unreachable"),
+    }
+    let loaded = try_load(&sandbox(), &parts.core()).and_then(|module| module.describe());
+    let error = loaded.expect_err("refused");
+    let told = matches!(&error, ModuleError::ExportMismatch { interface: named, problem: found }
+        if named == &format!("retold:module/{interface}@0.1.0") && found.contains(problem));
+    assert!(told, "{interface}: {error}");
+}
+
+#[test]
+fn each_interface_is_held_against_the_contract() {
+    mismatch("aggregate", "record rejection { code: string", "record rejection { reason: string", "reason");
+    mismatch("aggregate", "-> result<list<u8>, failure>", "-> result<string, failure>", "list");
+    mismatch("view", "record payload { content-type: string", "record payload { media-type: string", "media-type");
+    mismatch("view", "record query { name: string", "record query { question: string", "question");
+    mismatch("upcaster", "result<list<list<new-event>>, failure>", "result<list<list<event>>, failure>", "");
+    let evolve = WIT.lines().find(|line| line.contains("evolve: func(")).expect("in the contract");
+    mismatch("aggregate", evolve, "", "no function `evolve`");
 }
 
 #[test]

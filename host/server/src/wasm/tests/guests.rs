@@ -1,4 +1,4 @@
-//! Small modules for this room's tests: core modules in text, with a handler's body to fill in, and
+//! Small modules for this room's tests: core modules in text, with functions' bodies to fill in, and
 //! the interfaces of `wit/retold.wit` described as the SDK's macros do it. Guests in Rust are tried in
 //! `tests/it`, which builds them.
 
@@ -12,31 +12,48 @@ use wit_parser::Resolve;
 use crate::wasm::{CompileCache, ModuleError, Sandbox, SandboxOptions, WasmModule, compile_child};
 
 pub(in crate::wasm) const WIT: &str = include_str!("../../../../../wit/retold.wit");
-const WORLD: &str = "
-package test:guest;
-world guest {
-  include retold:module/manifest-world@0.1.0;
-  include retold:module/handler-world@0.1.0;
-  import wasi:clocks/wall-clock@0.2.0;
-  import wasi:clocks/monotonic-clock@0.2.0;
-  import wasi:random/random@0.2.0;
-  import wasi:cli/environment@0.2.0;
-}";
 /// What is tried of WASI. Imports that a core module doesn't use aren't in its component.
-const WASI: [&str; 3] = [
+const WASI: [&str; 5] = [
     "package wasi:clocks@0.2.0;
      interface wall-clock { record datetime { seconds: u64, nanoseconds: u32 } now: func() -> datetime; }
      interface monotonic-clock { now: func() -> u64; }",
     "package wasi:random@0.2.0; interface random { get-random-u64: func() -> u64; }",
-    "package wasi:cli@0.2.0; interface environment { get-arguments: func() -> list<string>; }",
+    "package wasi:io@0.2.0;
+     interface error { resource error; }
+     interface streams {
+       use error.{error};
+       variant stream-error { last-operation-failed(error), closed }
+       resource output-stream { blocking-write-and-flush: func(contents: list<u8>) -> result<_, stream-error>; }
+     }",
+    "package wasi:cli@0.2.0;
+     interface environment { get-arguments: func() -> list<string>; get-environment: func() -> list<tuple<string, string>>; }
+     interface stdout { use wasi:io/streams@0.2.0.{output-stream}; get-stdout: func() -> output-stream; }
+     interface stderr { use wasi:io/streams@0.2.0.{output-stream}; get-stderr: func() -> output-stream; }",
+    "package wasi:filesystem@0.2.0;
+     interface types { resource descriptor; }
+     interface preopens { use types.{descriptor}; get-directories: func() -> list<tuple<descriptor, string>>; }",
 ];
+const WASI_IMPORTS: &str = "
+  import wasi:clocks/wall-clock@0.2.0;
+  import wasi:clocks/monotonic-clock@0.2.0;
+  import wasi:random/random@0.2.0;
+  import wasi:cli/environment@0.2.0;
+  import wasi:cli/stdout@0.2.0;
+  import wasi:cli/stderr@0.2.0;
+  import wasi:io/streams@0.2.0;
+  import wasi:filesystem/preopens@0.2.0;";
 
-/// A module with one handler, `echo` for `order.*`, and what may differ in it.
+/// A module with one handler, `echo` for `order.*`, and what may differ in it. Bodies are
+/// instructions that may use their function's parameters (see [`Parts::exports`]), three locals
+/// (`$at`, `$list`, `$index`), the functions below and the imports, and leave the address of a result.
 pub(in crate::wasm) struct Parts<'a> {
     pub(in crate::wasm) imports: &'a str,
-    /// The handler's body: instructions that may use the parameters `$function`, `$function_length`,
-    /// `$events` and `$count`, the functions below and the imports, and leave the address of a result.
+    /// The handler's body.
     pub(in crate::wasm) handle: &'a str,
+    /// The bodies of `decide` and `evolve`; of `project` and `query`; of `upcast`.
+    pub(in crate::wasm) aggregate: Option<(&'a str, &'a str)>,
+    pub(in crate::wasm) view: Option<(&'a str, &'a str)>,
+    pub(in crate::wasm) upcast: Option<&'a str>,
     /// The body of `describe`.
     pub(in crate::wasm) describe: &'a str,
     pub(in crate::wasm) wit: &'a str,
@@ -44,8 +61,17 @@ pub(in crate::wasm) struct Parts<'a> {
 
 impl Default for Parts<'_> {
     fn default() -> Self {
-        Parts { imports: "", handle: "call $no_outputs", describe: "i32.const 4096", wit: WIT }
+        let handle = "call $no_outputs";
+        Parts { imports: "", handle, aggregate: None, view: None, upcast: None, describe: "i32.const 4096", wit: WIT }
     }
+}
+
+/// A module of all kinds, each of whose functions begins with `body` and then succeeds with nothing.
+pub(in crate::wasm) fn every(imports: &str, body: &str) -> Vec<u8> {
+    let nothing = format!("{body} call $no_outputs");
+    let text = format!("{body} call $no_outputs (i32.store (i32.const 20) (i32.const 64)) (i32.store (i32.const 24) (i32.const 5))");
+    let (handle, aggregate, view, upcast) = (&*nothing, Some((&*nothing, &*nothing)), Some((&*nothing, &*text)), Some(&*nothing));
+    Parts { imports, handle, aggregate, view, upcast, ..Parts::default() }.core()
 }
 
 /// One whose handler is `handle`.
@@ -53,21 +79,28 @@ pub(in crate::wasm) fn core(handle: &str) -> Vec<u8> {
     Parts { handle, ..Parts::default() }.core()
 }
 
-/// Adds what tells wit-component the interfaces of a core module.
+/// Adds what tells wit-component the interfaces of a core module with a handler.
 pub(in crate::wasm) fn describe_interfaces(core: &mut Vec<u8>, wit: &str) {
+    describe_worlds(core, wit, &["manifest", "handler"]);
+}
+
+fn describe_worlds(core: &mut Vec<u8>, wit: &str, worlds: &[&str]) {
     let mut resolve = Resolve::default();
     resolve.push_str("retold.wit", wit).unwrap();
     for package in WASI {
         resolve.push_str("wasi.wit", package).unwrap();
     }
-    let package = resolve.push_str("guest.wit", WORLD).unwrap();
+    let included: String = worlds.iter().map(|world| format!("include retold:module/{world}-world@0.1.0;\n")).collect();
+    let world = format!("package test:guest;\nworld guest {{ {included} {WASI_IMPORTS} }}");
+    let package = resolve.push_str("guest.wit", &world).unwrap();
     let world = resolve.select_world(&[package], Some("guest")).unwrap();
     embed_component_metadata(core, &resolve, world, StringEncoding::UTF8).unwrap();
 }
 
 impl Parts<'_> {
     pub(in crate::wasm) fn core(&self) -> Vec<u8> {
-        let Parts { imports, handle, describe, wit } = self;
+        let Parts { imports, describe, wit, .. } = self;
+        let exports = self.exports();
         let data: String = manifest_bytes().iter().map(|byte| format!("\\{byte:02x}")).collect();
         let text = format!(
             r#"(module
@@ -115,12 +148,53 @@ impl Parts<'_> {
     (i32.store (i32.const 24) (local.get $count))
     i32.const 16)
   (func $describe (export "retold:module/manifest@0.1.0#describe") (result i32) {describe})
-  (func $handle (export "retold:module/handler@0.1.0#handle") (param $function i32) (param $function_length i32) (param $events i32) (param $count i32) (result i32)
-    {handle}))"#
+  {exports})"#
         );
         let mut core = wat::parse_str(text).expect("the test's own text");
-        describe_interfaces(&mut core, wit);
+        let of = |world, exported| if exported { Some(world) } else { None };
+        let worlds = [
+            Some("manifest"),
+            Some("handler"),
+            of("aggregate", self.aggregate.is_some()),
+            of("view", self.view.is_some()),
+            of("upcaster", self.upcast.is_some()),
+        ];
+        describe_worlds(&mut core, wit, &worlds.into_iter().flatten().collect::<Vec<_>>());
         core
+    }
+
+    /// Parameters as the canonical ABI lays them flat; `decide` has too many for that and gets the
+    /// address of them all.
+    fn exports(&self) -> String {
+        const EVENTS: &str = "(param $events i32) (param $count i32)";
+        const FUNCTION: &str = "(param $function i32) (param $function_length i32)";
+        let mut text = String::new();
+        let mut export = |interface: &str, name: &str, params: &str, body: &str| {
+            // A test's own contract may lack it.
+            if self.wit.contains(&format!("{name}: func(")) {
+                text += &format!(
+                    "(func ${name} (export \"retold:module/{interface}@0.1.0#{name}\") {params} (result i32)
+                       (local $at i32) (local $list i32) (local $index i32) {body})\n"
+                );
+            }
+        };
+        export("handler", "handle", &format!("{FUNCTION} {EVENTS}"), self.handle);
+        if let Some((decide, evolve)) = self.aggregate {
+            export("aggregate", "decide", "(param $arguments i32)", decide);
+            let subject =
+                "(param $subject i32) (param $subject_length i32) (param $has_state i32) (param $state i32) (param $state_length i32)";
+            export("aggregate", "evolve", &format!("{FUNCTION} {subject} {EVENTS}"), evolve);
+        }
+        if let Some((project, query)) = self.view {
+            export("view", "project", &format!("{FUNCTION} {EVENTS}"), project);
+            let request = "(param $name i32) (param $name_length i32) (param $has_content_type i32) (param $content_type i32)
+                (param $content_type_length i32) (param $data i32) (param $data_length i32)";
+            export("view", "query", &format!("{FUNCTION} {request}"), query);
+        }
+        if let Some(upcast) = self.upcast {
+            export("upcaster", "upcast", EVENTS, upcast);
+        }
+        text
     }
 }
 

@@ -5,6 +5,8 @@ mod asked;
 mod calls;
 mod chance;
 mod deploys;
+mod every_call;
 mod faults;
 pub(super) mod guests;
+mod kinds;
 mod reuse;

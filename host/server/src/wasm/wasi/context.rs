@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use retold_engine::model::{EventRef, Timestamp};
+use retold_engine::model::{CommandRef, EventRef, Timestamp};
 use tokio::runtime::{EnterGuard, Runtime};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -13,21 +13,46 @@ use super::random::Random;
 use crate::wasm::call::CallData;
 use crate::wasm::quotas;
 
-/// When and by what chance an instance lives: a function of the event that it serves.
+/// The time where there is no event to take it from: 2000-01-01T00:00:00Z. Not 0, at which some
+/// runtimes refuse to start and from which no duration can be taken.
+const NO_EVENT: Timestamp = Timestamp(946_684_800_000_000);
+
+/// When and by what chance an instance lives: a function of what it serves.
 pub(in crate::wasm) struct Moment {
     time: Timestamp,
     random: Random,
 }
 
 impl Moment {
-    /// For a call that serves one event of `function`.
-    pub(in crate::wasm) fn of(function: &str, event: &EventRef<'_>) -> Moment {
-        Moment { time: event.time, random: Random::seeded(&[function, event.source, event.id]) }
+    /// For a call of `function` that serves one event or command.
+    pub(in crate::wasm) fn of(function: &str, cause: &Cause<'_>) -> Moment {
+        Moment { time: cause.time, random: Random::seeded(&[function, cause.source, cause.id]) }
     }
 
-    /// For what serves no event, or many and so can't read clock or chance.
-    pub(in crate::wasm) fn none() -> Moment {
-        Moment { time: Timestamp(0), random: Random::seeded(&[]) }
+    /// For what serves no event (`describe`, queries), or many and so can't read clock or chance. It is
+    /// always the same, so that a view with the same rows gives a question the same answer.
+    pub(in crate::wasm) fn fixed() -> Moment {
+        Moment { time: NO_EVENT, random: Random::seeded(&[]) }
+    }
+}
+
+/// The event or command that a call serves.
+#[derive(Clone, Copy)]
+pub(in crate::wasm) struct Cause<'a> {
+    source: &'a str,
+    id: &'a str,
+    time: Timestamp,
+}
+
+impl<'a> From<&EventRef<'a>> for Cause<'a> {
+    fn from(event: &EventRef<'a>) -> Cause<'a> {
+        Cause { source: event.source, id: event.id, time: event.time }
+    }
+}
+
+impl<'a> From<&CommandRef<'a>> for Cause<'a> {
+    fn from(command: &CommandRef<'a>) -> Cause<'a> {
+        Cause { source: command.source, id: command.id, time: command.time }
     }
 }
 
