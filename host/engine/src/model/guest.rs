@@ -104,7 +104,7 @@ pub trait Calls {
     fn log(&mut self, level: LogLevel, message: &str);
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
     Trace,
     Debug,
