@@ -120,6 +120,9 @@ pub enum StateError {
     OutsideBatch { index: u32, batch: usize },
     #[error("state limit `{limit}` exceeded: {found}, at most {max}")]
     Limit { limit: &'static str, found: usize, max: usize },
+    /// Not in this kind of call.
+    #[error("state can't be used so: {0}")]
+    NotHere(&'static str),
     /// The host's own trouble: the call is abandoned, nothing is decided.
     #[error("state can't be read: {0}")]
     Storage(String),

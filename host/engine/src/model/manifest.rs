@@ -1,6 +1,6 @@
 //! What a module says of itself, and the checks that need no code run.
 
-use super::{TypePattern, is_reserved_type, limits, valid_function_name, valid_module_name};
+use super::{CallLimits, TypePattern, is_reserved_type, limits, valid_function_name, valid_module_name};
 
 /// A module's self-description, as checked by [`Manifest::check`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +76,17 @@ pub struct LimitsAsked {
     pub attempts: Option<u32>,
 }
 
+impl LimitsAsked {
+    /// What one call gets.
+    pub fn of_a_call(&self) -> CallLimits {
+        CallLimits {
+            fuel: self.fuel.unwrap_or(limits::FUEL_PER_CALL_MAX),
+            memory_bytes: self.memory_bytes.map_or(limits::GUEST_MEMORY_BYTES_MAX, |bytes| bytes as usize),
+            fresh_instance: false,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schema {
     pub r#type: String,
@@ -131,6 +142,10 @@ impl Manifest {
 }
 
 impl FunctionManifest {
+    pub fn patterns(&self) -> impl Iterator<Item = TypePattern> + '_ {
+        self.subscribes.iter().filter_map(|text| TypePattern::parse(text))
+    }
+
     fn check(&self, index: usize) -> Result<(), ManifestError> {
         let at = |part: &str| format!("functions[{index}].{part}");
         let refuse = |part: &str, value: &str, remedy: &str| {

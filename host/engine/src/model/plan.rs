@@ -70,7 +70,8 @@ pub struct ParkedEvent {
     pub position: Position,
     pub subject: String,
     /// One word: `trap`, `fuel`, `memory`, `output`, `undeclared`, `reject`, `retry`, `state`, `hops`,
-    /// or `behind` for an event that waits for an earlier one of its subject.
+    /// `upcast` for one that its upcaster can't make new, `nondeterministic` for code that answers twice
+    /// in two ways, or `behind` for an event that waits for an earlier one of its subject.
     pub reason: String,
     pub message: String,
     pub attempts: u32,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::upcast::first_at;
 use crate::model::{Calls, Event, EventRef, LogLevel, Position, StateError, StateWrite, limits};
 use crate::store::Snapshot;
 
@@ -131,8 +132,7 @@ impl Calls for CallState<'_> {
     }
 
     fn details(&mut self, position: Position) -> Option<Event> {
-        let at = self.events.binary_search_by_key(&position, |event| event.position).ok()?;
-        Some(self.events[at].to_event())
+        first_at(self.events, position).map(EventRef::to_event)
     }
 
     fn log(&mut self, level: LogLevel, message: &str) {

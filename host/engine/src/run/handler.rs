@@ -22,7 +22,7 @@ pub struct Call<'a> {
 /// How far a batch was handled.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// Events dealt with, from the first on.
+    /// Events dealt with, from the first on; each form of one counts.
     pub done: usize,
     pub emitted: Vec<Emitted>,
     pub writes: Writes,
@@ -85,9 +85,9 @@ impl Call<'_> {
     /// `earlier` are state writes of the same plan; what is answered comes on top of them.
     pub fn run_on(&mut self, events: &[EventRef<'_>], earlier: &Writes) -> Progress {
         let mut progress = Progress::default();
-        let portion = if self.guest.one_event_a_call() { 1 } else { events.len() };
+        let one_at_a_time = self.guest.one_event_a_call();
         while progress.stopped.is_none() && progress.done < events.len() {
-            let next = (progress.done + portion.max(1)).min(events.len());
+            let next = if one_at_a_time { end_of_one(events, progress.done) } else { events.len() };
             self.split(&events[progress.done..next], earlier, &mut progress);
         }
         progress
@@ -97,11 +97,13 @@ impl Call<'_> {
         if events.is_empty() || progress.stopped.is_some() {
             return;
         }
-        let first_fresh = events.len() == 1 && self.guest.one_event_a_call();
+        // The parts of an event that was turned into several stand and fall together.
+        let one = end_of_one(events, 0) == events.len();
+        let first_fresh = one && self.guest.one_event_a_call();
         match self.call(events, [earlier, &progress.writes], first_fresh) {
             Called::Done(emitted, writes) => progress.take(events.len(), emitted, writes),
             Called::Unavailable(why) => progress.stopped = Some(Stopped::Unavailable(why)),
-            Called::Named(_, fault) | Called::Fault(fault) if events.len() == 1 => {
+            Called::Named(_, fault) | Called::Fault(fault) if one => {
                 if first_fresh {
                     progress.stopped = Some(Stopped::Failed(fault));
                 } else {
@@ -109,11 +111,12 @@ impl Call<'_> {
                 }
             }
             Called::Named(at, _) => {
-                self.split(&events[..at], earlier, progress);
-                self.alone_then(events, at, earlier, progress);
+                let begin = begin_of_one(events, at);
+                self.split(&events[..begin], earlier, progress);
+                self.alone_then(events, begin, earlier, progress);
             }
             Called::Fault(_) => {
-                let (first, second) = events.split_at(events.len() / 2);
+                let (first, second) = events.split_at(middle(events));
                 self.split(first, earlier, progress);
                 self.split(second, earlier, progress);
             }
@@ -122,18 +125,40 @@ impl Call<'_> {
 
     fn alone_then(&mut self, events: &[EventRef<'_>], at: usize, earlier: &Writes, progress: &mut Progress) {
         if progress.stopped.is_none() {
-            self.alone(&events[at..=at], earlier, progress);
-            self.split(&events[at + 1..], earlier, progress);
+            let end = end_of_one(events, at);
+            self.alone(&events[at..end], earlier, progress);
+            if progress.stopped.is_none() {
+                self.split(&events[end..], earlier, progress);
+            }
         }
     }
 
     /// One event in an instance that nothing ran in before: the judgement.
     fn alone(&mut self, event: &[EventRef<'_>], earlier: &Writes, progress: &mut Progress) {
         match self.call(event, [earlier, &progress.writes], true) {
-            Called::Done(emitted, writes) => progress.take(1, emitted, writes),
+            Called::Done(emitted, writes) => progress.take(event.len(), emitted, writes),
             Called::Unavailable(why) => progress.stopped = Some(Stopped::Unavailable(why)),
             Called::Named(_, fault) | Called::Fault(fault) => progress.stopped = Some(Stopped::Failed(fault)),
         }
+    }
+
+    /// Runs events that passed once more: each alone, or as one batch in a fresh instance. `None` where the
+    /// host could not run them.
+    pub fn again(&mut self, events: &[EventRef<'_>], earlier: &Writes, alone: bool) -> Option<Result<(Vec<Emitted>, Writes), String>> {
+        let (mut all, mut writes, mut at) = (Vec::new(), Writes::new(), 0);
+        while at < events.len() {
+            let end = if alone || self.guest.one_event_a_call() { end_of_one(events, at) } else { events.len() };
+            match self.call(&events[at..end], [earlier, &writes], !alone || self.guest.one_event_a_call()) {
+                Called::Done(emitted, more) => {
+                    all.extend(emitted);
+                    writes.extend(more);
+                }
+                Called::Unavailable(_) => return None,
+                Called::Named(_, fault) | Called::Fault(fault) => return Some(Err(fault.message)),
+            }
+            at = end;
+        }
+        Some(Ok((all, writes)))
     }
 
     fn call(&mut self, events: &[EventRef<'_>], earlier: [&Writes; 2], fresh_instance: bool) -> Called {
@@ -160,6 +185,24 @@ impl Call<'_> {
             Answer::Fault(GuestFault::StateRefused(StateError::Storage(why))) | Answer::Unavailable(why) => Called::Unavailable(why),
             Answer::Fault(fault) => Called::Fault(Fault::of(fault)),
         }
+    }
+}
+
+/// Where the forms of the event at `at` begin: they have one position.
+pub fn begin_of_one(events: &[EventRef<'_>], at: usize) -> usize {
+    events.partition_point(|event| event.position < events[at].position)
+}
+
+pub fn end_of_one(events: &[EventRef<'_>], at: usize) -> usize {
+    let position = events[at].position;
+    at + events[at..].iter().take_while(|event| event.position == position).count()
+}
+
+/// The border between events that is nearest to the half; there is one, as there are two events.
+pub fn middle(events: &[EventRef<'_>]) -> usize {
+    match begin_of_one(events, events.len() / 2) {
+        0 => end_of_one(events, 0),
+        border => border,
     }
 }
 

@@ -1,7 +1,9 @@
 //! Functions at work: a runner reads what its function subscribes to, calls the guest, and makes a
 //! plan that the store may refuse. No thread, no clock: whoever drives says when and what time it is.
 
+mod audit;
 mod calls;
+mod check;
 mod handler;
 mod outputs;
 mod reading;
@@ -12,8 +14,12 @@ mod runner_tests;
 mod subscriptions;
 #[cfg(test)]
 mod testing;
+mod upcast;
+#[cfg(test)]
+mod upcast_tests;
 mod waits;
 
+pub use check::{Checked, check_upcaster};
 pub use handler::Fault;
 pub use reading::{Guests, Reading, Taken, Unreadable};
 pub use runner::{Audit, Retrying, Runner, Settled, Step, Ticket};

@@ -19,7 +19,9 @@ pub fn emitted(manifest: &FunctionManifest, events: &[EventRef<'_>], mut reactio
     reactions.sort_by_key(|reaction| reaction.cause);
     let mut made: Vec<Emitted> = Vec::with_capacity(reactions.len());
     let mut bytes = 0;
-    for same_cause in reactions.chunk_by_mut(|one, other| one.cause == other.cause) {
+    // Ordinals count over all that one stored event became.
+    let position = |reaction: &Reaction| events[reaction.cause as usize].position;
+    for same_cause in reactions.chunk_by_mut(|one, other| position(one) == position(other)) {
         let cause = &events[same_cause[0].cause as usize];
         let mut ordinals: BTreeMap<(String, String), u32> = BTreeMap::new();
         let mut ids: BTreeSet<String> = BTreeSet::new();

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use super::handler::Fault;
-use crate::model::{Guest, Position};
-use crate::store::{Batch, Filter, FunctionRow, Portion, Snapshot, StoreError};
+use super::handler::{Fault, Stopped};
+use super::upcast::{Wanted, upcast};
+use crate::model::{EventRef, FunctionManifest, Guest, Position};
+use crate::store::{Batch, Filter, FunctionRow, Portion, Snapshot, StoreError, Upcasting};
 
 /// The code of module versions. The server answers with what it has loaded, the simulator with
 /// native functions.
@@ -18,35 +19,60 @@ pub trait Guests {
 pub struct Reading<'a> {
     pub snapshot: &'a Snapshot,
     pub guests: &'a dyn Guests,
+    upcasting: Arc<Upcasting>,
 }
 
 /// What a function reads next.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Taken {
     pub batch: Batch,
     /// Everything up to here was seen.
     pub seen: Position,
     /// The event after those in the batch that can't be read in the form that the function wants.
     pub unreadable: Option<Unreadable>,
+    /// Why the host could not run an upcaster now: nothing is known of the events after `seen`.
+    pub unavailable: Option<String>,
 }
 
 /// A stored event that its upcaster could not turn into a newer one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
     pub position: Position,
     pub subject: String,
+    pub hops: u8,
     pub fault: Fault,
 }
 
+/// Events turned new at a time: no more is done in vain where one becomes many.
+const CHUNK: usize = 256;
+/// Where the latest events are looked for, at first; four times as far each time they are too few.
+const LATEST_WINDOW: u64 = 4_096;
+
 impl<'a> Reading<'a> {
     pub fn new(snapshot: &'a Snapshot, guests: &'a dyn Guests) -> Reading<'a> {
-        Reading { snapshot, guests }
+        Reading { snapshot, guests, upcasting: snapshot.upcasting().clone() }
     }
 
-    /// The events after `after` that the function reads, in the newest form that it subscribes to.
+    /// Reads with other upcasters than those that are deployed.
+    pub(super) fn through(snapshot: &'a Snapshot, guests: &'a dyn Guests, upcasting: Arc<Upcasting>) -> Reading<'a> {
+        Reading { snapshot, guests, upcasting }
+    }
+
+    pub fn upcasting(&self) -> &Upcasting {
+        &self.upcasting
+    }
+
+    /// The events after `after` that the function reads, in the newest form that it subscribes to. At
+    /// least one, and else no more than the portion; the parts of one event are never split.
     pub fn take(&self, row: &FunctionRow, after: Position, upto: Position, portion: Portion) -> Result<Taken, StoreError> {
-        let (batch, seen) = self.snapshot.collect(after, upto, &Filter::types(row.patterns()), portion)?;
-        Ok(Taken { batch, seen, unreadable: None })
+        self.take_as(&row.manifest, after, upto, portion)
+    }
+
+    /// The same for a function that may not be deployed yet.
+    pub fn take_as(&self, manifest: &FunctionManifest, after: Position, upto: Position, portion: Portion) -> Result<Taken, StoreError> {
+        let wanted = Wanted::by(manifest, &self.upcasting);
+        let (batch, seen) = self.snapshot.collect(after, upto, &Filter::types(wanted.stored()), portion)?;
+        Ok(self.renew(&wanted, batch, seen, portion))
     }
 
     /// The same of one subject, found by the index: what it costs doesn't grow with the log.
@@ -58,15 +84,111 @@ impl<'a> Reading<'a> {
         upto: Position,
         portion: Portion,
     ) -> Result<Taken, StoreError> {
-        let filter = Filter { subjects: vec![subject.to_owned()], ..Filter::types(row.patterns()) };
+        let wanted = Wanted::by(&row.manifest, &self.upcasting);
+        let filter = Filter { subjects: vec![subject.to_owned()], ..Filter::types(wanted.stored()) };
         let (batch, seen) = self.snapshot.collect(after, upto, &filter, portion)?;
-        Ok(Taken { batch, seen, unreadable: None })
+        Ok(self.renew(&wanted, batch, seen, portion))
     }
 
     /// The events at these positions, in the newest form that the function subscribes to.
     pub fn pick(&self, row: &FunctionRow, positions: &[Position]) -> Result<Taken, StoreError> {
-        let _ = row;
         let batch = self.snapshot.pick(positions)?;
-        Ok(Taken { batch, seen: positions.last().copied().unwrap_or_default(), unreadable: None })
+        let seen = positions.last().copied().unwrap_or_default();
+        Ok(self.renew(&Wanted::by(&row.manifest, &self.upcasting), batch, seen, Portion { events: usize::MAX, bytes: usize::MAX }))
+    }
+
+    /// Everything in its newest form; the filter's types are those of the new forms.
+    pub fn all(&self, after: Position, upto: Position, filter: &Filter, portion: Portion) -> Result<Taken, StoreError> {
+        let wanted = Wanted::newest(filter.types.clone(), &self.upcasting);
+        let filter = Filter { types: wanted.stored(), ..filter.clone() };
+        let (batch, seen) = self.snapshot.collect(after, upto, &filter, portion)?;
+        Ok(self.renew(&wanted, batch, seen, portion))
+    }
+
+    /// The stored events that the filter wants, each in its newest form, whatever that is.
+    pub(super) fn newest_of_stored(&self, after: Position, upto: Position, stored: &Filter, portion: Portion) -> Result<Taken, StoreError> {
+        let (batch, seen) = self.snapshot.collect(after, upto, stored, portion)?;
+        Ok(self.renew(&Wanted::newest(Vec::new(), &self.upcasting), batch, seen, portion))
+    }
+
+    /// The last events that the function reads, about as many as asked for, oldest first.
+    pub fn latest(&self, manifest: &FunctionManifest, events: usize) -> Result<Taken, StoreError> {
+        let filter = Filter::types(Wanted::by(manifest, &self.upcasting).stored());
+        let head = self.snapshot.head();
+        let mut window = LATEST_WINDOW;
+        loop {
+            let from = Position(head.0.saturating_sub(window));
+            let mut positions = Vec::new();
+            self.snapshot.scan(from, head, &filter, &mut |event| {
+                positions.push(event.position);
+                std::ops::ControlFlow::Continue(())
+            })?;
+            if positions.len() < events && from > Position::START {
+                window = window.saturating_mul(4);
+                continue;
+            }
+            let first = positions[positions.len().saturating_sub(events)..].first().copied().unwrap_or(head.next());
+            return self.take_as(manifest, Position(first.0 - 1), head, Portion { events, bytes: usize::MAX });
+        }
+    }
+
+    /// The stored events as their reader wants them.
+    fn renew(&self, wanted: &Wanted, batch: Batch, seen: Position, portion: Portion) -> Taken {
+        if wanted.as_stored() {
+            return Taken { batch, seen, ..Taken::default() };
+        }
+        let events = batch.events();
+        if events.iter().all(|event| !wanted.upcasts(event.r#type) && wanted.delivers(event.r#type)) {
+            drop(events);
+            return Taken { batch, seen, ..Taken::default() };
+        }
+        let mut taken = Taken { seen, ..Taken::default() };
+        let mut index = 0;
+        for chunk in events.chunks(CHUNK) {
+            let (forms, stopped) = upcast(self.guests, &self.upcasting, wanted, chunk);
+            let whole = forms.len() == chunk.len();
+            for (event, parts) in chunk.iter().zip(forms) {
+                take_along(&mut taken.batch, &batch, index, event, parts, wanted);
+                index += 1;
+                let full = taken.batch.len() >= portion.events || taken.batch.bytes() >= portion.bytes;
+                if full && index < events.len() {
+                    taken.seen = event.position;
+                    return taken;
+                }
+            }
+            if !whole {
+                stop(&mut taken, &events[index], stopped);
+                return taken;
+            }
+        }
+        taken
+    }
+}
+
+/// `None`: the event is as it is stored.
+fn take_along(out: &mut Batch, batch: &Batch, index: usize, event: &EventRef<'_>, forms: super::upcast::Forms, wanted: &Wanted) {
+    match forms {
+        None if wanted.delivers(event.r#type) => out.push(batch.record(index), event),
+        None => out.push_nothing(event.position),
+        Some(parts) => {
+            let before = out.len();
+            for part in parts.into_iter().filter(|part| wanted.delivers(&part.r#type)) {
+                out.push_part(batch.record(index), event, part);
+            }
+            if out.len() == before {
+                out.push_nothing(event.position);
+            }
+        }
+    }
+}
+
+fn stop(taken: &mut Taken, event: &EventRef<'_>, stopped: Option<Stopped>) {
+    taken.seen = Position(event.position.0 - 1);
+    match stopped {
+        Some(Stopped::Failed(fault)) => {
+            taken.unreadable = Some(Unreadable { position: event.position, subject: event.subject.to_owned(), hops: event.hops, fault });
+        }
+        Some(Stopped::Unavailable(why)) => taken.unavailable = Some(why),
+        None => taken.unavailable = Some("an upcaster stopped without a reason".to_owned()),
     }
 }

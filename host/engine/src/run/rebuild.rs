@@ -2,10 +2,11 @@
 //! its outputs are dropped.
 
 use super::calls::{Writes, to_plan};
-use super::handler::{Call, Stopped};
+use super::handler::{Call, Fault, Stopped};
+use super::reading::{Reading, Taken};
 use super::runner::empty_plan;
 use crate::model::{ParkedEvent, Plan, PlanMode, Position, Timestamp, limits};
-use crate::store::{Batch, Filter, FunctionRow, Portion, Snapshot, Step, StoreError, steps};
+use crate::store::{FunctionRow, Portion, Step, StoreError, steps};
 
 /// Commits of the function's past that one plan replays.
 const STEPS_PER_PLAN: usize = 1_024;
@@ -21,10 +22,9 @@ enum Stop {
 }
 
 /// The next part of a rebuild; or why the host could not run it now.
-pub fn plan(snapshot: &Snapshot, row: &FunctionRow, call: &mut Call<'_>, now: Timestamp) -> Result<Result<Plan, String>, StoreError> {
+pub fn plan(reading: &Reading<'_>, row: &FunctionRow, call: &mut Call<'_>, now: Timestamp) -> Result<Result<Plan, String>, StoreError> {
     let rebuild = row.rebuild.expect("only a function that is being rebuilt gets here");
-    let past = steps(snapshot, &row.name, rebuild.through_commit, rebuild.until, STEPS_PER_PLAN)?;
-    let filter = Filter::types(row.patterns());
+    let past = steps(reading.snapshot, &row.name, rebuild.through_commit, rebuild.until, STEPS_PER_PLAN)?;
     let mut plan = empty_plan(row, row.cursor, row.cursor, PlanMode::Rebuild { through_commit: u64::MAX });
     let mut writes = Writes::new();
     let mut through = None;
@@ -33,7 +33,7 @@ pub fn plan(snapshot: &Snapshot, row: &FunctionRow, call: &mut Call<'_>, now: Ti
         if through.is_some_and(|commit| commit != step.commit) && writes.len() >= WRITES_PER_PLAN {
             break;
         }
-        match replay(snapshot, &filter, step, call, &mut writes, now)? {
+        match replay(reading, row, step, call, &mut writes, now)? {
             None => {}
             Some(Stop::Unavailable(why)) => return Ok(Err(why)),
             Some(Stop::Halt(halted)) => {
@@ -59,8 +59,8 @@ pub fn plan(snapshot: &Snapshot, row: &FunctionRow, call: &mut Call<'_>, now: Ti
 
 /// Replays one commit. Answers what stopped it before the end, if anything did.
 fn replay(
-    snapshot: &Snapshot,
-    filter: &Filter,
+    reading: &Reading<'_>,
+    row: &FunctionRow,
     step: &Step,
     call: &mut Call<'_>,
     writes: &mut Writes,
@@ -69,32 +69,45 @@ fn replay(
     let mut after = step.from;
     while after < step.to {
         let portion = Portion { events: limits::EVENTS_PER_BATCH_MAX, bytes: limits::BATCH_BYTES_MAX };
-        let (batch, seen) = snapshot.collect(after, step.to, filter, portion)?;
-        if let Some(stop) = run(&batch, &step.parked, call, writes, now) {
+        let taken = reading.take(row, after, step.to, portion)?;
+        if let Some(stop) = run(&taken, &step.parked, call, writes, now) {
             return Ok(Some(stop));
         }
-        after = seen;
+        // What can't be read was parked, or `run` had stopped.
+        after = taken.unreadable.as_ref().map_or(taken.seen, |unreadable| unreadable.position);
     }
-    let released = snapshot.pick(&step.unparked)?;
-    Ok(run(&released, &[], call, writes, now))
+    for position in &step.unparked {
+        let released = reading.pick(row, &[*position])?;
+        if let Some(stop) = run(&released, &[], call, writes, now) {
+            return Ok(Some(stop));
+        }
+    }
+    Ok(None)
 }
 
-fn run(batch: &Batch, but: &[Position], call: &mut Call<'_>, writes: &mut Writes, now: Timestamp) -> Option<Stop> {
-    let mut events = batch.events();
+fn run(taken: &Taken, but: &[Position], call: &mut Call<'_>, writes: &mut Writes, now: Timestamp) -> Option<Stop> {
+    let mut events = taken.batch.events();
     events.retain(|event| !but.contains(&event.position));
     let mut progress = call.run_on(&events, writes);
     writes.append(&mut progress.writes);
-    let event = events.get(progress.done)?;
-    let (reason, message) = match progress.stopped? {
-        Stopped::Failed(fault) => (fault.reason, format!("while its state was rebuilt: {}", fault.message)),
-        Stopped::Unavailable(why) => return Some(Stop::Unavailable(why)),
+    let halt = |position, subject: &str, fault: Fault| {
+        Some(Stop::Halt(ParkedEvent {
+            position,
+            subject: subject.to_owned(),
+            reason: fault.reason.to_owned(),
+            message: format!("while its state was rebuilt: {}", fault.message),
+            attempts: 1,
+            since: now,
+        }))
     };
-    Some(Stop::Halt(ParkedEvent {
-        position: event.position,
-        subject: event.subject.to_owned(),
-        reason: reason.to_owned(),
-        message,
-        attempts: 1,
-        since: now,
-    }))
+    match (progress.stopped, events.get(progress.done)) {
+        (Some(Stopped::Failed(fault)), Some(event)) => return halt(event.position, event.subject, fault),
+        (Some(Stopped::Unavailable(why)), _) => return Some(Stop::Unavailable(why)),
+        _ => {}
+    }
+    if let Some(why) = &taken.unavailable {
+        return Some(Stop::Unavailable(why.clone()));
+    }
+    let unreadable = taken.unreadable.as_ref().filter(|unreadable| !but.contains(&unreadable.position))?;
+    halt(unreadable.position, &unreadable.subject, unreadable.fault.clone())
 }

@@ -1,6 +1,8 @@
 //! The rules of a runner: bisecting, attempts, parking, halting, release, plans on plans.
 
-use super::testing::{Code, World, emit, event, function};
+use std::sync::Arc;
+
+use super::testing::{World, coded, emit, event, function};
 use super::{Runner, Settled, Step};
 use crate::model::{
     Answer, Calls, EventRef, Failure, FailureKind, FailurePolicy, Guest, GuestFault, LimitsAsked, Output, PlanMode, Position, Timestamp,
@@ -13,16 +15,16 @@ fn trap() -> Answer {
 }
 
 /// Emits one event for each; fails at data `bad` in the way that `fail` says.
-fn code(fail: impl Fn(u32) -> Answer + Send + Sync) -> impl Guest {
-    Code(
+fn code(fail: impl Fn(u32) -> Answer + Send + Sync + 'static) -> Arc<dyn Guest> {
+    coded(
         move |event: &EventRef<'_>, index: u32, _: &mut dyn Calls| {
             if event.data.starts_with(b"bad") { Err(fail(index)) } else { Ok(vec![emit("done", event.subject, None)]) }
         },
     )
 }
 
-fn counting() -> impl Guest {
-    Code(|event: &EventRef<'_>, index: u32, calls: &mut dyn Calls| -> Result<Vec<Output>, Answer> {
+fn counting() -> Arc<dyn Guest> {
+    coded(|event: &EventRef<'_>, index: u32, calls: &mut dyn Calls| -> Result<Vec<Output>, Answer> {
         let before = calls.state_get(index, "count").expect("state can be read").map_or(0, |bytes| bytes[0]);
         calls.state_put(index, "count", &[before + 1]).expect("within limits");
         Ok(vec![emit("done", &format!("{} is {}", event.id, before + 1), None)])
@@ -118,7 +120,7 @@ fn a_function_that_halts_stays_before_the_event_until_it_is_resumed() {
     assert!(matches!(row.status, FunctionStatus::Halted { position: Position(3), .. }));
     assert!(matches!(world.step(&mut runner, &guest), Step::Inactive));
     world.control("f", Control::Resume);
-    let well = Code(|event: &EventRef<'_>, _: u32, _: &mut dyn Calls| Ok(vec![emit("done", event.subject, None)]));
+    let well = coded(|event: &EventRef<'_>, _: u32, _: &mut dyn Calls| Ok(vec![emit("done", event.subject, None)]));
     assert_eq!(positions(&world.work(&mut runner, &well).handled), [3, 4]);
 }
 
@@ -134,7 +136,7 @@ fn released_events_of_a_subject_are_tried_in_order_and_a_new_failure_holds_the_r
     world.control("f", Control::Release { subject: Some("x".into()) });
     world.append(vec![event("5", "a", "x")]);
     // The first passes now, the second doesn't.
-    let second_fails = Code(|event: &EventRef<'_>, index: u32, _: &mut dyn Calls| {
+    let second_fails = coded(|event: &EventRef<'_>, index: u32, _: &mut dyn Calls| {
         if event.id == "bad 2" {
             Err(Answer::Failed(Failure { event: index, kind: FailureKind::Reject, message: "no".into() }))
         } else {
@@ -147,7 +149,7 @@ fn released_events_of_a_subject_are_tried_in_order_and_a_new_failure_holds_the_r
     // What is new waits too.
     assert_eq!(positions(&world.work(&mut runner, &second_fails).parked), [5]);
     world.control("f", Control::Release { subject: None });
-    let well = Code(|event: &EventRef<'_>, _: u32, _: &mut dyn Calls| Ok(vec![emit("done", event.subject, None)]));
+    let well = coded(|event: &EventRef<'_>, _: u32, _: &mut dyn Calls| Ok(vec![emit("done", event.subject, None)]));
     let order: Vec<Vec<u64>> = (0..3).map(|_| positions(&world.work(&mut runner, &well).handled)).collect();
     assert_eq!(order, [[3], [4], [5]]);
     assert_eq!(world.row("f").parked, 0);
@@ -157,7 +159,7 @@ fn released_events_of_a_subject_are_tried_in_order_and_a_new_failure_holds_the_r
 fn a_chain_of_causes_that_is_too_long_is_parked_by_name() {
     let mut world = World::new(&[function("f", &["a", "done"], &["done"])]);
     world.append(vec![event("1", "a", "x")]);
-    let circle = Code(|event: &EventRef<'_>, _: u32, _: &mut dyn Calls| Ok(vec![emit("done", event.subject, None)]));
+    let circle = coded(|event: &EventRef<'_>, _: u32, _: &mut dyn Calls| Ok(vec![emit("done", event.subject, None)]));
     let mut runner = Runner::new("f");
     for _ in 0..=limits::HOPS_MAX {
         assert_eq!(world.work(&mut runner, &circle).parked, []);
@@ -221,7 +223,7 @@ fn a_plan_on_a_plan_that_another_one_took_the_place_of_is_refused() {
     world.append(vec![event("2", "a", "x")]);
     let Step::Plan(_, over) = world.step(&mut runner, &counting()) else { panic!("a plan on the plan") };
     // The rival leads to the same cursor with other state: it parked the event.
-    let reject = Code(|event: &EventRef<'_>, index: u32, _: &mut dyn Calls| {
+    let reject = coded(|event: &EventRef<'_>, index: u32, _: &mut dyn Calls| {
         if event.id == "1" {
             Err(Answer::Failed(Failure { event: index, kind: FailureKind::Reject, message: "no".into() }))
         } else {
@@ -274,7 +276,7 @@ fn a_rebuild_that_the_host_can_not_run_now_is_tried_again_and_halts_nothing() {
     world.append(vec![event("1", "a", "x")]);
     world.work(&mut runner, &counting());
     world.control("f", Control::Rewind(Position(2)));
-    let full = Code(|_: &EventRef<'_>, _: u32, _: &mut dyn Calls| Err(Answer::Unavailable("no instance is free".into())));
+    let full = coded(|_: &EventRef<'_>, _: u32, _: &mut dyn Calls| Err(Answer::Unavailable("no instance is free".into())));
     assert!(matches!(world.step(&mut runner, &full), Step::Later(_)));
     world.work(&mut runner, &counting());
     assert_eq!((world.row("f").rebuild, world.row("f").status), (None, FunctionStatus::Active));
@@ -283,7 +285,7 @@ fn a_rebuild_that_the_host_can_not_run_now_is_tried_again_and_halts_nothing() {
 #[test]
 fn state_that_was_deleted_again_is_made_again_by_a_rewind() {
     let mut world = world(FailurePolicy::Park);
-    let once = Code(|event: &EventRef<'_>, index: u32, calls: &mut dyn Calls| {
+    let once = coded(|event: &EventRef<'_>, index: u32, calls: &mut dyn Calls| {
         if event.id == "1" {
             calls.state_put(index, "open", b"yes").expect("within limits")
         } else {
@@ -309,7 +311,7 @@ fn a_rebuild_of_many_commits_goes_on_from_plan_to_plan() {
         let bytes = world.snapshot().state(world.row("f").ordinal, "total").expect("nothing fails in memory").unwrap_or_default();
         u64::from_le_bytes(bytes.try_into().unwrap_or_default())
     };
-    let adding = Code(|event: &EventRef<'_>, index: u32, calls: &mut dyn Calls| {
+    let adding = coded(|event: &EventRef<'_>, index: u32, calls: &mut dyn Calls| {
         let before = calls
             .state_get(index, "total")
             .expect("state can be read")

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::model::TypePattern;
-use crate::store::FunctionRow;
+use super::upcast::Wanted;
+use crate::model::{FunctionKind, TypePattern};
+use crate::store::{FunctionRow, Upcasting};
 
 /// Who reads what; made anew when functions change.
 #[derive(Clone, Debug, Default)]
@@ -18,9 +19,14 @@ pub struct Subscriptions {
 const KNOWN_MAX: usize = 10_000;
 
 impl Subscriptions {
-    pub fn new<'a>(rows: impl Iterator<Item = &'a Arc<FunctionRow>>) -> Subscriptions {
+    /// What the functions of one kind read: events of stored types, those that upcasters make into what
+    /// they subscribe to among them. `rows` are all functions, the upcasters too.
+    pub fn new<'a>(rows: impl Iterator<Item = &'a Arc<FunctionRow>>, kind: FunctionKind) -> Subscriptions {
+        let rows: Vec<_> = rows.collect();
+        let upcasting = Upcasting::of(rows.iter().copied());
+        let reads = |row: &&Arc<FunctionRow>| (Arc::from(row.name.as_str()), Wanted::by(&row.manifest, &upcasting).stored());
         Subscriptions {
-            functions: rows.map(|row| (Arc::from(row.name.as_str()), row.patterns().collect())).collect(),
+            functions: rows.iter().filter(|row| row.manifest.kind == kind).map(|row| reads(row)).collect(),
             known: BTreeMap::new(),
         }
     }

@@ -1,10 +1,12 @@
 //! For unit tests: a namespace in memory with functions that are closures.
 
+use std::sync::Arc;
+
 use crate::model::{
     Answer, CallLimits, Calls, Digest, EventDraft, EventRef, FailurePolicy, FunctionKind, FunctionManifest, Guest, LimitsAsked, Manifest,
     NewEvent, Output, Plan, PlanMode, Position, Reaction, Start, StateWrite, Timestamp,
 };
-use crate::run::{Runner, Settled, Step};
+use crate::run::{Guests, Reading, Runner, Settled, Step};
 use crate::store::{Accepted, Append, Control, Deploy, FunctionRow, Proposal, Reacted, Refused, Snapshot, Store, testing};
 
 /// A namespace in which one module is deployed, at position 1.
@@ -109,13 +111,14 @@ impl World {
         self.propose(Proposal::Reaction(plan)).expect("committed");
     }
 
-    pub fn step(&self, runner: &mut Runner, guest: &dyn Guest) -> Step {
-        runner.step(&self.snapshot(), guest, self.now, &mut |_, _| {}).expect("nothing fails in memory")
+    pub fn step(&self, runner: &mut Runner, guest: &Arc<dyn Guest>) -> Step {
+        let (snapshot, guests) = (self.snapshot(), OneGuest(guest.clone()));
+        runner.step(&Reading::new(&snapshot, &guests), self.now, &mut |_, _| {}).expect("nothing fails in memory")
     }
 
     /// Steps, commits what comes of it, and tells the runner.
     #[track_caller]
-    pub fn work(&mut self, runner: &mut Runner, guest: &dyn Guest) -> Reacted {
+    pub fn work(&mut self, runner: &mut Runner, guest: &Arc<dyn Guest>) -> Reacted {
         let Step::Plan(ticket, plan) = self.step(runner, guest) else { panic!("no plan was made") };
         match self.propose(Proposal::Reaction(*plan)) {
             Ok(Accepted::Reacted(reacted)) => {
@@ -125,6 +128,22 @@ impl World {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// The code of every module.
+pub struct OneGuest(pub Arc<dyn Guest>);
+
+impl Guests for OneGuest {
+    fn guest(&self, _: u32) -> Option<Arc<dyn Guest>> {
+        Some(self.0.clone())
+    }
+}
+
+pub fn coded<F>(run: F) -> Arc<dyn Guest>
+where
+    F: Fn(&EventRef<'_>, u32, &mut dyn Calls) -> Result<Vec<Output>, Answer> + Send + Sync + 'static,
+{
+    Arc::new(Code(run))
 }
 
 /// A guest out of what it does with one event of a batch.

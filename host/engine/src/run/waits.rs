@@ -185,7 +185,7 @@ mod tests {
         fn with<T>(&mut self, run: impl FnOnce(&mut Waits, &mut World<'_>) -> T) -> T {
             let functions: BTreeMap<String, Arc<FunctionRow>> =
                 self.world.snapshot().functions().map(|row| (row.name.clone(), row.clone())).collect();
-            let mut subscriptions = Subscriptions::new(functions.values());
+            let mut subscriptions = Subscriptions::new(functions.values(), crate::model::FunctionKind::Handler);
             run(&mut self.waits, &mut World { subscriptions: &mut subscriptions, functions: &functions })
         }
 

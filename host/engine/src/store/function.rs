@@ -62,7 +62,7 @@ impl FunctionRow {
     }
 
     pub fn patterns(&self) -> impl Iterator<Item = TypePattern> + '_ {
-        self.manifest.subscribes.iter().filter_map(|text| TypePattern::parse(text))
+        self.manifest.patterns()
     }
 
     /// The row's bytes: everything but the cursor and the epoch, which change with every commit, and

@@ -10,8 +10,10 @@ use super::proposal::{Accepted, Append, Appended, Control, Deploy, Different, Pr
 use super::shared::{Shared, View};
 use super::tail::Tail;
 use super::terms::HashedMap;
+use super::upcasting::Upcasting;
 use crate::model::{
-    Commit, Digest, EventRef, NewEvent, Plan, PlanMode, Position, Processing, Record, RecordBuilder, StatePart, function_source, limits,
+    Commit, Digest, EventRef, FunctionKind, NewEvent, Plan, PlanMode, Position, Processing, Record, RecordBuilder, StatePart,
+    function_source, limits,
 };
 
 use super::function::FunctionStatus;
@@ -320,6 +322,16 @@ impl Group<'_> {
             return Ok(Err(Refused::TooManyFunctions { found: total, max: limits::FUNCTIONS_PER_NAMESPACE_MAX }));
         }
         let module = self.mirror.next_module();
+        if let Err(refused) = self.check_upcasting(&Processing::Deployed {
+            module,
+            name: manifest.name.clone(),
+            version: manifest.version.clone(),
+            digest: deploy.digest,
+            manifest: manifest.encode(),
+            at: self.builder.next(),
+        })? {
+            return Ok(Err(refused));
+        }
         let position = self.add_record("retold.module.deployed", &manifest.name, &deployed_json(&deploy));
         self.process(&Processing::Deployed {
             module,
@@ -331,6 +343,40 @@ impl Group<'_> {
         });
         self.state.modules.push((deploy.digest, deploy.component));
         Ok(Ok(Accepted::Deployed { module, position, unchanged: false }))
+    }
+
+    /// Whether the upcasters that a deployment or a removal would leave fit together, and with the state
+    /// that functions have.
+    fn check_upcasting(&self, entry: &Processing) -> Result<Result<(), Refused>, StoreError> {
+        let mut after = self.mirror.clone();
+        after.apply(entry).expect("the entry was made here");
+        if after.upcasting.is_empty() && self.mirror.upcasting.is_empty() {
+            return Ok(Ok(()));
+        }
+        if let Err(refused) = Upcasting::check(after.functions.values()) {
+            return Ok(Err(refused));
+        }
+        for row in self.mirror.functions.values().filter(|row| row.manifest.kind == FunctionKind::Handler) {
+            let patterns: Vec<_> = row.patterns().collect();
+            // Its own module's upcasters come and go with it: other code of it is refused for its state anyway.
+            let own = self.mirror.modules.get(&row.module).map(|module| &module.name);
+            let passed = |mirror: &Mirror| -> Vec<(String, String, Option<Digest>)> {
+                let module = |ordinal: u32| mirror.modules.get(&ordinal);
+                let passed = mirror.upcasting.passed(&patterns).into_iter();
+                passed
+                    .filter(|(_, upcaster)| module(upcaster.module).map(|module| &module.name) != own)
+                    .map(|(taken, upcaster)| (taken, upcaster.function.clone(), module(upcaster.module).map(|module| module.digest)))
+                    .collect()
+            };
+            let (before, after) = (passed(self.mirror), passed(&after));
+            let differs = after.iter().find(|passed| !before.contains(passed)).or(before.iter().find(|passed| !after.contains(passed)));
+            if let Some((_, upcaster, _)) = differs
+                && self.has_state(row.ordinal, &row.name)?
+            {
+                return Ok(Err(Refused::ReadsDifferently { function: row.name.clone(), upcaster: upcaster.clone() }));
+            }
+        }
+        Ok(Ok(()))
     }
 
     fn has_state(&self, ordinal: u32, function: &str) -> Result<bool, StoreError> {
@@ -355,6 +401,9 @@ impl Group<'_> {
         if self.mirror.active_module(module).is_none() {
             return Ok(Err(Refused::UnknownModule(module.to_owned())));
         }
+        if let Err(refused) = self.check_upcasting(&Processing::Removed { name: module.to_owned() })? {
+            return Ok(Err(refused));
+        }
         let position = self.add_record("retold.module.removed", module, &format!("{{\"module\":{}}}", json_text(module)));
         self.process(&Processing::Removed { name: module.to_owned() });
         Ok(Ok(Accepted::Removed { position }))
@@ -365,6 +414,15 @@ impl Group<'_> {
         let refuse = |why: String| Ok(Err(Refused::Control { function: function.to_owned(), why }));
         if row.status == FunctionStatus::Retired {
             return refuse("it is retired: deploy a module version that has it".into());
+        }
+        match (row.manifest.kind, &control) {
+            (FunctionKind::Upcaster, _) => {
+                return refuse("an upcaster works whenever an old event is read: remove its module to end that".into());
+            }
+            (FunctionKind::View, Control::Rewind(_) | Control::Release { .. }) => {
+                return refuse("a view parks nothing and is made again whole: delete its file and restart".into());
+            }
+            _ => {}
         }
         let function = function.to_owned();
         let entry = match control {

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::function::{FunctionRow, FunctionStatus, ModuleRow, Rebuild};
+use super::upcasting::Upcasting;
 use crate::model::{Digest, Malformed, Manifest, Position, Processing, Start};
 
 #[derive(Clone, Debug, Default)]
 pub struct Mirror {
     pub functions: Arc<BTreeMap<String, Arc<FunctionRow>>>,
     pub modules: Arc<BTreeMap<u32, Arc<ModuleRow>>>,
+    pub upcasting: Arc<Upcasting>,
     /// Rows whose stored form is behind.
     pub dirty: Dirty,
 }
@@ -123,8 +125,12 @@ impl Mirror {
                 };
                 Arc::make_mut(&mut self.modules).insert(*module, Arc::new(row));
                 self.dirty.modules.insert(*module);
+                self.modules_changed();
             }
-            Processing::Removed { name } => self.retire(name, |_| true),
+            Processing::Removed { name } => {
+                self.retire(name, |_| true);
+                self.modules_changed();
+            }
             Processing::Paused { function } => self.set_status(function, FunctionStatus::Paused),
             Processing::Resumed { function } => self.set_status(function, FunctionStatus::Active),
             Processing::Rewound { function, to, rebuild } => {
@@ -151,6 +157,28 @@ impl Mirror {
             row.epoch += 1;
             self.dirty.functions.insert(function.to_owned());
             self.dirty.cursors.insert(function.to_owned());
+        }
+    }
+
+    /// Takes upcasters that came or went into account. What a function reads by others than before is
+    /// fenced, as new code is: a plan that was made by the old ones is stale.
+    fn modules_changed(&mut self) {
+        let upcasting = Upcasting::of(self.functions.values());
+        if upcasting == *self.upcasting {
+            return;
+        }
+        let before = std::mem::replace(&mut self.upcasting, Arc::new(upcasting));
+        let others: Vec<String> = self
+            .functions
+            .values()
+            .filter(|row| before.identity(row, &self.modules) != self.upcasting.identity(row, &self.modules))
+            .map(|row| row.name.clone())
+            .collect();
+        for name in others {
+            if let Some(row) = self.function_mut(&name) {
+                row.epoch += 1;
+                self.dirty.cursors.insert(name);
+            }
         }
     }
 

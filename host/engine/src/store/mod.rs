@@ -4,6 +4,7 @@
 //! else. The log is the truth; every other table says on `tables` who can make it again.
 
 mod apply;
+mod batch;
 mod catalogue;
 mod condition;
 mod create;
@@ -30,9 +31,11 @@ mod tail;
 mod terms;
 #[cfg(test)]
 pub mod testing;
+mod upcasting;
 mod verify;
 mod writer;
 
+pub use batch::{Batch, Part};
 pub use catalogue::{Catalogue, NamespaceRow};
 pub use disk::DiskFolder;
 pub use error::StoreError;
@@ -42,8 +45,9 @@ pub use history::{Step, steps};
 pub use open::Options;
 pub use proposal::{Accepted, Append, Appended, Condition, Control, Deploy, Different, Proposal, Reacted, Refused};
 pub use reader::Reader;
-pub use scan::{Batch, Filter, Portion};
+pub use scan::{Filter, Portion};
 pub use seal::{Housekeeping, Sealed};
 pub use snapshot::{Parked, ParkedPage, Snapshot};
+pub use upcasting::{Upcaster, Upcasting};
 pub use verify::Verified;
 pub use writer::{Changes, Committed, Store};

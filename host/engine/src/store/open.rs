@@ -16,6 +16,7 @@ use super::shared::{Shared, View};
 use super::tables::{self, FILE_FORMAT};
 use super::tail::Tail;
 use super::terms::TermHasher;
+use super::upcasting::Upcasting;
 use super::writer::Store;
 use crate::model::{ByteReader, ByteWriter, Digest, Position, Record, Timestamp};
 
@@ -65,6 +66,7 @@ impl Store {
             segments: Arc::new(segments),
             functions: mirror.functions.clone(),
             modules: mirror.modules.clone(),
+            upcasting: mirror.upcasting.clone(),
         };
         let shared = Arc::new(Shared::new(folder, head, hasher, view, opened.tail));
         Ok(Store::new(shared, mirror, opened.recorded, opened.sealed_rows_left))
@@ -167,7 +169,8 @@ fn read_rows(head: &Database) -> Result<Mirror, StoreError> {
         (function.parked, function.released) = apply::count(&parked, function.ordinal)?;
         functions.insert(function.name.clone(), Arc::new(function));
     }
-    Ok(Mirror { functions: Arc::new(functions), modules: Arc::new(modules), dirty: Dirty::default() })
+    let upcasting = Arc::new(Upcasting::of(functions.values()));
+    Ok(Mirror { functions: Arc::new(functions), modules: Arc::new(modules), upcasting, dirty: Dirty::default() })
 }
 
 struct Opened {

@@ -125,6 +125,19 @@ pub enum Refused {
         "function {function:?} of module {module:?} has state that other code made: upgrades of functions with state are not built yet; deploy it under another module and function name, or rewind nothing and keep the running version"
     )]
     HasState { module: String, function: String },
+    #[error("the type {type:?} is taken by two upcasters, {one:?} and {other:?}: let one of them take it")]
+    TwoUpcasters { r#type: String, one: String, other: String },
+    #[error("upcaster {upcaster:?} takes {type:?}, and what it makes of it leads back to that type: give each form a type of its own")]
+    UpcastCircle { r#type: String, upcaster: String },
+    #[error(
+        "upcaster {maker:?} makes {made:?} and {taker:?} takes {taken:?}, but nothing takes {made:?}: deploy an upcaster from {made:?} with them"
+    )]
+    UpcastGap { made: String, maker: String, taken: String, taker: String },
+    /// A function with state would go on with events in another form than those that it folded.
+    #[error(
+        "function {function:?} has state, made of events as upcaster {upcaster:?} has not or no longer made them: upgrades of functions with state are not built yet; keep the upcasters as they are, or have a new function read the new form"
+    )]
+    ReadsDifferently { function: String, upcaster: String },
     #[error("function {function:?} can't be changed now: {why}")]
     Control { function: String, why: String },
     #[error("the namespace has {found} functions: at most {max}")]

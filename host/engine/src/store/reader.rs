@@ -7,6 +7,7 @@ use super::error::StoreError;
 use super::function::{FunctionRow, ModuleRow};
 use super::shared::Shared;
 use super::snapshot::Snapshot;
+use super::upcasting::Upcasting;
 use crate::model::Position;
 
 /// Cheap to clone; reads never wait for the writer's disk.
@@ -29,6 +30,10 @@ impl Reader {
     /// Module versions, by ordinal.
     pub fn modules(&self) -> Arc<BTreeMap<u32, Arc<ModuleRow>>> {
         self.shared.view().modules.clone()
+    }
+
+    pub fn upcasting(&self) -> Arc<Upcasting> {
+        self.shared.view().upcasting.clone()
     }
 
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {

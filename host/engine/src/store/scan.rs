@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use super::batch::Batch;
 use super::error::StoreError;
 use super::segment::Segment;
 use super::snapshot::Snapshot;
@@ -39,39 +40,6 @@ const POSITIONS_AT_A_TIME: usize = 4_096;
 
 type Visit<'a> = &'a mut dyn FnMut(&Arc<Record>, EventRef<'_>) -> ControlFlow<()>;
 
-/// Events that a reader took along, in the records where they lie.
-#[derive(Debug, Default)]
-pub struct Batch {
-    records: Vec<Arc<Record>>,
-    /// Index into `records`, and position.
-    events: Vec<(u32, Position)>,
-    bytes: usize,
-}
-
-impl Batch {
-    pub fn len(&self) -> usize {
-        self.events.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.events.is_empty()
-    }
-
-    /// The events, oldest first.
-    pub fn events(&self) -> Vec<EventRef<'_>> {
-        self.events.iter().filter_map(|(record, position)| self.records[*record as usize].event(*position)).collect()
-    }
-
-    /// Takes one event along.
-    pub fn push(&mut self, record: &Arc<Record>, event: &EventRef<'_>) {
-        if self.records.last().is_none_or(|last| !Arc::ptr_eq(last, record)) {
-            self.records.push(record.clone());
-        }
-        self.events.push((self.records.len() as u32 - 1, event.position));
-        self.bytes += event.data.len() + event.subject.len() + event.id.len() + 64;
-    }
-}
-
 /// How much a reader takes along at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Portion {
@@ -86,7 +54,7 @@ impl Snapshot {
         let mut batch = Batch::default();
         let seen = self.scan_records(after, upto, filter, &mut |record, event| {
             batch.push(record, &event);
-            if batch.len() >= portion.events || batch.bytes >= portion.bytes { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if batch.len() >= portion.events || batch.bytes() >= portion.bytes { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         Ok((batch, seen))
     }

@@ -13,6 +13,7 @@ use super::segment::Segment;
 use super::tables;
 use super::tail::Tail;
 use super::terms::TermHasher;
+use super::upcasting::Upcasting;
 use crate::model::{Digest, Position, Record};
 
 pub struct Shared {
@@ -36,6 +37,7 @@ pub struct View {
     pub segments: Arc<Vec<Arc<Segment>>>,
     pub functions: Arc<BTreeMap<String, Arc<FunctionRow>>>,
     pub modules: Arc<BTreeMap<u32, Arc<ModuleRow>>>,
+    pub upcasting: Arc<Upcasting>,
 }
 
 impl View {

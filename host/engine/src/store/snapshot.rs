@@ -8,6 +8,7 @@ use super::error::StoreError;
 use super::function::{FunctionRow, ModuleRow};
 use super::shared::{Shared, View};
 use super::tables;
+use super::upcasting::Upcasting;
 use crate::model::{Digest, Event, ParkedEvent, Position, Record};
 
 /// Everything durable at one moment. Hold it briefly: the head's file can't let go of old pages
@@ -75,6 +76,15 @@ impl Snapshot {
 
     pub fn module(&self, ordinal: u32) -> Option<&Arc<ModuleRow>> {
         self.view.modules.get(&ordinal)
+    }
+
+    pub fn upcasting(&self) -> &Arc<Upcasting> {
+        &self.view.upcasting
+    }
+
+    /// Code identity: changes with the function's module, and with the upcasters on its types.
+    pub fn identity(&self, row: &FunctionRow) -> Digest {
+        self.view.upcasting.identity(row, &self.view.modules)
     }
 
     /// The component of a module version.

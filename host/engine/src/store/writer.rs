@@ -140,6 +140,7 @@ impl Store {
                 segments: view.segments.clone(),
                 functions: self.mirror.functions.clone(),
                 modules: self.mirror.modules.clone(),
+                upcasting: self.mirror.upcasting.clone(),
             });
         }
         Ok(Committed { answers, changes: Changes { records, functions } })
