@@ -1,7 +1,11 @@
 //! Functions at work: a runner reads what its function subscribes to, calls the guest, and makes a
 //! plan that the store may refuse. No thread, no clock: whoever drives says when and what time it is.
 
+mod aggregate;
+#[cfg(test)]
+mod aggregate_tests;
 mod calls;
+mod fold;
 mod handler;
 mod outputs;
 mod reading;
@@ -14,6 +18,8 @@ mod subscriptions;
 mod testing;
 mod waits;
 
+pub use aggregate::{Decided, decide};
+pub use fold::{AggregateFault, FoldedState, Hot, fold};
 pub use handler::Fault;
 pub use reading::{Guests, Reading, Taken, Unreadable};
 pub use runner::{Audit, Retrying, Runner, Settled, Step, Ticket};

@@ -58,8 +58,7 @@ impl<'a> Reading<'a> {
         upto: Position,
         portion: Portion,
     ) -> Result<Taken, StoreError> {
-        let filter = Filter { subjects: vec![subject.to_owned()], ..Filter::types(row.patterns()) };
-        let (batch, seen) = self.snapshot.collect(after, upto, &filter, portion)?;
+        let (batch, seen) = self.snapshot.collect_subject(subject, &Filter::types(row.patterns()), after, upto, portion)?;
         Ok(Taken { batch, seen, unreadable: None })
     }
 

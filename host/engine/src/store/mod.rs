@@ -7,6 +7,7 @@ mod apply;
 mod catalogue;
 mod condition;
 mod create;
+mod decide;
 mod disk;
 mod error;
 mod filter;
@@ -21,29 +22,37 @@ mod open_tests;
 mod proposal;
 mod reader;
 mod scan;
+mod schemas;
 mod seal;
 mod segment;
 mod shared;
 mod snapshot;
+mod subject;
 mod tables;
 mod tail;
 mod terms;
 #[cfg(test)]
 pub mod testing;
+mod types;
 mod verify;
 mod writer;
 
 pub use catalogue::{Catalogue, NamespaceRow};
+pub use decide::check_command;
 pub use disk::DiskFolder;
 pub use error::StoreError;
 pub use folder::{Backend, Folder, Overlay, Space};
 pub use function::{FunctionRow, FunctionStatus, ModuleRow, Rebuild};
 pub use history::{Step, steps};
 pub use open::Options;
-pub use proposal::{Accepted, Append, Appended, Condition, Control, Deploy, Different, Proposal, Reacted, Refused};
+pub use proposal::{
+    Accepted, Append, Appended, Condition, Control, Decided, Decision, Deploy, Different, Proposal, Reacted, Refused, SubjectSnapshot,
+};
 pub use reader::Reader;
 pub use scan::{Batch, Filter, Portion};
+pub use schemas::SchemaRow;
 pub use seal::{Housekeeping, Sealed};
 pub use snapshot::{Parked, ParkedPage, Snapshot};
+pub use types::TypeCount;
 pub use verify::Verified;
 pub use writer::{Changes, Committed, Store};

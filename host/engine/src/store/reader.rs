@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::error::StoreError;
 use super::function::{FunctionRow, ModuleRow};
+use super::schemas::SchemaRow;
 use super::shared::Shared;
 use super::snapshot::Snapshot;
 use crate::model::Position;
@@ -29,6 +30,11 @@ impl Reader {
     /// Module versions, by ordinal.
     pub fn modules(&self) -> Arc<BTreeMap<u32, Arc<ModuleRow>>> {
         self.shared.view().modules.clone()
+    }
+
+    /// The schemas in force, by event type. Opens no snapshot.
+    pub fn schemas(&self) -> Arc<BTreeMap<String, SchemaRow>> {
+        self.shared.view().schemas.clone()
     }
 
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {

@@ -1,11 +1,13 @@
 //! `Snapshot`: everything durable at one moment.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use redb::ReadTransaction;
 
 use super::error::StoreError;
 use super::function::{FunctionRow, ModuleRow};
+use super::schemas::SchemaRow;
 use super::shared::{Shared, View};
 use super::tables;
 use crate::model::{Digest, Event, ParkedEvent, Position, Record};
@@ -16,7 +18,7 @@ pub struct Snapshot {
     pub(super) shared: Arc<Shared>,
     pub(super) view: Arc<View>,
     pub(super) head: Position,
-    transaction: ReadTransaction,
+    pub(super) transaction: ReadTransaction,
     log: OnceLock<redb::ReadOnlyTable<(u64, u64), &'static [u8]>>,
 }
 
@@ -75,6 +77,11 @@ impl Snapshot {
 
     pub fn module(&self, ordinal: u32) -> Option<&Arc<ModuleRow>> {
         self.view.modules.get(&ordinal)
+    }
+
+    /// The schemas in force, by event type.
+    pub fn schemas(&self) -> &Arc<BTreeMap<String, SchemaRow>> {
+        &self.view.schemas
     }
 
     /// The component of a module version.
