@@ -3,10 +3,12 @@
 
 use super::{ByteReader, Position, Timestamp, limits};
 
-/// Umbrella over what a log entry is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Umbrella over what a log entry is. Functions and append conditions see events only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
+    #[default]
     Event,
+    /// A request that an aggregate has accepted: its events come right after it.
     Command,
 }
 
@@ -151,10 +153,11 @@ impl<'a> EventRef<'a> {
         if self.correlation_id.is_empty() { self.id } else { self.correlation_id }
     }
 
-    /// Whether `new` says the same as this event. Extensions don't count, nor does a time that the
-    /// host gave.
-    pub fn same_content(&self, new: &NewEvent) -> bool {
-        self.r#type == new.r#type
+    /// Whether `new`, recorded as `kind`, says the same as this entry. Extensions don't count, nor does a
+    /// time that the host gave.
+    pub fn same_content(&self, kind: Kind, new: &NewEvent) -> bool {
+        self.kind == kind
+            && self.r#type == new.r#type
             && self.subject == new.subject
             && self.data == new.data
             && self.content_type == new.content_type

@@ -45,6 +45,13 @@ pub const STATE_WRITES_PER_CALL_MAX: usize = 16_384;
 pub const STATE_BYTES_PER_CALL_MAX: usize = 16 << 20;
 pub const STATE_SCAN_MAX: usize = 1_000;
 
+/// Events of a subject that are folded again at most, after a restart: beyond, its state is kept.
+pub const SNAPSHOT_DISTANCE: u64 = 256;
+
+/// One JSON Schema, and how many may be uploaded beside those of the modules.
+pub const SCHEMA_BYTES_MAX: usize = 256 << 10;
+pub const SCHEMAS_PER_NAMESPACE_MAX: usize = 4_096;
+
 pub const FUEL_PER_CALL_MAX: u64 = 2_000_000_000;
 pub const GUEST_MEMORY_BYTES_MAX: usize = 64 << 20;
 pub const ATTEMPTS_MAX: u32 = 100;

@@ -1,6 +1,7 @@
 //! The words of Retold as types, and its formats as bytes. No I/O, no clock, nothing that can block.
 
 mod bytes;
+mod decided;
 mod digest;
 mod event;
 mod guest;
@@ -18,6 +19,7 @@ mod record;
 mod record_tests;
 
 pub use bytes::{Malformed, Reader as ByteReader, Writer as ByteWriter};
+pub use decided::{NotAllowed, decided};
 pub use digest::Digest;
 pub use event::{Class, Event, EventRef, Extensions, Kind, NewEvent, Producer};
 pub use guest::{
@@ -27,7 +29,8 @@ pub use guest::{
 pub use ids::{DerivedId, OutputKind, derived_id};
 pub use manifest::{FailurePolicy, FunctionKind, FunctionManifest, LimitsAsked, Manifest, ManifestError, Missed, Schedule, Schema, Start};
 pub use names::{
-    NameError, function_source, is_reserved_source, is_reserved_type, valid_function_name, valid_module_name, valid_namespace_name,
+    NameError, aggregate_source, function_source, is_reserved_source, is_reserved_type, valid_function_name, valid_module_name,
+    valid_namespace_name,
 };
 pub use pattern::TypePattern;
 pub use place::{Position, Timestamp};

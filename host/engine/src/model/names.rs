@@ -37,6 +37,11 @@ pub fn is_reserved_source(source: &str) -> bool {
     ["/functions/", "/aggregates/", "/timers/", "/requests/", "/retold/"].iter().any(|prefix| source.starts_with(prefix))
 }
 
+/// The `source` of events that an aggregate decided on.
+pub fn aggregate_source(aggregate: &str) -> String {
+    format!("/aggregates/{aggregate}")
+}
+
 /// The `source` of events that a function made.
 pub fn function_source(function: &str) -> String {
     format!("/functions/{function}")

@@ -12,6 +12,7 @@ const PAUSED: u8 = 4;
 const RESUMED: u8 = 5;
 const REWOUND: u8 = 6;
 const RELEASED: u8 = 7;
+const SCHEMA_SET: u8 = 8;
 
 impl Processing {
     pub(super) fn encode(&self, out: &mut ByteWriter) {
@@ -69,6 +70,14 @@ impl Processing {
                     out.text(subject);
                 }
             }
+            Processing::SchemaSet { r#type, schema } => {
+                out.u8(SCHEMA_SET);
+                out.text(r#type);
+                out.u8(u8::from(schema.is_some()));
+                if let Some(schema) = schema {
+                    out.text(schema);
+                }
+            }
         }
     }
 
@@ -114,6 +123,11 @@ impl Processing {
                 let function = reader.text("function")?.to_owned();
                 let subject = if reader.u8("subject")? != 0 { Some(reader.text("subject")?.to_owned()) } else { None };
                 Processing::Released { function, subject }
+            }
+            SCHEMA_SET => {
+                let r#type = reader.text("type")?.to_owned();
+                let schema = if reader.u8("schema")? != 0 { Some(reader.text("schema")?.to_owned()) } else { None };
+                Processing::SchemaSet { r#type, schema }
             }
             _ => return Err(Malformed { what: "processing tag", at }),
         })

@@ -22,6 +22,9 @@ pub const FORMAT: u8 = 1;
 const HEADER_BYTES: usize = 1 + 8 + 8 + 4 + 8;
 const CHAIN_BYTES: usize = 32;
 
+/// In the byte of kind and class.
+const COMMAND: u8 = 0x10;
+
 const HAS_TAGS: u8 = 1 << 0;
 const HAS_EXTENSIONS: u8 = 1 << 1;
 const HAS_CAUSE: u8 = 1 << 2;
@@ -75,6 +78,12 @@ pub enum Processing {
     Released {
         function: String,
         subject: Option<String>,
+    },
+    /// The data of events of this type is checked against this JSON Schema from here on; `None`: against
+    /// what the active modules say, if anything.
+    SchemaSet {
+        r#type: String,
+        schema: Option<String>,
     },
 }
 
@@ -296,7 +305,7 @@ fn decode_event<'a>(
     let data = &body[reader.position()..];
     Ok(EventRef {
         position,
-        kind: if what & 0x10 == 0 { Kind::Event } else { Kind::Command },
+        kind: if what & COMMAND == 0 { Kind::Event } else { Kind::Command },
         class: match what & 0x0f {
             0 => Class::Source,
             1 => Class::Derived,
@@ -430,52 +439,30 @@ impl RecordBuilder {
 
     /// Adds an event from outside; its position is answered.
     pub fn add_source(&mut self, event: &NewEvent) -> Position {
-        self.add(Parts {
-            class: Class::Source,
-            id: &event.id,
-            source: &event.source,
-            r#type: &event.r#type,
-            subject: &event.subject,
-            time: event.time.unwrap_or(self.recorded),
-            time_given: event.time.is_some(),
-            content_type: &event.content_type,
-            data: &event.data,
-            hops: 0,
-            cause: None,
-            causation_id: event.causation_id.as_deref().unwrap_or_default(),
-            correlation_id: event.correlation_id.as_deref().filter(|id| *id != event.id).unwrap_or_default(),
-            module: None,
-            tags: &event.tags,
-            extensions: &event.extensions,
-        })
+        self.add(source_parts(event, self.recorded))
+    }
+
+    /// Adds a command from outside, which was decided at `decided_at`: its time, if it has none of its own.
+    pub fn add_command(&mut self, command: &NewEvent, decided_at: Timestamp) -> Position {
+        self.add(Parts { kind: Kind::Command, time: command.time.unwrap_or(decided_at), ..source_parts(command, self.recorded) })
+    }
+
+    /// Adds an event that an aggregate decided on, of a command from outside: a source event, as it is
+    /// kept in a retelling.
+    pub fn add_decided(&mut self, source: &str, module: u32, event: &Emitted) -> Position {
+        self.add(Parts { class: Class::Source, ..derived_parts(source, module, event) })
     }
 
     /// Adds an event that `function` made.
     pub fn add_derived(&mut self, source: &str, module: u32, event: &Emitted) -> Position {
-        self.add(Parts {
-            class: Class::Derived,
-            id: &event.id,
-            source,
-            r#type: &event.r#type,
-            subject: &event.subject,
-            time: event.time,
-            time_given: true,
-            content_type: &event.content_type,
-            data: &event.data,
-            hops: event.hops,
-            cause: Some(event.cause),
-            causation_id: &event.causation_id,
-            correlation_id: &event.correlation_id,
-            module: Some(module),
-            tags: &event.tags,
-            extensions: &[],
-        })
+        self.add(derived_parts(source, module, event))
     }
 
     /// Adds an entry that the host makes about itself.
     pub fn add_record(&mut self, source: &str, r#type: &str, subject: &str, data: &[u8]) -> Position {
         let id = self.next().to_string();
         self.add(Parts {
+            kind: Kind::Event,
             class: Class::Record,
             id: &id,
             source,
@@ -504,6 +491,9 @@ impl RecordBuilder {
             Class::Source => 0,
             Class::Derived => 1,
             Class::Record => 2,
+        } | match parts.kind {
+            Kind::Event => 0,
+            Kind::Command => COMMAND,
         });
         let flag = |on: bool, flag: u8| if on { flag } else { 0 };
         body.u8(flag(!parts.tags.is_empty(), HAS_TAGS)
@@ -595,6 +585,7 @@ impl RecordBuilder {
 }
 
 struct Parts<'a> {
+    kind: Kind,
     class: Class,
     id: &'a str,
     source: &'a str,
@@ -611,4 +602,48 @@ struct Parts<'a> {
     module: Option<u32>,
     tags: &'a [String],
     extensions: &'a [(String, String)],
+}
+
+fn source_parts(event: &NewEvent, recorded: Timestamp) -> Parts<'_> {
+    Parts {
+        kind: Kind::Event,
+        class: Class::Source,
+        id: &event.id,
+        source: &event.source,
+        r#type: &event.r#type,
+        subject: &event.subject,
+        time: event.time.unwrap_or(recorded),
+        time_given: event.time.is_some(),
+        content_type: &event.content_type,
+        data: &event.data,
+        hops: 0,
+        cause: None,
+        causation_id: event.causation_id.as_deref().unwrap_or_default(),
+        correlation_id: event.correlation_id.as_deref().filter(|id| *id != event.id).unwrap_or_default(),
+        module: None,
+        tags: &event.tags,
+        extensions: &event.extensions,
+    }
+}
+
+fn derived_parts<'a>(source: &'a str, module: u32, event: &'a Emitted) -> Parts<'a> {
+    Parts {
+        kind: Kind::Event,
+        class: Class::Derived,
+        id: &event.id,
+        source,
+        r#type: &event.r#type,
+        subject: &event.subject,
+        time: event.time,
+        time_given: true,
+        content_type: &event.content_type,
+        data: &event.data,
+        hops: event.hops,
+        cause: Some(event.cause),
+        causation_id: &event.causation_id,
+        correlation_id: &event.correlation_id,
+        module: Some(module),
+        tags: &event.tags,
+        extensions: &[],
+    }
 }

@@ -1,7 +1,8 @@
 //! The record's bytes: they come back, foreign ones are refused, and they never change.
 
 use super::{
-    ByteReader, Class, Digest, Emitted, EventRef, NewEvent, ParkedEvent, Position, Processing, Producer, Record, RecordBuilder, Timestamp,
+    ByteReader, Class, Digest, Emitted, EventRef, Kind, NewEvent, ParkedEvent, Position, Processing, Producer, Record, RecordBuilder,
+    Timestamp,
 };
 
 /// Made of its description in docs/DATA_FILE.md by a program of its own.
@@ -99,7 +100,7 @@ fn a_record_comes_back_whole() {
     assert_eq!(record.processing(), Ok(vec![reaction()]));
     let events: Vec<EventRef<'_>> = record.events().collect();
     let [first, second, third] = events.as_slice() else { panic!("three events") };
-    assert!(first.same_content(&source()));
+    assert!(first.same_content(Kind::Event, &source()));
     assert_eq!((first.class, first.hops, first.cause, first.causation_id, first.correlation()), (Class::Source, 0, None, "c", "story"));
     assert_eq!(first.tags().collect::<Vec<_>>(), ["a", "bc"]);
     assert_eq!(first.extensions().collect::<Vec<_>>(), [("traceparent", "00-1")]);
@@ -163,9 +164,9 @@ fn an_event_without_a_time_has_that_of_its_recording_and_one_with_the_same_time_
     builder.add_source(&untimed);
     let event = builder.event(Position(1)).expect("it was added");
     assert_eq!(event.time, Timestamp(1_000));
-    assert!(event.same_content(&untimed));
-    assert!(!event.same_content(&NewEvent { time: Some(Timestamp(1_000)), ..source() }));
-    assert!(event.same_content(&NewEvent { extensions: Vec::new(), ..untimed.clone() }), "extensions are not content");
+    assert!(event.same_content(Kind::Event, &untimed));
+    assert!(!event.same_content(Kind::Event, &NewEvent { time: Some(Timestamp(1_000)), ..source() }));
+    assert!(event.same_content(Kind::Event, &NewEvent { extensions: Vec::new(), ..untimed.clone() }), "extensions are not content");
 }
 
 #[test]
@@ -206,6 +207,8 @@ fn every_processing_entry_comes_back_and_a_cut_one_is_refused() {
         Processing::Rewound { function: "f".into(), to: Position(300), rebuild: true },
         Processing::Released { function: "f".into(), subject: None },
         Processing::Released { function: "f".into(), subject: Some(String::new()) },
+        Processing::SchemaSet { r#type: "order.placed".into(), schema: Some("{}".into()) },
+        Processing::SchemaSet { r#type: "order.placed".into(), schema: None },
     ];
     for entry in entries {
         let mut builder = RecordBuilder::new(1, Position(1), Timestamp(0));

@@ -1,9 +1,13 @@
 //! Functions at work: a runner reads what its function subscribes to, calls the guest, and makes a
 //! plan that the store may refuse. No thread, no clock: whoever drives says when and what time it is.
 
+mod aggregate;
+#[cfg(test)]
+mod aggregate_tests;
 mod audit;
 mod calls;
 mod check;
+mod fold;
 mod handler;
 mod outputs;
 mod reading;
@@ -19,7 +23,9 @@ mod upcast;
 mod upcast_tests;
 mod waits;
 
+pub use aggregate::{Decided, decide};
 pub use check::{Checked, check_upcaster};
+pub use fold::{AggregateFault, FoldedState, Hot, fold};
 pub use handler::Fault;
 pub use reading::{Guests, Reading, Taken, Unreadable};
 pub use runner::{Audit, Retrying, Runner, Settled, Step, Ticket};

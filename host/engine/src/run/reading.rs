@@ -85,8 +85,7 @@ impl<'a> Reading<'a> {
         portion: Portion,
     ) -> Result<Taken, StoreError> {
         let wanted = Wanted::by(&row.manifest, &self.upcasting);
-        let filter = Filter { subjects: vec![subject.to_owned()], ..Filter::types(wanted.stored()) };
-        let (batch, seen) = self.snapshot.collect(after, upto, &filter, portion)?;
+        let (batch, seen) = self.snapshot.collect_subject(subject, &Filter::types(wanted.stored()), after, upto, portion)?;
         Ok(self.renew(&wanted, batch, seen, portion))
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::subscriptions::Subscriptions;
-use crate::model::Position;
+use crate::model::{FunctionKind, Position};
 use crate::store::{FunctionRow, Reacted};
 
 pub type WaitId = u64;
@@ -148,6 +148,10 @@ impl Waits {
 fn expect(wait: &mut Wait, position: Position, r#type: &str, world: &mut World<'_>) {
     for function in world.subscriptions.readers(r#type).iter() {
         let Some(row) = world.functions.get(&**function) else { continue };
+        // An aggregate folds when it is asked; nobody waits for views.
+        if row.manifest.kind != FunctionKind::Handler {
+            continue;
+        }
         let retired = row.status == crate::store::FunctionStatus::Retired;
         if retired || (row.cursor >= position && row.rebuild.is_none()) {
             continue;

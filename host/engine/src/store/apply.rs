@@ -4,6 +4,7 @@ use redb::{ReadableTable, WriteTransaction};
 
 use super::error::StoreError;
 use super::mirror::{Dirty, Mirror};
+use super::schemas;
 use super::shared::Shared;
 use super::snapshot::{Parked, decode_parked, encode_parked, state_key};
 use super::tables;
@@ -15,7 +16,7 @@ pub fn apply(
     shared: &Shared,
     commits: &[Commit],
     mirror: &mut Mirror,
-    extra: impl FnOnce(&WriteTransaction) -> Result<(), StoreError>,
+    extra: impl FnOnce(&WriteTransaction, &Mirror) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let transaction = shared.head.begin_write()?;
     {
@@ -39,7 +40,7 @@ pub fn apply(
         }
     }
     write_rows(&transaction, mirror)?;
-    extra(&transaction)?;
+    extra(&transaction, mirror)?;
     transaction.commit()?;
     Ok(())
 }
@@ -191,7 +192,8 @@ pub fn count(table: &impl ReadableTable<(u32, u64), &'static [u8]>, ordinal: u32
 
 /// Brings the stored rows of functions and modules up to the mirror.
 fn write_rows(transaction: &WriteTransaction, mirror: &mut Mirror) -> Result<(), StoreError> {
-    let Dirty { functions, cursors, modules } = std::mem::take(&mut mirror.dirty);
+    schemas::write(transaction, mirror)?;
+    let Dirty { functions, cursors, modules, schemas: _ } = std::mem::take(&mut mirror.dirty);
     if !functions.is_empty() {
         let mut table = transaction.open_table(tables::FUNCTIONS)?;
         for row in functions.iter().filter_map(|name| mirror.function(name)) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::scan::Portion;
 use crate::model::{EventRef, Position, Record};
 
 /// Oldest first. The parts that an upcaster made of one event share its position and stand together.
@@ -51,6 +52,10 @@ impl Batch {
 
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    pub fn is_full(&self, portion: Portion) -> bool {
+        self.len() >= portion.events || self.bytes >= portion.bytes
     }
 
     /// The events, oldest first.

@@ -4,15 +4,17 @@ use super::error::StoreError;
 use super::group::Group;
 use super::proposal::Condition;
 use super::terms::Term;
-use crate::model::{EventRef, Position};
+use crate::model::{EventRef, Kind, Position};
 
 /// Candidates taken from a segment's index at a time.
 const POSITIONS_AT_A_TIME: usize = 256;
 
 impl Condition {
+    /// Commands are matched by no condition.
     pub fn matches(&self, event: &EventRef<'_>) -> bool {
         let any = |list: &[String], value: &str| list.is_empty() || list.iter().any(|wanted| wanted == value);
-        any(&self.types, event.r#type)
+        event.kind == Kind::Event
+            && any(&self.types, event.r#type)
             && any(&self.subjects, event.subject)
             && self.tags.iter().all(|wanted| event.tags().any(|tag| tag == wanted))
     }
@@ -22,29 +24,44 @@ impl Group<'_> {
     /// An event after the condition's position that it matches, if there is one; those of this group
     /// count too.
     pub fn first_match(&mut self, condition: &Condition) -> Result<Option<Position>, StoreError> {
-        let last = Position(self.builder.next().0 - 1);
-        if condition.after >= last {
-            return Ok(None);
-        }
         let terms = self.terms(condition);
         if terms.is_empty() {
-            return Ok(Some(condition.after.next()));
-        }
-        for term in terms {
-            // Newest first: the tail, then segments that reach beyond the position.
-            let candidates: Vec<Position> = self.tail.with_term(term, condition.after).collect();
-            for position in candidates {
+            for position in (condition.after.0 + 1..self.builder.next().0).map(Position) {
                 if self.with_event(position, |event| condition.matches(event))? {
                     return Ok(Some(position));
                 }
             }
+            return Ok(None);
+        }
+        self.find_since(&terms, condition.after, |event| condition.matches(event))
+    }
+
+    /// An entry under one of the terms after `after` that is what is looked for; those of this group
+    /// count too. Costs what came since, whatever came before.
+    pub fn find_since(
+        &mut self,
+        terms: &[u64],
+        after: Position,
+        mut wanted: impl FnMut(&EventRef<'_>) -> bool,
+    ) -> Result<Option<Position>, StoreError> {
+        if after.next() >= self.builder.next() {
+            return Ok(None);
+        }
+        for term in terms {
+            // Newest first: the tail, then segments that reach beyond the position.
+            let candidates: Vec<Position> = self.tail.with_term(*term, after).collect();
+            for position in candidates {
+                if self.with_event(position, &mut wanted)? {
+                    return Ok(Some(position));
+                }
+            }
             let view = self.view.clone();
-            for segment in view.segments.iter().rev().take_while(|segment| segment.last > condition.after) {
-                let mut after = condition.after;
+            for segment in view.segments.iter().rev().take_while(|segment| segment.last > after) {
+                let mut after = after;
                 loop {
-                    let positions = segment.with_term(term, after, POSITIONS_AT_A_TIME)?;
+                    let positions = segment.with_term(*term, after, POSITIONS_AT_A_TIME)?;
                     for position in &positions {
-                        if self.with_event(*position, |event| condition.matches(event))? {
+                        if self.with_event(*position, &mut wanted)? {
                             return Ok(Some(*position));
                         }
                     }

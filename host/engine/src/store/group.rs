@@ -6,13 +6,13 @@ use std::sync::{Arc, RwLockWriteGuard};
 
 use super::error::StoreError;
 use super::mirror::Mirror;
-use super::proposal::{Accepted, Append, Appended, Control, Deploy, Different, Proposal, Reacted, Refused};
+use super::proposal::{Accepted, Append, Appended, Control, Deploy, Different, Proposal, Reacted, Refused, SubjectSnapshot};
 use super::shared::{Shared, View};
-use super::tail::Tail;
+use super::tail::{Indexed, Tail};
 use super::terms::HashedMap;
 use super::upcasting::Upcasting;
 use crate::model::{
-    Commit, Digest, EventRef, FunctionKind, NewEvent, Plan, PlanMode, Position, Processing, Record, RecordBuilder, StatePart,
+    Commit, Digest, EventRef, FunctionKind, Kind, NewEvent, Plan, PlanMode, Position, Processing, Record, RecordBuilder, StatePart,
     function_source, limits,
 };
 
@@ -36,6 +36,8 @@ pub struct Group<'a> {
     pub broken: &'a mut VecDeque<u64>,
     pub builder: RecordBuilder,
     pub state: StatePart,
+    /// Folded states to keep: no part of any commit, as anybody can make them again.
+    pub snapshots: Vec<SubjectSnapshot>,
     pub finished: Vec<Commit>,
     pub chain: Digest,
 }
@@ -49,6 +51,9 @@ impl Group<'_> {
             Proposal::Deploy(deploy) => self.deploy(deploy),
             Proposal::Remove { module } => self.remove(&module),
             Proposal::Control { function, control } => self.control(&function, control),
+            Proposal::Decide(decision) => self.decide(decision).map(|answer| answer.map(Accepted::Decided)),
+            Proposal::Snapshot(snapshot) => Ok(self.keep_snapshot(snapshot).map(|()| Accepted::Kept)),
+            Proposal::SetSchema { r#type, schema } => Ok(self.set_schema(r#type, schema)),
         };
         if self.builder.bytes() >= RECORD_BYTES {
             self.finish_record();
@@ -69,7 +74,7 @@ impl Group<'_> {
         self.finished.push(Commit { record, state: std::mem::take(&mut self.state) });
     }
 
-    fn process(&mut self, entry: &Processing) {
+    pub fn process(&mut self, entry: &Processing) {
         self.builder.add_processing(entry);
         self.mirror.apply(entry).expect("the entry was made here");
     }
@@ -121,8 +126,14 @@ impl Group<'_> {
 
     fn add(&mut self, hash: u64, event: &NewEvent) -> Position {
         let position = self.builder.add_source(event);
-        self.tail.push(&self.shared.hasher, position, hash, &event.r#type, &event.subject, event.tags.iter().map(String::as_str));
+        self.index(position, hash, (Kind::Event, &event.r#type, &event.subject), &event.tags);
         position
+    }
+
+    /// Enters what was just added into the tail's index.
+    pub fn index(&mut self, position: Position, id_hash: u64, (kind, r#type, subject): (Kind, &str, &str), tags: &[String]) {
+        let entry = Indexed { id_hash, kind, r#type, subject };
+        self.tail.push(&self.shared.hasher, position, entry, tags.iter().map(String::as_str));
     }
 
     /// Which of the events the log or the request itself has already.
@@ -134,7 +145,7 @@ impl Group<'_> {
             let mut found = Known::New;
             for position in self.positions(hashes[index], suspects[index])? {
                 let judged = self.with_event(position, |stored| {
-                    (stored.source == event.source && stored.id == event.id).then(|| stored.same_content(event))
+                    (stored.source == event.source && stored.id == event.id).then(|| stored.same_content(Kind::Event, event))
                 })?;
                 match judged {
                     None => {}
@@ -162,7 +173,7 @@ impl Group<'_> {
 
     /// Which hashes some segment may hold. Filter by filter, so that the processor can look up many
     /// at once.
-    fn suspects(&self, hashes: &[u64]) -> Vec<bool> {
+    pub fn suspects(&self, hashes: &[u64]) -> Vec<bool> {
         let mut suspects = vec![false; hashes.len()];
         for segment in self.view.segments.iter() {
             for (suspect, hash) in suspects.iter_mut().zip(hashes) {
@@ -172,7 +183,7 @@ impl Group<'_> {
         suspects
     }
 
-    fn positions(&self, hash: u64, suspect: bool) -> Result<Vec<Position>, StoreError> {
+    pub fn positions(&self, hash: u64, suspect: bool) -> Result<Vec<Position>, StoreError> {
         let mut positions: Vec<Position> = self.tail.with_id(hash).collect();
         if suspect {
             for segment in self.view.segments.iter().rev() {
@@ -259,14 +270,7 @@ impl Group<'_> {
                     Some(position) => position,
                     None => {
                         let position = self.builder.add_derived(&source, plan.module, output);
-                        self.tail.push(
-                            &self.shared.hasher,
-                            position,
-                            hash,
-                            &output.r#type,
-                            &output.subject,
-                            output.tags.iter().map(String::as_str),
-                        );
+                        self.index(position, hash, (Kind::Event, &output.r#type, &output.subject), &output.tags);
                         position
                     }
                 };
@@ -317,6 +321,9 @@ impl Group<'_> {
             if other_code && self.has_state(row.ordinal, &function.name)? {
                 return Ok(Err(Refused::HasState { module: manifest.name.clone(), function: function.name.clone() }));
             }
+        }
+        if let Some(refused) = self.command_taken(manifest) {
+            return Ok(Err(refused));
         }
         if total > limits::FUNCTIONS_PER_NAMESPACE_MAX {
             return Ok(Err(Refused::TooManyFunctions { found: total, max: limits::FUNCTIONS_PER_NAMESPACE_MAX }));
@@ -389,11 +396,11 @@ impl Group<'_> {
         Ok(in_group || self.shared.has_state(ordinal)?)
     }
 
-    fn add_record(&mut self, r#type: &str, subject: &str, data: &str) -> Position {
+    pub fn add_record(&mut self, r#type: &str, subject: &str, data: &str) -> Position {
         let source = "/retold/host";
         let position = self.builder.add_record(source, r#type, subject, data.as_bytes());
         let hash = self.shared.hasher.id(source, &position.to_string());
-        self.tail.push(&self.shared.hasher, position, hash, r#type, subject, std::iter::empty());
+        self.index(position, hash, (Kind::Event, r#type, subject), &[]);
         position
     }
 
@@ -415,14 +422,11 @@ impl Group<'_> {
         if row.status == FunctionStatus::Retired {
             return refuse("it is retired: deploy a module version that has it".into());
         }
-        match (row.manifest.kind, &control) {
-            (FunctionKind::Upcaster, _) => {
-                return refuse("an upcaster works whenever an old event is read: remove its module to end that".into());
-            }
-            (FunctionKind::View, Control::Rewind(_) | Control::Release { .. }) => {
-                return refuse("a view parks nothing and is made again whole: delete its file and restart".into());
-            }
-            _ => {}
+        if row.manifest.kind == FunctionKind::Upcaster {
+            return refuse("an upcaster works whenever an old event is read: remove its module to end that".into());
+        }
+        if let (Control::Rewind(_) | Control::Release { .. }, Some(why)) = (&control, no_cursor(row.manifest.kind)) {
+            return refuse(why.into());
         }
         let function = function.to_owned();
         let entry = match control {
@@ -465,7 +469,19 @@ fn check_append(append: &Append) -> Result<(), Refused> {
     Ok(())
 }
 
-fn content_refused(index: usize, event: &NewEvent, position: Position) -> Refused {
+/// Why a function of this kind can't be sent back in the log, nor parks anything.
+fn no_cursor(kind: FunctionKind) -> Option<&'static str> {
+    match kind {
+        FunctionKind::Handler => None,
+        FunctionKind::Aggregate => {
+            Some("an aggregate has no place in the log to go back from, and parks nothing: its state is folded when it is asked")
+        }
+        FunctionKind::View => Some("a view parks nothing, and is built anew as a whole: deploy it again, or delete its file and restart"),
+        FunctionKind::Upcaster | FunctionKind::Ingress => Some("it has no place in the log to go back from, and parks nothing"),
+    }
+}
+
+pub fn content_refused(index: usize, event: &NewEvent, position: Position) -> Refused {
     Refused::Content { index, id: event.id.clone(), source_attribute: event.source.clone(), position }
 }
 
@@ -490,7 +506,7 @@ fn deployed_json(deploy: &Deploy) -> String {
 }
 
 /// A text as JSON writes it (RFC 8259, section 7).
-fn json_text(text: &str) -> String {
+pub fn json_text(text: &str) -> String {
     let mut out = String::from("\"");
     for letter in text.chars() {
         match letter {

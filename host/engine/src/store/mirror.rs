@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::function::{FunctionRow, FunctionStatus, ModuleRow, Rebuild};
 use super::upcasting::Upcasting;
+use super::schemas::{SchemaRow, in_force};
 use crate::model::{Digest, Malformed, Manifest, Position, Processing, Start};
 
 #[derive(Clone, Debug, Default)]
@@ -13,6 +14,9 @@ pub struct Mirror {
     pub functions: Arc<BTreeMap<String, Arc<FunctionRow>>>,
     pub modules: Arc<BTreeMap<u32, Arc<ModuleRow>>>,
     pub upcasting: Arc<Upcasting>,
+    /// JSON Schemas by event type: those uploaded, and those in force, the active modules' too.
+    pub uploaded: BTreeMap<String, String>,
+    pub schemas: Arc<BTreeMap<String, SchemaRow>>,
     /// Rows whose stored form is behind.
     pub dirty: Dirty,
 }
@@ -22,6 +26,7 @@ pub struct Dirty {
     pub functions: BTreeSet<String>,
     pub cursors: BTreeSet<String>,
     pub modules: BTreeSet<u32>,
+    pub schemas: BTreeSet<String>,
 }
 
 impl Mirror {
@@ -126,10 +131,20 @@ impl Mirror {
                 Arc::make_mut(&mut self.modules).insert(*module, Arc::new(row));
                 self.dirty.modules.insert(*module);
                 self.modules_changed();
+                self.renew_schemas();
             }
             Processing::Removed { name } => {
                 self.retire(name, |_| true);
                 self.modules_changed();
+                self.renew_schemas();
+            }
+            Processing::SchemaSet { r#type, schema } => {
+                match schema {
+                    Some(schema) => drop(self.uploaded.insert(r#type.clone(), schema.clone())),
+                    None => drop(self.uploaded.remove(r#type)),
+                }
+                self.dirty.schemas.insert(r#type.clone());
+                self.renew_schemas();
             }
             Processing::Paused { function } => self.set_status(function, FunctionStatus::Paused),
             Processing::Resumed { function } => self.set_status(function, FunctionStatus::Active),
@@ -149,6 +164,10 @@ impl Mirror {
             Processing::Released { .. } => {}
         }
         Ok(())
+    }
+
+    fn renew_schemas(&mut self) {
+        self.schemas = Arc::new(in_force(&self.uploaded, &self.modules));
     }
 
     fn set_status(&mut self, function: &str, status: FunctionStatus) {

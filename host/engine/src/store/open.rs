@@ -11,10 +11,11 @@ use super::error::StoreError;
 use super::folder::{Folder, Space};
 use super::function::{FunctionRow, ModuleRow};
 use super::mirror::{Dirty, Mirror};
+use super::schemas;
 use super::segment::Segment;
 use super::shared::{Shared, View};
 use super::tables::{self, FILE_FORMAT};
-use super::tail::Tail;
+use super::tail::{Indexed, Tail};
 use super::terms::TermHasher;
 use super::upcasting::Upcasting;
 use super::writer::Store;
@@ -67,6 +68,7 @@ impl Store {
             functions: mirror.functions.clone(),
             modules: mirror.modules.clone(),
             upcasting: mirror.upcasting.clone(),
+            schemas: mirror.schemas.clone(),
         };
         let shared = Arc::new(Shared::new(folder, head, hasher, view, opened.tail));
         Ok(Store::new(shared, mirror, opened.recorded, opened.sealed_rows_left))
@@ -90,6 +92,8 @@ fn create_head(folder: &dyn Folder, options: &Options) -> Result<(), StoreError>
             transaction.open_table(tables::STATE)?;
             transaction.open_table(tables::PARKED)?;
             transaction.open_table(tables::PARKED_SUBJECTS)?;
+            transaction.open_table(tables::SNAPSHOTS)?;
+            transaction.open_table(tables::SCHEMAS)?;
         }
         Ok(transaction.commit()?)
     })
@@ -169,8 +173,10 @@ fn read_rows(head: &Database) -> Result<Mirror, StoreError> {
         (function.parked, function.released) = apply::count(&parked, function.ordinal)?;
         functions.insert(function.name.clone(), Arc::new(function));
     }
+    let uploaded = schemas::read(&transaction)?;
+    let schemas = Arc::new(schemas::in_force(&uploaded, &modules));
     let upcasting = Arc::new(Upcasting::of(functions.values()));
-    Ok(Mirror { functions: Arc::new(functions), modules: Arc::new(modules), upcasting, dirty: Dirty::default() })
+    Ok(Mirror { functions: Arc::new(functions), modules: Arc::new(modules), upcasting, uploaded, schemas, dirty: Dirty::default() })
 }
 
 struct Opened {
@@ -219,7 +225,9 @@ fn read_tail(head: &Database, hasher: &TermHasher, segments: &[Arc<Segment>]) ->
         }
         let mut count = 0;
         for event in record.events() {
-            opened.tail.push(hasher, event.position, hasher.id(event.source, event.id), event.r#type, event.subject, event.tags());
+            let id_hash = hasher.id(event.source, event.id);
+            let entry = Indexed { id_hash, kind: event.kind, r#type: event.r#type, subject: event.subject };
+            opened.tail.push(hasher, event.position, entry, event.tags());
             count += 1;
         }
         if count != record.count {

@@ -1,6 +1,6 @@
 //! Everything that can change a namespace, and what can be answered.
 
-use crate::model::{Digest, Manifest, NewEvent, Plan, Position};
+use crate::model::{Digest, EventDraft, Manifest, NewEvent, Plan, Position, Timestamp};
 
 /// Everything that can change a namespace. If it isn't here, it can't happen.
 #[derive(Clone, Debug)]
@@ -16,6 +16,15 @@ pub enum Proposal {
         function: String,
         control: Control,
     },
+    /// A command that an aggregate has accepted, with its events.
+    Decide(Decision),
+    /// The folded state of a subject, kept so that nobody folds it from the start again. Not recorded.
+    Snapshot(SubjectSnapshot),
+    /// Checks data of this type against a JSON Schema, or no more.
+    SetSchema {
+        r#type: String,
+        schema: Option<String>,
+    },
 }
 
 /// Events to record, together or not at all.
@@ -25,6 +34,40 @@ pub struct Append {
     pub condition: Option<Condition>,
     /// Part of a stream of appends: once one of them is refused, all later ones are.
     pub stream: Option<u64>,
+}
+
+/// What an aggregate answered to a command, and what it stands on.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    pub function: String,
+    /// The code that ran, and the function's epoch, as in a plan.
+    pub module: u32,
+    pub epoch: u64,
+    pub command: NewEvent,
+    /// The time that the aggregate was told, if the command has none.
+    pub time: Timestamp,
+    /// None at all is an answer too: the command is recorded alone.
+    pub events: Vec<EventDraft>,
+    /// The subject's events up to here are in the state that it decided on.
+    pub folded: Position,
+    /// Kept along with it, if it is accepted.
+    pub snapshot: Option<SubjectSnapshot>,
+}
+
+/// The state of one subject, folded by an aggregate. A cache: the aggregate can make it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubjectSnapshot {
+    pub function: String,
+    pub subject: String,
+    /// What made it: nobody else may read it.
+    pub identity: Digest,
+    /// The last event in it.
+    pub position: Position,
+    /// The subject has no other event that belongs to it up to here.
+    pub seen: Position,
+    /// How many events are in it.
+    pub events: u64,
+    pub state: Vec<u8>,
 }
 
 /// "If nothing like this came after that." A condition matches type among types, subject among
@@ -63,9 +106,33 @@ pub enum Control {
 pub enum Accepted {
     Appended(Appended),
     Reacted(Reacted),
-    Deployed { module: u32, position: Position, unchanged: bool },
-    Removed { position: Position },
-    Controlled { parked: u64 },
+    Deployed {
+        module: u32,
+        position: Position,
+        unchanged: bool,
+    },
+    Removed {
+        position: Position,
+    },
+    Controlled {
+        parked: u64,
+    },
+    Decided(Decided),
+    /// A snapshot is stored.
+    Kept,
+    /// `None`: it was so already.
+    SchemaSet {
+        position: Option<Position>,
+    },
+}
+
+/// Where a command and its events are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided {
+    pub command: Position,
+    pub events: Vec<Position>,
+    /// Whether it was decided now; else it was known, and this is its first answer.
+    pub new: bool,
 }
 
 /// Where the events are, in the order of the request.
@@ -138,6 +205,17 @@ pub enum Refused {
         "function {function:?} has state, made of events as upcaster {upcaster:?} has not or no longer made them: upgrades of functions with state are not built yet; keep the upcasters as they are, or have a new function read the new form"
     )]
     ReadsDifferently { function: String, upcaster: String },
+    /// The subject has an event that the aggregate did not know of: fold and decide again.
+    #[error("{subject:?} moved on: it was folded up to position {folded}, and event {found} came since; decide again")]
+    Conflict { subject: String, folded: Position, found: Position },
+    /// The function takes nothing until somebody does what `why` says.
+    #[error("function {function:?} doesn't run: {why}")]
+    NotRunning { function: String, why: &'static str },
+    /// A command has one addressee.
+    #[error(
+        "commands of type {command:?} are decided by {function:?} of module {module:?} already: give this one another type, or remove that module first"
+    )]
+    CommandTaken { command: String, function: String, module: String },
     #[error("function {function:?} can't be changed now: {why}")]
     Control { function: String, why: String },
     #[error("the namespace has {found} functions: at most {max}")]

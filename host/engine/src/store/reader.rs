@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::error::StoreError;
 use super::function::{FunctionRow, ModuleRow};
+use super::schemas::SchemaRow;
 use super::shared::Shared;
 use super::snapshot::Snapshot;
 use super::upcasting::Upcasting;
@@ -34,6 +35,11 @@ impl Reader {
 
     pub fn upcasting(&self) -> Arc<Upcasting> {
         self.shared.view().upcasting.clone()
+    }
+
+    /// The schemas in force, by event type. Opens no snapshot.
+    pub fn schemas(&self) -> Arc<BTreeMap<String, SchemaRow>> {
+        self.shared.view().schemas.clone()
     }
 
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {

@@ -8,7 +8,7 @@ use super::error::StoreError;
 use super::segment::Segment;
 use super::snapshot::Snapshot;
 use super::terms::Term;
-use crate::model::{EventRef, Position, Record, TypePattern};
+use crate::model::{EventRef, Kind, Position, Record, TypePattern};
 
 /// What to read. An empty list means "all".
 #[derive(Clone, Debug, Default)]
@@ -19,15 +19,19 @@ pub struct Filter {
     pub subjects: Vec<String>,
     /// All of these.
     pub tags: Vec<String>,
+    /// `None`: events and commands.
+    pub kind: Option<Kind>,
 }
 
 impl Filter {
+    /// What a function with these subscriptions reads: events only.
     pub fn types(types: impl IntoIterator<Item = TypePattern>) -> Filter {
-        Filter { types: types.into_iter().collect(), ..Filter::default() }
+        Filter { types: types.into_iter().collect(), kind: Some(Kind::Event), ..Filter::default() }
     }
 
     pub fn matches(&self, event: &EventRef<'_>) -> bool {
-        (self.types.is_empty() || self.types.iter().any(|pattern| pattern.matches(event.r#type)))
+        self.kind.is_none_or(|kind| kind == event.kind)
+            && (self.types.is_empty() || self.types.iter().any(|pattern| pattern.matches(event.r#type)))
             && (self.subjects.is_empty() || self.subjects.iter().any(|subject| subject == event.subject))
             && self.tags.iter().all(|wanted| event.tags().any(|tag| tag == wanted))
     }
@@ -54,7 +58,7 @@ impl Snapshot {
         let mut batch = Batch::default();
         let seen = self.scan_records(after, upto, filter, &mut |record, event| {
             batch.push(record, &event);
-            if batch.len() >= portion.events || batch.bytes() >= portion.bytes { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if batch.is_full(portion) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         Ok((batch, seen))
     }
@@ -139,10 +143,15 @@ impl Snapshot {
         if filter.types.is_empty() {
             return Ok(None);
         }
-        let wanted: Vec<_> =
-            segment.types()?.into_iter().filter(|(name, ..)| filter.types.iter().any(|pattern| pattern.matches(name))).collect();
-        let count: u64 = wanted.iter().map(|(_, count, ..)| count).sum();
-        Ok((count * SPARSE <= segment.count()).then(|| wanted.iter().map(|(name, ..)| hash(Term::Type(name))).collect()))
+        let wanted: Vec<_> = segment
+            .types()?
+            .into_iter()
+            .filter(|seen| filter.kind.is_none_or(|kind| kind == seen.kind))
+            .filter(|seen| filter.types.iter().any(|pattern| pattern.matches(&seen.r#type)))
+            .collect();
+        let count: u64 = wanted.iter().map(|seen| seen.count).sum();
+        // A type of both kinds gives the same positions twice, once.
+        Ok((count * SPARSE <= segment.count()).then(|| wanted.iter().map(|seen| hash(Term::Type(&seen.r#type))).collect()))
     }
 
     fn scan_index(

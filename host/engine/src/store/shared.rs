@@ -9,6 +9,7 @@ use redb::{Database, ReadableDatabase, ReadableTableMetadata};
 use super::error::StoreError;
 use super::folder::Folder;
 use super::function::{FunctionRow, ModuleRow};
+use super::schemas::SchemaRow;
 use super::segment::Segment;
 use super::tables;
 use super::tail::Tail;
@@ -38,6 +39,8 @@ pub struct View {
     pub functions: Arc<BTreeMap<String, Arc<FunctionRow>>>,
     pub modules: Arc<BTreeMap<u32, Arc<ModuleRow>>>,
     pub upcasting: Arc<Upcasting>,
+    /// By event type.
+    pub schemas: Arc<BTreeMap<String, SchemaRow>>,
 }
 
 impl View {

@@ -1,11 +1,13 @@
 //! `Snapshot`: everything durable at one moment.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use redb::ReadTransaction;
 
 use super::error::StoreError;
 use super::function::{FunctionRow, ModuleRow};
+use super::schemas::SchemaRow;
 use super::shared::{Shared, View};
 use super::tables;
 use super::upcasting::Upcasting;
@@ -17,7 +19,7 @@ pub struct Snapshot {
     pub(super) shared: Arc<Shared>,
     pub(super) view: Arc<View>,
     pub(super) head: Position,
-    transaction: ReadTransaction,
+    pub(super) transaction: ReadTransaction,
     log: OnceLock<redb::ReadOnlyTable<(u64, u64), &'static [u8]>>,
 }
 
@@ -85,6 +87,11 @@ impl Snapshot {
     /// Code identity: changes with the function's module, and with the upcasters on its types.
     pub fn identity(&self, row: &FunctionRow) -> Digest {
         self.view.upcasting.identity(row, &self.view.modules)
+    }
+
+    /// The schemas in force, by event type.
+    pub fn schemas(&self) -> &Arc<BTreeMap<String, SchemaRow>> {
+        &self.view.schemas
     }
 
     /// The component of a module version.

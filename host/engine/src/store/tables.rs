@@ -21,6 +21,11 @@ pub const STATE: TableDefinition<&[u8], &[u8]> = TableDefinition::new("state");
 pub const PARKED: TableDefinition<(u32, u64), &[u8]> = TableDefinition::new("parked");
 /// Function ordinal, subject and position -> nothing: the parked events of a subject, in order.
 pub const PARKED_SUBJECTS: TableDefinition<(u32, &str, u64), ()> = TableDefinition::new("parked_subjects");
+/// (function ordinal, subject) -> identity of the code, position, state: what an aggregate has folded.
+/// A cache: made again by folding, read by nobody but the code that made it, and free to be dropped.
+pub const SNAPSHOTS: TableDefinition<(u32, &str), &[u8]> = TableDefinition::new("snapshots");
+/// Event type -> JSON Schema that was uploaded. Made again from the log.
+pub const SCHEMAS: TableDefinition<&str, &str> = TableDefinition::new("schemas");
 
 /// Of a segment: format, range, chain ends. The tables of a segment are written once.
 pub const SEGMENT_META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
@@ -32,7 +37,7 @@ pub const SEGMENT_OFFSETS: TableDefinition<u64, u64> = TableDefinition::new("off
 pub const SEGMENT_IDS: TableDefinition<u64, &[u8]> = TableDefinition::new("ids");
 /// (first hash, first position) -> sorted posting lists of subjects, types and tags.
 pub const SEGMENT_TERMS: TableDefinition<(u64, u64), &[u8]> = TableDefinition::new("terms");
-/// Event type -> (count, first, last position).
+/// Event type, or byte 1 and a command type -> (count, first, last position).
 pub const SEGMENT_TYPES: TableDefinition<&str, (u64, u64, u64)> = TableDefinition::new("types");
 /// Number of a part -> that part of the filter over the ids.
 pub const SEGMENT_FILTER: TableDefinition<u64, &[u8]> = TableDefinition::new("filter");

@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::terms::{HashedMap, Term, TermHasher};
+use super::types::TypeCount;
 use crate::model::limits::{TAIL_BYTES_MAX, TAIL_EVENTS_MAX};
-use crate::model::{Position, Record};
+use crate::model::{Kind, Position, Record};
 
 /// Records kept decoded for readers near the head.
 const RECENT_BYTES_MAX: usize = 8 << 20;
@@ -32,6 +33,21 @@ pub struct Part {
     /// Hash of a term -> link of its latest event.
     terms: HashedMap<u32>,
     links: Vec<Link>,
+    /// Hash of a type and kind -> how often it is here; `types` are durable, `coming` are not yet.
+    types: HashedMap<TypeCount>,
+    coming: HashedMap<TypeCount>,
+    /// The hashes in `types`, in the order of their first events.
+    type_hashes: Vec<u64>,
+    coming_hashes: Vec<u64>,
+}
+
+/// What an entry of the log is found by, beside its tags.
+#[derive(Clone, Copy, Debug)]
+pub struct Indexed<'a> {
+    pub id_hash: u64,
+    pub kind: Kind,
+    pub r#type: &'a str,
+    pub subject: &'a str,
 }
 
 /// One event under one hash, and the event before it under the same hash.
@@ -43,7 +59,47 @@ struct Link {
 
 impl Part {
     fn new(first: Position) -> Part {
-        Part { first, count: 0, bytes: 0, closed_at: None, ids: HashedMap::default(), terms: HashedMap::default(), links: Vec::new() }
+        Part {
+            first,
+            count: 0,
+            bytes: 0,
+            closed_at: None,
+            ids: HashedMap::default(),
+            terms: HashedMap::default(),
+            links: Vec::new(),
+            types: HashedMap::default(),
+            coming: HashedMap::default(),
+            type_hashes: Vec::new(),
+            coming_hashes: Vec::new(),
+        }
+    }
+
+    fn count_type(&mut self, hash: u64, kind: Kind, r#type: &str, position: Position) {
+        let hash = if kind == Kind::Event { hash } else { !hash };
+        match self.coming.get_mut(&hash) {
+            Some(seen) => {
+                seen.count += 1;
+                seen.last = position;
+            }
+            None => {
+                self.coming_hashes.push(hash);
+                self.coming.insert(hash, TypeCount { r#type: r#type.to_owned(), kind, count: 1, first: position, last: position });
+            }
+        }
+    }
+
+    /// What was counted is durable.
+    fn types_committed(&mut self) {
+        for hash in self.coming_hashes.drain(..) {
+            let Some(coming) = self.coming.remove(&hash) else { continue };
+            match self.types.get_mut(&hash) {
+                Some(seen) => seen.add(&coming),
+                None => {
+                    self.type_hashes.push(hash);
+                    self.types.insert(hash, coming);
+                }
+            }
+        }
     }
 
     pub fn last(&self) -> Position {
@@ -77,21 +133,15 @@ impl Tail {
     }
 
     /// Indexes one event, which must be the next one.
-    pub fn push<'a>(
-        &mut self,
-        hasher: &TermHasher,
-        position: Position,
-        id_hash: u64,
-        r#type: &str,
-        subject: &str,
-        tags: impl Iterator<Item = &'a str>,
-    ) {
+    pub fn push<'a>(&mut self, hasher: &TermHasher, position: Position, entry: Indexed<'_>, tags: impl Iterator<Item = &'a str>) {
         let part = self.open_part();
         let offset = part.count;
         assert_eq!(position.0, part.first.0 + u64::from(offset), "gap in the tail");
-        Part::link(&mut part.ids, &mut part.links, id_hash, offset);
-        Part::link(&mut part.terms, &mut part.links, hasher.term(Term::Type(r#type)), offset);
-        Part::link(&mut part.terms, &mut part.links, hasher.term(Term::Subject(subject)), offset);
+        Part::link(&mut part.ids, &mut part.links, entry.id_hash, offset);
+        let type_hash = hasher.term(Term::Type(entry.r#type));
+        part.count_type(type_hash, entry.kind, entry.r#type, position);
+        Part::link(&mut part.terms, &mut part.links, type_hash, offset);
+        Part::link(&mut part.terms, &mut part.links, hasher.term(Term::Subject(entry.subject)), offset);
         for tag in tags {
             Part::link(&mut part.terms, &mut part.links, hasher.term(Term::Tag(tag)), offset);
         }
@@ -103,6 +153,7 @@ impl Tail {
     pub fn committed(&mut self, records: &[Arc<Record>]) {
         let Some(last) = records.last() else { return };
         let part = self.open_part();
+        part.types_committed();
         part.bytes += records.iter().map(|record| record.bytes().len()).sum::<usize>();
         if part.count as usize >= TAIL_EVENTS_MAX || part.bytes >= TAIL_BYTES_MAX {
             self.close(last.commit);
@@ -138,6 +189,12 @@ impl Tail {
         self.parts.pop_front();
     }
 
+    /// Of each part its first position, and the types in it as far as they are durable.
+    pub fn types(&self) -> Vec<(Position, Vec<TypeCount>)> {
+        let of = |part: &Part| part.type_hashes.iter().filter_map(|hash| part.types.get(hash).cloned()).collect();
+        self.parts.iter().map(|part| (part.first, of(part))).collect()
+    }
+
     pub fn with_id(&self, hash: u64) -> impl Iterator<Item = Position> + '_ {
         self.parts.iter().rev().flat_map(move |part| part.walk(&part.ids, hash))
     }
@@ -165,7 +222,8 @@ mod tests {
     const HASHER: TermHasher = TermHasher::new([1; 16]);
 
     fn push(tail: &mut Tail, position: u64, subject: &str, tags: &[&str]) {
-        tail.push(&HASHER, Position(position), HASHER.id("/shop", &position.to_string()), "order.placed", subject, tags.iter().copied());
+        let entry = Indexed { id_hash: HASHER.id("/shop", &position.to_string()), kind: Kind::Event, r#type: "order.placed", subject };
+        tail.push(&HASHER, Position(position), entry, tags.iter().copied());
     }
 
     #[track_caller]

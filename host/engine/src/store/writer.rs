@@ -13,6 +13,7 @@ use super::mirror::Mirror;
 use super::proposal::{Accepted, Proposal, Refused};
 use super::reader::Reader;
 use super::shared::{Shared, View};
+use super::subject::write_snapshots;
 use super::tables;
 use crate::model::{Position, Record, RecordBuilder, StatePart, Timestamp};
 
@@ -106,6 +107,7 @@ impl Store {
             broken: &mut self.broken,
             builder,
             state: StatePart::default(),
+            snapshots: Vec::new(),
             finished: Vec::new(),
             chain,
         };
@@ -113,9 +115,9 @@ impl Store {
             answers.push(group.judge(proposal)?);
         }
         group.finish_record();
-        let commits = std::mem::take(&mut group.finished);
+        let (commits, snapshots) = (std::mem::take(&mut group.finished), std::mem::take(&mut group.snapshots));
         drop(group);
-        if commits.is_empty() && !self.sealed_rows_left {
+        if commits.is_empty() && snapshots.is_empty() && !self.sealed_rows_left {
             return Ok(Committed { answers, changes: Changes::default() });
         }
         let functions = !self.mirror.dirty.functions.is_empty() || !self.mirror.dirty.modules.is_empty() || parking_changed(&commits);
@@ -123,7 +125,8 @@ impl Store {
         let bytes: usize = commits.iter().map(|commit| commit.record.bytes().len()).sum();
         let most = Deleted { bytes: DELETED_PER_COMMIT.bytes.max(bytes + bytes / 2), ..DELETED_PER_COMMIT };
         let mut left = false;
-        apply(&shared, &commits, &mut self.mirror, |transaction| {
+        apply(&shared, &commits, &mut self.mirror, |transaction, mirror| {
+            write_snapshots(transaction, &snapshots, mirror)?;
             if delete {
                 left = delete_sealed(transaction, &view, most)?;
             }
@@ -141,6 +144,7 @@ impl Store {
                 functions: self.mirror.functions.clone(),
                 modules: self.mirror.modules.clone(),
                 upcasting: self.mirror.upcasting.clone(),
+                schemas: self.mirror.schemas.clone(),
             });
         }
         Ok(Committed { answers, changes: Changes { records, functions } })

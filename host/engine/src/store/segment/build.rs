@@ -10,6 +10,7 @@ use super::super::filter::Filter;
 use super::super::folder::{Backend, Folder, Space};
 use super::super::tables;
 use super::super::terms::{Term, TermHasher};
+use super::super::types::TypeCount;
 use super::postings::{IdRows, TermRows};
 use super::read::Facts;
 use super::stream::{CHUNK_BYTES, ChunkWriter};
@@ -133,9 +134,10 @@ pub fn build(
                 terms.push((hasher.term(Term::Type(event.r#type)), place));
                 terms.push((hasher.term(Term::Subject(event.subject)), place));
                 terms.extend(event.tags().map(|tag| (hasher.term(Term::Tag(tag)), place)));
-                let seen = match types.get_mut(event.r#type) {
+                let key = TypeCount::key(event.kind, event.r#type);
+                let seen = match types.get_mut(&*key) {
                     Some(seen) => seen,
-                    None => types.entry(event.r#type.to_owned()).or_insert((0, event.position.0, 0)),
+                    None => types.entry(key.into_owned()).or_insert((0, event.position.0, 0)),
                 };
                 seen.0 += 1;
                 seen.2 = event.position.0;

@@ -7,6 +7,7 @@ use super::super::error::StoreError;
 use super::super::filter::Filter;
 use super::super::folder::Folder;
 use super::super::tables;
+use super::super::types::TypeCount;
 use super::build::{SegmentFile, put_offset, write};
 use super::postings::{IdRows, Postings, TermRows, ids};
 use super::read::{Facts, Segment};
@@ -143,10 +144,10 @@ fn merge_terms(file: &mut SegmentFile, parts: &[Arc<Segment>]) -> Result<(), Sto
 fn merge_types(file: &mut SegmentFile, parts: &[Arc<Segment>]) -> Result<(), StoreError> {
     let mut types = std::collections::BTreeMap::<String, (u64, u64, u64)>::new();
     for part in parts {
-        for (name, count, first, last) in part.types()? {
-            let seen = types.entry(name).or_insert((0, first.0, 0));
-            seen.0 += count;
-            seen.2 = last.0;
+        for part in part.types()? {
+            let seen = types.entry(TypeCount::key(part.kind, &part.r#type).into_owned()).or_insert((0, part.first.0, 0));
+            seen.0 += part.count;
+            seen.2 = part.last.0;
         }
     }
     for (name, facts) in &types {

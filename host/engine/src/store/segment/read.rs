@@ -8,6 +8,7 @@ use super::super::error::StoreError;
 use super::super::filter::Filter;
 use super::super::folder::Folder;
 use super::super::tables::{self, FILE_FORMAT};
+use super::super::types::TypeCount;
 use super::postings::{Postings, find_ids};
 use super::stream::RecordStream;
 use crate::model::{ByteReader, Digest, Malformed, Position, Record};
@@ -166,13 +167,14 @@ impl Segment {
         Ok(found)
     }
 
-    /// Event types with count, first and last position.
-    pub fn types(&self) -> Result<Vec<(String, u64, Position, Position)>, StoreError> {
+    /// Types of events and commands, with how many there are and where.
+    pub fn types(&self) -> Result<Vec<TypeCount>, StoreError> {
         let mut types = Vec::new();
         for row in self.types.iter()? {
             let (name, facts) = row?;
             let (count, first, last) = facts.value();
-            types.push((name.value().to_owned(), count, Position(first), Position(last)));
+            let (kind, r#type) = TypeCount::from_key(name.value());
+            types.push(TypeCount { r#type: r#type.to_owned(), kind, count, first: Position(first), last: Position(last) });
         }
         Ok(types)
     }
