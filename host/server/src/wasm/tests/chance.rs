@@ -69,6 +69,17 @@ fn every_kind_of_call_has_a_time_and_a_chance_of_its_own_event() {
 }
 
 #[test]
+fn what_was_made_of_one_stored_event_has_one_time_and_chance() {
+    let module = load(&sandbox(), &every(WASI.0, WASI.1));
+    let record = orders(1);
+    let mut parts = [record.event(Position(1)).unwrap(); 2];
+    (parts[1].r#type, parts[1].data) = ("order.paid", b"paid");
+    let mut asked = Asked::default();
+    assert_eq!(module.handle("echo", &parts, &LIMITS, &mut asked), Answer::Reactions(vec![]));
+    assert_eq!(asked.0, seen(&module, Kind::Handle, 1));
+}
+
+#[test]
 fn what_any_call_prints_reaches_the_function_s_log() {
     let imports = r#"(import "wasi:cli/stdout@0.2.0" "get-stdout" (func $stdout (result i32)))
         (import "wasi:cli/stderr@0.2.0" "get-stderr" (func $stderr (result i32)))
