@@ -2,7 +2,9 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{append, bench, build, demo, deploy, events, functions, modules, namespaces, parked, serve, why};
+use super::{
+    aggregate, append, bench, build, command, demo, deploy, events, functions, logs, modules, namespaces, parked, query, serve, types, why,
+};
 
 const AFTER_HELP: &str = "\
 The first ten minutes:
@@ -11,6 +13,9 @@ The first ten minutes:
   retold build my-handlers                  a Rust crate becomes a .wasm file
   retold deploy my_handlers.wasm            its functions start to read the log
   retold append orders.ndjson               events in; each line a CloudEvent
+  retold command cart.check-out --subject cart/1
+                                            an aggregate decides, and what follows is recorded
+  retold query order-history order/1        what a view has made of it all
   retold events --follow                    everything that happens, as it happens
   retold why 17                             what caused event 17, and what it caused
 
@@ -50,14 +55,24 @@ pub enum Verb {
     Serve(serve::Serve),
     /// Append events from a file or standard input
     Append(append::Append),
+    /// Send a command to the aggregate that decides it
+    Command(command::Command),
+    /// Print rows of a view, or ask it in its own words
+    Query(query::Query),
+    /// Print what an aggregate knows of a subject, now or then
+    Aggregate(aggregate::Aggregate),
     /// Print events, or follow them as they come
     Events(events::Events),
+    /// Show the catalogue of types; give one a schema
+    Types(types::Types),
     /// Print what caused an event, and what it caused
     Why(why::Why),
     /// Build a guest crate into a .wasm file
     Build(build::Build),
     /// Upload a module; its functions start to read the log
     Deploy(deploy::Deploy),
+    /// Print what a function said, or follow it
+    Logs(logs::Logs),
     /// List or remove modules
     Modules(modules::Modules),
     /// Show functions; pause, resume or rewind one

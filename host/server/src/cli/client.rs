@@ -85,6 +85,13 @@ impl Client {
         self.answer(request.header(header::CONTENT_TYPE, content_type).send(body))
     }
 
+    /// A POST whose answer may be anything.
+    pub fn bytes(&self, path: &str, content_type: &str, body: &[u8]) -> Result<Vec<u8>> {
+        let request = self.dressed(self.agent.post(self.full(path)));
+        let mut answer = self.accepted(request.header(header::CONTENT_TYPE, content_type).send(body))?;
+        read_whole(answer.body_mut()).context("the host's answer broke off")
+    }
+
     pub fn put(&self, path: &str, content_type: &str, body: &[u8]) -> Result<Value> {
         let request = self.dressed(self.agent.put(self.full(path)));
         self.answer(request.header(header::CONTENT_TYPE, content_type).send(body))

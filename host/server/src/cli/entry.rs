@@ -6,7 +6,9 @@ use clap::Parser;
 
 use super::arguments::{Arguments, Verb};
 use super::failure::report;
-use super::{append, bench, build, demo, deploy, events, functions, modules, namespaces, parked, serve, why};
+use super::{
+    aggregate, append, bench, build, command, demo, deploy, events, functions, logs, modules, namespaces, parked, query, serve, types, why,
+};
 
 /// Runs the verb that the command line names.
 pub fn main() -> ExitCode {
@@ -15,6 +17,11 @@ pub fn main() -> ExitCode {
         Verb::Compile { .. } => return crate::wasm::compile_child_main(),
         Verb::Serve(verb) => serve::run(&common, &verb),
         Verb::Append(verb) => append::run(&common, &verb),
+        Verb::Command(verb) => command::run(&common, &verb),
+        Verb::Query(verb) => query::run(&common, &verb),
+        Verb::Aggregate(verb) => aggregate::run(&common, &verb),
+        Verb::Types(verb) => types::run(&common, &verb),
+        Verb::Logs(verb) => logs::run(&common, &verb),
         Verb::Events(verb) => events::run(&common, &verb),
         Verb::Why(verb) => why::run(&common, &verb),
         Verb::Build(verb) => build::run(&common, &verb),

@@ -42,6 +42,9 @@ pub struct Events {
     /// Only events with all of these tags, separated by commas
     #[arg(long, value_name = "TAGS")]
     tags: Option<String>,
+    /// Old events in their newest form, as functions read them
+    #[arg(long, conflicts_with = "follow")]
+    upcast: bool,
     /// At most so many events
     #[arg(long, value_name = "NUMBER")]
     limit: Option<u64>,
@@ -71,6 +74,7 @@ fn path(client: &Client, events: &Events, limit: Option<&str>) -> String {
         ("types", events.types.as_deref()),
         ("subjects", events.subjects.as_deref()),
         ("tags", events.tags.as_deref()),
+        ("upcast", events.upcast.then_some("true")),
         ("limit", limit),
     ]);
     client.path(&["events"]) + &query

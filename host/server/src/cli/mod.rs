@@ -2,6 +2,7 @@
 //! and `demo` start one in this process.
 
 mod address;
+mod aggregate;
 mod append;
 mod appended;
 mod arguments;
@@ -10,6 +11,8 @@ mod build;
 mod cargo;
 mod client;
 mod clock;
+mod command;
+mod data;
 mod demo;
 mod deploy;
 mod entry;
@@ -23,18 +26,21 @@ mod hosting;
 mod input;
 mod listen;
 mod log;
+mod logs;
 mod modules;
 mod namespaces;
 mod output;
 mod parked;
 mod problem;
 mod progress;
+mod query;
 mod random;
 mod sending;
 mod serve;
 mod sse;
 mod temporary;
 mod tree;
+mod types;
 mod why;
 mod words;
 

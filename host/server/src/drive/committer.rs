@@ -8,10 +8,11 @@ use std::sync::mpsc::Receiver;
 
 use retold_engine::model::{Plan, Position, limits};
 use retold_engine::run::{Outcome, Settled, Ticket, WaitId, Waits, World};
-use retold_engine::store::{Accepted, Appended, Committed, Proposal, Reacted, Refused, Store, StoreError};
+use retold_engine::store::{Accepted, Appended, Committed, Decision, Proposal, Reacted, Refused, Snapshot, Store, StoreError, SubjectSnapshot};
 use tokio::sync::oneshot;
 
 use super::clock;
+use super::commands::{self, CommandAccepted, CommandOutcome, CommandReply, SubjectTask};
 use super::function::FunctionTask;
 use super::housekeeper::Ended;
 use super::namespace::Inside;
@@ -23,8 +24,23 @@ use super::types::{Append, DriveError, Handled};
 pub enum Job {
     Append {
         append: retold_engine::store::Append,
+        /// Version of the schemas that the events were checked with.
+        checked: u64,
         wait: Option<WaitKey>,
         reply: oneshot::Sender<Result<Append, DriveError>>,
+    },
+    /// What follows from a command.
+    Decide {
+        decision: Box<Decision>,
+        subject: Arc<SubjectTask>,
+    },
+    /// A snapshot of a subject, which spares somebody a long fold.
+    Keep(Box<SubjectSnapshot>),
+    /// A command that was accepted before: wait until its events are handled.
+    WaitForKnown {
+        accepted: CommandAccepted,
+        wait: WaitKey,
+        reply: CommandReply,
     },
     Reaction {
         plan: Box<Plan>,
@@ -34,6 +50,8 @@ pub enum Job {
     /// A deployment, removal or an operator's word.
     Change {
         proposal: Box<Proposal>,
+        /// Looks at what came since it was last looked, on the log as it is just before the change.
+        check: Option<LastCheck>,
         reply: oneshot::Sender<Result<Accepted, DriveError>>,
     },
     /// Whoever waits for this append waits no longer: tell how far it is.
@@ -42,8 +60,11 @@ pub enum Job {
     Housekept,
 }
 
-/// Names an append that waits to be handled.
+/// Names an append or a command that waits to be handled.
 pub type WaitKey = u64;
+
+/// The last look before a change is committed. An `Err` refuses it.
+pub type LastCheck = Box<dyn FnOnce(&Snapshot) -> Result<(), DriveError> + Send>;
 
 /// Parts of the tail that may wait to be sealed before the writer waits for housekeeping.
 const PARTS_WAITING_MAX: usize = 8;
@@ -62,13 +83,17 @@ pub struct Committer {
 
 struct Waiting {
     key: WaitKey,
-    appended: Appended,
-    reply: oneshot::Sender<Result<Append, DriveError>>,
+    answer: Answering,
 }
+
+/// Answers whoever waits.
+type Answering = Box<dyn FnOnce(Outcome) + Send>;
 
 /// Who is answered, in the order of the proposals.
 enum Caller {
     Append { wait: Option<WaitKey>, reply: oneshot::Sender<Result<Append, DriveError>> },
+    Subject(Arc<SubjectTask>),
+    Nobody,
     Function { function: Arc<FunctionTask>, ticket: Ticket },
     Change { reply: oneshot::Sender<Result<Accepted, DriveError>> },
 }
@@ -106,46 +131,67 @@ impl Committer {
     }
 
     fn commit(&mut self, jobs: Vec<Job>) {
-        let mut proposals = Vec::with_capacity(jobs.len());
-        let mut callers = Vec::with_capacity(jobs.len());
+        let mut group = Jobs::default();
         let mut given_up = Vec::new();
         for job in jobs {
             match job {
-                Job::Append { append, wait, reply } => {
-                    proposals.push(Proposal::Append(append));
-                    callers.push(Caller::Append { wait, reply });
-                }
+                Job::Append { append, checked, wait, reply } => match self.recheck(&append, checked) {
+                    Ok(()) => group.push(Proposal::Append(append), Caller::Append { wait, reply }),
+                    Err(error) => drop(reply.send(Err(error))),
+                },
+                Job::Decide { decision, subject } => group.push(commands::proposal(decision), Caller::Subject(subject)),
+                Job::Keep(snapshot) => group.push(Proposal::Snapshot(*snapshot), Caller::Nobody),
+                Job::WaitForKnown { accepted, wait, reply } => self.begin_command_wait(accepted, wait, reply, &|_| None),
                 Job::Reaction { plan, function, ticket } => {
-                    proposals.push(Proposal::Reaction(*plan));
-                    callers.push(Caller::Function { function, ticket });
+                    group.push(Proposal::Reaction(*plan), Caller::Function { function, ticket });
                 }
-                Job::Change { proposal, reply } => {
-                    proposals.push(*proposal);
-                    callers.push(Caller::Change { reply });
+                Job::Change { proposal, check: None, reply } => group.push(*proposal, Caller::Change { reply }),
+                Job::Change { proposal, check: Some(check), reply } => {
+                    // It must see what came before it, and nothing may come between its look and the change.
+                    self.commit_group(std::mem::take(&mut group));
+                    match self.namespace.reader.snapshot().map_err(DriveError::from).and_then(|snapshot| check(&snapshot)) {
+                        Ok(()) => group.push(*proposal, Caller::Change { reply }),
+                        Err(error) => drop(reply.send(Err(error))),
+                    }
+                    self.commit_group(std::mem::take(&mut group));
                 }
                 Job::GiveUp(key) => given_up.push(key),
                 // Looked at below, as after every commit.
                 Job::Housekept => {}
             }
         }
-        if !proposals.is_empty() {
-            let began = clock::started();
-            match self.store.commit(proposals, clock::now()) {
-                Ok(committed) => {
-                    self.namespace.counts.commits.fetch_add(1, Ordering::Relaxed);
-                    self.namespace.counts.commit_us.fetch_add(began.elapsed().as_micros() as u64, Ordering::Relaxed);
-                    self.answer(committed, callers);
-                }
-                Err(error) => {
-                    self.fail(&error);
-                    callers.into_iter().for_each(|caller| caller.failed(&error));
-                }
-            }
-        }
+        self.commit_group(group);
         for key in given_up {
             self.give_up(key);
         }
         self.housekeep();
+    }
+
+    /// Schemas may have changed since an append was checked.
+    fn recheck(&self, append: &retold_engine::store::Append, checked: u64) -> Result<(), DriveError> {
+        let book = self.namespace.book();
+        if book.version == checked {
+            return Ok(());
+        }
+        self.namespace.check_events(&book, &append.events)
+    }
+
+    fn commit_group(&mut self, Jobs { proposals, callers }: Jobs) {
+        if proposals.is_empty() {
+            return;
+        }
+        let began = clock::started();
+        match self.store.commit(proposals, clock::now()) {
+            Ok(committed) => {
+                self.namespace.counts.commits.fetch_add(1, Ordering::Relaxed);
+                self.namespace.counts.commit_us.fetch_add(began.elapsed().as_micros() as u64, Ordering::Relaxed);
+                self.answer(committed, callers);
+            }
+            Err(error) => {
+                self.fail(&error);
+                callers.into_iter().for_each(|caller| caller.failed(&error));
+            }
+        }
     }
 
     fn answer(&mut self, committed: Committed, callers: Vec<Caller>) {
@@ -156,7 +202,7 @@ impl Committer {
         // Readers are woken before anybody is answered, so that whoever was answered finds them at work.
         for record in &changes.records {
             for word in record.words() {
-                self.registry.wake_readers(word);
+                self.registry.wake_readers(&self.namespace, word);
             }
         }
         let type_of = |position: Position| -> Option<String> {
@@ -170,8 +216,25 @@ impl Committer {
                     self.namespace.counts.appended_events.fetch_add(appended.new as u64, Ordering::Relaxed);
                     match wait {
                         None => drop(reply.send(Ok(answered(appended, None)))),
-                        Some(key) => self.begin_wait(key, appended, reply, &type_of),
+                        Some(key) => {
+                            let positions = appended.positions.clone();
+                            let answer = move |outcome| drop(reply.send(Ok(answered(appended, Some(outcome)))));
+                            self.begin_wait(key, &positions, Box::new(answer), &type_of);
+                        }
                     }
+                }
+                (Caller::Nobody, _) => {}
+                (Caller::Subject(subject), Ok(Accepted::Decided(decided))) => {
+                    if decided.new {
+                        self.namespace.counts.commands.fetch_add(1, Ordering::Relaxed);
+                    }
+                    if let Some((accepted, wait, reply)) = subject.settled(Ok(decided)) {
+                        self.begin_command_wait(accepted, wait, reply, &type_of);
+                    }
+                }
+                (Caller::Subject(subject), answer) => {
+                    let error = answer.err().map_or(DriveError::Stopping, DriveError::from);
+                    drop(subject.settled(Err(error)));
                 }
                 (Caller::Function { function, ticket }, Ok(Accepted::Reacted(reacted))) => {
                     ended.extend(self.reacted(&function, &reacted, &type_of));
@@ -233,33 +296,41 @@ impl Committer {
         self.waits.reacted(reacted, &outputs, &mut World { subscriptions: &mut self.registry.subscriptions, functions: &functions })
     }
 
-    fn begin_wait(
+    fn begin_command_wait(
         &mut self,
+        accepted: CommandAccepted,
         key: WaitKey,
-        appended: Appended,
-        reply: oneshot::Sender<Result<Append, DriveError>>,
+        reply: CommandReply,
         type_of: &impl Fn(Position) -> Option<String>,
     ) {
-        let types: Vec<String> = appended
-            .positions
+        let positions = accepted.events.clone();
+        let answer = move |outcome| {
+            let accepted = CommandAccepted { handled: Some(handled(outcome)), ..accepted };
+            let _ = reply.send(Ok(CommandOutcome::Accepted(accepted)));
+        };
+        self.begin_wait(key, &positions, Box::new(answer), type_of);
+    }
+
+    fn begin_wait(&mut self, key: WaitKey, positions: &[Position], answer: Answering, type_of: &impl Fn(Position) -> Option<String>) {
+        let types: Vec<String> = positions
             .iter()
             .map(|position| type_of(*position).or_else(|| self.namespace.type_at(*position)).unwrap_or_default())
             .collect();
-        let events: Vec<(Position, &str)> = appended.positions.iter().copied().zip(types.iter().map(String::as_str)).collect();
+        let events: Vec<(Position, &str)> = positions.iter().copied().zip(types.iter().map(String::as_str)).collect();
         let functions = self.namespace.reader.functions();
         match self.waits.begin(&events, &mut World { subscriptions: &mut self.registry.subscriptions, functions: &functions }) {
             Ok(id) => {
                 self.keys.insert(key, id);
-                self.waiting.insert(id, Waiting { key, appended, reply });
+                self.waiting.insert(id, Waiting { key, answer });
             }
-            Err(outcome) => drop(reply.send(Ok(answered(appended, Some(outcome))))),
+            Err(outcome) => answer(outcome),
         }
     }
 
     fn end_wait(&mut self, id: WaitId, outcome: Outcome) {
-        if let Some(Waiting { key, appended, reply }) = self.waiting.remove(&id) {
+        if let Some(Waiting { key, answer }) = self.waiting.remove(&id) {
             self.keys.remove(&key);
-            let _ = reply.send(Ok(answered(appended, Some(outcome))));
+            answer(outcome);
         }
     }
 
@@ -273,6 +344,8 @@ impl Committer {
 
     /// Brings tasks and subscriptions up to the functions as they stand.
     fn refresh(&mut self) {
+        let schemas = self.namespace.reader.schemas();
+        self.namespace.set_schemas(&schemas);
         self.registry.refresh(&self.namespace);
     }
 
@@ -341,17 +414,31 @@ impl Caller {
         match self {
             Caller::Append { reply, .. } => drop(reply.send(Err(error.clone().into()))),
             Caller::Change { reply } => drop(reply.send(Err(error.clone().into()))),
+            Caller::Nobody => {}
+            Caller::Subject(subject) => drop(subject.settled(Err(error.clone().into()))),
             Caller::Function { function, ticket } => function.settle(ticket, Settled::Refused),
         }
     }
 }
 
+fn handled(outcome: Outcome) -> Handled {
+    Handled { complete: outcome.waiting.is_empty(), derived: outcome.derived, parked: outcome.parked, waiting: outcome.waiting }
+}
+
 fn answered(appended: Appended, outcome: Option<Outcome>) -> Append {
-    let handled = outcome.map(|outcome| Handled {
-        complete: outcome.waiting.is_empty(),
-        derived: outcome.derived,
-        parked: outcome.parked,
-        waiting: outcome.waiting,
-    });
-    Append { positions: appended.positions, new: appended.new, handled }
+    Append { positions: appended.positions, new: appended.new, handled: outcome.map(handled) }
+}
+
+/// Proposals of one transaction, and who is answered for each.
+#[derive(Default)]
+struct Jobs {
+    proposals: Vec<Proposal>,
+    callers: Vec<Caller>,
+}
+
+impl Jobs {
+    fn push(&mut self, proposal: Proposal, caller: Caller) {
+        self.proposals.push(proposal);
+        self.callers.push(caller);
+    }
 }

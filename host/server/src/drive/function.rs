@@ -1,27 +1,22 @@
 //! A function's task: its runner, and whether it is queued, running or idle.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use retold_engine::model::LogLevel;
-use retold_engine::run::{Runner, Settled, Step, Ticket};
+use retold_engine::run::{Reading, Runner, Settled, Step, Ticket};
 
 use super::clock;
 use super::committer::Job;
+use super::function_log::FunctionLog;
 use super::namespace::Inside;
 use super::queue::Cost;
-use super::types::{FunctionCounts, LogLine, Retrying};
-
-const IDLE: u8 = 0;
-const QUEUED: u8 = 1;
-const RUNNING: u8 = 2;
-/// Woken while it ran: it runs once more.
-const RUNNING_WOKEN: u8 = 3;
+use super::turns::Turns;
+use super::types::{FunctionCounts, Retrying};
+use super::workers::Work;
 
 /// Plans made in one turn before another function gets the worker.
 const PLANS_PER_TURN: usize = 8;
-const LOG_LINES_MAX: usize = 100;
 
 pub struct FunctionTask {
     pub name: String,
@@ -29,8 +24,8 @@ pub struct FunctionTask {
     runner: Mutex<Runner>,
     /// How plans ended, until the runner hears of it: the writer never waits for a running guest.
     settled: Mutex<Vec<(Ticket, Settled)>>,
-    state: AtomicU8,
-    log: Mutex<VecDeque<LogLine>>,
+    turns: Turns,
+    log: Arc<FunctionLog>,
     retrying: Mutex<Option<Retrying>>,
     pub handled: AtomicU64,
     pub emitted: AtomicU64,
@@ -45,14 +40,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl FunctionTask {
-    pub fn new(name: &str, namespace: Weak<Inside>) -> FunctionTask {
+    pub fn new(name: &str, namespace: Weak<Inside>, log: Arc<FunctionLog>) -> FunctionTask {
         FunctionTask {
             name: name.to_owned(),
             namespace,
             runner: Mutex::new(Runner::new(name)),
             settled: Mutex::default(),
-            state: AtomicU8::new(IDLE),
-            log: Mutex::default(),
+            turns: Turns::default(),
+            log,
             retrying: Mutex::default(),
             handled: AtomicU64::new(0),
             emitted: AtomicU64::new(0),
@@ -63,22 +58,15 @@ impl FunctionTask {
         }
     }
 
-    /// Whether the caller must queue it now.
-    fn to_be_queued(&self) -> bool {
-        self.state
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| match state {
-                IDLE => Some(QUEUED),
-                RUNNING => Some(RUNNING_WOKEN),
-                _ => None,
-            })
-            .is_ok_and(|before| before == IDLE)
-    }
-
     /// There may be something to do.
     pub fn wake(self: &Arc<Self>) {
-        if self.to_be_queued()
-            && let Some(namespace) = self.namespace.upgrade()
-        {
+        if self.turns.wake() {
+            self.queue();
+        }
+    }
+
+    fn queue(self: &Arc<Self>) {
+        if let Some(namespace) = self.namespace.upgrade() {
             namespace.pool.push(self.clone());
         }
     }
@@ -88,19 +76,12 @@ impl FunctionTask {
         self.wake();
     }
 
-    /// One turn on a worker.
-    pub fn run(self: &Arc<Self>) {
-        self.state.store(RUNNING, Ordering::Release);
-        let again = match self.namespace.upgrade() {
-            Some(namespace) => self.turn(&namespace),
-            None => return,
-        };
-        let woken = self.state.compare_exchange(RUNNING, IDLE, Ordering::AcqRel, Ordering::Acquire).is_err();
-        if woken {
-            self.state.store(IDLE, Ordering::Release);
-        }
-        if woken || again {
-            self.wake();
+    fn one_turn(self: &Arc<Self>) {
+        self.turns.begin();
+        let Some(namespace) = self.namespace.upgrade() else { return };
+        let again = self.turn(&namespace);
+        if self.turns.end(again) {
+            self.queue();
         }
     }
 
@@ -145,40 +126,15 @@ impl FunctionTask {
         /// A pause where the host itself is in trouble.
         const TROUBLE_MS: u64 = 1_000;
         let now = clock::now();
-        let mut log = |level: LogLevel, message: &str| self.log(level, message);
+        let mut log = |level: LogLevel, message: &str| self.log.add(level, message);
         let stepped = namespace.reader.snapshot().and_then(|snapshot| {
-            let Some(row) = snapshot.function(&self.name) else { return Ok(Step::Inactive) };
-            let guest = snapshot.module(row.module).and_then(|module| namespace.guest(module.digest));
-            let Some(guest) = guest else {
-                tracing::warn!(function = %self.name, "its module is not loaded");
-                return Ok(Step::Later(now.plus_ms(TROUBLE_MS)));
-            };
-            runner.step(&snapshot, &*guest, now, &mut log)
+            let guests = namespace.guests_at(&snapshot);
+            runner.step(&Reading::new(&snapshot, &guests), now, &mut log)
         });
         stepped.unwrap_or_else(|error| {
             tracing::error!(function = %self.name, %error, "can't read on");
             Step::Later(now.plus_ms(TROUBLE_MS))
         })
-    }
-
-    fn log(&self, level: LogLevel, message: &str) {
-        let level = match level {
-            LogLevel::Trace => "trace",
-            LogLevel::Debug => "debug",
-            LogLevel::Info => "info",
-            LogLevel::Warn => "warn",
-            LogLevel::Error => "error",
-        };
-        tracing::debug!(function = %self.name, level, message, "function log");
-        let mut lines = lock(&self.log);
-        if lines.len() == LOG_LINES_MAX {
-            lines.pop_front();
-        }
-        lines.push_back(LogLine { time: clock::now(), level, message: message.to_owned() });
-    }
-
-    pub fn log_lines(&self) -> Vec<LogLine> {
-        lock(&self.log).iter().cloned().collect()
     }
 
     pub fn retrying(&self) -> Option<Retrying> {
@@ -195,5 +151,19 @@ impl FunctionTask {
             calls: of(&self.calls),
             busy_us: of(&self.busy_us),
         }
+    }
+}
+
+impl Work for FunctionTask {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn run(self: Arc<Self>) {
+        self.one_turn();
+    }
+
+    fn wake(self: Arc<Self>) {
+        FunctionTask::wake(&self);
     }
 }

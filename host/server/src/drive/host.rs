@@ -46,6 +46,9 @@ impl Default for HostOptions {
     }
 }
 
+/// Folding views gives way to handling and to writing, and still gets its share of a busy machine.
+const VIEWS_NICENESS: i32 = 5;
+
 /// The namespace that every host has.
 pub const MAIN: &str = "main";
 
@@ -74,12 +77,15 @@ impl Host {
         let folder = DiskFolder::create(&options.data).map_err(io("the data directory can't be made"))?;
         let catalogue = Catalogue::open(&folder)?;
         let modules = Arc::new(Modules::open(&options)?);
-        let (pool, mut threads) = Pool::start(options.workers).map_err(io("workers can't be started"))?;
+        let (pool, mut threads) = Pool::start("worker", options.workers, 0).map_err(io("workers can't be started"))?;
+        let (view_pool, folders) =
+            Pool::start("view", options.workers, VIEWS_NICENESS).map_err(io("the threads that fold views can't be started"))?;
+        threads.extend(folders);
         let (housekeeper, keepers) = Housekeeper::start().map_err(io("the housekeeper can't be started"))?;
         threads.extend(keepers);
         let ticker = Arc::new(Ticker::default());
         let namespaces: Arc<RwLock<BTreeMap<String, Namespace>>> = Arc::default();
-        let common = Common { pool, ticker, housekeeper, modules, failed: watch::Sender::new(None) };
+        let common = Common { pool, view_pool, view_threads: options.workers, ticker, housekeeper, modules, failed: watch::Sender::new(None) };
         threads.push(start_ticker(&common, &namespaces, options.sandbox.tick_ms).map_err(io("the ticker can't be started"))?);
         let host = Host(Arc::new(Shared {
             options,
@@ -200,6 +206,7 @@ impl Host {
         self.begin_stop();
         let common = &self.0.common;
         common.pool.close();
+        common.view_pool.close();
         common.ticker.stop();
         common.housekeeper.close();
         self.namespaces().iter().for_each(|namespace| namespace.inside().queue.close());

@@ -5,19 +5,22 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use bytes::Bytes;
-use retold_engine::model::{Digest, NewEvent, Position, Timestamp, limits};
-use retold_engine::store::{self, Accepted, Control, Deploy, FunctionStatus, Proposal, Reader};
-use tokio::sync::{oneshot, watch};
+use retold_engine::model::{Digest, FunctionKind, NewEvent, Position, Timestamp, limits};
+use retold_engine::store::{self, Accepted, Control, FunctionStatus, Proposal, Reader};
+use tokio::sync::{Semaphore, oneshot, watch};
 
+use super::commands::Commands;
 use super::committer::{Job, WaitKey};
 use super::function::FunctionTask;
+use super::function_log::{FunctionLog, FunctionLogs};
 use super::housekeeper::Housekeeper;
 use super::modules::Modules;
 use super::queue::{Cost, Queue};
+use super::schemas::{Book, Misfit, SchemaBook};
 use super::stream::AppendStream;
 use super::ticker::Ticker;
-use super::types::{Append, Deployed, DriveError, FunctionCounts, FunctionInfo, ModuleInfo, NamespaceMetrics, WaitFor};
+use super::types::{Append, DriveError, FunctionCounts, FunctionInfo, ModuleInfo, NamespaceMetrics, WaitFor};
+use super::views::ViewTask;
 use super::workers::Pool;
 use crate::wasm::WasmModule;
 
@@ -35,14 +38,25 @@ pub struct Inside {
     /// What stopped the writer, if something did.
     pub failed: watch::Sender<Option<String>>,
     pub pool: Arc<Pool>,
+    /// Where views are folded.
+    pub view_pool: Arc<Pool>,
+    pub view_threads: usize,
     pub ticker: Arc<Ticker>,
     pub housekeeper: Arc<Housekeeper>,
     pub counts: Counts,
-    modules: Arc<Modules>,
+    pub logs: FunctionLogs,
+    pub commands: Commands,
+    /// Queries that run or wait to.
+    pub queries: Arc<Semaphore>,
+    /// Held by the one deployment that is being checked.
+    pub deploying: tokio::sync::Mutex<()>,
+    pub modules: Arc<Modules>,
+    views: RwLock<BTreeMap<Arc<str>, Arc<ViewTask>>>,
+    book: RwLock<Book>,
     /// Loaded code by digest: there before the deployment is committed.
     guests: RwLock<BTreeMap<Digest, Arc<WasmModule>>>,
     tasks: RwLock<BTreeMap<Arc<str>, Arc<FunctionTask>>>,
-    wait_keys: AtomicU64,
+    pub wait_keys: AtomicU64,
     streams: AtomicU64,
 }
 
@@ -51,15 +65,26 @@ pub struct Counts {
     pub appended_events: AtomicU64,
     pub appended_bytes: AtomicU64,
     pub derived_events: AtomicU64,
+    /// Accepted for the first time.
+    pub commands: AtomicU64,
     pub commits: AtomicU64,
     pub commit_us: AtomicU64,
     pub refused: AtomicU64,
 }
 
+/// Queries that may run or wait for a worker.
+const QUERIES_MAX: usize = 1_024;
+
+/// Lines of its log that a function shows beside everything else.
+const LOG_LINES_SHOWN: usize = 20;
+
 /// What all namespaces of a host share.
 #[derive(Clone)]
 pub struct Common {
     pub pool: Arc<Pool>,
+    /// Where views are folded.
+    pub view_pool: Arc<Pool>,
+    pub view_threads: usize,
     pub ticker: Arc<Ticker>,
     pub housekeeper: Arc<Housekeeper>,
     pub modules: Arc<Modules>,
@@ -76,10 +101,18 @@ impl Inside {
             queue: Queue::new(),
             failed: common.failed.clone(),
             pool: common.pool.clone(),
+            view_pool: common.view_pool.clone(),
+            view_threads: common.view_threads,
             ticker: common.ticker.clone(),
             housekeeper: common.housekeeper.clone(),
             counts: Counts::default(),
+            logs: FunctionLogs::default(),
+            commands: Commands::default(),
+            queries: Arc::new(Semaphore::new(QUERIES_MAX)),
+            deploying: tokio::sync::Mutex::default(),
             modules: common.modules.clone(),
+            views: RwLock::default(),
+            book: RwLock::default(),
             guests: RwLock::default(),
             tasks: RwLock::default(),
             wait_keys: AtomicU64::new(0),
@@ -96,8 +129,56 @@ impl Inside {
     }
 
     /// Lets go of the code of module versions that are no longer active.
-    fn keep_guests(&self, keep: impl Fn(Digest) -> bool) {
+    pub fn keep_guests(&self, keep: impl Fn(Digest) -> bool) {
         self.guests.write().unwrap_or_else(PoisonError::into_inner).retain(|digest, _| keep(*digest));
+    }
+
+    /// The schemas in force.
+    pub fn book(&self) -> Book {
+        self.book.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes note of the schemas in force.
+    pub fn set_schemas(&self, rows: &BTreeMap<String, store::SchemaRow>) {
+        let before = self.book();
+        if !before.is_of(rows) {
+            *self.book.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(SchemaBook::next(&before, rows));
+        }
+    }
+
+    /// Holds an append against the schemas in force; answers their version.
+    pub fn check(&self, append: &store::Append) -> Result<u64, DriveError> {
+        let book = self.book();
+        self.check_events(&book, &append.events)?;
+        Ok(book.version)
+    }
+
+    /// Refuses what doesn't fit its schema, unless it is in the log already: what stood once stands.
+    pub fn check_events(&self, book: &SchemaBook, events: &[NewEvent]) -> Result<(), DriveError> {
+        let mut from = 0;
+        while let Some(misfit) = book.misfit(&events[from..]) {
+            let misfit = Misfit { index: from + misfit.index, ..misfit };
+            let event = &events[misfit.index];
+            let snapshot = self.reader.snapshot()?;
+            if snapshot.find(&event.source, &event.id)?.is_none() {
+                return Err(DriveError::Schema(misfit));
+            }
+            // Known: the writer says whether it is the same.
+            from = misfit.index + 1;
+        }
+        Ok(())
+    }
+
+    pub fn view(&self, name: &str) -> Option<Arc<ViewTask>> {
+        self.views.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    pub fn set_views(&self, views: BTreeMap<Arc<str>, Arc<ViewTask>>) {
+        *self.views.write().unwrap_or_else(PoisonError::into_inner) = views;
+    }
+
+    pub fn all_views(&self) -> BTreeMap<Arc<str>, Arc<ViewTask>> {
+        self.views.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn set_tasks(&self, tasks: BTreeMap<Arc<str>, Arc<FunctionTask>>) {
@@ -115,6 +196,7 @@ impl Inside {
 
     pub fn wake_all(&self) {
         self.tasks.read().unwrap_or_else(PoisonError::into_inner).values().for_each(FunctionTask::wake);
+        self.views.read().unwrap_or_else(PoisonError::into_inner).values().for_each(ViewTask::wake);
     }
 
     pub fn type_at(&self, position: Position) -> Option<String> {
@@ -163,12 +245,13 @@ impl Namespace {
     pub async fn append(&self, append: store::Append, wait: WaitFor) -> Result<Append, DriveError> {
         let (reply, mut answer) = oneshot::channel();
         let cost = cost(&append);
+        let checked = self.0.check(&append)?;
         let WaitFor::Handled { timeout } = wait else {
-            self.0.push_append(Job::Append { append, wait: None, reply }, cost)?;
+            self.0.push_append(Job::Append { append, checked, wait: None, reply }, cost)?;
             return answer.await.map_err(|_| DriveError::Stopping)?;
         };
-        let key: WaitKey = self.0.wait_keys.fetch_add(1, Ordering::Relaxed);
-        self.0.push_append(Job::Append { append, wait: Some(key), reply }, cost)?;
+        let key: WaitKey = self.0.next_wait_key();
+        self.0.push_append(Job::Append { append, checked, wait: Some(key), reply }, cost)?;
         let answer = match tokio::time::timeout(timeout, &mut answer).await {
             Ok(answer) => answer,
             Err(_) => {
@@ -181,6 +264,11 @@ impl Namespace {
             self.add_known_outputs(&mut append);
         }
         Ok(append)
+    }
+
+    /// A function's log.
+    pub fn log(&self, function: &str) -> Arc<FunctionLog> {
+        self.0.logs.of(function)
     }
 
     /// What events that were known already had given before: looked for in what came soon after them.
@@ -209,22 +297,8 @@ impl Namespace {
 
     async fn change(&self, proposal: Proposal) -> Result<Accepted, DriveError> {
         let (reply, answer) = oneshot::channel();
-        self.0.queue.push(Job::Change { proposal: Box::new(proposal), reply }, Cost { events: 1, bytes: 0 })?;
+        self.0.queue.push(Job::Change { proposal: Box::new(proposal), check: None, reply }, Cost { events: 1, bytes: 0 })?;
         answer.await.map_err(|_| DriveError::Stopping)?
-    }
-
-    /// Checks, compiles and activates a module. Nothing is changed where that fails.
-    pub async fn deploy(&self, name: &str, bytes: Bytes) -> Result<Deployed, DriveError> {
-        let (modules, module_name) = (self.0.modules.clone(), name.to_owned());
-        let upload =
-            tokio::task::spawn_blocking(move || modules.upload(&module_name, &bytes)).await.map_err(|_| DriveError::Stopping)??;
-        let proposal = Proposal::Deploy(Deploy { manifest: upload.manifest, digest: upload.digest, component: upload.component });
-        self.0.set_guest(upload.digest, upload.module);
-        let Accepted::Deployed { module, unchanged, .. } = self.change(proposal).await? else { return Err(DriveError::Stopping) };
-        let infos = self.all_modules();
-        self.0.keep_guests(|digest| infos.iter().any(|(_, info)| info.active && info.digest == digest));
-        let info = infos.into_iter().find(|(ordinal, _)| *ordinal == module).map(|(_, info)| info);
-        info.map(|module| Deployed { module, unchanged }).ok_or(DriveError::Stopping)
     }
 
     /// Retires a module's functions. Answers the position of the record of it.
@@ -254,6 +328,7 @@ impl Namespace {
         let row = snapshot.function(name)?.clone();
         let module = snapshot.module(row.module)?;
         let task = self.0.task(name);
+        let view = self.0.view(name);
         let oldest_parked = if row.parked > 0 {
             snapshot.parked(row.ordinal, Position::START, 1).ok().and_then(|page| page.events.first().map(|parked| parked.event.since))
         } else {
@@ -266,10 +341,20 @@ impl Namespace {
             module: module.name.clone(),
             version: module.version.clone(),
             digest: module.digest,
-            status: row.status.clone(),
-            rebuilding: row.rebuild.is_some(),
-            cursor: row.cursor,
-            lag: self.lag(&snapshot, &row),
+            status: match view.as_ref().and_then(|view| view.stuck()) {
+                Some(stuck) if row.is_active() && stuck.not_before.is_none() => {
+                    FunctionStatus::Halted { position: stuck.position, reason: stuck.reason, message: stuck.message }
+                }
+                _ => row.status.clone(),
+            },
+            rebuilding: row.rebuild.is_some() || view.as_ref().is_some_and(|view| !view.is_level()),
+            cursor: view.as_ref().map_or(row.cursor, |view| view.position()),
+            lag: match row.manifest.kind {
+                FunctionKind::Handler => self.lag(&snapshot, &row),
+                FunctionKind::View => view.as_ref().map_or(snapshot.head().0, |view| snapshot.head().0.saturating_sub(view.position().0)),
+                // These read when they are asked.
+                FunctionKind::Aggregate | FunctionKind::Upcaster | FunctionKind::Ingress => 0,
+            },
             subscribes: row.manifest.subscribes.clone(),
             emits: row.manifest.emits.clone(),
             start: row.manifest.start,
@@ -279,9 +364,13 @@ impl Namespace {
             attempts_max: asked.attempts.unwrap_or(limits::ATTEMPTS_DEFAULT),
             parked: row.parked,
             oldest_parked,
-            counts: task.as_ref().map_or_else(FunctionCounts::default, |task| task.counts()),
-            retrying: task.as_ref().and_then(|task| task.retrying()),
-            log: task.map_or_else(Vec::new, |task| task.log_lines()),
+            counts: match (&task, &view) {
+                (_, Some(view)) => view.counts(),
+                (Some(task), None) => task.counts(),
+                (None, None) => FunctionCounts::default(),
+            },
+            retrying: task.as_ref().and_then(|task| task.retrying()).or_else(|| view.as_ref().and_then(|view| view.retrying())),
+            log: self.0.logs.of(name).latest(LOG_LINES_SHOWN),
         })
     }
 
@@ -304,7 +393,7 @@ impl Namespace {
         modules
     }
 
-    fn all_modules(&self) -> Vec<(u32, ModuleInfo)> {
+    pub(super) fn all_modules(&self) -> Vec<(u32, ModuleInfo)> {
         let rows = self.0.reader.modules();
         let info = |row: &store::ModuleRow| ModuleInfo {
             name: row.name.clone(),

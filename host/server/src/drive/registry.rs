@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use retold_engine::model::FunctionKind;
 use retold_engine::run::Subscriptions;
 use retold_engine::store::FunctionStatus;
 
@@ -12,29 +13,40 @@ use super::namespace::Inside;
 #[derive(Default)]
 pub struct Registry {
     tasks: BTreeMap<Arc<str>, Arc<FunctionTask>>,
+    /// Of handlers: what is waited for.
     pub subscriptions: Subscriptions,
+    view_subscriptions: Subscriptions,
 }
 
 impl Registry {
-    /// A task for each function that isn't retired. Tasks are kept: a plan may be on its way.
+    /// A task for each handler and view that isn't retired. Tasks of handlers are kept: a plan may be on
+    /// its way.
     pub fn refresh(&mut self, namespace: &Arc<Inside>) {
         let rows = namespace.reader.functions();
         let live = || rows.values().filter(|row| row.status != FunctionStatus::Retired);
-        self.subscriptions = Subscriptions::new(live());
-        for row in live() {
+        self.subscriptions = Subscriptions::new(live(), FunctionKind::Handler);
+        self.view_subscriptions = Subscriptions::new(live(), FunctionKind::View);
+        for row in live().filter(|row| row.manifest.kind == FunctionKind::Handler) {
             let name: Arc<str> = Arc::from(row.name.as_str());
-            let task = self.tasks.entry(name).or_insert_with(|| Arc::new(FunctionTask::new(&row.name, Arc::downgrade(namespace))));
+            let log = namespace.logs.of(&row.name);
+            let task = self.tasks.entry(name).or_insert_with(|| Arc::new(FunctionTask::new(&row.name, Arc::downgrade(namespace), log)));
             // What changed may be that it runs again, or has parked events to try.
             task.wake();
         }
         namespace.set_tasks(self.tasks.clone());
+        namespace.open_views();
     }
 
     /// Wakes those who read events of this type. Any word may be asked for.
-    pub fn wake_readers(&mut self, word: &str) {
+    pub fn wake_readers(&mut self, namespace: &Inside, word: &str) {
         for name in self.subscriptions.readers(word).iter() {
             if let Some(task) = self.tasks.get(name) {
                 task.wake();
+            }
+        }
+        for name in self.view_subscriptions.readers(word).iter() {
+            if let Some(view) = namespace.view(name) {
+                view.wake();
             }
         }
     }

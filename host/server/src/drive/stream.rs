@@ -44,7 +44,8 @@ impl AppendStream {
         let (reply, answer) = oneshot::channel();
         let append = store::Append { stream: Some(self.number), ..append };
         let cost = cost(&append);
-        self.namespace.inside().push_append(Job::Append { append, wait: None, reply }, cost)?;
+        let checked = self.namespace.inside().check(&append)?;
+        self.namespace.inside().push_append(Job::Append { append, checked, wait: None, reply }, cost)?;
         Ok((permit, answer))
     }
 }

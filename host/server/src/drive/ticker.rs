@@ -11,7 +11,7 @@ use std::time::Duration;
 use retold_engine::model::Timestamp;
 
 use super::clock;
-use super::function::FunctionTask;
+use super::workers::Work;
 
 /// Everything is looked at this often, woken or not.
 const POLL_MS: u64 = 1_000;
@@ -26,7 +26,7 @@ pub struct Ticker {
 
 struct Due {
     time: Timestamp,
-    task: Arc<FunctionTask>,
+    task: Arc<dyn Work>,
 }
 
 impl PartialEq for Due {
@@ -63,7 +63,7 @@ impl Ticker {
         std::thread::Builder::new().name("ticker".into()).spawn(move || ticker.run(&beats))
     }
 
-    pub fn wake_at(&self, time: Timestamp, task: Arc<FunctionTask>) {
+    pub fn wake_at(&self, time: Timestamp, task: Arc<dyn Work>) {
         self.due.lock().unwrap_or_else(PoisonError::into_inner).push(Reverse(Due { time, task }));
     }
 

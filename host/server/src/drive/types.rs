@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use retold_engine::model::{Digest, FailurePolicy, FunctionKind, ManifestError, Position, Start, Timestamp};
+use retold_engine::model::{Digest, FailurePolicy, FunctionKind, LogLevel, ManifestError, Position, Start, Timestamp};
+use retold_engine::run::AggregateFault;
 use retold_engine::store::{FunctionStatus, Refused, StoreError};
+
+use super::schemas::Misfit;
 
 /// How long an append waits before it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,8 +94,10 @@ pub struct Retrying {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
+    /// 1, 2, 3 … since the host started.
+    pub number: u64,
     pub time: Timestamp,
-    pub level: &'static str,
+    pub level: LogLevel,
     pub message: String,
 }
 
@@ -135,6 +140,37 @@ pub enum DriveError {
     Busy,
     #[error("the host is shutting down")]
     Stopping,
+    /// An event's data doesn't fit the schema of its type; nothing was recorded.
+    #[error("{0}")]
+    Schema(Misfit),
+    /// A schema can't be used; nothing was changed.
+    #[error("{0}")]
+    SchemaRefused(SchemaRefused),
+    /// A check over history or a trial run found that the module can't be used here; nothing was changed.
+    #[error("{0}")]
+    DeployRefused(DeployRefused),
+    #[error("no aggregate in this namespace decides {0:?}: see `retold functions` for those that there are, or deploy a module with one")]
+    UnknownCommand(String),
+    #[error("there is no {kind} {name:?} in this namespace: see `retold functions` for those that there are")]
+    UnknownOfKind { kind: &'static str, name: String },
+    /// The aggregate's code failed: nothing was recorded.
+    #[error("aggregate {function} failed on {subject} ({reason}{place}): {message}; nothing was recorded, mend the module and deploy it again", reason = fault.reason, message = fault.message, place = place(fault))]
+    Aggregate { function: String, subject: String, fault: AggregateFault },
+    /// An old event can't be read in its new form.
+    #[error("the event at position {position} can't be turned into its newest form ({reason}): {message}; mend the upcaster and deploy it again, or read the event as it is stored")]
+    Upcast { position: Position, reason: &'static str, message: String },
+    /// The view's code failed at a query.
+    #[error("view {function} failed at the query ({reason}): {message}; mend the module, or ask for less")]
+    Query { function: String, reason: &'static str, message: String },
+    /// The view refused the query, in its own words.
+    #[error("{message}")]
+    QueryRejected { code: String, message: String, data: Vec<u8> },
+    /// The view isn't where the reader wants it to be.
+    #[error("view {view} has come to position {position}, {lag} behind the head, and {wanted} is wanted: {advice}")]
+    ViewBehind { view: String, position: Position, wanted: Position, lag: u64, advice: String },
+    /// The host could not run a function's code now.
+    #[error("the host could not run the function: {0}; try again in a moment")]
+    Unavailable(String),
     /// An earlier chunk of the same stream was refused.
     #[error("an earlier part of the stream was refused")]
     StreamBroken,
@@ -157,4 +193,83 @@ pub struct NamespaceMetrics {
     pub queue_length: usize,
     pub segments: usize,
     pub bytes_in_use: u64,
+}
+
+fn place(fault: &AggregateFault) -> String {
+    fault.position.map_or_else(String::new, |position| format!(" at event {position}"))
+}
+
+/// Why a schema can't be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SchemaRefused {
+    /// It is not a schema, or one that this host doesn't run.
+    NotASchema { r#type: String, what: String },
+    /// Another module, or an operator, has given the type another schema.
+    Other { r#type: String, owner: String, place: String },
+    /// An event that is stored doesn't fit.
+    History { r#type: String, position: Position, path: String, what: String },
+    /// There is none to take away.
+    None { r#type: String },
+}
+
+impl std::fmt::Display for SchemaRefused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SchemaRefused::NotASchema { r#type, what } => write!(f, "the schema of {type} can't be used: {what}"),
+            SchemaRefused::Other { r#type, owner, place } => write!(
+                f,
+                "{owner} gives {type} another schema (they differ at {place}): a type has one schema; change one of them, or give the changed event a type of its own and an upcaster"
+            ),
+            SchemaRefused::History { r#type, position, path, what } => write!(
+                f,
+                "the event at position {position} doesn't fit the schema of {type}, at {place}: {what}; widen the schema, or give the new form a type of its own and an upcaster from {type}",
+                place = if path.is_empty() { "its root" } else { path }
+            ),
+            SchemaRefused::None { r#type } => write!(f, "nobody has uploaded a schema of {type}: those of modules go with their modules"),
+        }
+    }
+}
+
+/// Why a module can't be used with the history that there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeployRefused {
+    /// An upcaster can't read an event that is stored.
+    Upcaster { module: String, position: Position, reason: &'static str, message: String },
+    /// The same events gave different answers.
+    Nondeterministic { function: String, what: String },
+}
+
+impl std::fmt::Display for DeployRefused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            DeployRefused::Upcaster { module, position, reason, message } => write!(
+                f,
+                "an upcaster of {module} can't turn the event at position {position} into its new form ({reason}): {message}; it must take every stored event of its types"
+            ),
+            DeployRefused::Nondeterministic { function, what } => write!(
+                f,
+                "function {function} answers the same events differently ({what}): keep nothing in statics, iterate no std HashMap, and put what must be remembered into state"
+            ),
+        }
+    }
+}
+
+/// A row of the catalogue of types.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypeInfo {
+    pub r#type: String,
+    pub kind: retold_engine::model::Kind,
+    /// Entries of this type in the log, and where the first and the last are.
+    pub count: u64,
+    pub first: Option<Position>,
+    pub last: Option<Position>,
+    /// Functions that may make it; of a command, those that may send it.
+    pub emitted_by: Vec<String>,
+    /// Functions that read it; of a command, the aggregate that decides it.
+    pub read_by: Vec<String>,
+    /// The upcaster that makes newer ones of it.
+    pub upcast_by: Option<String>,
+    pub schema: Option<String>,
+    /// The module that brought the schema; `None`: it was uploaded, or there is none.
+    pub schema_module: Option<String>,
 }

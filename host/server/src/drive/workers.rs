@@ -1,10 +1,45 @@
-//! The pool of threads that run functions. They never block the writers or the HTTP threads.
+//! Pools of threads that run functions. They never block the writers or the HTTP threads.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use super::function::FunctionTask;
+/// What a worker can be asked to do: one turn of it, after which others come first.
+pub trait Work: Send + Sync {
+    /// For messages.
+    fn name(&self) -> &str;
+
+    /// One turn.
+    fn run(self: Arc<Self>);
+
+    /// There may be something to do. What only ever runs once needs no waking.
+    fn wake(self: Arc<Self>) {}
+}
+
+/// Work that is done once.
+pub struct Errand {
+    name: &'static str,
+    work: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Errand {
+    pub fn new(name: &'static str, work: impl FnOnce() + Send + 'static) -> Arc<Errand> {
+        Arc::new(Errand { name, work: Mutex::new(Some(Box::new(work))) })
+    }
+}
+
+impl Work for Errand {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn run(self: Arc<Self>) {
+        let work = self.work.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(work) = work {
+            work();
+        }
+    }
+}
 
 #[derive(Default)]
 pub struct Pool {
@@ -14,18 +49,25 @@ pub struct Pool {
 
 #[derive(Default)]
 struct Inside {
-    ready: VecDeque<Arc<FunctionTask>>,
+    ready: VecDeque<Arc<dyn Work>>,
     sleeping: usize,
     closed: bool,
 }
 
 impl Pool {
-    /// Starts `threads` workers; they end when the pool is closed.
-    pub fn start(threads: usize) -> std::io::Result<(Arc<Pool>, Vec<JoinHandle<()>>)> {
+    /// Starts `threads` workers; they end when the pool is closed. With a niceness above 0 they give way
+    /// to the threads of other pools.
+    pub fn start(name: &str, threads: usize, niceness: i32) -> std::io::Result<(Arc<Pool>, Vec<JoinHandle<()>>)> {
         let pool = Arc::new(Pool::default());
         let workers = (0..threads.max(1)).map(|number| {
             let pool = pool.clone();
-            std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || pool.work())
+            std::thread::Builder::new().name(format!("{name}-{number}")).spawn(move || {
+                if niceness > 0 {
+                    // On Linux, of nobody in particular means this thread. Without the right to it, all are equal.
+                    let _ = rustix::process::setpriority_process(None, niceness);
+                }
+                pool.work();
+            })
         });
         let workers = workers.collect::<Result<Vec<_>, _>>()?;
         Ok((pool, workers))
@@ -35,7 +77,7 @@ impl Pool {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn push(&self, task: Arc<FunctionTask>) {
+    pub fn push(&self, task: Arc<dyn Work>) {
         let mut inside = self.lock();
         inside.ready.push_back(task);
         let wake = inside.sleeping > 0;
@@ -50,7 +92,7 @@ impl Pool {
         self.filled.notify_all();
     }
 
-    fn next(&self) -> Option<Arc<FunctionTask>> {
+    fn next(&self) -> Option<Arc<dyn Work>> {
         let mut inside = self.lock();
         loop {
             if inside.closed {
@@ -68,9 +110,9 @@ impl Pool {
     fn work(&self) {
         while let Some(task) = self.next() {
             // A bug of ours in one function must not take the others along.
-            let name = task.name.clone();
+            let name = task.name().to_owned();
             if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| task.run())).is_err() {
-                tracing::error!(function = %name, "a worker panicked; the function is stopped until the host restarts");
+                tracing::error!(work = %name, "a worker panicked; this work is stopped until the host restarts");
             }
         }
     }

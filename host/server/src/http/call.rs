@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use super::body::Body;
 use super::problem::Problem;
 use super::problem_kinds as kinds;
-use super::query::Query;
+use super::query::{self, Query};
 use super::routes::Route;
 use super::site::Site;
 use super::upload::{self, Upload};
@@ -33,14 +33,24 @@ impl Call {
         &self.parts.headers
     }
 
-    /// What stands in the path where the template has `{name}`.
+    /// What stands in the path where the template has `{name}`, as it was sent. `{name+}`, the last part
+    /// of a template, stands for all the rest.
     pub fn parameter(&self, name: &str) -> &str {
-        let parts = self.route.path.split('/').zip(self.parts.uri.path().split('/'));
-        parts
-            .filter(|(part, _)| part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) == Some(name))
-            .map(|(_, value)| value)
-            .next()
-            .unwrap_or_default()
+        let mut rest = self.parts.uri.path();
+        for wanted in self.route.path.split('/') {
+            let (part, after) = rest.split_once('/').unwrap_or((rest, ""));
+            match wanted.strip_prefix('{').and_then(|wanted| wanted.strip_suffix('}')) {
+                Some(wanted) if wanted == name => return part,
+                Some(wanted) if wanted.strip_suffix('+') == Some(name) => return rest,
+                _ => rest = after,
+            }
+        }
+        ""
+    }
+
+    /// The same with `%` escapes resolved.
+    pub fn decoded(&self, name: &str) -> Result<String, Problem> {
+        query::decoded_path(name, self.parameter(name))
     }
 
     pub fn query(&self) -> Result<Query<'_>, Problem> {

@@ -63,12 +63,14 @@ fn route(method: &Method, path: &str) -> Result<&'static Route, Problem> {
 
 fn matches(template: &str, path: &str) -> bool {
     let mut parts = path.split('/');
+    let rest = template.ends_with("+}");
     let fit = template.split('/').all(|wanted| match parts.next() {
+        Some(_) if wanted.ends_with("+}") => true,
         Some(part) if wanted.starts_with('{') => !part.is_empty(),
         Some(part) => part == wanted,
         None => false,
     });
-    fit && parts.next().is_none()
+    fit && (rest || parts.next().is_none())
 }
 
 #[cfg(test)]
@@ -84,7 +86,7 @@ mod tests {
     #[test]
     fn every_route_is_found_by_its_own_method_and_path() {
         for expected in ROUTES {
-            let path = expected.path.replace("{ns}", "main").replace("{name}", "pricing").replace("{position}", "7");
+            let path = expected.path.replace("{ns}", "main").replace("{name}", "pricing").replace("{position}", "7").replace("{type}", "order.placed").replace("{subject+}", "cart/1").replace("{key+}", "a/b/c");
             check(expected.method.clone(), &path, Ok(expected.name));
         }
         check(Method::HEAD, "/healthz", Ok("alive"));
@@ -117,8 +119,8 @@ mod tests {
             "/%68ealthz",
             "/healthz%00",
             "/healthz\\",
-            "/v1/namespaces/main/commands/order.place",
-            "/v1/namespaces/main/views/x/y",
+            "/v1/namespaces/main/consumers/x",
+            "/v1/namespaces/main/aggregates/cart",
         ] {
             check(Method::GET, path, Err(404));
         }

@@ -5,13 +5,16 @@
 //! Decides nothing about events: it parses, hands over to `drive`, and writes.
 
 mod admin;
+mod aggregates;
 mod body;
 mod call;
 mod cloudevents;
+mod commands;
 mod cursor;
 mod dispatch;
 mod events;
 mod json;
+mod logs;
 mod openapi;
 mod parameters;
 mod problem;
@@ -26,7 +29,10 @@ mod stalling;
 #[cfg(test)]
 mod tests;
 mod timestamps;
+mod types;
 mod upload;
+mod values;
+mod views;
 
 pub use serve::serve;
 pub use site::ServeOptions;

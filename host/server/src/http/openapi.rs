@@ -34,7 +34,7 @@ pub async fn openapi(_: Box<Call>) -> Answer {
 fn document() -> Value {
     let mut paths = Map::new();
     for route in ROUTES {
-        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        let path = paths.entry(route.path.replace("+}", "}")).or_insert_with(|| json!({}));
         path[route.method.as_str().to_ascii_lowercase()] = operation(route);
     }
     json!({
@@ -55,7 +55,7 @@ fn document() -> Value {
 
 fn operation(route: &Route) -> Value {
     let mut parameters: Vec<Value> =
-        route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(path_parameter).collect();
+        route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(|part| path_parameter(part.trim_end_matches('+'))).collect();
     parameters.extend(route.query.iter().map(query_parameter));
     if matches!(route.gives, [(_, Gives::Events)]) {
         parameters.push(json!({ "name": "Last-Event-ID", "in": "header", "required": false, "schema": schema("Cursor"), "description": "Of a stream that is taken up again; instead of `after`." }));
@@ -76,6 +76,9 @@ fn path_parameter(name: &str) -> Value {
     let (about, shape) = match name {
         "ns" => ("The namespace; every host has `main`.", json!({ "type": "string", "pattern": NAME })),
         "position" => ("The event's position.", schema("Cursor")),
+        "type" => ("The type of event or command.", json!({ "type": "string" })),
+        "subject" => ("The subject; its slashes stand as they are, other characters escaped as in any path.", json!({ "type": "string" })),
+        "key" => ("The row's key; its slashes stand as they are, other characters escaped as in any path.", json!({ "type": "string" })),
         _ => ("The name.", json!({ "type": "string", "pattern": NAME })),
     };
     json!({ "name": name, "in": "path", "required": true, "description": about, "schema": shape })
@@ -91,6 +94,7 @@ fn query_parameter(parameter: &Parameter) -> Value {
         }
         Form::Number { max, default } => (json!({ "type": "integer", "minimum": 1, "maximum": max, "default": default }), false),
         Form::Duration { default } => (json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m)?$", "default": default }), false),
+        Form::Text => (json!({ "type": "string" }), false),
         Form::Choice { of, default } => (json!({ "type": "string", "enum": of, "default": default }), false),
     };
     let mut value = json!({ "name": parameter.name, "in": "query", "required": false, "description": parameter.about, "schema": shape });
@@ -113,6 +117,15 @@ fn request_body(takes: Takes) -> Option<Value> {
                 "*/*": { "schema": { "description": "The data alone, with its attributes in ce- headers: CloudEvents binary mode." } },
             }),
         ),
+        Takes::Command => (
+            false,
+            json!({
+                "application/cloudevents+json": { "schema": schema("NewEvent") },
+                "*/*": { "schema": { "description": "The data alone; its attributes are in the query, or in ce- headers: CloudEvents binary mode." } },
+            }),
+        ),
+        Takes::Question => (false, json!({ "*/*": { "schema": { "description": "What the view's query takes." } } })),
+        Takes::Schema => (true, json!({ "application/schema+json": { "schema": { "description": "A JSON Schema, 2020-12." } } })),
         Takes::Wasm => (true, json!({ "application/wasm": { "schema": { "type": "string", "format": "binary" } } })),
         Takes::Json(name) => (true, json!({ "application/json": { "schema": schema(name) } })),
         Takes::OptionalJson(name) => (false, json!({ "application/json": { "schema": schema(name) } })),
@@ -125,6 +138,11 @@ fn responses(route: &Route) -> Value {
     for (status, gives) in route.gives {
         let content = match gives {
             Gives::Json(name) => json!({ "application/json": { "schema": schema(name) } }),
+            Gives::Payload => json!({ "*/*": { "schema": { "description": "What the view answers; the headers Retold-Position and Retold-Lag tell how far it was." } } }),
+            Gives::LogLines => json!({
+                "application/json": { "schema": schema("Logs") },
+                "text/event-stream": { "schema": { "type": "string", "description": "Messages with a line as data and its number as id." } },
+            }),
             Gives::Text => json!({ "text/plain": { "schema": { "type": "string" } } }),
             Gives::Event => json!({ "application/cloudevents+json": { "schema": schema("Event") } }),
             Gives::Events => json!({
@@ -166,13 +184,13 @@ mod tests {
     fn every_route_is_described_with_its_parameters_body_and_problems() {
         let document = document();
         for route in ROUTES {
-            let operation = &document["paths"][route.path][route.method.as_str().to_ascii_lowercase()];
+            let operation = &document["paths"][route.path.replace("+}", "}")][route.method.as_str().to_ascii_lowercase()];
             assert_eq!(operation["operationId"], route.name);
             let named = |name: &str| {
                 operation["parameters"].as_array().is_some_and(|parameters| parameters.iter().any(|parameter| parameter["name"] == name))
             };
             assert!(route.query.iter().all(|parameter| named(parameter.name)), "{}", route.path);
-            assert!(route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).all(named), "{}", route.path);
+            assert!(route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).all(|part| named(part.trim_end_matches('+'))), "{}", route.path);
             assert_eq!(operation.get("requestBody").is_some(), !matches!(route.takes, Takes::Nothing), "{}", route.path);
             for kind in route.problems {
                 let text = operation["responses"][kind.status.to_string()].to_string();

@@ -22,6 +22,7 @@ pub enum Form {
     Duration {
         default: &'static str,
     },
+    Text,
     Choice {
         of: &'static [&'static str],
         default: &'static str,
@@ -40,6 +41,13 @@ pub const SEARCH_EVENTS_DEFAULT: u64 = 100_000;
 /// How long an answer may wait for something to happen.
 pub const WAIT_SECONDS_MAX: u64 = 300;
 pub const HANDLED_SECONDS_DEFAULT: u64 = 30;
+
+/// Rows of a page.
+pub const ROWS_MAX: u64 = 10_000;
+pub const ROWS_DEFAULT: u64 = 100;
+/// Lines of a page of a function's log.
+pub const LOG_LINES_MAX: u64 = 1_000;
+pub const LOG_LINES_DEFAULT: u64 = 100;
 
 pub const AFTER: Parameter =
     Parameter { name: "after", form: Form::Cursor, about: "Begin behind this place. Without it, at the beginning." };
@@ -87,3 +95,40 @@ pub const PARKED_LIMIT: Parameter =
     Parameter { name: "limit", form: Form::Number { max: PARKED_MAX, default: PARKED_DEFAULT }, about: "At most so many parked events." };
 pub const TO: Parameter =
     Parameter { name: "to", form: Form::Cursor, about: "The function reads again everything behind this place. Instead of the body." };
+
+pub const UPCAST: Parameter = Parameter {
+    name: "upcast",
+    form: Form::Choice { of: &["true", "false"], default: "false" },
+    about: "Old events in their newest form, as functions read them; `types` are those of that form.",
+};
+
+pub const COMMAND_SUBJECT: Parameter =
+    Parameter { name: "subject", form: Form::Text, about: "What the command is about, if the body doesn't say." };
+pub const COMMAND_ID: Parameter = Parameter {
+    name: "id",
+    form: Form::Text,
+    about: "Names the command: the same id again gets the first answer. Without one, each request is a command of its own.",
+};
+pub const COMMAND_SOURCE: Parameter = Parameter { name: "source", form: Form::Text, about: "Who sends it; / if nothing says." };
+pub const COMMAND_TIME: Parameter = Parameter { name: "time", form: Form::Text, about: "When it was given, in RFC 3339; now if nothing says." };
+
+pub const AT: Parameter = Parameter { name: "at", form: Form::Cursor, about: "As it was at this place; now, without it." };
+pub const MIN_POSITION: Parameter =
+    Parameter { name: "min-position", form: Form::Cursor, about: "Wait until the view has come so far: a writer reads what it wrote." };
+pub const MIN_POSITION_TIMEOUT: Parameter =
+    Parameter { name: "timeout", form: Form::Duration { default: "5s" }, about: "How long `min-position` waits at most; then the answer is 503." };
+pub const PREFIX: Parameter = Parameter { name: "prefix", form: Form::Text, about: "Only rows whose key begins so." };
+pub const AFTER_KEY: Parameter =
+    Parameter { name: "after-key", form: Form::Text, about: "Begin behind this key: the `next` of the page before." };
+pub const ROWS: Parameter =
+    Parameter { name: "limit", form: Form::Number { max: ROWS_MAX, default: ROWS_DEFAULT }, about: "At most so many rows." };
+pub const QUERY_NAME: Parameter = Parameter { name: "name", form: Form::Text, about: "Which of the view's queries." };
+pub const AFTER_LINE: Parameter =
+    Parameter { name: "after-line", form: Form::Text, about: "Begin behind the line of this number. Without it, with the last lines." };
+pub const LOG_LEVEL: Parameter = Parameter {
+    name: "level",
+    form: Form::Choice { of: &["trace", "debug", "info", "warn", "error"], default: "trace" },
+    about: "Only lines of this level and above.",
+};
+pub const LOG_LIMIT: Parameter =
+    Parameter { name: "limit", form: Form::Number { max: LOG_LINES_MAX, default: LOG_LINES_DEFAULT }, about: "At most so many lines." };

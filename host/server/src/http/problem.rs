@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::body::Body;
 use super::problem_kinds::{self as kinds, Kind};
-use crate::drive::DriveError;
+use super::values::value_member;
+use crate::drive::{DeployRefused, DriveError, SchemaRefused};
 use crate::wasm::ModuleError;
 
 /// One request that came to nothing: what happened, to what, and what to do.
@@ -105,6 +106,59 @@ impl From<DriveError> for Problem {
             DriveError::Stopping => {
                 Problem::new(&kinds::STOPPING, "the host is shutting down: send the request again once it is back").retry_after(5)
             }
+            DriveError::Schema(ref misfit) => Problem::new(&kinds::SCHEMA_VIOLATION, error.to_string())
+                .with("index", misfit.index)
+                .with("event_type", misfit.r#type.clone())
+                .with("path", misfit.path.clone()),
+            DriveError::SchemaRefused(refused) => {
+                let detail = refused.to_string();
+                match refused {
+                    SchemaRefused::NotASchema { r#type, .. } => Problem::new(&kinds::INVALID_SCHEMA, detail).with("event_type", r#type),
+                    SchemaRefused::Other { r#type, place, .. } => {
+                        Problem::new(&kinds::SCHEMA_CONFLICT, detail).with("event_type", r#type).with("path", place)
+                    }
+                    SchemaRefused::History { r#type, position, path, .. } => Problem::new(&kinds::SCHEMA_CONFLICT, detail)
+                        .with("event_type", r#type)
+                        .with("position", position.to_string())
+                        .with("path", path),
+                    SchemaRefused::None { r#type } => Problem::new(&kinds::UNKNOWN_TYPE, detail).with("event_type", r#type),
+                }
+            }
+            DriveError::DeployRefused(ref refused) => {
+                let detail = error.to_string();
+                match refused {
+                    DeployRefused::Upcaster { position, .. } => Problem::new(&kinds::MODULE_REFUSED, detail)
+                        .with("reason", "upcaster")
+                        .with("position", position.to_string()),
+                    DeployRefused::Nondeterministic { function, .. } => {
+                        Problem::new(&kinds::MODULE_REFUSED, detail).with("reason", "nondeterministic").with("function", function.clone())
+                    }
+                }
+            }
+            DriveError::UnknownCommand(ref name) => Problem::new(&kinds::UNKNOWN_COMMAND, error.to_string()).with("command", name.clone()),
+            DriveError::UnknownOfKind { ref name, .. } => {
+                Problem::new(&kinds::UNKNOWN_FUNCTION, error.to_string()).with("function", name.clone())
+            }
+            DriveError::Aggregate { ref function, ref subject, ref fault } => Problem::new(&kinds::FUNCTION_FAILED, error.to_string())
+                .with("function", function.clone())
+                .with("subject", subject.clone())
+                .with("reason", fault.reason),
+            DriveError::Upcast { position, reason, .. } => Problem::new(&kinds::FUNCTION_FAILED, error.to_string())
+                .with("position", position.to_string())
+                .with("reason", reason),
+            DriveError::Query { ref function, reason, .. } => {
+                Problem::new(&kinds::FUNCTION_FAILED, error.to_string()).with("function", function.clone()).with("reason", reason)
+            }
+            DriveError::QueryRejected { code, message, data } => {
+                let problem = Problem::new(&kinds::QUERY_REJECTED, message).with("code", code);
+                if data.is_empty() { problem } else { problem.with("data", value_member(&data)) }
+            }
+            DriveError::ViewBehind { ref view, position, lag, .. } => Problem::new(&kinds::VIEW_BEHIND, error.to_string())
+                .with("view", view.clone())
+                .with("position", position.to_string())
+                .with("lag", lag)
+                .retry_after(1),
+            DriveError::Unavailable(_) => Problem::new(&kinds::BUSY, error.to_string()).retry_after(1),
             DriveError::StreamBroken => Problem::new(&kinds::CONDITION_FAILED, error.to_string()),
         }
     }
@@ -133,10 +187,19 @@ impl From<Refused> for Problem {
             Refused::NameTaken { function, owner } => {
                 Problem::new(&kinds::NAME_TAKEN, detail).with("function", function).with("module", owner)
             }
+            Refused::TwoUpcasters { r#type, .. } | Refused::UpcastCircle { r#type, .. } => {
+                Problem::new(&kinds::UPCASTER_CONFLICT, detail).with("event_type", r#type)
+            }
+            Refused::UpcastGap { made, .. } => Problem::new(&kinds::UPCASTER_CONFLICT, detail).with("event_type", made),
+            Refused::ReadsDifferently { function, .. } => Problem::new(&kinds::STATE_CONFLICT, detail).with("function", function),
+            Refused::CommandTaken { command, .. } => Problem::new(&kinds::COMMAND_TAKEN, detail).with("command", command),
+            Refused::Conflict { subject, found, .. } => {
+                Problem::new(&kinds::SUBJECT_CONFLICT, detail).with("subject", subject).with("position", found.to_string()).retry_after(1)
+            }
             Refused::HasState { module, function } => {
                 Problem::new(&kinds::STATE_CONFLICT, detail).with("function", function).with("module", module)
             }
-            Refused::Control { function, .. } | Refused::Stale { function, .. } => {
+            Refused::Control { function, .. } | Refused::Stale { function, .. } | Refused::NotRunning { function, .. } => {
                 Problem::new(&kinds::CONTROL_CONFLICT, detail).with("function", function)
             }
             Refused::TooManyFunctions { found, max } => Problem::new(&kinds::LIMIT_REACHED, detail).with("found", found).with("max", max),

@@ -89,6 +89,14 @@ impl<'a> Query<'a> {
     }
 }
 
+/// Resolves `%` escapes in a part of a path, where a `+` is a `+`.
+pub fn decoded_path(name: &str, text: &str) -> Result<String, Problem> {
+    if text.contains('+') {
+        return decoded(name, &text.replace('+', "%2B")).map(Cow::into_owned);
+    }
+    decoded(name, text).map(Cow::into_owned)
+}
+
 /// Resolves `%` escapes, and `+` as a space, as forms write it.
 fn decoded<'a>(name: &str, text: &'a str) -> Result<Cow<'a, str>, Problem> {
     if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {

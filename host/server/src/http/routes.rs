@@ -6,11 +6,11 @@ use http::Method;
 use super::call::Handler;
 use super::parameters::{self as query, Parameter};
 use super::problem_kinds::{self as kinds, Kind};
-use super::{admin, events, openapi};
+use super::{admin, aggregates, commands, events, logs, openapi, types, views};
 
 pub struct Route {
     pub method: Method,
-    /// `{ns}`, `{name}` and `{position}` stand for one part of the path each.
+    /// `{ns}`, `{name}` and their like stand for one part of the path each, `{key+}` for all that is left.
     pub path: &'static str,
     /// OpenAPI's `operationId`.
     pub name: &'static str,
@@ -28,6 +28,9 @@ pub struct Route {
 pub enum Takes {
     Nothing,
     Events,
+    Command,
+    Question,
+    Schema,
     Wasm,
     Json(&'static str),
     /// The body may be left out.
@@ -38,6 +41,9 @@ pub enum Takes {
 pub enum Gives {
     Json(&'static str),
     Text,
+    /// Whatever a view's query answers.
+    Payload,
+    LogLines,
     Event,
     /// A page, a batch, lines or a stream, by `Accept`.
     Events,
@@ -53,12 +59,46 @@ const APPEND: &[&Kind] = &[
     &kinds::INVALID_EVENT,
     &kinds::CONTENT_CONFLICT,
     &kinds::CONDITION_FAILED,
+    &kinds::SCHEMA_VIOLATION,
     &kinds::TOO_LARGE,
     &kinds::UNSUPPORTED_MEDIA,
     &kinds::BODY_TIMEOUT,
 ];
+const COMMAND: &[&Kind] = &[
+    &kinds::UNKNOWN_NAMESPACE,
+    &kinds::UNKNOWN_COMMAND,
+    &kinds::INVALID_EVENT,
+    &kinds::CONTENT_CONFLICT,
+    &kinds::SUBJECT_CONFLICT,
+    &kinds::CONTROL_CONFLICT,
+    &kinds::COMMAND_REJECTED,
+    &kinds::SCHEMA_VIOLATION,
+    &kinds::FUNCTION_FAILED,
+    &kinds::TOO_LARGE,
+    &kinds::UNSUPPORTED_MEDIA,
+    &kinds::BODY_TIMEOUT,
+];
+const AGGREGATE: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_FUNCTION, &kinds::UNKNOWN_SUBJECT, &kinds::FUNCTION_FAILED];
+const VIEW: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_FUNCTION, &kinds::VIEW_BEHIND];
+const ROW: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_FUNCTION, &kinds::UNKNOWN_ROW, &kinds::VIEW_BEHIND];
+const QUERY: &[&Kind] = &[
+    &kinds::UNKNOWN_NAMESPACE,
+    &kinds::UNKNOWN_FUNCTION,
+    &kinds::VIEW_BEHIND,
+    &kinds::QUERY_REJECTED,
+    &kinds::FUNCTION_FAILED,
+    &kinds::TOO_LARGE,
+    &kinds::UNSUPPORTED_MEDIA,
+    &kinds::BODY_TIMEOUT,
+];
+const TYPE: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_TYPE];
+const SET_SCHEMA: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::INVALID_SCHEMA, &kinds::SCHEMA_CONFLICT, &kinds::TOO_LARGE];
 const DEPLOY: &[&Kind] = &[
     &kinds::UNKNOWN_NAMESPACE,
+    &kinds::COMMAND_TAKEN,
+    &kinds::SCHEMA_CONFLICT,
+    &kinds::UPCASTER_CONFLICT,
+    &kinds::INVALID_SCHEMA,
     &kinds::NOT_WASM,
     &kinds::MODULE_REFUSED,
     &kinds::NAME_TAKEN,
@@ -86,10 +126,10 @@ pub static ROUTES: &[Route] = &[
         path: "/v1/namespaces/{ns}/events",
         name: "readEvents",
         summary: "Read events in order: a page, all as lines, or a stream to follow",
-        query: &[query::AFTER, query::TYPES, query::SUBJECTS, query::TAGS, query::LIMIT, query::WAIT_FOR_EVENTS],
+        query: &[query::AFTER, query::TYPES, query::SUBJECTS, query::TAGS, query::LIMIT, query::WAIT_FOR_EVENTS, query::UPCAST],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Events)],
-        problems: NAMESPACE,
+        problems: &[&kinds::UNKNOWN_NAMESPACE, &kinds::FUNCTION_FAILED],
         handler: |call| Box::pin(events::read(call)),
     },
     Route {
@@ -113,6 +153,127 @@ pub static ROUTES: &[Route] = &[
         gives: &[(200, Gives::Json("Causes"))],
         problems: EVENT,
         handler: |call| Box::pin(events::causes(call)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/namespaces/{ns}/commands/{type}",
+        name: "command",
+        summary: "Command: the aggregate of this type decides on what it knows of the subject",
+        query: &[query::COMMAND_SUBJECT, query::COMMAND_ID, query::COMMAND_SOURCE, query::COMMAND_TIME, query::WAIT, query::TIMEOUT],
+        takes: Takes::Command,
+        gives: &[(200, Gives::Json("Accepted")), (202, Gives::Json("Accepted"))],
+        problems: COMMAND,
+        handler: |call| Box::pin(commands::command(call)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/namespaces/{ns}/views/{name}/{key+}",
+        name: "readRow",
+        summary: "Read one row of a view",
+        query: &[query::MIN_POSITION, query::MIN_POSITION_TIMEOUT],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("Row"))],
+        problems: ROW,
+        handler: |call| Box::pin(views::row(call)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/namespaces/{ns}/views/{name}",
+        name: "readRows",
+        summary: "Read a view's rows in the order of their keys",
+        query: &[query::PREFIX, query::AFTER_KEY, query::ROWS, query::MIN_POSITION, query::MIN_POSITION_TIMEOUT],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("Rows"))],
+        problems: VIEW,
+        handler: |call| Box::pin(views::rows(call)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/namespaces/{ns}/views/{name}/query",
+        name: "queryView",
+        summary: "Ask a view in its own words, on one snapshot",
+        query: &[query::QUERY_NAME, query::MIN_POSITION, query::MIN_POSITION_TIMEOUT],
+        takes: Takes::Question,
+        gives: &[(200, Gives::Payload)],
+        problems: QUERY,
+        handler: |call| Box::pin(views::query(call)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/namespaces/{ns}/views/{name}/rebuild",
+        name: "rebuildView",
+        summary: "Fold a view again from the beginning, into a new file",
+        query: &[],
+        takes: Takes::Nothing,
+        gives: &[(202, Gives::Json("Rebuilding"))],
+        problems: VIEW,
+        handler: |call| Box::pin(views::rebuild(call)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/namespaces/{ns}/aggregates/{name}/{subject+}",
+        name: "readAggregate",
+        summary: "Read what an aggregate has folded of a subject, now or then",
+        query: &[query::AT],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("AggregateState"))],
+        problems: AGGREGATE,
+        handler: |call| Box::pin(aggregates::state(call)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/namespaces/{ns}/types",
+        name: "listTypes",
+        summary: "List types: schema, who makes them, who reads them, how many there are",
+        query: &[],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("Types"))],
+        problems: NAMESPACE,
+        handler: |call| Box::pin(types::list_types(call)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/namespaces/{ns}/types/{type}",
+        name: "readType",
+        summary: "Read what is known of a type",
+        query: &[],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("Type"))],
+        problems: TYPE,
+        handler: |call| Box::pin(types::one_type(call)),
+    },
+    Route {
+        method: Method::PUT,
+        path: "/v1/namespaces/{ns}/types/{type}/schema",
+        name: "setSchema",
+        summary: "Give a type a schema, which everything stored of it must fit",
+        query: &[],
+        takes: Takes::Schema,
+        gives: &[(201, Gives::Json("Type")), (200, Gives::Json("Type"))],
+        problems: SET_SCHEMA,
+        handler: |call| Box::pin(types::set_schema(call)),
+    },
+    Route {
+        method: Method::DELETE,
+        path: "/v1/namespaces/{ns}/types/{type}/schema",
+        name: "removeSchema",
+        summary: "Take an uploaded schema away",
+        query: &[],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("SchemaRemoved"))],
+        problems: TYPE,
+        handler: |call| Box::pin(types::remove_schema(call)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/namespaces/{ns}/functions/{name}/logs",
+        name: "readLogs",
+        summary: "Read what a function said, or follow it",
+        query: &[query::AFTER_LINE, query::LOG_LEVEL, query::LOG_LIMIT],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::LogLines)],
+        problems: FUNCTION,
+        handler: |call| Box::pin(logs::logs(call)),
     },
     Route {
         method: Method::GET,

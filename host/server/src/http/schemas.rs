@@ -141,6 +141,44 @@ fn admin_schemas() -> Value {
             "log": list(whole(json!({ "time": time(), "level": text(), "message": text() }))),
         })),
         "Functions": whole(json!({ "functions": list(named("Function")) })),
+        "Accepted": object(
+            &["id", "position", "events", "cursor", "new"],
+            json!({
+                "id": text(), "position": named("Position"), "events": list(named("Event")), "cursor": named("Cursor"),
+                "new": { "type": "boolean", "description": "False: it was accepted before, and this is its first answer." },
+                "handled": { "type": "boolean" }, "derived": list(named("Position")),
+                "parked": list(whole(json!({ "function": text(), "position": named("Position") }))), "waiting": list(text()),
+            }),
+        ),
+        "AggregateState": object(
+            &["aggregate", "subject", "position", "head"],
+            json!({
+                "aggregate": text(), "subject": text(), "state": { "description": "JSON, as the aggregate keeps it." },
+                "state_base64": { "type": "string", "contentEncoding": "base64" },
+                "position": named("Position"), "head": named("Position"),
+            }),
+        ),
+        "Row": object(
+            &["key", "position", "lag"],
+            json!({ "key": text(), "value": { "description": "JSON." }, "value_base64": { "type": "string", "contentEncoding": "base64" }, "position": named("Position"), "lag": count() }),
+        ),
+        "Rows": whole(json!({
+            "rows": list(object(&["key"], json!({ "key": text(), "value": { "description": "JSON." }, "value_base64": { "type": "string", "contentEncoding": "base64" } }))),
+            "more": { "type": "boolean" }, "next": or_null(text()), "position": named("Position"), "lag": count(),
+        })),
+        "Rebuilding": whole(json!({ "view": text(), "until": named("Position") })),
+        "Type": whole(json!({
+            "type": text(), "kind": { "enum": ["event", "command"] }, "count": count(),
+            "first_position": or_null(named("Position")), "last_position": or_null(named("Position")),
+            "emitted_by": list(text()), "read_by": list(text()), "upcast_by": or_null(text()),
+            "schema": { "description": "A JSON Schema (2020-12), or null." }, "schema_by": or_null(text()),
+        })),
+        "Types": whole(json!({ "types": list(named("Type")) })),
+        "SchemaRemoved": whole(json!({ "type": text(), "schema": { "const": null } })),
+        "Logs": whole(json!({
+            "lines": list(whole(json!({ "number": count(), "time": time(), "level": text(), "message": text() }))),
+            "lost": count(), "last": count(),
+        })),
         "Rewind": whole(json!({ "to": named("Cursor") })),
         "Release": object(&[], json!({ "subject": text() })),
         "Parked": whole(json!({

@@ -1,7 +1,7 @@
 //! Functions: how they stand, and the operator's words to them.
 
 use http::StatusCode;
-use retold_engine::model::{FailurePolicy, FunctionKind, Position, Start};
+use retold_engine::model::{FailurePolicy, FunctionKind, LogLevel, Position, Start};
 use retold_engine::store::{Control, FunctionStatus};
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +85,17 @@ struct FunctionsAnswer {
     functions: Vec<FunctionAnswer>,
 }
 
+/// The word for a level, as answers use it.
+pub fn level_word(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Trace => "trace",
+        LogLevel::Debug => "debug",
+        LogLevel::Info => "info",
+        LogLevel::Warn => "warn",
+        LogLevel::Error => "error",
+    }
+}
+
 /// The word for a status, as answers and metrics use it.
 pub fn status_word(status: &FunctionStatus) -> &'static str {
     match status {
@@ -138,7 +149,7 @@ impl From<FunctionInfo> for FunctionAnswer {
             log: info
                 .log
                 .into_iter()
-                .map(|line| LogLine { time: timestamp_text(line.time), level: line.level, message: line.message })
+                .map(|line| LogLine { time: timestamp_text(line.time), level: level_word(line.level), message: line.message })
                 .collect(),
             name: info.name,
             module: info.module,

@@ -50,7 +50,7 @@ impl Attribute {
             "correlationid" => Attribute::CorrelationId,
             "data" => Attribute::Data,
             "data_base64" => Attribute::DataBase64,
-            "position" | "recordedtime" | "causeposition" => Attribute::Host,
+            "position" | "recordedtime" | "causeposition" | "entrykind" => Attribute::Host,
             _ => Attribute::Extension,
         }
     }

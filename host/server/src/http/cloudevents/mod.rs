@@ -3,7 +3,7 @@
 //!
 //! What this host adds to the specification:
 //!
-//! - `position`, `recordedtime` and `causeposition` are the host's to say. They are ignored where a
+//! - `position`, `recordedtime`, `causeposition` and `entrykind` (`command`; events have none) are the host's to say. They are ignored where a
 //!   caller sends them, so that an event that was read can be sent again.
 //! - `tags` is one string, its tags set apart by commas.
 //! - JSON data is kept byte for byte, but for line breaks between its tokens, which become spaces: an
@@ -15,9 +15,11 @@ mod content;
 mod draft;
 mod from_headers;
 mod from_json;
+mod from_parts;
 mod to_json;
 
 pub use bad_event::BadEvent;
 pub use from_headers::{event_from_headers, has_event_headers};
 pub use from_json::{batch_from_json, event_from_json, json_text};
+pub use from_parts::event_from_parts;
 pub use to_json::EventWriter;

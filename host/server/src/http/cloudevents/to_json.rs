@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use retold_engine::model::{Class, EventRef};
+use retold_engine::model::{Class, EventRef, Kind};
 use retold_engine::store::ModuleRow;
 use serde::de::IgnoredAny;
 
@@ -18,12 +18,27 @@ pub struct EventWriter {
     modules: Arc<BTreeMap<u32, Arc<ModuleRow>>>,
     /// What events made by a module version say of it, ready to copy.
     makers: Vec<(u32, Vec<u8>)>,
+    data: Data,
+}
+
+/// Whether data of JSON types is known to be JSON.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Data {
+    /// As it lies in the log: what came in by `http` was checked there.
+    Stored,
+    /// Made by upcasters, which nobody has looked at.
+    Made,
 }
 
 impl EventWriter {
     /// `modules` are the namespace's, by ordinal, no older than the events.
     pub fn new(modules: Arc<BTreeMap<u32, Arc<ModuleRow>>>) -> EventWriter {
-        EventWriter { modules, makers: Vec::new() }
+        EventWriter { modules, makers: Vec::new(), data: Data::Stored }
+    }
+
+    /// For events in the form that upcasters gave them.
+    pub fn of_upcast(modules: Arc<BTreeMap<u32, Arc<ModuleRow>>>) -> EventWriter {
+        EventWriter { data: Data::Made, ..EventWriter::new(modules) }
     }
 
     pub fn write(&mut self, out: &mut Vec<u8>, event: &EventRef<'_>) {
@@ -50,9 +65,12 @@ impl EventWriter {
         out.extend_from_slice(b"\",\"recordedtime\":\"");
         write_timestamp(out, event.recorded);
         out.push(b'"');
+        if event.kind == Kind::Command {
+            out.extend_from_slice(b",\"entrykind\":\"command\"");
+        }
         self.write_origin(out, event);
         write_lists(out, event);
-        write_data(out, event);
+        write_data(out, event, self.data);
         out.push(b'}');
     }
 
@@ -114,16 +132,21 @@ fn write_lists(out: &mut Vec<u8>, event: &EventRef<'_>) {
     }
 }
 
+/// What an aggregate decided is a source event too, and made by a function.
+fn is_checked(event: &EventRef<'_>, how: Data) -> bool {
+    how == Data::Stored && event.class == Class::Source && event.producer.is_none()
+}
+
 /// JSON as it is, other text as a string, all else in base64. What came in by `http` was checked
 /// there; what a function made is checked here, as it could otherwise write attributes of its own.
-fn write_data(out: &mut Vec<u8>, event: &EventRef<'_>) {
+fn write_data(out: &mut Vec<u8>, event: &EventRef<'_>, how: Data) {
     let data = event.data;
     if data.is_empty() {
         return;
     }
     let text = if !is_json(event.content_type) {
         std::str::from_utf8(data).ok()
-    } else if event.class == Class::Source || serde_json::from_slice::<IgnoredAny>(data).is_ok() {
+    } else if is_checked(event, how) || serde_json::from_slice::<IgnoredAny>(data).is_ok() {
         out.extend_from_slice(b",\"data\":");
         out.extend_from_slice(&one_line(data));
         return;

@@ -64,7 +64,7 @@ impl From<BadEvent> for Problem {
     }
 }
 
-fn wait(query: &Query<'_>) -> Result<WaitFor, Problem> {
+pub fn wait(query: &Query<'_>) -> Result<WaitFor, Problem> {
     let timeout = query.duration("timeout", Duration::from_secs(WAIT_SECONDS_MAX))?;
     match (query.text("wait")?.as_deref(), timeout) {
         (Some("handled"), timeout) => Ok(WaitFor::Handled { timeout: timeout.unwrap_or(Duration::from_secs(HANDLED_SECONDS_DEFAULT)) }),

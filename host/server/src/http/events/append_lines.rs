@@ -266,6 +266,7 @@ async fn next(body: &mut Incoming, lines_wait: bool) -> Result<Next, Problem> {
 fn index(error: &DriveError) -> Option<usize> {
     match error {
         DriveError::Refused(Refused::Content { index, .. } | Refused::Field { index, .. }) => Some(*index),
+        DriveError::Schema(misfit) => Some(misfit.index),
         _ => None,
     }
 }

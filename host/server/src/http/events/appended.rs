@@ -60,7 +60,7 @@ fn write_end(out: &mut Vec<u8>, last: Position, new: usize) {
     write_number(out, new as u64);
 }
 
-fn write_handled(out: &mut Vec<u8>, handled: &Handled) {
+pub fn write_handled(out: &mut Vec<u8>, handled: &Handled) {
     out.extend_from_slice(if handled.complete { b",\"handled\":true,\"derived\":" } else { b",\"handled\":false,\"derived\":" });
     write_positions(out, &handled.derived);
     out.extend_from_slice(b",\"parked\":[");

@@ -15,7 +15,8 @@ mod read_lines;
 mod selection;
 mod splitter;
 
-pub use append::append;
+pub use append::{append, wait};
+pub use appended::write_handled;
 pub use causes::causes;
-pub use one::one;
+pub use one::{one, write_one};
 pub use read::read;

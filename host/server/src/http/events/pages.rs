@@ -2,11 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use retold_engine::model::Position;
-use retold_engine::store::{Filter, Reader, StoreError};
+use retold_engine::model::{EventRef, Position};
+use retold_engine::store::{self, Filter, Reader, StoreError};
 
 use super::super::cloudevents::EventWriter;
 use super::super::cursor::write_cursor;
+use crate::drive::{DriveError, Namespace};
 
 /// What stands around each event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,25 +52,47 @@ pub fn read_portion(
     }
     let Portion { bytes, events, .. } = &mut portion;
     let seen = snapshot.scan(after, most.upto, filter, &mut |event| {
-        match framing {
-            Framing::Array if *events > 0 => bytes.push(b','),
-            Framing::Array | Framing::Lines => {}
-            Framing::Messages => {
-                bytes.extend_from_slice(b"id: ");
-                write_cursor(bytes, event.position);
-                bytes.extend_from_slice(b"\ndata: ");
-            }
-        }
-        writer.write(bytes, &event);
-        match framing {
-            Framing::Array => {}
-            Framing::Lines => bytes.push(b'\n'),
-            Framing::Messages => bytes.extend_from_slice(b"\n\n"),
-        }
+        write_framed(&mut writer, bytes, &event, framing, *events == 0);
         *events += 1;
         if *events >= most.events || bytes.len() >= most.bytes { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     portion.seen = seen;
+    Ok(portion)
+}
+
+fn write_framed(writer: &mut EventWriter, bytes: &mut Vec<u8>, event: &EventRef<'_>, framing: Framing, first: bool) {
+    match framing {
+        Framing::Array if !first => bytes.push(b','),
+        Framing::Array | Framing::Lines => {}
+        Framing::Messages => {
+            bytes.extend_from_slice(b"id: ");
+            write_cursor(bytes, event.position);
+            bytes.extend_from_slice(b"\ndata: ");
+        }
+    }
+    writer.write(bytes, event);
+    match framing {
+        Framing::Array => {}
+        Framing::Lines => bytes.push(b'\n'),
+        Framing::Messages => bytes.extend_from_slice(b"\n\n"),
+    }
+}
+
+/// The same of events in their newest form. Runs upcasters: for a thread that may block.
+pub fn read_upcast(namespace: &Namespace, after: Position, filter: &Filter, most: Most, framing: Framing) -> Result<Portion, DriveError> {
+    /// Upcasters are run for so many events at once.
+    const EVENTS_AT_ONCE: u64 = 4_096;
+    let mut writer = EventWriter::of_upcast(namespace.reader().modules());
+    let mut portion = Portion { bytes: Vec::new(), events: 0, seen: after };
+    while portion.seen < most.upto && portion.events < most.events && portion.bytes.len() < most.bytes {
+        let wanted = (most.events - portion.events).min(EVENTS_AT_ONCE) as usize;
+        let (batch, seen) = namespace.upcast(portion.seen, most.upto, filter, store::Portion { events: wanted, bytes: most.bytes })?;
+        for event in batch.events() {
+            write_framed(&mut writer, &mut portion.bytes, &event, framing, portion.events == 0);
+            portion.events += 1;
+        }
+        portion.seen = seen;
+    }
     Ok(portion)
 }
 

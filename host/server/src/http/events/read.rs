@@ -12,7 +12,7 @@ use super::super::parameters::PAGE_EVENTS_DEFAULT;
 use super::super::problem::Problem;
 use super::super::race::race;
 use super::follow::follow;
-use super::pages::{Framing, Most, Portion, portion};
+use super::pages::{Framing, Most, Portion, portion, read_upcast};
 use super::read_lines::read_lines;
 use super::selection::{Form, Selection};
 use crate::drive::Namespace;
@@ -61,7 +61,13 @@ async fn first_page(namespace: &Namespace, selection: &Selection, call: &Call) -
         heads.mark_unchanged();
         let head = namespace.reader().head();
         let most = Most { upto: head, events: selection.limit.unwrap_or(PAGE_EVENTS_DEFAULT), bytes: PAGE_BYTES };
-        let page = portion(namespace.reader(), after, &selection.filter, most, Framing::Array).await?;
+        let page = if selection.upcast {
+            let (namespace, filter) = (namespace.clone(), selection.filter.clone());
+            let read = move || read_upcast(&namespace, after, &filter, most, Framing::Array);
+            tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?
+        } else {
+            portion(namespace.reader(), after, &selection.filter, most, Framing::Array).await?
+        };
         if page.events > 0 || selection.wait.is_zero() || *stopping.borrow() {
             return Ok((page, head));
         }

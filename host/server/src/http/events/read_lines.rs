@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 
 use super::super::body::{Body, StreamBroken, answer};
-use super::pages::{Framing, Most, read_portion};
+use super::pages::{Framing, Most, read_portion, read_upcast};
 use super::selection::Selection;
 use crate::drive::Namespace;
 
@@ -14,16 +14,23 @@ const PORTION_BYTES: usize = 512 << 10;
 
 pub fn read_lines(namespace: &Namespace, selection: Selection) -> Response<Body> {
     let (sender, body) = Body::stream();
+    let namespace = namespace.clone();
     let reader = namespace.reader().clone();
-    let Selection { mut after, filter, limit, .. } = selection;
+    let Selection { mut after, filter, limit, upcast, .. } = selection;
     let filter = std::sync::Arc::new(filter);
     let upto = reader.head();
     let mut left = limit.unwrap_or(u64::MAX);
     tokio::spawn(async move {
         while after < upto && left > 0 {
-            let (reader, filter) = (reader.clone(), filter.clone());
+            let (namespace, reader, filter) = (namespace.clone(), reader.clone(), filter.clone());
             let most = Most { upto, events: left, bytes: PORTION_BYTES };
-            let read = move || read_portion(&reader, after, &filter, most, Framing::Lines, Vec::with_capacity(PORTION_BYTES + (8 << 10)));
+            let read = move || {
+                if upcast {
+                    return read_upcast(&namespace, after, &filter, most, Framing::Lines);
+                }
+                let buffer = Vec::with_capacity(PORTION_BYTES + (8 << 10));
+                Ok(read_portion(&reader, after, &filter, most, Framing::Lines, buffer)?)
+            };
             let portion = match tokio::task::spawn_blocking(read).await {
                 Ok(Ok(portion)) => portion,
                 Ok(Err(error)) => return drop(sender.send(Err(StreamBroken(error.to_string()))).await),

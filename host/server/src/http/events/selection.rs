@@ -51,6 +51,8 @@ pub struct Selection {
     pub limit: Option<u64>,
     /// How long to wait for a first event.
     pub wait: Duration,
+    /// Whether old events are wanted in their newest form.
+    pub upcast: bool,
 }
 
 impl Selection {
@@ -70,6 +72,15 @@ impl Selection {
             types: query.list("types")?.iter().map(pattern).collect::<Result<_, _>>()?,
             subjects: query.list("subjects")?,
             tags: query.list("tags")?,
+            kind: None,
+        };
+        let upcast = match query.text("upcast")?.as_deref() {
+            None | Some("false") => false,
+            Some("true") if form == Form::Messages => {
+                return Err(Problem::parameter("upcast", "is for pages and lines: a stream to follow tells events as they are recorded"));
+            }
+            Some("true") => true,
+            Some(other) => return Err(Problem::parameter("upcast", format!("is {other:?}: use true or false"))),
         };
         // A reader that comes back tells what it saw last; that is later than where it began.
         let after = match header("last-event-id").filter(|_| form == Form::Messages) {
@@ -89,7 +100,7 @@ impl Selection {
         if form == Form::Lines && !wait.is_zero() {
             return Err(Problem::parameter("wait", "is for pages: to follow the log ask for text/event-stream"));
         }
-        Ok(Selection { form, after, filter, limit, wait })
+        Ok(Selection { form, after, filter, limit, wait, upcast })
     }
 }
 

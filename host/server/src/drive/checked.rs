@@ -1,0 +1,108 @@
+//! `CheckedGuest`: a module's code with the schemas of the namespace around it. What it answers is held
+//! against them as it is held against its manifest.
+
+use std::sync::Arc;
+
+use retold_engine::model::{
+    AggregateCall, Answer, CallLimits, Calls, CommandRef, EventDraft, EventRef, Failure, Guest, GuestFault, NotAnswered, Output, Payload,
+    Query, Rejection,
+};
+
+use super::schemas::Book;
+
+pub struct CheckedGuest {
+    guest: Arc<dyn Guest>,
+    book: Book,
+}
+
+impl CheckedGuest {
+    /// The guest itself where there are no schemas.
+    pub fn around(guest: Arc<dyn Guest>, book: Book) -> Arc<dyn Guest> {
+        if book.is_empty() { guest } else { Arc::new(CheckedGuest { guest, book }) }
+    }
+
+    fn check(&self, draft: &EventDraft) -> Result<(), GuestFault> {
+        let content_type = draft.content_type.as_deref().unwrap_or("application/json");
+        self.book.check(&draft.r#type, content_type, &draft.data).map_err(|violation| {
+            let place = if violation.path.is_empty() { "as a whole" } else { violation.path.as_str() };
+            GuestFault::Schema(format!("an event of type {:?} doesn't fit its schema, data {place}: {}", draft.r#type, violation.what))
+        })
+    }
+}
+
+impl Guest for CheckedGuest {
+    fn handle(&self, function: &str, events: &[EventRef<'_>], limits: &CallLimits, calls: &mut dyn Calls) -> Answer {
+        let answer = self.guest.handle(function, events, limits, calls);
+        let Answer::Reactions(reactions) = &answer else { return answer };
+        let drafts = reactions.iter().filter_map(|reaction| match &reaction.output {
+            Output::Emit(draft) => Some(draft),
+            _ => None,
+        });
+        match drafts.map(|draft| self.check(draft)).find_map(Result::err) {
+            Some(fault) => Answer::Fault(fault),
+            None => answer,
+        }
+    }
+
+    fn decide(
+        &self,
+        aggregate: &AggregateCall<'_>,
+        command: &CommandRef<'_>,
+        limits: &CallLimits,
+        calls: &mut dyn Calls,
+    ) -> Result<Result<Vec<EventDraft>, Rejection>, NotAnswered> {
+        let answer = self.guest.decide(aggregate, command, limits, calls)?;
+        if let Ok(drafts) = &answer {
+            drafts.iter().try_for_each(|draft| self.check(draft)).map_err(NotAnswered::Fault)?;
+        }
+        Ok(answer)
+    }
+
+    fn evolve(
+        &self,
+        aggregate: &AggregateCall<'_>,
+        events: &[EventRef<'_>],
+        limits: &CallLimits,
+        calls: &mut dyn Calls,
+    ) -> Result<Result<Vec<u8>, Failure>, NotAnswered> {
+        self.guest.evolve(aggregate, events, limits, calls)
+    }
+
+    fn project(
+        &self,
+        function: &str,
+        events: &[EventRef<'_>],
+        limits: &CallLimits,
+        calls: &mut dyn Calls,
+    ) -> Result<Result<(), Failure>, NotAnswered> {
+        self.guest.project(function, events, limits, calls)
+    }
+
+    fn query(
+        &self,
+        function: &str,
+        query: &Query,
+        limits: &CallLimits,
+        calls: &mut dyn Calls,
+    ) -> Result<Result<Payload, Rejection>, NotAnswered> {
+        self.guest.query(function, query, limits, calls)
+    }
+
+    fn upcast(
+        &self,
+        function: &str,
+        events: &[EventRef<'_>],
+        limits: &CallLimits,
+        calls: &mut dyn Calls,
+    ) -> Result<Result<Vec<Vec<EventDraft>>, Failure>, NotAnswered> {
+        let answer = self.guest.upcast(function, events, limits, calls)?;
+        if let Ok(lists) = &answer {
+            lists.iter().flatten().try_for_each(|draft| self.check(draft)).map_err(NotAnswered::Fault)?;
+        }
+        Ok(answer)
+    }
+
+    fn one_event_a_call(&self) -> bool {
+        self.guest.one_event_a_call()
+    }
+}

@@ -1,0 +1,204 @@
+//! Deployments, and schemas that operators give. What would not fit the history that there is, is refused
+//! before anything is changed; what is recorded while that is looked at is looked at last by the writer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use retold_engine::model::{EventRef, FunctionKind, Manifest, Position, TypePattern};
+use retold_engine::store::{Accepted, Deploy, Filter, Proposal, SchemaRow, Snapshot};
+use tokio::sync::oneshot;
+
+use super::candidate::Candidate;
+use super::committer::{Job, LastCheck};
+use super::namespace::{Inside, Namespace};
+use super::queue::Cost;
+use super::schemas::{SchemaBook, fits};
+use super::types::{Deployed, DriveError, SchemaRefused};
+use crate::schema::Schema;
+
+/// Events that may come between two looks before the writer takes the last one.
+const LAST_LOOK_EVENTS: u64 = 2_048;
+/// Looks before the writer takes the last one anyway.
+const LOOKS_MAX: usize = 8;
+
+impl Namespace {
+    /// Checks, compiles and activates a module. Nothing is changed where that fails.
+    pub async fn deploy(&self, name: &str, bytes: Bytes) -> Result<Deployed, DriveError> {
+        let (modules, module_name) = (self.inside().modules.clone(), name.to_owned());
+        let upload =
+            tokio::task::spawn_blocking(move || modules.upload(&module_name, &bytes)).await.map_err(|_| DriveError::Stopping)??;
+        // One at a time: each is checked against what the one before it left.
+        let _turn = self.inside().deploying.lock().await;
+        self.inside().set_guest(upload.digest, upload.module.clone());
+        let (inside, manifest, digest) = (self.inside().clone(), upload.manifest.clone(), upload.digest);
+        let unchanged = inside.reader.modules().values().any(|row| row.active && row.digest == digest && row.name == manifest.name);
+        let check = if unchanged {
+            None
+        } else {
+            let candidate = Candidate::new(&inside, manifest.clone(), upload.module)?;
+            Some(self.looked(move |snapshot, after| candidate.check(&inside, snapshot, after)).await?)
+        };
+        let proposal = Proposal::Deploy(Deploy { manifest, digest, component: upload.component });
+        let Accepted::Deployed { module, unchanged, .. } = self.change_after(proposal, check).await? else { return Err(DriveError::Stopping) };
+        let infos = self.all_modules();
+        self.inside().keep_guests(|digest| infos.iter().any(|(_, info)| info.active && info.digest == digest));
+        let info = infos.into_iter().find(|(ordinal, _)| *ordinal == module).map(|(_, info)| info);
+        info.map(|module| Deployed { module, unchanged }).ok_or(DriveError::Stopping)
+    }
+
+    /// Gives a type a schema. Every stored event of the type must fit it. Answers whether it is new.
+    pub async fn set_schema(&self, r#type: &str, json: &str) -> Result<bool, DriveError> {
+        let _turn = self.inside().deploying.lock().await;
+        let schema = compile(r#type, json)?;
+        let rows = self.reader().schemas();
+        match rows.get(r#type) {
+            Some(row) => {
+                let other = Schema::compile(&row.json).ok().and_then(|other| schema.difference(&other));
+                if let (Some(place), Some(module)) = (other, row.module) {
+                    let owner = owner(self.inside(), module);
+                    return Err(DriveError::SchemaRefused(SchemaRefused::Other { r#type: r#type.to_owned(), owner, place }));
+                }
+                if row.json == json && row.module.is_none() {
+                    return Ok(false);
+                }
+            }
+            None => {}
+        }
+        let inside = self.inside().clone();
+        let schemas = BTreeMap::from([(r#type.to_owned(), schema)]);
+        let check = self.looked(move |snapshot, after| history_fits(&inside, snapshot, after, &schemas, &BTreeSet::new())).await?;
+        let proposal = Proposal::SetSchema { r#type: r#type.to_owned(), schema: Some(json.to_owned()) };
+        self.change_after(proposal, Some(check)).await.map(|_| true)
+    }
+
+    /// Takes an uploaded schema away.
+    pub async fn remove_schema(&self, r#type: &str) -> Result<(), DriveError> {
+        let _turn = self.inside().deploying.lock().await;
+        if self.reader().schemas().get(r#type).is_none_or(|row| row.module.is_some()) {
+            return Err(DriveError::SchemaRefused(SchemaRefused::None { r#type: r#type.to_owned() }));
+        }
+        self.change_after(Proposal::SetSchema { r#type: r#type.to_owned(), schema: None }, None).await.map(drop)
+    }
+
+    /// Looks at history until little is left of it, and answers what the writer has still to look at.
+    async fn looked(
+        &self,
+        look: impl Fn(&Snapshot, Position) -> Result<(), DriveError> + Send + Sync + 'static,
+    ) -> Result<LastCheck, DriveError> {
+        let inside = self.inside().clone();
+        tokio::task::spawn_blocking(move || {
+            let mut after = Position::START;
+            for _ in 0..LOOKS_MAX {
+                let snapshot = inside.reader.snapshot()?;
+                look(&snapshot, after)?;
+                after = snapshot.head();
+                if inside.reader.head().0 - after.0 <= LAST_LOOK_EVENTS {
+                    break;
+                }
+            }
+            let last: LastCheck = Box::new(move |snapshot| look(snapshot, after));
+            Ok(last)
+        })
+        .await
+        .map_err(|_| DriveError::Stopping)?
+    }
+
+    async fn change_after(&self, proposal: Proposal, check: Option<LastCheck>) -> Result<Accepted, DriveError> {
+        let (reply, answer) = oneshot::channel();
+        self.inside().queue.push(Job::Change { proposal: Box::new(proposal), check, reply }, Cost { events: 1, bytes: 0 })?;
+        answer.await.map_err(|_| DriveError::Stopping)?
+    }
+}
+
+pub fn compile(r#type: &str, json: &str) -> Result<Schema, DriveError> {
+    Schema::compile(json)
+        .map_err(|error| DriveError::SchemaRefused(SchemaRefused::NotASchema { r#type: r#type.to_owned(), what: error.to_string() }))
+}
+
+fn owner(inside: &Inside, module: u32) -> String {
+    inside.reader.modules().get(&module).map_or_else(|| "another module".to_owned(), |row| format!("module {:?}", row.name))
+}
+
+/// The schemas of a manifest that say something new, compiled; refused where another module, or an
+/// operator, has given the type another one.
+pub fn new_schemas(inside: &Inside, manifest: &Manifest) -> Result<BTreeMap<String, Schema>, DriveError> {
+    let rows = inside.reader.schemas();
+    let modules = inside.reader.modules();
+    let mut schemas: BTreeMap<String, Schema> = BTreeMap::new();
+    for declared in &manifest.schemas {
+        let schema = compile(&declared.r#type, &declared.json)?;
+        let refuse = |owner: String, place: String| {
+            Err(DriveError::SchemaRefused(SchemaRefused::Other { r#type: declared.r#type.clone(), owner, place }))
+        };
+        if let Some(place) = schemas.get(&declared.r#type).and_then(|other| schema.difference(other)) {
+            return refuse("the same manifest".into(), place);
+        }
+        let uploaded = rows.get(&declared.r#type).filter(|row| row.module.is_none());
+        if let Some(place) = uploaded.and_then(|row| Schema::compile(&row.json).ok()).and_then(|other| schema.difference(&other)) {
+            return refuse("an operator".into(), place);
+        }
+        for other in modules.values().filter(|module| module.active && module.name != manifest.name) {
+            let same_type = other.manifest.schemas.iter().filter(|other| other.r#type == declared.r#type);
+            for theirs in same_type.filter_map(|theirs| Schema::compile(&theirs.json).ok()) {
+                if let Some(place) = schema.difference(&theirs) {
+                    return refuse(format!("module {:?}", other.name), place);
+                }
+            }
+        }
+        schemas.insert(declared.r#type.clone(), schema);
+    }
+    let known = |name: &str, schema: &Schema| {
+        rows.get(name).and_then(|row| Schema::compile(&row.json).ok()).is_some_and(|other| schema.difference(&other).is_none())
+    };
+    schemas.retain(|name, schema| !known(name, schema));
+    Ok(schemas)
+}
+
+/// Whether every stored event of these types fits, those after `after`. Types that an upcaster takes may
+/// look as they did: nobody need read them as they are.
+pub fn history_fits(
+    inside: &Inside,
+    snapshot: &Snapshot,
+    after: Position,
+    schemas: &BTreeMap<String, Schema>,
+    taken: &BTreeSet<String>,
+) -> Result<(), DriveError> {
+    let taken_now = |name: &str| {
+        inside.reader.functions().values().any(|row| {
+            row.is_active() && row.manifest.kind == FunctionKind::Upcaster && row.manifest.subscribes.iter().any(|taken| taken == name)
+        })
+    };
+    let looked_at: Vec<&String> = schemas.keys().filter(|name| !taken.contains(*name) && !taken_now(name)).collect();
+    if looked_at.is_empty() {
+        return Ok(());
+    }
+    let filter = Filter::types(looked_at.iter().filter_map(|name| TypePattern::parse(name)));
+    let mut refused = None;
+    snapshot.scan(after, snapshot.head(), &filter, &mut |event: EventRef<'_>| {
+        let Some(schema) = schemas.get(event.r#type) else { return ControlFlow::Continue(()) };
+        match fits(schema, event.content_type, event.data) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(violation) => {
+                refused = Some(SchemaRefused::History {
+                    r#type: event.r#type.to_owned(),
+                    position: event.position,
+                    path: violation.path,
+                    what: violation.what,
+                });
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    refused.map_or(Ok(()), |refused| Err(DriveError::SchemaRefused(refused)))
+}
+
+/// The schemas as they would be with these beside them.
+pub fn book_with(inside: &Inside, manifest: &Manifest) -> Arc<SchemaBook> {
+    let mut rows: BTreeMap<String, SchemaRow> = (*inside.reader.schemas()).clone();
+    for declared in &manifest.schemas {
+        rows.insert(declared.r#type.clone(), SchemaRow { json: declared.json.clone(), module: None });
+    }
+    Arc::new(SchemaBook::next(&inside.book(), &rows))
+}

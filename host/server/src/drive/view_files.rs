@@ -1,0 +1,78 @@
+//! Which view files a namespace has open: one for each view that isn't retired, of the code that is
+//! deployed. Others are removed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use retold_engine::model::FunctionKind;
+use retold_engine::store::{FunctionRow, FunctionStatus, StoreError, ViewOpened};
+
+use super::namespace::Inside;
+use super::types::DriveError;
+use super::views::ViewTask;
+
+/// Memory for pages of each view's file.
+const CACHE_BYTES: usize = 16 << 20;
+
+pub type Views = BTreeMap<Arc<str>, Arc<ViewTask>>;
+
+impl Inside {
+    /// Opens what isn't open, lets go of what is no longer wanted, and has all of them look for work.
+    pub fn open_views(self: &Arc<Self>) -> Views {
+        let before = self.all_views();
+        let mut views = Views::new();
+        let rows = self.reader.functions();
+        let live = |row: &&Arc<FunctionRow>| row.manifest.kind == FunctionKind::View && row.status != FunctionStatus::Retired;
+        for row in rows.values().filter(live) {
+            let name: Arc<str> = Arc::from(row.name.as_str());
+            let identity = self.reader.identity(row);
+            let task = match before.get(&name).filter(|task| task.identity == identity) {
+                Some(task) => task.clone(),
+                None => match self.open_view(row) {
+                    Ok(task) => task,
+                    Err(error) => {
+                        tracing::error!(view = %row.name, %error, "its file can't be opened; it is tried again");
+                        continue;
+                    }
+                },
+            };
+            task.wake();
+            views.insert(name, task);
+        }
+        self.set_views(views.clone());
+        self.sweep_views(&views);
+        views
+    }
+
+    fn open_view(self: &Arc<Self>, row: &FunctionRow) -> Result<Arc<ViewTask>, StoreError> {
+        let identity = self.reader.identity(row);
+        let (file, opened) = self.reader.open_view(&row.name, identity, CACHE_BYTES)?;
+        match opened {
+            ViewOpened::Kept | ViewOpened::New => {}
+            ViewOpened::Replaced(why) => tracing::warn!(view = %row.name, why, "its file was of no use and is made again from the log"),
+        }
+        Ok(Arc::new(ViewTask::new(&row.name, identity, file, self.view_threads, self)))
+    }
+
+    fn sweep_views(&self, views: &Views) {
+        let keep: Vec<String> = views.values().map(|task| task.file.name().to_owned()).collect();
+        if let Err(error) = self.reader.sweep_views(&keep) {
+            tracing::warn!(%error, "files of views that are no longer wanted can't be removed; it is tried again");
+        }
+    }
+
+    /// Forgets a view's rows and folds them again.
+    pub fn reopen_view(self: &Arc<Self>, name: &str) -> Result<(), DriveError> {
+        let row = self.of_kind(name, FunctionKind::View)?;
+        let mut views = self.all_views();
+        views.remove(name);
+        // The old file goes first: both would have one name.
+        self.set_views(views.clone());
+        self.reader.remove_view(&row.name, self.reader.identity(&row))?;
+        let task = self.open_view(&row)?;
+        views.insert(Arc::from(name), task.clone());
+        self.set_views(views);
+        task.wake();
+        Ok(())
+    }
+}

@@ -1,0 +1,280 @@
+//! A view's task: folds events into its file, on threads of its own, and tells how far it is.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
+
+use retold_engine::model::{Digest, Position, Timestamp, limits};
+use retold_engine::run::{FoldedPart, Prepared, Projector, Reading, ViewPart, ViewStep};
+use retold_engine::store::{Portion, ViewFile};
+use tokio::sync::watch;
+
+use super::clock;
+use super::function_log::FunctionLog;
+use super::namespace::Inside;
+use super::turns::Turns;
+use super::types::{FunctionCounts, Retrying};
+use super::workers::Work;
+
+/// Read and folded in one step: much, as each row is then written once for many events.
+const PORTION: Portion = Portion { events: 64 << 10, bytes: 24 << 20 };
+/// A view that idles is made durable this often at most.
+const FLUSH_MS: u128 = 1_000;
+/// A pause where the host itself is in trouble.
+const TROUBLE_MS: u64 = 1_000;
+
+/// One version of a view.
+pub struct ViewTask {
+    pub name: String,
+    /// Of the code that folded the rows.
+    pub identity: Digest,
+    pub file: Arc<ViewFile>,
+    /// The head when the task began: until it is there, queries would see an old world.
+    pub level_at: Position,
+    namespace: Weak<Inside>,
+    projector: Mutex<Folder>,
+    turns: Turns,
+    /// Everything up to here is in the file.
+    position: watch::Sender<Position>,
+    stuck: Mutex<Option<Stuck>>,
+    log: Arc<FunctionLog>,
+    folded: AtomicU64,
+    failed: AtomicU64,
+    busy_us: AtomicU64,
+}
+
+struct Folder {
+    projector: Projector,
+    flushed: Instant,
+}
+
+/// The event that a view can't fold.
+#[derive(Clone, Debug)]
+pub struct Stuck {
+    pub position: Position,
+    pub reason: String,
+    pub message: String,
+    /// When it is tried again; never, without.
+    pub not_before: Option<Timestamp>,
+    pub attempts: u32,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl ViewTask {
+    pub fn new(name: &str, identity: Digest, file: ViewFile, lanes: usize, namespace: &Arc<Inside>) -> ViewTask {
+        let cursor = file.snapshot().map(|snapshot| snapshot.cursor()).unwrap_or_default();
+        ViewTask {
+            name: name.to_owned(),
+            identity,
+            file: Arc::new(file),
+            level_at: namespace.reader.head(),
+            namespace: Arc::downgrade(namespace),
+            projector: Mutex::new(Folder { projector: Projector::new(name, lanes), flushed: clock::started() }),
+            turns: Turns::default(),
+            position: watch::Sender::new(cursor),
+            stuck: Mutex::default(),
+            log: namespace.logs.of(name),
+            folded: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            busy_us: AtomicU64::new(0),
+        }
+    }
+
+    pub fn position(&self) -> Position {
+        *self.position.borrow()
+    }
+
+    pub fn positions(&self) -> watch::Receiver<Position> {
+        self.position.subscribe()
+    }
+
+    pub fn is_level(&self) -> bool {
+        self.position() >= self.level_at
+    }
+
+    pub fn stuck(&self) -> Option<Stuck> {
+        lock(&self.stuck).clone()
+    }
+
+    pub fn retrying(&self) -> Option<Retrying> {
+        let stuck = self.stuck()?;
+        stuck.not_before?;
+        Some(Retrying { position: stuck.position, attempts: stuck.attempts, message: stuck.message })
+    }
+
+    pub fn counts(&self) -> FunctionCounts {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        FunctionCounts {
+            handled: of(&self.folded),
+            failed_attempts: of(&self.failed),
+            busy_us: of(&self.busy_us),
+            ..FunctionCounts::default()
+        }
+    }
+
+    pub fn wake(self: &Arc<Self>) {
+        if self.turns.wake() {
+            self.queue();
+        }
+    }
+
+    fn queue(self: &Arc<Self>) {
+        if let Some(namespace) = self.namespace.upgrade() {
+            namespace.view_pool.push(self.clone());
+        }
+    }
+
+    fn end_turn(self: &Arc<Self>, again: bool) {
+        if self.turns.end(again) {
+            self.queue();
+        }
+    }
+
+    /// Makes durable what is not yet.
+    pub fn flush(&self) {
+        let mut folder = lock(&self.projector);
+        if let Err(error) = folder.projector.flush(&self.file) {
+            tracing::error!(view = %self.name, %error, "the view's file can't be made durable; it is folded again after a restart");
+        }
+        folder.flushed = clock::started();
+    }
+
+    /// Reads the next portion and hands its parts out.
+    fn turn(self: &Arc<Self>, namespace: &Arc<Inside>) {
+        let prepared = self.prepare(namespace);
+        match prepared {
+            Ok(Prepared::Parts(parts)) => Fold::start(self.clone(), namespace, parts),
+            Ok(Prepared::Idle { seen }) => {
+                self.moved(seen);
+                if lock(&self.projector).flushed.elapsed().as_millis() >= FLUSH_MS {
+                    self.flush();
+                }
+                self.end_turn(false);
+            }
+            Ok(Prepared::Inactive) => self.end_turn(false),
+            Ok(Prepared::Later(time)) => {
+                namespace.ticker.wake_at(time, self.clone());
+                self.end_turn(false);
+            }
+            Err(error) => {
+                tracing::error!(view = %self.name, %error, "can't read on");
+                namespace.ticker.wake_at(clock::now().plus_ms(TROUBLE_MS), self.clone());
+                self.end_turn(false);
+            }
+        }
+    }
+
+    fn prepare(&self, namespace: &Arc<Inside>) -> Result<Prepared, retold_engine::store::StoreError> {
+        let snapshot = namespace.reader.snapshot()?;
+        let guests = namespace.guests_at(&snapshot);
+        let reading = Reading::new(&snapshot, &guests);
+        let Some(row) = snapshot.function(&self.name).cloned() else { return Ok(Prepared::Inactive) };
+        let mut folder = lock(&self.projector);
+        folder.projector.prepare(&reading, &row, &self.file, PORTION, clock::now())
+    }
+
+    fn moved(&self, to: Position) {
+        self.position.send_if_modified(|position| {
+            let forward = to > *position;
+            *position = to.max(*position);
+            forward
+        });
+    }
+
+    /// Takes the folded parts in.
+    fn finish(self: &Arc<Self>, namespace: &Arc<Inside>, parts: Vec<FoldedPart>) {
+        let step = lock(&self.projector).projector.finish(&self.file, parts, clock::now());
+        match step {
+            Ok(ViewStep::Folded { to, events }) => {
+                self.folded.fetch_add(events as u64, Ordering::Relaxed);
+                *lock(&self.stuck) = None;
+                self.moved(to);
+                self.end_turn(true);
+            }
+            Ok(ViewStep::Failed { position, reason, message, attempts, not_before }) => {
+                self.failed.fetch_add(1, Ordering::Relaxed);
+                self.log.add(retold_engine::model::LogLevel::Error, &format!("event {position} can't be folded ({reason}): {message}"));
+                *lock(&self.stuck) = Some(Stuck { position, reason: reason.to_owned(), message, not_before, attempts });
+                self.moved(Position(position.0 - 1));
+                if let Some(time) = not_before {
+                    namespace.ticker.wake_at(time, self.clone());
+                }
+                self.end_turn(false);
+            }
+            Err(error) => {
+                tracing::error!(view = %self.name, %error, "the view's file can't be written");
+                namespace.ticker.wake_at(clock::now().plus_ms(TROUBLE_MS), self.clone());
+                self.end_turn(false);
+            }
+        }
+    }
+}
+
+impl Work for ViewTask {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn run(self: Arc<Self>) {
+        self.turns.begin();
+        match self.namespace.upgrade() {
+            Some(namespace) => self.turn(&namespace),
+            None => drop(self.turns.end(false)),
+        }
+    }
+
+    fn wake(self: Arc<Self>) {
+        ViewTask::wake(&self);
+    }
+}
+
+/// A portion's parts while they are folded, each on whatever thread is free. The last one ends the turn.
+struct Fold {
+    task: Arc<ViewTask>,
+    namespace: Arc<Inside>,
+    began: Instant,
+    parts: Mutex<Vec<ViewPart>>,
+    left: AtomicUsize,
+    folded: Mutex<Vec<FoldedPart>>,
+}
+
+impl Fold {
+    fn start(task: Arc<ViewTask>, namespace: &Arc<Inside>, parts: Vec<ViewPart>) {
+        let count = parts.len();
+        let fold = Arc::new(Fold {
+            task,
+            namespace: namespace.clone(),
+            began: clock::started(),
+            parts: Mutex::new(parts),
+            left: AtomicUsize::new(count),
+            folded: Mutex::default(),
+        });
+        for _ in 1..count {
+            namespace.view_pool.push(fold.clone());
+        }
+        fold.run();
+    }
+}
+
+impl Work for Fold {
+    fn name(&self) -> &str {
+        &self.task.name
+    }
+
+    fn run(self: Arc<Self>) {
+        let Some(part) = lock(&self.parts).pop() else { return };
+        let log = self.task.log.clone();
+        let folded = part.fold(&mut |level, message| log.add(level, message));
+        lock(&self.folded).push(folded);
+        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let folded = std::mem::take(&mut *lock(&self.folded));
+            self.task.busy_us.fetch_add(self.began.elapsed().as_micros() as u64, Ordering::Relaxed);
+            self.task.finish(&self.namespace, folded);
+        }
+    }
+}
+
+const _: () = assert!(PORTION.events >= limits::EVENTS_PER_BATCH_MAX);
