@@ -155,7 +155,7 @@ pub fn module(functions: TokenStream) -> TokenStream {
 #[doc(hidden)]
 #[proc_macro]
 pub fn module_step(step: TokenStream) -> TokenStream {
-    answer(module::step(parse_macro_input!(step as module::Step)))
+    module::step(parse_macro_input!(step as module::Step)).into()
 }
 
 fn answer(code: syn::Result<proc_macro2::TokenStream>) -> TokenStream {

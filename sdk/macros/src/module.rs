@@ -1,15 +1,13 @@
 //! `module!`: makes a module of its functions.
 //!
 //! What a module exports hangs on the kinds of its functions, and a macro sees only names. So each
-//! function has a macro beside it that knows its kind: `module!` calls the first one, which calls
+//! function has a macro of its own name beside it that knows its kind: `module!` calls the first one, which calls
 //! `module_step!` with the kind, which calls the next one, and so on until all kinds are known.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::parse::{Parse, ParseStream};
 use syn::{Error, Expr, Ident, Path, Result, Token, bracketed, punctuated::Punctuated};
-
-use crate::names;
 
 /// What stands in `module!(…)`.
 pub struct Module {
@@ -43,18 +41,7 @@ pub fn expand(module: Module) -> Result<TokenStream> {
     let Some(first) = functions.first() else {
         return Err(Error::new(proc_macro2::Span::call_site(), "a module has functions: module!(pricing)"));
     };
-    let first = kind_macro(first)?;
     Ok(quote! { #first! { [#name] [#version] [] [#(#functions),*] } })
-}
-
-/// `pricing::pricing` → `pricing::retold_function_pricing`.
-fn kind_macro(function: &Path) -> Result<Path> {
-    let mut path = function.clone();
-    let Some(last) = path.segments.last_mut().filter(|last| last.arguments.is_empty()) else {
-        return Err(Error::new_spanned(function, "a function of a module has no type parameters"));
-    };
-    last.ident = names::kind_macro_name(&last.ident);
-    Ok(path)
 }
 
 /// What `module_step!` is called with.
@@ -86,15 +73,14 @@ impl Parse for Step {
     }
 }
 
-pub fn step(step: Step) -> Result<TokenStream> {
+pub fn step(step: Step) -> TokenStream {
     let Step { kind, name, version, mut known, mut unknown } = step;
     known.push((kind, unknown.remove(0)));
     if let Some(next) = unknown.first() {
-        let next = kind_macro(next)?;
         let known = known.iter().map(|(kind, function)| quote!(#kind #function));
-        return Ok(quote! { #next! { [#name] [#version] [#(#known),*] [#(#unknown),*] } });
+        return quote! { #next! { [#name] [#version] [#(#known),*] [#(#unknown),*] } };
     }
-    Ok(whole(&name, &version, &known))
+    whole(&name, &version, &known)
 }
 
 fn whole(name: &TokenStream, version: &TokenStream, functions: &[(Ident, Path)]) -> TokenStream {

@@ -41,10 +41,11 @@ pub fn kebab(ident: &Ident) -> String {
 }
 
 /// The macro beside a function that hands its kind to `module!`, as only a macro can: which
-/// interfaces a module exports is settled before types are known.
+/// interfaces a module exports is settled before types are known. It has the function's name, so that
+/// who imports the function imports it too.
 pub fn kind_macro(kind: &str, ident: &Ident) -> TokenStream {
     let kind = Ident::new(kind, Span::call_site());
-    let name = kind_macro_name(ident);
+    let name = format_ident!("retold_function_{ident}");
     quote! {
         #[doc(hidden)]
         #[allow(unused_macros, reason = "a function needn't be in a module, as in tests")]
@@ -53,12 +54,6 @@ pub fn kind_macro(kind: &str, ident: &Ident) -> TokenStream {
         }
         #[doc(hidden)]
         #[allow(unused_imports, reason = "a function needn't be in a module, as in tests")]
-        pub(crate) use #name;
+        pub(crate) use #name as #ident;
     }
-}
-
-/// Stands in the compiler's message when something is no function: "cannot find macro
-/// `retold_function_pricing`".
-pub fn kind_macro_name(ident: &Ident) -> Ident {
-    format_ident!("retold_function_{}", ident)
 }
