@@ -134,7 +134,7 @@ pub mod __private {
     pub use crate::names::{all_distinct, contains, distinct, none_empty, valid as valid_name};
     pub use crate::raw::Unchecked;
     pub use crate::types::{Types, write_schema};
-    pub use crate::upcaster::upcast_all;
+    pub use crate::upcaster::{Upcast, upcast_all};
     pub use crate::view::{project, query, read_question, unknown_query, write_answer};
     pub use retold_macros::module_step;
     pub use {schemars, serde};

@@ -74,7 +74,7 @@ impl<S: Serialize> State<'_, S> {
 }
 
 fn read<S: DeserializeOwned>(key: &str, value: &[u8]) -> Result<S> {
-    serde_json::from_slice(value).map_err(|error| {
+    crate::event::parse(value).map_err(|error| {
         let wanted = crate::event::short_name::<S>();
         Error::reject(format_args!("state {key:?} can't be read as {wanted}: {error}"))
     })

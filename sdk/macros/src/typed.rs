@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::parse::{Parse, ParseStream};
-use syn::{Data, DeriveInput, Error, Ident, LitStr, Result, Token};
+use syn::{Data, DeriveInput, Error, Ident, LitStr, Result, Token, parse_quote};
 
 /// CloudEvents doesn't bound it; the host does.
 const TYPE_BYTES_MAX: usize = 256;
@@ -22,7 +22,12 @@ pub fn derive(item: &DeriveInput, attribute: &str, of: &TokenStream) -> Result<T
         Error::new(item.ident.span(), example)
     })?;
     let name = &item.ident;
-    let (generics, parameters, bounds) = item.generics.split_for_impl();
+    let (_, parameters, _) = item.generics.split_for_impl();
+    let mut generics = item.generics.clone();
+    if schema && generics.type_params().next().is_some() {
+        generics.make_where_clause().predicates.push(parse_quote!(Self: ::retold::__private::schemars::JsonSchema));
+    }
+    let (generics, _, bounds) = generics.split_for_impl();
     let schema = schema.then(|| {
         quote! {
             const SCHEMA: ::core::option::Option<fn() -> ::std::string::String> =
