@@ -1,21 +1,22 @@
-//! `Answer`: what a handler may return. A function never acts, it answers.
+//! `Answer`: what a function may return. A function never acts, it answers.
 
 use std::marker::PhantomData;
 
 use serde::Serialize;
 
 use crate::bindings::wire;
+use crate::types::Types;
 use crate::{Emit, Error, Event, Result};
 
-/// What a handler may return in `Ok`: an event, [`Emit`], `Option`, `Vec`, a tuple, a derived enum
+/// What a handler, a `#[decide]` method or an upcaster may return in `Ok`: an event, [`Emit`], `Option`, `Vec`, a tuple, a derived enum
 /// or [`Outputs`], in any nesting, or `()`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is nothing that a handler can emit",
+    message = "`{Self}` is nothing that a function can emit",
     note = "an emitted event needs `#[derive(Event, Serialize)]`; Option, Vec, tuples and enums of events will do too"
 )]
 pub trait Answer {
     /// Adds the event types that may come out; the manifest declares them.
-    fn declare(types: &mut Vec<&'static str>);
+    fn declare(types: &mut Types);
 
     fn write(self, reactions: &mut Reactions<'_>) -> Result<()>;
 }
@@ -27,13 +28,32 @@ pub struct Reactions<'a> {
     pub(crate) cause: u32,
     /// Subject of the event at hand: an output's own unless it says another.
     pub(crate) subject: &'a str,
+    pub(crate) reach: Reach,
+}
+
+/// What an output may say beside its data. It hangs on the kind of function.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// A handler's.
+    Free,
+    /// An aggregate's: always about the subject that it decides for.
+    OwnSubject,
+    /// An upcaster's: the rest is the stored event's.
+    DataOnly,
 }
 
 impl Reactions<'_> {
-    fn emit(&mut self, emit: Emit<Encoded>) {
+    fn emit(&mut self, emit: Emit<Encoded>) -> Result<()> {
+        let event_type = emit.event.event_type;
+        if self.reach != Reach::Free && emit.subject.as_ref().is_some_and(|subject| subject != self.subject) {
+            return Err(Error::reject(format_args!("{event_type} can't be about another subject than {:?}", self.subject)));
+        }
+        if self.reach == Reach::DataOnly && (emit.key.is_some() || !emit.tags.is_empty()) {
+            return Err(Error::reject(format_args!("{event_type} can't have a key or tags: it is upcast, not emitted")));
+        }
         let subject = emit.subject.unwrap_or_else(|| self.subject.to_owned());
         let event = wire::NewEvent {
-            type_: emit.event.event_type.to_owned(),
+            type_: event_type.to_owned(),
             subject,
             tags: emit.tags,
             content_type: None,
@@ -42,12 +62,21 @@ impl Reactions<'_> {
             time: None,
         };
         self.push(self.cause, event);
+        Ok(())
     }
 
     pub(crate) fn push(&mut self, cause: u32, event: wire::NewEvent) {
         let output = wire::Output::Emit(event);
         self.list.push(wire::Reaction { cause, output });
     }
+}
+
+/// The event alone, where a function can only emit.
+pub(crate) fn emitted(reaction: wire::Reaction) -> wire::NewEvent {
+    let wire::Output::Emit(event) = reaction.output else {
+        unreachable!("the SDK makes no other outputs yet");
+    };
+    event
 }
 
 /// An event as JSON, with its type.
@@ -62,8 +91,8 @@ fn encode<E: Event + Serialize>(emit: Emit<E>) -> Result<Emit<Encoded>> {
 }
 
 impl<E: Event + Serialize> Answer for E {
-    fn declare(types: &mut Vec<&'static str>) {
-        types.push(E::TYPE);
+    fn declare(types: &mut Types) {
+        types.event::<E>();
     }
 
     fn write(self, reactions: &mut Reactions<'_>) -> Result<()> {
@@ -72,18 +101,17 @@ impl<E: Event + Serialize> Answer for E {
 }
 
 impl<E: Event + Serialize> Answer for Emit<E> {
-    fn declare(types: &mut Vec<&'static str>) {
-        types.push(E::TYPE);
+    fn declare(types: &mut Types) {
+        types.event::<E>();
     }
 
     fn write(self, reactions: &mut Reactions<'_>) -> Result<()> {
-        reactions.emit(encode(self)?);
-        Ok(())
+        reactions.emit(encode(self)?)
     }
 }
 
 impl<A: Answer> Answer for Option<A> {
-    fn declare(types: &mut Vec<&'static str>) {
+    fn declare(types: &mut Types) {
         A::declare(types);
     }
 
@@ -93,7 +121,7 @@ impl<A: Answer> Answer for Option<A> {
 }
 
 impl<A: Answer> Answer for Vec<A> {
-    fn declare(types: &mut Vec<&'static str>) {
+    fn declare(types: &mut Types) {
         A::declare(types);
     }
 
@@ -105,7 +133,7 @@ impl<A: Answer> Answer for Vec<A> {
 macro_rules! answer_for_tuples {
     ($(($($part:ident)*))*) => {$(
         impl<$($part: Answer),*> Answer for ($($part,)*) {
-            fn declare(_types: &mut Vec<&'static str>) {
+            fn declare(_types: &mut Types) {
                 $($part::declare(_types);)*
             }
 
@@ -122,7 +150,7 @@ macro_rules! answer_for_tuples {
 answer_for_tuples! { (A B) (A B C) (A B C D) (A B C D E) (A B C D E F) }
 
 impl Answer for () {
-    fn declare(_types: &mut Vec<&'static str>) {}
+    fn declare(_types: &mut Types) {}
 
     fn write(self, _reactions: &mut Reactions<'_>) -> Result<()> {
         Ok(())
@@ -170,7 +198,7 @@ impl<T: EventTypes> Outputs<T> {
     /// Adds an output. Errs if the event can't be written as JSON.
     pub fn emit<E: Event + Serialize>(&mut self, event: impl Into<Emit<E>>) -> Result<()> {
         const {
-            assert!(contains(T::TYPES, E::TYPE), "this event type is not among those that the `Outputs` declares");
+            assert!(crate::names::contains(T::TYPES, E::TYPE), "this event type is not among those that the `Outputs` declares");
         };
         self.list.push(encode(event.into())?);
         Ok(())
@@ -184,38 +212,33 @@ impl<T: EventTypes> Default for Outputs<T> {
 }
 
 impl<T: EventTypes> Answer for Outputs<T> {
-    fn declare(types: &mut Vec<&'static str>) {
-        types.extend(T::TYPES);
+    fn declare(types: &mut Types) {
+        T::declare(types);
     }
 
     fn write(self, reactions: &mut Reactions<'_>) -> Result<()> {
-        self.list.into_iter().for_each(|emit| reactions.emit(emit));
-        Ok(())
+        self.list.into_iter().try_for_each(|emit| reactions.emit(emit))
     }
 }
 
 /// A tuple of events, for [`Outputs`].
 pub trait EventTypes {
     const TYPES: &'static [&'static str];
+
+    #[doc(hidden)]
+    fn declare(types: &mut Types);
 }
 
 macro_rules! event_types_for_tuples {
     ($(($($event:ident)*))*) => {$(
         impl<$($event: Event),*> EventTypes for ($($event,)*) {
             const TYPES: &'static [&'static str] = &[$($event::TYPE),*];
+
+            fn declare(types: &mut Types) {
+                $(types.event::<$event>();)*
+            }
         }
     )*};
 }
 
 event_types_for_tuples! { (A) (A B) (A B C) (A B C D) (A B C D E) (A B C D E F) (A B C D E F G) (A B C D E F G H) }
-
-const fn contains(types: &[&str], wanted: &str) -> bool {
-    let mut index = 0;
-    while index < types.len() {
-        if crate::names::equal(types[index], wanted) {
-            return true;
-        }
-        index += 1;
-    }
-    false
-}

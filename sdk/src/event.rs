@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 
+use crate::types::{Types, WriteSchema};
 use crate::{Error, Result};
 
 /// Data with an event type.
@@ -16,6 +17,9 @@ use crate::{Error, Result};
 /// }
 /// assert_eq!(OrderPlaced::TYPE, "order.placed");
 /// ```
+///
+/// `#[event("order.placed", schema)]` puts the type's JSON Schema into the module's manifest; the type
+/// then derives `JsonSchema` too. The host refuses appended data that doesn't fit.
 ///
 /// On an enum whose variants hold one event each, the derive makes *one of several* types, for a
 /// handler that reads them in order or emits one or another:
@@ -33,6 +37,10 @@ use crate::{Error, Result};
 pub trait Event: Sized {
     /// CloudEvents `type`, in the past tense: `order.placed`.
     const TYPE: &'static str;
+
+    /// Set by `#[event("…", schema)]`.
+    #[doc(hidden)]
+    const SCHEMA: Option<WriteSchema> = None;
 
     /// Emits this about another subject than the cause's.
     fn about(self, subject: impl Into<String>) -> Emit<Self> {
@@ -98,6 +106,10 @@ pub trait Input<'a>: Sized {
     const TYPES: &'static [&'static str];
 
     fn decode(event_type: &str, data: &'a [u8]) -> Result<Self>;
+
+    /// Adds its event types, for their schemas.
+    #[doc(hidden)]
+    fn declare(_types: &mut Types) {}
 }
 
 impl<'a, E: Event + Deserialize<'a>> Input<'a> for E {
@@ -105,6 +117,10 @@ impl<'a, E: Event + Deserialize<'a>> Input<'a> for E {
 
     fn decode(event_type: &str, data: &'a [u8]) -> Result<Self> {
         decode_json(event_type, data)
+    }
+
+    fn declare(types: &mut Types) {
+        types.event::<E>();
     }
 }
 
@@ -127,9 +143,12 @@ impl<'a> Input<'a> for &'a [u8] {
 }
 
 fn decode_json<'a, T: Deserialize<'a>>(event_type: &str, data: &'a [u8]) -> Result<T> {
-    // One look at all bytes is a sixth less work in Wasm than serde_json's at each string.
-    let text = std::str::from_utf8(data).map_err(|error| unreadable::<T>(event_type, &error))?;
-    serde_json::from_str(text).map_err(|error| unreadable::<T>(event_type, &error))
+    parse(data).map_err(|error| unreadable::<T>(event_type, &*error))
+}
+
+/// One look at all bytes is a sixth less work in Wasm than serde_json's at each string.
+pub(crate) fn parse<'a, T: Deserialize<'a>>(data: &'a [u8]) -> Result<T, Box<dyn std::error::Error>> {
+    Ok(serde_json::from_str(std::str::from_utf8(data)?)?)
 }
 
 #[cold]

@@ -41,3 +41,53 @@ impl Host for Imported {
         entries.into_iter().map(|entry| (entry.key, entry.value)).collect()
     }
 }
+
+/// What an aggregate has of the host: no keys and values, so that its module doesn't import them.
+pub struct WithoutState;
+
+impl Host for WithoutState {
+    fn details(&self, position: u64) -> EventDetails {
+        context::details(position)
+    }
+
+    fn get(&self, _event: u32, _key: &str) -> Option<Vec<u8>> {
+        unreachable!("only handlers and views are given keys and values")
+    }
+
+    fn put(&self, _event: u32, _key: &str, _value: &[u8]) {
+        unreachable!("only handlers and views are given keys and values")
+    }
+
+    fn delete(&self, _event: u32, _key: &str) {
+        unreachable!("only handlers and views are given keys and values")
+    }
+
+    fn scan(&self, _event: u32, _prefix: &str, _after: Option<&str>, _limit: u32) -> Vec<(String, Vec<u8>)> {
+        unreachable!("only handlers and views are given keys and values")
+    }
+}
+
+/// What an upcaster has of the host: nothing.
+pub struct Alone;
+
+impl Host for Alone {
+    fn details(&self, _position: u64) -> EventDetails {
+        panic!("an upcaster sees an event's type, subject, time and data, and no details")
+    }
+
+    fn get(&self, event: u32, key: &str) -> Option<Vec<u8>> {
+        WithoutState.get(event, key)
+    }
+
+    fn put(&self, event: u32, key: &str, value: &[u8]) {
+        WithoutState.put(event, key, value);
+    }
+
+    fn delete(&self, event: u32, key: &str) {
+        WithoutState.delete(event, key);
+    }
+
+    fn scan(&self, event: u32, prefix: &str, after: Option<&str>, limit: u32) -> Vec<(String, Vec<u8>)> {
+        WithoutState.scan(event, prefix, after, limit)
+    }
+}

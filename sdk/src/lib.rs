@@ -30,64 +30,114 @@
 //! [`HashMap`](std::collections::HashMap) of std's, whose order is random: the prelude brings its
 //! own.
 
+mod aggregate;
 mod answer;
 mod bindings;
 mod collections;
+mod command;
 mod error;
 mod event;
+mod function;
 mod handler;
 mod host;
+mod json_path;
 mod log;
-mod module;
 mod names;
 mod position;
 mod raw;
 mod recorded;
+mod rejection;
+mod rows;
+mod schema;
 mod state;
 pub mod testing;
 mod timestamp;
+mod types;
+mod upcaster;
+mod view;
 
+pub use aggregate::Aggregate;
 pub use answer::{Answer, EventTypes, Outputs};
 pub use collections::{HashMap, HashSet};
+pub use command::{Command, Received};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Emit, Event, Input};
+pub use function::Function;
 pub use handler::Handler;
 pub use position::Position;
 pub use recorded::{Details, Recorded};
-pub use retold_macros::{Deserialize, Event, Serialize, handler};
+pub use rejection::Rejection;
+pub use retold_macros::{Command, Deserialize, Event, JsonSchema, Serialize, aggregate, handler, query, upcaster, view};
+pub use rows::Rows;
 pub use state::{Scan, State};
 pub use timestamp::{Timestamp, TimestampError};
+pub use upcaster::Upcaster;
+pub use view::{Query, View};
 
 /// Any JSON: an [`Input`] for handlers that subscribe to patterns, and data in tests.
 pub use serde_json::Value as Json;
 
-/// All that a handler's file needs: `use retold::prelude::*;`.
+/// Makes the crate a module with these functions of its own, by the crate's name and version:
+///
+/// ```
+/// # use retold::prelude::*;
+/// # #[handler(subscribes("order.*"))] fn audit(_: Recorded<Json>) -> Result<()> { Ok(()) }
+/// # #[handler(subscribes("order.*"))] fn pricing(_: Recorded<Json>) -> Result<()> { Ok(()) }
+/// retold::module!(audit, pricing);
+/// ```
+///
+/// or by another:
+///
+/// ```
+/// # use retold::prelude::*;
+/// # #[handler(subscribes("order.*"))] fn audit(_: Recorded<Json>) -> Result<()> { Ok(()) }
+/// retold::module!(name = "orders", version = "2.0.0", audit);
+/// ```
+///
+/// Handlers, aggregates, views with their queries, and upcasters may stand together, in any order; the
+/// module exports and imports what their kinds need and no more.
+///
+/// Once a crate, and the crate is a `cdylib`. Natively it only checks the names. A name that breaks
+/// the rule `[a-z][a-z0-9_-]{0,63}` or stands twice doesn't compile.
+pub use retold_macros::module;
+
+/// All that a function's file needs: `use retold::prelude::*;`.
 pub mod prelude {
     pub use serde::de::Deserialize;
     pub use serde::ser::Serialize;
 
-    pub use retold_macros::{Deserialize, Event, Serialize, handler};
+    pub use retold_macros::{Command, Deserialize, Event, JsonSchema, Serialize, aggregate, handler, query, upcaster, view};
 
+    pub use crate::command::Command;
     pub use crate::event::Event;
-    pub use crate::{Emit, Error, HashMap, HashSet, Json, Outputs, Recorded, Result};
-    pub use crate::{Position, State, Timestamp};
+    pub use crate::{Emit, Error, HashMap, HashSet, Json, Outputs, Received, Recorded, Rejection, Result};
+    pub use crate::{Position, Rows, State, Timestamp};
     pub use crate::{debug, error, info, trace, warn};
 }
 
 /// What the macros' code refers to. No part of the API.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::aggregate::{Decision, Evolved, decide, evolve, undecided, unevolved, unknown_aggregate};
     pub use crate::answer::Reactions;
+    pub use crate::bindings::aggregate::export_aggregate;
     pub use crate::bindings::handler::export_handler;
     pub use crate::bindings::manifest::export_manifest;
-    pub use crate::bindings::{handler, manifest, wire};
+    pub use crate::bindings::upcaster::export_upcaster;
+    pub use crate::bindings::view::export_view;
+    pub use crate::bindings::{aggregate, handler, manifest, upcaster, view, wire};
     pub use crate::event::unexpected_type;
-    pub use crate::handler::{Outcome, Settings, describe, handle, unknown};
+    pub use crate::function::{Edges, Settings, describe, unknown};
+    pub use crate::handler::{Outcome, handle};
     pub use crate::host::Host;
     pub use crate::log::{Level, write as log};
-    pub use crate::names::{distinct, valid as valid_name};
+    pub use crate::names::{all_distinct, contains, distinct, none_empty, valid as valid_name};
     pub use crate::raw::Unchecked;
-    pub use serde;
+    pub use crate::types::{Types, write_schema};
+    pub use crate::upcaster::{Upcast, upcast_all};
+    pub use crate::view::{project, query, read_question, unknown_query, write_answer};
+    pub use retold_macros::module_step;
+    pub use {schemars, serde};
 }
 
 /// Holds the README to its word: its module compiles.

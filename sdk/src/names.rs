@@ -48,6 +48,53 @@ pub const fn distinct(names: &[&str]) -> bool {
     true
 }
 
+/// Whether no name stands twice, in one list or in two.
+pub const fn all_distinct(lists: &[&[&str]]) -> bool {
+    let mut index = 0;
+    while index < lists.len() {
+        let mut name = 0;
+        while name < lists[index].len() {
+            let mut other = index + 1;
+            while other < lists.len() {
+                if contains(lists[other], lists[index][name]) {
+                    return false;
+                }
+                other += 1;
+            }
+            name += 1;
+        }
+        if !distinct(lists[index]) {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
+
+/// Whether every list has a name in it.
+pub const fn none_empty(lists: &[&[&str]]) -> bool {
+    let mut index = 0;
+    while index < lists.len() {
+        if lists[index].is_empty() {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
+
+/// Whether the name is among them.
+pub const fn contains(names: &[&str], wanted: &str) -> bool {
+    let mut index = 0;
+    while index < names.len() {
+        if equal(names[index], wanted) {
+            return true;
+        }
+        index += 1;
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,5 +113,8 @@ mod tests {
     fn a_name_that_stands_twice_is_found() {
         assert!(distinct(&["a", "b", "ab"]));
         assert!(!distinct(&["a", "b", "a"]));
+        assert!(all_distinct(&[&["a", "b"], &[], &["ab"]]));
+        assert!(!all_distinct(&[&["a"], &["b", "b"]]));
+        assert!(!all_distinct(&[&["a", "b"], &["c"], &["b"]]));
     }
 }

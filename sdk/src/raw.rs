@@ -3,6 +3,7 @@
 use crate::Result;
 use crate::answer::{Answer, Reactions};
 use crate::bindings::wire;
+use crate::types::Types;
 
 /// Outputs that nobody checks: of any type, declared or not, and of any cause (an index into the
 /// batch; absent for the event at hand).
@@ -10,7 +11,7 @@ use crate::bindings::wire;
 pub struct Unchecked(pub Vec<(Option<u32>, wire::NewEvent)>);
 
 impl Answer for Unchecked {
-    fn declare(_types: &mut Vec<&'static str>) {}
+    fn declare(_types: &mut Types) {}
 
     fn write(self, reactions: &mut Reactions<'_>) -> Result<()> {
         for (cause, event) in self.0 {

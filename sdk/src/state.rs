@@ -57,6 +57,11 @@ impl<S: DeserializeOwned> State<'_, S> {
     pub fn scan(&self, prefix: &str) -> Scan<'_, S> {
         Scan { state: self, prefix: prefix.to_owned(), page: Vec::new().into_iter(), after: None, more: true }
     }
+
+    /// As [`State::scan`], but only those that come after the key `after`.
+    pub fn scan_after(&self, prefix: &str, after: &str) -> Scan<'_, S> {
+        Scan { after: Some(after.to_owned()), ..self.scan(prefix) }
+    }
 }
 
 impl<S: Serialize> State<'_, S> {
@@ -69,13 +74,13 @@ impl<S: Serialize> State<'_, S> {
 }
 
 fn read<S: DeserializeOwned>(key: &str, value: &[u8]) -> Result<S> {
-    serde_json::from_slice(value).map_err(|error| {
+    crate::event::parse(value).map_err(|error| {
         let wanted = crate::event::short_name::<S>();
         Error::reject(format_args!("state {key:?} can't be read as {wanted}: {error}"))
     })
 }
 
-/// See [`State::scan`].
+/// See [`State::scan`] and [`Rows::scan`](crate::Rows::scan).
 pub struct Scan<'a, S> {
     state: &'a State<'a, S>,
     prefix: String,

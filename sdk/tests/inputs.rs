@@ -2,7 +2,7 @@
 
 use retold::prelude::*;
 use retold::testing::{Given, Trial};
-use retold::{Details, Handler};
+use retold::{Details, Function};
 
 #[derive(Event, Deserialize)]
 #[event("flight.departed")]

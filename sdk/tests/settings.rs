@@ -1,7 +1,7 @@
 //! What `#[handler(...)]` makes of its settings.
 
 use retold::__private::wire::{FailurePolicy, FunctionKind, Start};
-use retold::Handler;
+use retold::Function;
 use retold::prelude::*;
 
 #[derive(Event, Deserialize)]

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Computes the figures of a flights CSV from the CSV itself, by the rules in ../README.md.
 
-    python3 figures.py flights.csv[.gz]
+    python3 figures.py flights.csv[.gz]             what happened, and what the handlers make of it
+    python3 figures.py --months flights.csv[.gz]    the rows of the views
 
 An independent check: it shares no code, no library and no intermediate file with the converter or
 the handlers, not even a time zone database. Prints one JSON object.
@@ -84,13 +85,33 @@ def figures(rows):
     return counts
 
 
-def main(path):
+def months(rows):
+    """Departures by carrier and month of the scheduled departure, as `CARRIER/YYYY-MM`."""
+    counts = {}
+    for row in rows:
+        if number(row["dep_time"]) is None:
+            continue
+        key = f"{row['carrier']}/{int(row['year']):04}-{int(row['month']):02}"
+        month = counts.setdefault(key, {"departed": 0, "delayed": 0, "delay_minutes": 0})
+        delay = int(row["dep_delay"])
+        month["departed"] += 1
+        month["delayed"] += delay > LATE_MINUTES
+        month["delay_minutes"] += delay
+    return dict(sorted(counts.items()))
+
+
+def main(computed, path):
     opener = gzip.open if path.endswith(".gz") else open
     with opener(path, "rt", encoding="utf-8", newline="") as file:
-        print(json.dumps(figures(csv.DictReader(file))))
+        print(json.dumps(computed(csv.DictReader(file))))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: figures.py FLIGHTS.csv[.gz]")
-    main(sys.argv[1])
+    arguments = sys.argv[1:]
+    computed = figures
+    if arguments[:1] == ["--months"]:
+        computed = months
+        del arguments[0]
+    if len(arguments) != 1:
+        sys.exit("usage: figures.py [--months] FLIGHTS.csv[.gz]")
+    main(computed, arguments[0])

@@ -16,6 +16,14 @@ pub struct Departed<'a> {
     pub dep_delay: i32,
 }
 
+/// The one field of a departure that a count needs: the others are skipped and never decoded.
+#[derive(Event, Deserialize)]
+#[event("flight.departed")]
+pub struct DepartureDelay {
+    /// Minutes; negative is early.
+    pub dep_delay: i32,
+}
+
 /// A flight reached its destination, or where it was diverted to.
 #[derive(Event, Deserialize)]
 #[event("flight.arrived")]

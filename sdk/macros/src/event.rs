@@ -3,10 +3,9 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Data, DataEnum, DeriveInput, Error, Fields, GenericParam, Lifetime, LitStr, Result, Type};
+use syn::{Data, DataEnum, DeriveInput, Error, Fields, GenericParam, Lifetime, Result, Type};
 
-/// CloudEvents doesn't bound it; the host does.
-const TYPE_BYTES_MAX: usize = 256;
+use crate::typed;
 
 pub fn derive(item: &DeriveInput) -> Result<TokenStream> {
     match &item.data {
@@ -17,62 +16,14 @@ pub fn derive(item: &DeriveInput) -> Result<TokenStream> {
 }
 
 fn of_struct(item: &DeriveInput) -> Result<TokenStream> {
-    let event_type = event_type(item)?.ok_or_else(|| {
-        let example = format!("name the event type: #[event(\"{}\")]", example(item));
-        Error::new(item.ident.span(), example)
-    })?;
-    let name = &item.ident;
-    let (generics, parameters, bounds) = item.generics.split_for_impl();
-    Ok(quote! {
-        impl #generics ::retold::Event for #name #parameters #bounds {
-            const TYPE: &'static str = #event_type;
-        }
-    })
-}
-
-/// What the type in the message might be called: `OrderPlaced` → `order.placed`.
-fn example(item: &DeriveInput) -> String {
-    let mut example = String::new();
-    for character in item.ident.to_string().chars() {
-        if character.is_uppercase() && !example.is_empty() {
-            example.push('.');
-        }
-        example.extend(character.to_lowercase());
-    }
-    example
-}
-
-fn event_type(item: &DeriveInput) -> Result<Option<LitStr>> {
-    let mut found = None;
-    for attribute in &item.attrs {
-        if !attribute.path().is_ident("event") {
-            continue;
-        }
-        let literal: LitStr = attribute.parse_args()?;
-        let event_type = literal.value();
-        if event_type.is_empty() || event_type.len() > TYPE_BYTES_MAX {
-            return Err(Error::new_spanned(literal, "an event type has 1 to 256 bytes"));
-        }
-        if event_type.contains('*') {
-            let message = "an event has one exact type; a pattern belongs into #[handler(subscribes(\"…\"))]";
-            return Err(Error::new_spanned(literal, message));
-        }
-        if event_type.starts_with("retold.") {
-            let message = "types that begin with `retold.` are the host's own";
-            return Err(Error::new_spanned(literal, message));
-        }
-        if found.replace(literal).is_some() {
-            return Err(Error::new_spanned(attribute, "an event has one type"));
-        }
-    }
-    Ok(found)
+    typed::derive(item, "event", &quote!(::retold::Event))
 }
 
 /// The enum reads where all its variants read, and is an answer where all of them are.
 fn of_enum(item: &DeriveInput, data: &DataEnum) -> Result<TokenStream> {
-    if let Some(event_type) = event_type(item)? {
+    if let Some(attribute) = item.attrs.iter().find(|attribute| attribute.path().is_ident("event")) {
         let message = "an enum has no type of its own: name it at the struct in each variant";
-        return Err(Error::new_spanned(event_type, message));
+        return Err(Error::new_spanned(attribute, message));
     }
     if data.variants.is_empty() {
         return Err(Error::new_spanned(&item.ident, "an enum of events needs a variant"));
@@ -133,6 +84,10 @@ fn input_of_enum(item: &DeriveInput, variants: &[Variant<'_>]) -> TokenStream {
                 })*
                 ::core::result::Result::Err(::retold::__private::unexpected_type::<Self>(event_type))
             }
+
+            fn declare(types: &mut ::retold::__private::Types) {
+                #(<#events as ::retold::Input<'retold>>::declare(types);)*
+            }
         }
     }
 }
@@ -152,7 +107,7 @@ fn answer_of_enum(item: &DeriveInput, variants: &[Variant<'_>]) -> TokenStream {
     let names = variants.iter().map(|variant| variant.name);
     quote! {
         impl #generics ::retold::Answer for #name #parameters #bounds {
-            fn declare(types: &mut ::std::vec::Vec<&'static str>) {
+            fn declare(types: &mut ::retold::__private::Types) {
                 #(#declares)*
             }
 

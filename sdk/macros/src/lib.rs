@@ -1,11 +1,20 @@
 //! The attributes of the Retold SDK. Everything here is described where it is used: in `retold`.
 
+mod aggregate;
 mod event;
 mod handler;
+mod module;
+mod names;
+mod settings;
 mod shape;
+mod signature;
+mod typed;
+mod upcaster;
+mod view;
 
 use proc_macro::TokenStream;
-use syn::{DeriveInput, ItemFn, parse_macro_input};
+use settings::Settings;
+use syn::{DeriveInput, ItemFn, ItemImpl, parse_macro_input};
 
 /// Gives a struct its event type, or makes an enum *one of several* events. See `retold::Event`.
 ///
@@ -17,6 +26,25 @@ use syn::{DeriveInput, ItemFn, parse_macro_input};
 #[proc_macro_derive(Event, attributes(event))]
 pub fn event(item: TokenStream) -> TokenStream {
     answer(event::derive(&parse_macro_input!(item as DeriveInput)))
+}
+
+/// Gives a struct its command type. See `retold::Command`.
+///
+/// ```ignore
+/// #[derive(Command, Deserialize)]
+/// #[command("cart.add-item")]
+/// struct AddItem { sku: String }
+/// ```
+#[proc_macro_derive(Command, attributes(command))]
+pub fn command(item: TokenStream) -> TokenStream {
+    answer(typed::command(&parse_macro_input!(item as DeriveInput)))
+}
+
+/// schemars' `JsonSchema`, without schemars among your dependencies. It follows serde's attributes,
+/// and doc comments become descriptions.
+#[proc_macro_derive(JsonSchema, attributes(schemars, serde))]
+pub fn json_schema(item: TokenStream) -> TokenStream {
+    answer(Ok(shape::json_schema(&parse_macro_input!(item as DeriveInput))))
 }
 
 /// serde's `Deserialize`, without serde among your dependencies. All of serde's attributes work,
@@ -41,7 +69,7 @@ pub fn serialize(item: TokenStream) -> TokenStream {
 ///
 /// | setting | meaning | without it |
 /// |---|---|---|
-/// | `name = "knock-on"` | its identity across versions | the function's name |
+/// | `name = "knock-on"` | its identity across versions | the function's name in kebab case |
 /// | `start = "beginning"` | where a new function begins to read: `"now"` or `"beginning"` | `"now"` |
 /// | `policy = "halt"` | when an event can't be handled: `"park"` or `"halt"` | `"park"` |
 /// | `split = 1` | the first so many `/`-separated parts of the subject are its unit of state | no split |
@@ -51,8 +79,83 @@ pub fn serialize(item: TokenStream) -> TokenStream {
 /// | `subscribes("order.*")` | types and patterns to read | what `T` says |
 #[proc_macro_attribute]
 pub fn handler(settings: TokenStream, item: TokenStream) -> TokenStream {
-    let settings = parse_macro_input!(settings as handler::Settings);
+    let settings = parse_macro_input!(settings as Settings);
     answer(handler::expand(&settings, &parse_macro_input!(item as ItemFn)))
+}
+
+/// Makes a type an aggregate: the state that is folded from a subject's events, with what it decides.
+/// It stands on an impl block of the type, which is `Default`, `Serialize` and `Deserialize`.
+///
+/// A method with `#[decide]` takes `&self` and `Received<T>`, and returns `Result<…, Rejection>` of
+/// what it emits, always about its own subject. A method with `#[evolve]` takes `&mut self` and
+/// `Recorded<T>`. Other methods are the type's own. All settings may be left out:
+///
+/// | setting | meaning | without it |
+/// |---|---|---|
+/// | `name = "cart"` | its identity across versions | the type's name in kebab case |
+/// | `fuel = 1_000_000` | units of fuel for one call | the host's |
+/// | `memory_bytes = 1_048_576` | memory of an instance | the host's |
+#[proc_macro_attribute]
+pub fn aggregate(settings: TokenStream, item: TokenStream) -> TokenStream {
+    let settings = parse_macro_input!(settings as Settings);
+    answer(aggregate::expand(&settings, parse_macro_input!(item as ItemImpl)))
+}
+
+/// Makes a function a view. It stays a function; beside it comes a type of the same name, for
+/// `module!`, `Trial` and `#[query]`.
+///
+/// The function takes `Recorded<T>` and `&mut Rows<R>`, and returns `Result<()>`. All settings may be
+/// left out:
+///
+/// | setting | meaning | without it |
+/// |---|---|---|
+/// | `name = "order-history"` | its identity across versions | the function's name in kebab case |
+/// | `start = "now"` | where a new view begins to read: `"now"` or `"beginning"` | `"beginning"` |
+/// | `split = 1` | rows stand apart by the first so many `/`-separated parts of the subject | no split |
+/// | `fuel = 1_000_000` | units of fuel for one call | the host's |
+/// | `memory_bytes = 1_048_576` | memory of an instance | the host's |
+/// | `subscribes("order.*")` | types and patterns to read | what `T` says |
+#[proc_macro_attribute]
+pub fn view(settings: TokenStream, item: TokenStream) -> TokenStream {
+    let settings = parse_macro_input!(settings as Settings);
+    answer(view::expand(&settings, &parse_macro_input!(item as ItemFn)))
+}
+
+/// Makes a function a question to a view: `#[query(view = order_history)]`. Its name is the
+/// function's in kebab case, unless `name = "…"` says another.
+///
+/// The function takes its question, if it has one (anything that is `Deserialize`), and `&Rows<R>`,
+/// with the `R` of the view. It returns `Result<…, Rejection>` of anything that is `Serialize`. It
+/// stands in `module!` beside its view.
+#[proc_macro_attribute]
+pub fn query(settings: TokenStream, item: TokenStream) -> TokenStream {
+    let settings = parse_macro_input!(settings as Settings);
+    answer(view::expand_query(&settings, &parse_macro_input!(item as ItemFn)))
+}
+
+/// Makes a function an upcaster. It stays a function; beside it comes a type of the same name, for
+/// `module!` and `Trial`.
+///
+/// The function takes `Recorded<T>` of the old type and returns `Result` of events of newer types:
+/// one, several, or none. They keep the stored event's subject, id and time. Upcasters are told apart
+/// by the type that they take. The settings are `name`, `fuel` and `memory_bytes`, as an aggregate's.
+#[proc_macro_attribute]
+pub fn upcaster(settings: TokenStream, item: TokenStream) -> TokenStream {
+    let settings = parse_macro_input!(settings as Settings);
+    answer(upcaster::expand(&settings, &parse_macro_input!(item as ItemFn)))
+}
+
+/// See `retold::module`, which documents it.
+#[proc_macro]
+pub fn module(functions: TokenStream) -> TokenStream {
+    answer(module::expand(parse_macro_input!(functions as module::Module)))
+}
+
+/// Called by what `module!` expands to.
+#[doc(hidden)]
+#[proc_macro]
+pub fn module_step(step: TokenStream) -> TokenStream {
+    module::step(parse_macro_input!(step as module::Step)).into()
 }
 
 fn answer(code: syn::Result<proc_macro2::TokenStream>) -> TokenStream {

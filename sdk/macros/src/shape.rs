@@ -1,4 +1,4 @@
-//! `Deserialize` and `Serialize` for crates that don't depend on serde.
+//! `Deserialize`, `Serialize` and `JsonSchema` for crates that don't depend on serde and schemars.
 //!
 //! serde's own derives write code that looks for a crate `serde` beside the user's, and a derive
 //! can't add the attribute that says otherwise. So the item is copied, the copy gets serde's derive
@@ -69,42 +69,100 @@ pub fn serialize(item: DeriveInput) -> Result<TokenStream> {
     })
 }
 
+/// schemars' derive, which knows no `remote`: the item hands on to what the copy says of itself.
+pub fn json_schema(item: &DeriveInput) -> TokenStream {
+    let name = &item.ident;
+    let (_, parameters, _) = item.generics.split_for_impl();
+    let mut generics = item.generics.clone();
+    let types: Vec<_> = generics.type_params().map(|it| it.ident.clone()).collect();
+    let bounds = generics.make_where_clause();
+    for name in types {
+        bounds.predicates.push(parse_quote!(#name: ::retold::__private::schemars::JsonSchema));
+    }
+    let (generics, _, bounds) = generics.split_for_impl();
+    let shape_name = shape_name(name);
+    let original = name.to_string();
+    let mut shape = copy(item, |attribute| is_serdes(attribute) || is_schemas(attribute));
+    shape.attrs.splice(
+        0..0,
+        [
+            parse_quote!(#[derive(::retold::__private::schemars::JsonSchema)]),
+            parse_quote!(#[schemars(crate = "::retold::__private::schemars", rename = #original)]),
+            parse_quote!(#[allow(dead_code, reason = "stands for another type")]),
+        ],
+    );
+    quote! {
+        const _: () = {
+            #shape
+
+            impl #generics ::retold::__private::schemars::JsonSchema for #name #parameters #bounds {
+                fn schema_name() -> ::std::borrow::Cow<'static, str> {
+                    <#shape_name #parameters as ::retold::__private::schemars::JsonSchema>::schema_name()
+                }
+
+                fn schema_id() -> ::std::borrow::Cow<'static, str> {
+                    ::std::borrow::Cow::Borrowed(::core::any::type_name::<Self>())
+                }
+
+                fn json_schema(
+                    generator: &mut ::retold::__private::schemars::SchemaGenerator,
+                ) -> ::retold::__private::schemars::Schema {
+                    <#shape_name #parameters as ::retold::__private::schemars::JsonSchema>::json_schema(generator)
+                }
+            }
+        };
+    }
+}
+
 fn shape_name(name: &Ident) -> Ident {
     format_ident!("{name}Shape")
 }
 
-/// The copy: the same fields with serde's attributes, and none of the others.
+/// The copy for serde: the same fields with serde's attributes, and none of the others.
 fn shape(item: &DeriveInput, derive: TokenStream) -> DeriveInput {
-    let mut shape = item.clone();
+    let mut shape = copy(item, is_serdes);
     let original = item.ident.to_string();
-    shape.ident = shape_name(&item.ident);
     // The derive stands first: an attribute may not stand before the derive that it belongs to.
-    shape.attrs = vec![
-        parse_quote!(#[derive(::retold::__private::serde::#derive)]),
-        parse_quote!(#[serde(crate = "::retold::__private::serde", remote = #original)]),
-        parse_quote!(#[allow(dead_code, reason = "stands for another type")]),
-    ];
-    let serdes = item.attrs.iter().filter(|it| is_serdes(it));
-    shape.attrs.extend(serdes.cloned());
-    match &mut shape.data {
-        Data::Struct(data) => keep_serdes(&mut data.fields),
+    shape.attrs.splice(
+        0..0,
+        [
+            parse_quote!(#[derive(::retold::__private::serde::#derive)]),
+            parse_quote!(#[serde(crate = "::retold::__private::serde", remote = #original)]),
+            parse_quote!(#[allow(dead_code, reason = "stands for another type")]),
+        ],
+    );
+    shape
+}
+
+/// The same fields under another name, with those attributes that are kept.
+fn copy(item: &DeriveInput, kept: fn(&Attribute) -> bool) -> DeriveInput {
+    let mut copy = item.clone();
+    copy.ident = shape_name(&item.ident);
+    copy.attrs.retain(kept);
+    match &mut copy.data {
+        Data::Struct(data) => keep(&mut data.fields, kept),
         Data::Enum(data) => {
             for variant in &mut data.variants {
-                variant.attrs.retain(is_serdes);
-                keep_serdes(&mut variant.fields);
+                variant.attrs.retain(kept);
+                keep(&mut variant.fields, kept);
             }
         }
         Data::Union(_) => {} // serde's derive refuses it
     }
-    shape
+    copy
 }
 
-fn keep_serdes(fields: &mut Fields) {
+fn keep(fields: &mut Fields, kept: fn(&Attribute) -> bool) {
     for field in fields {
-        field.attrs.retain(is_serdes);
+        field.attrs.retain(kept);
     }
 }
 
 fn is_serdes(attribute: &Attribute) -> bool {
     attribute.path().is_ident("serde") || attribute.path().is_ident("cfg")
+}
+
+/// The words of a doc comment become the schema's descriptions.
+fn is_schemas(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("schemars") || attribute.path().is_ident("doc")
 }

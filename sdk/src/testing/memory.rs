@@ -14,6 +14,8 @@ pub struct Memory {
     overwritten: RefCell<Vec<(String, Option<Vec<u8>>)>>,
     /// Of the event at hand.
     details: Option<EventDetails>,
+    /// Stands before all keys while a view with `split` projects; else empty.
+    pub lane: String,
 }
 
 impl Memory {
@@ -34,14 +36,19 @@ impl Memory {
         }
     }
 
+    fn whole(&self, key: &str) -> String {
+        format!("{}{key}", self.lane)
+    }
+
     fn write(&self, key: &str, value: Option<&[u8]>) {
+        let key = self.whole(key);
         let mut entries = self.entries.borrow_mut();
         let before = match value {
-            Some(value) => entries.insert(key.to_owned(), value.to_owned()),
-            None => entries.remove(key),
+            Some(value) => entries.insert(key.clone(), value.to_owned()),
+            None => entries.remove(&key),
         };
         let mut overwritten = self.overwritten.borrow_mut();
-        overwritten.push((key.to_owned(), before));
+        overwritten.push((key, before));
     }
 }
 
@@ -51,7 +58,7 @@ impl Host for Memory {
     }
 
     fn get(&self, _event: u32, key: &str) -> Option<Vec<u8>> {
-        self.entries.borrow().get(key).cloned()
+        self.entries.borrow().get(&self.whole(key)).cloned()
     }
 
     fn put(&self, _event: u32, key: &str, value: &[u8]) {
@@ -63,16 +70,17 @@ impl Host for Memory {
     }
 
     fn scan(&self, _event: u32, prefix: &str, after: Option<&str>, limit: u32) -> Vec<(String, Vec<u8>)> {
-        let from = match after {
-            Some(after) if after >= prefix => Bound::Excluded(after),
-            _ => Bound::Included(prefix),
+        let (prefix, after) = (&self.whole(prefix), after.map(|after| self.whole(after)));
+        let from = match &after {
+            Some(after) if after >= prefix => Bound::Excluded(after.as_str()),
+            _ => Bound::Included(prefix.as_str()),
         };
         let entries = self.entries.borrow();
         entries
             .range::<str, _>((from, Bound::Unbounded))
-            .take_while(|(key, _)| key.starts_with(prefix))
+            .take_while(|(key, _)| key.starts_with(prefix.as_str()))
             .take(limit as usize)
-            .map(|(key, value)| (key.clone(), value.clone()))
+            .map(|(key, value)| (key[self.lane.len()..].to_owned(), value.clone()))
             .collect()
     }
 }

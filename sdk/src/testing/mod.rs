@@ -1,6 +1,6 @@
-//! Tests of a handler on the machine that you sit at, without a host and without Wasm.
+//! Tests of a function on the machine that you sit at, without a host and without Wasm.
 //!
-//! A [`Trial`] hands events to one handler and keeps its state in memory between them:
+//! A [`Trial`] hands events to one function and keeps its state in memory between them:
 //!
 //! ```
 //! use retold::prelude::*;
@@ -16,11 +16,71 @@
 //! assert_eq!(outputs[0].subject, "order/1");
 //! assert_eq!(outputs[0].json(), r#"{"total":750}"#);
 //! ```
+//!
+//! An aggregate: given what happened, when a command comes, then it answers or refuses:
+//!
+//! ```
+//! use retold::prelude::*;
+//! use retold::testing::{Given, Trial, When};
+//! # #[derive(Command, Deserialize)] #[command("seat.book")] struct Book { guest: String }
+//! # #[derive(Event, Serialize, Deserialize)] #[event("seat.booked")] struct Booked { guest: String }
+//! # #[derive(Default, Serialize, Deserialize)] struct Seat { guest: Option<String> }
+//! # #[aggregate] impl Seat {
+//! #     #[decide] fn book(&self, command: Received<Book>) -> Result<Booked, Rejection> {
+//! #         match &self.guest {
+//! #             None => Ok(Booked { guest: command.guest.clone() }),
+//! #             Some(guest) => Err(Rejection::new("taken", format!("{guest} sits there"))),
+//! #         }
+//! #     }
+//! #     #[evolve] fn booked(&mut self, event: Recorded<Booked>) { self.guest = Some(event.into_data().guest); }
+//! # }
+//!
+//! let mut trial = Trial::<Seat>::new();
+//! trial.given(&Given::json("seat.booked", r#"{"guest": "Ada"}"#).about("seat/1")).unwrap();
+//! let book = When::json("seat.book", r#"{"guest": "Bob"}"#);
+//! assert_eq!(trial.when(&book.clone().to("seat/1")).unwrap_err().code(), "taken");
+//! assert_eq!(trial.when(&book.to("seat/2")).unwrap()[0].json(), r#"{"guest":"Bob"}"#);
+//! assert_eq!(trial.aggregate("seat/2").guest.as_deref(), Some("Bob"));
+//! ```
+//!
+//! A view: given what happened, then a row or the answer of a query:
+//!
+//! ```
+//! use retold::prelude::*;
+//! use retold::testing::{Given, Trial};
+//! # #[derive(Event, Serialize, Deserialize)] #[event("seat.booked")] struct Booked { guest: String }
+//! # #[view] fn guests(seat: Recorded<Booked>, rows: &mut Rows<u32>) -> Result<()> { rows.update(&seat.guest, |seats| *seats += 1) }
+//! # #[query(view = guests)] fn how_many(rows: &Rows<u32>) -> Result<usize, Rejection> { Ok(rows.scan("").count()) }
+//!
+//! let mut trial = Trial::<guests>::new();
+//! trial.project(&Given::json("seat.booked", r#"{"guest": "Ada"}"#).about("seat/1")).unwrap();
+//! assert_eq!(trial.row("Ada"), Some(1));
+//! assert_eq!(trial.ask::<how_many>(&()).unwrap(), 1);
+//! ```
+//!
+//! An upcaster: given a stored event, then what is read in its place:
+//!
+//! ```
+//! use retold::prelude::*;
+//! use retold::testing::{Given, Trial};
+//! # #[derive(Event, Deserialize)] #[event("seat.booked.v1")] struct BookedV1 { name: String }
+//! # #[derive(Event, Serialize, Deserialize)] #[event("seat.booked")] struct Booked { guest: String }
+//! # #[upcaster] fn booked_v2(old: Recorded<BookedV1>) -> Result<Booked> { Ok(Booked { guest: old.into_data().name }) }
+//!
+//! let mut trial = Trial::<booked_v2>::new();
+//! let old = Given::json("seat.booked.v1", r#"{"name": "Ada"}"#).about("seat/1");
+//! assert_eq!(trial.upcast(&old).unwrap()[0].json(), r#"{"guest":"Ada"}"#);
+//! ```
 
+mod aggregate;
 mod given;
+mod handler;
 pub(crate) mod log;
 mod memory;
 mod trial;
+mod upcaster;
+mod view;
 
+pub use aggregate::When;
 pub use given::Given;
 pub use trial::{Output, Trial};

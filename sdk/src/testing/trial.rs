@@ -1,5 +1,6 @@
-//! `Trial`: one handler, run over events as the host would run it.
+//! `Trial`: one function, run as the host would run it.
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
 use serde::de::DeserializeOwned;
@@ -8,81 +9,88 @@ use super::memory::Memory;
 use super::{Given, log};
 use crate::bindings::wire;
 use crate::event::matches;
-use crate::handler::handle_in;
-use crate::{Error, Handler, Result, State};
+use crate::{Error, Function};
 
-/// One handler with its state, in memory.
-pub struct Trial<H> {
-    memory: Memory,
+/// One function with what it keeps, in memory. What can be done with it hangs on the kind of function:
+///
+/// | kind | given | when | then |
+/// |---|---|---|---|
+/// | handler | | [`give`](Trial::give) | the outputs, [`state`](Trial::state) |
+/// | aggregate | [`given`](Trial::given) | [`when`](Trial::when) | the events or the rejection, [`aggregate`](Trial::aggregate) |
+/// | view | [`project`](Trial::project) | [`ask`](Trial::ask) | the answer or the rejection, [`row`](Trial::row), [`rows`](Trial::rows) |
+/// | upcaster | | [`upcast`](Trial::upcast) | the new events |
+pub struct Trial<F> {
+    pub(super) memory: Memory,
+    /// Of an aggregate: the state by subject, as the host keeps it.
+    pub(super) folded: BTreeMap<String, Vec<u8>>,
     /// Position of the last event given.
     position: u64,
     subscribes: Vec<String>,
-    /// What the handler logged and nobody has looked at.
+    /// What the function logged and nobody has looked at.
     lines: Vec<String>,
-    handler: PhantomData<fn(H)>,
+    function: PhantomData<fn(F)>,
 }
 
-impl<H: Handler> Trial<H> {
-    pub fn new() -> Trial<H> {
-        Trial { memory: Memory::default(), position: 0, subscribes: H::describe().subscribes, lines: Vec::new(), handler: PhantomData }
-    }
-
-    /// Hands the next event to the handler. Positions count up from 1. When the handler fails, what
-    /// it wrote into its state is undone, as the host does.
-    ///
-    /// Panics if the handler doesn't subscribe to the event's type: the host would never hand it
-    /// over, so the test means something else.
-    #[track_caller]
-    pub fn give(&mut self, given: &Given) -> Result<Vec<Output>> {
-        let position = self.position + 1;
-        let event = given.recorded(position);
-        assert!(
-            self.subscribes_to(given.event_type()),
-            "{} subscribes to {}, not to {}",
-            H::NAME,
-            self.subscribes.join(", "),
-            given.event_type()
-        );
-        self.position = position;
-        self.memory.begin(given.details(position));
-        log::take(); // what another trial left, whose handler panicked
-        let outcome = handle_in::<H>(std::slice::from_ref(&event), &self.memory);
-        self.lines.extend(log::take());
-        match outcome {
-            Ok(reactions) => Ok(reactions.into_iter().map(Output::from).collect()),
-            Err(failure) => {
-                self.memory.undo();
-                Err(match failure.kind {
-                    wire::FailureKind::Retry => Error::retry(failure.message),
-                    wire::FailureKind::Reject => Error::reject(failure.message),
-                })
-            }
+impl<F: Function> Trial<F> {
+    pub fn new() -> Trial<F> {
+        Trial {
+            memory: Memory::default(),
+            folded: BTreeMap::new(),
+            position: 0,
+            subscribes: F::describe().subscribes,
+            lines: Vec::new(),
+            function: PhantomData,
         }
     }
 
-    /// Whether the host would hand events of this type to the handler.
+    /// Whether the host would hand events of this type to the function.
     pub fn subscribes_to(&self, event_type: &str) -> bool {
         self.subscribes.iter().any(|pattern| matches(pattern, event_type))
     }
 
-    /// The handler's state as it stands, to look into or to prepare.
-    pub fn state<S>(&mut self) -> State<'_, S> {
-        State::of(&self.memory, 0)
-    }
-
-    /// The lines that the handler logged since the last call, as `level: message`.
+    /// The lines that the function logged since the last call, as `level: message`.
     pub fn log(&mut self) -> Vec<String> {
         std::mem::take(&mut self.lines)
     }
+
+    /// The next event of the log.
+    #[track_caller]
+    pub(super) fn record(&mut self, given: &Given) -> wire::Event {
+        assert!(
+            self.subscribes_to(given.event_type()),
+            "{} subscribes to {}, not to {}",
+            F::NAME,
+            self.subscribes.join(", "),
+            given.event_type()
+        );
+        self.position += 1;
+        self.memory.begin(given.details(self.position));
+        given.recorded(self.position)
+    }
+
+    /// A call of the function, with what it logs.
+    pub(super) fn call<R>(&mut self, call: impl FnOnce(&mut Self) -> R) -> R {
+        log::take(); // what another trial left, whose function panicked
+        let result = call(self);
+        self.lines.extend(log::take());
+        result
+    }
 }
 
-impl<H: Handler> Default for Trial<H> {
-    fn default() -> Trial<H> {
+impl<F: Function> Default for Trial<F> {
+    fn default() -> Trial<F> {
         Trial::new()
     }
 }
 
-/// An event that the handler emitted.
+pub(super) fn error(failure: wire::Failure) -> Error {
+    match failure.kind {
+        wire::FailureKind::Retry => Error::retry(failure.message),
+        wire::FailureKind::Reject => Error::reject(failure.message),
+    }
+}
+
+/// An event that the function made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
     pub event_type: String,
@@ -106,11 +114,8 @@ impl Output {
     }
 }
 
-impl From<wire::Reaction> for Output {
-    fn from(reaction: wire::Reaction) -> Output {
-        let wire::Output::Emit(event) = reaction.output else {
-            unreachable!("the SDK makes no other outputs yet");
-        };
+impl From<wire::NewEvent> for Output {
+    fn from(event: wire::NewEvent) -> Output {
         Output { event_type: event.type_, subject: event.subject, tags: event.tags, key: event.key, data: event.data }
     }
 }
