@@ -3,7 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    aggregate, append, bench, build, command, demo, deploy, events, functions, logs, modules, namespaces, parked, query, serve, types, why,
+    aggregate, append, bench, build, command, demo, deploy, events, functions, logs, modules, namespaces, parked, query, serve, test,
+    types, why,
 };
 
 const AFTER_HELP: &str = "\
@@ -69,6 +70,8 @@ pub enum Verb {
     Why(why::Why),
     /// Build a guest crate into a .wasm file
     Build(build::Build),
+    /// Run scenarios against a compiled module
+    Test(test::Test),
     /// Upload a module; its functions start to read the log
     Deploy(deploy::Deploy),
     /// Print what a function said, or follow it

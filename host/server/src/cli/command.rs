@@ -60,7 +60,11 @@ pub fn run(common: &Common, command: &Command) -> Result<()> {
     let accepted = client
         .post(&(client.path(&["commands", &command.r#type]) + &query), "application/json", &data)
         .with_context(|| format!("{} is not done", command.r#type))?;
-    if common.json { print_json(&accepted)? } else { print(&told(&command.r#type, &accepted))? }
+    if common.json {
+        print_json(&accepted)?
+    } else {
+        print(&told(&command.r#type, &accepted))?
+    }
     let waiting: Vec<&str> = accepted["waiting"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if accepted["handled"] == false {
         bail!("the command is durable, but not all that follows is handled yet: see `retold functions` for {}", waiting.join(", "));
@@ -73,7 +77,13 @@ fn told(r#type: &str, accepted: &Value) -> String {
     let again = if accepted["new"] == false { ", as it was before" } else { "" };
     let mut shown = format!("{type} accepted at position {}{again}\n", text(&accepted["position"]));
     for event in accepted["events"].as_array().into_iter().flatten() {
-        shown.push_str(&format!("  {}  {}  {}  {}\n", text(&event["position"]), text(&event["type"]), text(&event["subject"]), event["data"]));
+        shown.push_str(&format!(
+            "  {}  {}  {}  {}\n",
+            text(&event["position"]),
+            text(&event["type"]),
+            text(&event["subject"]),
+            event["data"]
+        ));
     }
     let derived: Vec<String> = accepted["derived"].as_array().into_iter().flatten().map(text).collect();
     if !derived.is_empty() {

@@ -7,7 +7,8 @@ use clap::Parser;
 use super::arguments::{Arguments, Verb};
 use super::failure::report;
 use super::{
-    aggregate, append, bench, build, command, demo, deploy, events, functions, logs, modules, namespaces, parked, query, serve, types, why,
+    aggregate, append, bench, build, command, demo, deploy, events, functions, logs, modules, namespaces, parked, query, serve, test,
+    types, why,
 };
 
 /// Runs the verb that the command line names.
@@ -20,6 +21,7 @@ pub fn main() -> ExitCode {
         Verb::Command(verb) => command::run(&common, &verb),
         Verb::Query(verb) => query::run(&common, &verb),
         Verb::Aggregate(verb) => aggregate::run(&common, &verb),
+        Verb::Test(verb) => test::run(&common, &verb),
         Verb::Types(verb) => types::run(&common, &verb),
         Verb::Logs(verb) => logs::run(&common, &verb),
         Verb::Events(verb) => events::run(&common, &verb),

@@ -31,9 +31,22 @@ enum Reason {
     Failed(String),
 }
 
+/// How long an instance of a module lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Instances {
+    /// As long as it is of use.
+    Kept,
+    /// One call, so that nothing in its memory can last.
+    FreshEach,
+}
+
 impl Hosting {
     /// Listening and ready when this returns.
     pub fn start(data: &Path, listen: Listen) -> Result<Self> {
+        Hosting::start_with(data, listen, Instances::Kept)
+    }
+
+    pub fn start_with(data: &Path, listen: Listen, instances: Instances) -> Result<Self> {
         // The port first: a second host must not touch the data before it learns that it is second.
         let listener = StandardListener::bind(listen.0)
             .with_context(|| format!("cannot listen on {} (another host may be; --listen 127.0.0.1:0 takes a free port)", listen.0))?;
@@ -41,8 +54,11 @@ impl Hosting {
         let address = listener.local_addr()?;
         let runtime = Builder::new_multi_thread().enable_all().thread_name("retold-http").build()?;
         let entered = runtime.enter();
-        let host = drive::Host::open(drive::HostOptions { data: data.to_owned(), ..Default::default() })
-            .with_context(|| format!("cannot open the data in {}", data.display()))?;
+        let mut options = drive::HostOptions { data: data.to_owned(), ..Default::default() };
+        if instances == Instances::FreshEach {
+            options.sandbox.calls_per_instance_max = 1;
+        }
+        let host = drive::Host::open(options).with_context(|| format!("cannot open the data in {}", data.display()))?;
         let listener = TcpListener::from_std(listener)?;
         let (stop, stopped) = oneshot::channel();
         let shutdown = async move {

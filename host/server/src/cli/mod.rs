@@ -39,6 +39,7 @@ mod sending;
 mod serve;
 mod sse;
 mod temporary;
+mod test;
 mod tree;
 mod types;
 mod why;

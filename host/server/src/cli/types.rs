@@ -48,7 +48,9 @@ pub fn run(common: &Common, asked: &Types) -> Result<()> {
     let answer = match &asked.schema {
         Some(file) => {
             let json = std::fs::read(file).map_err(|error| Usage(format!("cannot read {}: {error}", file.display())))?;
-            client.put(&(path + "/schema"), "application/schema+json", &json).with_context(|| format!("{name} has the schema that it had"))?
+            client
+                .put(&(path + "/schema"), "application/schema+json", &json)
+                .with_context(|| format!("{name} has the schema that it had"))?
         }
         None => client.get(&path)?,
     };

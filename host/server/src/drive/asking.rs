@@ -214,4 +214,3 @@ impl Inside {
         self.wait_keys.fetch_add(1, Ordering::Relaxed)
     }
 }
-

@@ -43,7 +43,8 @@ impl Namespace {
         let mut types: Vec<TypeInfo> = all.into_values().collect();
         for info in types.iter_mut().filter(|info| info.kind == Kind::Event) {
             for row in &live {
-                if !row.manifest.subscribes.iter().filter_map(|text| TypePattern::parse(text)).any(|pattern| pattern.matches(&info.r#type)) {
+                if !row.manifest.subscribes.iter().filter_map(|text| TypePattern::parse(text)).any(|pattern| pattern.matches(&info.r#type))
+                {
                     continue;
                 }
                 match row.manifest.kind {

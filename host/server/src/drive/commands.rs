@@ -56,9 +56,16 @@ pub type StateReply = oneshot::Sender<Result<FoldedState, DriveError>>;
 
 /// What can be asked of a subject.
 enum Ask {
-    Command { command: Box<NewEvent>, wait: Option<WaitKey>, attempts: u32, reply: CommandReply },
+    Command {
+        command: Box<NewEvent>,
+        wait: Option<WaitKey>,
+        attempts: u32,
+        reply: CommandReply,
+    },
     /// The state folded so far.
-    State { reply: StateReply },
+    State {
+        reply: StateReply,
+    },
 }
 
 type Key = (String, String);

@@ -8,7 +8,9 @@ use std::sync::mpsc::Receiver;
 
 use retold_engine::model::{Plan, Position, limits};
 use retold_engine::run::{Outcome, Settled, Ticket, WaitId, Waits, World};
-use retold_engine::store::{Accepted, Appended, Committed, Decision, Proposal, Reacted, Refused, Snapshot, Store, StoreError, SubjectSnapshot};
+use retold_engine::store::{
+    Accepted, Appended, Committed, Decision, Proposal, Reacted, Refused, Snapshot, Store, StoreError, SubjectSnapshot,
+};
 use tokio::sync::oneshot;
 
 use super::clock;
@@ -312,10 +314,8 @@ impl Committer {
     }
 
     fn begin_wait(&mut self, key: WaitKey, positions: &[Position], answer: Answering, type_of: &impl Fn(Position) -> Option<String>) {
-        let types: Vec<String> = positions
-            .iter()
-            .map(|position| type_of(*position).or_else(|| self.namespace.type_at(*position)).unwrap_or_default())
-            .collect();
+        let types: Vec<String> =
+            positions.iter().map(|position| type_of(*position).or_else(|| self.namespace.type_at(*position)).unwrap_or_default()).collect();
         let events: Vec<(Position, &str)> = positions.iter().copied().zip(types.iter().map(String::as_str)).collect();
         let functions = self.namespace.reader.functions();
         match self.waits.begin(&events, &mut World { subscriptions: &mut self.registry.subscriptions, functions: &functions }) {

@@ -41,7 +41,9 @@ impl Namespace {
             Some(self.looked(move |snapshot, after| candidate.check(&inside, snapshot, after)).await?)
         };
         let proposal = Proposal::Deploy(Deploy { manifest, digest, component: upload.component });
-        let Accepted::Deployed { module, unchanged, .. } = self.change_after(proposal, check).await? else { return Err(DriveError::Stopping) };
+        let Accepted::Deployed { module, unchanged, .. } = self.change_after(proposal, check).await? else {
+            return Err(DriveError::Stopping);
+        };
         let infos = self.all_modules();
         self.inside().keep_guests(|digest| infos.iter().any(|(_, info)| info.active && info.digest == digest));
         let info = infos.into_iter().find(|(ordinal, _)| *ordinal == module).map(|(_, info)| info);

@@ -36,6 +36,6 @@ pub use host::{Host, HostOptions};
 pub use namespace::Namespace;
 pub use stream::AppendStream;
 pub use types::{
-    Append, DeployRefused, Deployed, DriveError, FunctionCounts, FunctionInfo, Handled, LogLine, ModuleInfo, NamespaceMetrics, Retrying, SchemaRefused,
-    TypeInfo, WaitFor,
+    Append, DeployRefused, Deployed, DriveError, FunctionCounts, FunctionInfo, Handled, LogLine, ModuleInfo, NamespaceMetrics, Retrying,
+    SchemaRefused, TypeInfo, WaitFor,
 };

@@ -36,7 +36,10 @@ impl std::fmt::Display for Misfit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Misfit { index, r#type, path, what } = self;
         let place = if path.is_empty() { "as a whole".to_owned() } else { format!("at {path}") };
-        write!(f, "event {index}: data {place} doesn't fit the schema of {type}: {what}; mend the data, or see the schema with `retold types {type}`")
+        write!(
+            f,
+            "event {index}: data {place} doesn't fit the schema of {type}: {what}; mend the data, or see the schema with `retold types {type}`"
+        )
     }
 }
 
@@ -67,10 +70,6 @@ impl SchemaBook {
 
     pub fn is_empty(&self) -> bool {
         self.schemas.is_empty()
-    }
-
-    pub fn schema(&self, r#type: &str) -> Option<&Schema> {
-        self.schemas.get(r#type)
     }
 
     /// Holds data against the schema of its type, if it has one.
@@ -105,7 +104,9 @@ pub fn fits(schema: &Schema, content_type: &str, data: &[u8]) -> Result<(), Viol
 /// RFC 6839: `application/json` and whatever ends in `+json`, parameters aside.
 fn is_json(content_type: &str) -> bool {
     let media = content_type.split(';').next().unwrap_or_default().trim();
-    media.eq_ignore_ascii_case("application/json") || media.eq_ignore_ascii_case("text/json") || media.to_ascii_lowercase().ends_with("+json")
+    media.eq_ignore_ascii_case("application/json")
+        || media.eq_ignore_ascii_case("text/json")
+        || media.to_ascii_lowercase().ends_with("+json")
 }
 
 /// Shared so that a check needs no lock but to get at it.

@@ -157,7 +157,9 @@ pub enum DriveError {
     #[error("aggregate {function} failed on {subject} ({reason}{place}): {message}; nothing was recorded, mend the module and deploy it again", reason = fault.reason, message = fault.message, place = place(fault))]
     Aggregate { function: String, subject: String, fault: AggregateFault },
     /// An old event can't be read in its new form.
-    #[error("the event at position {position} can't be turned into its newest form ({reason}): {message}; mend the upcaster and deploy it again, or read the event as it is stored")]
+    #[error(
+        "the event at position {position} can't be turned into its newest form ({reason}): {message}; mend the upcaster and deploy it again, or read the event as it is stored"
+    )]
     Upcast { position: Position, reason: &'static str, message: String },
     /// The view's code failed at a query.
     #[error("view {function} failed at the query ({reason}): {message}; mend the module, or ask for less")]

@@ -1,6 +1,5 @@
 //! `POST …/commands/{type}`: a command to the aggregate that decides its type.
 
-
 use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
 use retold_engine::model::{NewEvent, limits};
@@ -74,8 +73,7 @@ fn read(headers: &http::HeaderMap, body: &[u8], name: &str, attributes: Attribut
         let subject = subject.filter(|subject| !subject.is_empty()).ok_or_else(missing)?;
         let id = id.map_or_else(random_id, Ok)?;
         let source = source.as_deref().unwrap_or(SOURCE_DEFAULT);
-        let mut parts =
-            vec![("type", name), ("subject", &subject), ("id", &id), ("source", source), ("datacontenttype", content_type)];
+        let mut parts = vec![("type", name), ("subject", &subject), ("id", &id), ("source", source), ("datacontenttype", content_type)];
         parts.extend(time.as_deref().map(|time| ("time", time)));
         return Ok(event_from_parts(&parts, body)?);
     };
@@ -160,7 +158,13 @@ mod tests {
         let command = read(&headers, event, "cart.open", attributes(None, None)).expect("a command");
         assert_eq!((command.source.as_str(), command.subject.as_str()), ("/shop", "cart/1"));
         assert!(read(&headers, event, "cart.close", attributes(None, None)).is_err_and(|problem| problem.detail.contains("the path says")));
-        assert!(read(&headers, event, "cart.open", attributes(Some("cart/2"), None)).is_err_and(|problem| problem.detail.contains("say it once")));
-        assert!(read(&http::HeaderMap::new(), b"{}", "cart.open", attributes(None, None)).is_err_and(|problem| problem.detail.contains("subject")));
+        assert!(
+            read(&headers, event, "cart.open", attributes(Some("cart/2"), None))
+                .is_err_and(|problem| problem.detail.contains("say it once"))
+        );
+        assert!(
+            read(&http::HeaderMap::new(), b"{}", "cart.open", attributes(None, None))
+                .is_err_and(|problem| problem.detail.contains("subject"))
+        );
     }
 }

@@ -86,7 +86,14 @@ mod tests {
     #[test]
     fn every_route_is_found_by_its_own_method_and_path() {
         for expected in ROUTES {
-            let path = expected.path.replace("{ns}", "main").replace("{name}", "pricing").replace("{position}", "7").replace("{type}", "order.placed").replace("{subject+}", "cart/1").replace("{key+}", "a/b/c");
+            let path = expected
+                .path
+                .replace("{ns}", "main")
+                .replace("{name}", "pricing")
+                .replace("{position}", "7")
+                .replace("{type}", "order.placed")
+                .replace("{subject+}", "cart/1")
+                .replace("{key+}", "a/b/c");
             check(expected.method.clone(), &path, Ok(expected.name));
         }
         check(Method::HEAD, "/healthz", Ok("alive"));

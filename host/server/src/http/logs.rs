@@ -73,7 +73,10 @@ pub async fn logs(call: Box<Call>) -> Answer {
         latest.first().map_or(0, |line| line.number - 1)
     });
     let page = log.after(after, level, limit);
-    Ok(json(StatusCode::OK, &LogsAnswer { lines: page.lines.into_iter().map(LineAnswer::from).collect(), lost: page.lost, last: page.last }))
+    Ok(json(
+        StatusCode::OK,
+        &LogsAnswer { lines: page.lines.into_iter().map(LineAnswer::from).collect(), lost: page.lost, last: page.last },
+    ))
 }
 
 fn follow(site: &Arc<Site>, log: Arc<FunctionLog>, after: Option<u64>, level: LogLevel) -> Response<Body> {

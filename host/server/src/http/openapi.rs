@@ -54,8 +54,12 @@ fn document() -> Value {
 }
 
 fn operation(route: &Route) -> Value {
-    let mut parameters: Vec<Value> =
-        route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(|part| path_parameter(part.trim_end_matches('+'))).collect();
+    let mut parameters: Vec<Value> = route
+        .path
+        .split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+        .map(|part| path_parameter(part.trim_end_matches('+')))
+        .collect();
     parameters.extend(route.query.iter().map(query_parameter));
     if matches!(route.gives, [(_, Gives::Events)]) {
         parameters.push(json!({ "name": "Last-Event-ID", "in": "header", "required": false, "schema": schema("Cursor"), "description": "Of a stream that is taken up again; instead of `after`." }));
@@ -138,7 +142,9 @@ fn responses(route: &Route) -> Value {
     for (status, gives) in route.gives {
         let content = match gives {
             Gives::Json(name) => json!({ "application/json": { "schema": schema(name) } }),
-            Gives::Payload => json!({ "*/*": { "schema": { "description": "What the view answers; the headers Retold-Position and Retold-Lag tell how far it was." } } }),
+            Gives::Payload => {
+                json!({ "*/*": { "schema": { "description": "What the view answers; the headers Retold-Position and Retold-Lag tell how far it was." } } })
+            }
             Gives::LogLines => json!({
                 "application/json": { "schema": schema("Logs") },
                 "text/event-stream": { "schema": { "type": "string", "description": "Messages with a line as data and its number as id." } },
@@ -190,7 +196,15 @@ mod tests {
                 operation["parameters"].as_array().is_some_and(|parameters| parameters.iter().any(|parameter| parameter["name"] == name))
             };
             assert!(route.query.iter().all(|parameter| named(parameter.name)), "{}", route.path);
-            assert!(route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).all(|part| named(part.trim_end_matches('+'))), "{}", route.path);
+            assert!(
+                route
+                    .path
+                    .split('/')
+                    .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+                    .all(|part| named(part.trim_end_matches('+'))),
+                "{}",
+                route.path
+            );
             assert_eq!(operation.get("requestBody").is_some(), !matches!(route.takes, Takes::Nothing), "{}", route.path);
             for kind in route.problems {
                 let text = operation["responses"][kind.status.to_string()].to_string();

@@ -110,13 +110,17 @@ pub const COMMAND_ID: Parameter = Parameter {
     about: "Names the command: the same id again gets the first answer. Without one, each request is a command of its own.",
 };
 pub const COMMAND_SOURCE: Parameter = Parameter { name: "source", form: Form::Text, about: "Who sends it; / if nothing says." };
-pub const COMMAND_TIME: Parameter = Parameter { name: "time", form: Form::Text, about: "When it was given, in RFC 3339; now if nothing says." };
+pub const COMMAND_TIME: Parameter =
+    Parameter { name: "time", form: Form::Text, about: "When it was given, in RFC 3339; now if nothing says." };
 
 pub const AT: Parameter = Parameter { name: "at", form: Form::Cursor, about: "As it was at this place; now, without it." };
 pub const MIN_POSITION: Parameter =
     Parameter { name: "min-position", form: Form::Cursor, about: "Wait until the view has come so far: a writer reads what it wrote." };
-pub const MIN_POSITION_TIMEOUT: Parameter =
-    Parameter { name: "timeout", form: Form::Duration { default: "5s" }, about: "How long `min-position` waits at most; then the answer is 503." };
+pub const MIN_POSITION_TIMEOUT: Parameter = Parameter {
+    name: "timeout",
+    form: Form::Duration { default: "5s" },
+    about: "How long `min-position` waits at most; then the answer is 503.",
+};
 pub const PREFIX: Parameter = Parameter { name: "prefix", form: Form::Text, about: "Only rows whose key begins so." };
 pub const AFTER_KEY: Parameter =
     Parameter { name: "after-key", form: Form::Text, about: "Begin behind this key: the `next` of the page before." };

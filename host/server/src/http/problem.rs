@@ -127,9 +127,9 @@ impl From<DriveError> for Problem {
             DriveError::DeployRefused(ref refused) => {
                 let detail = error.to_string();
                 match refused {
-                    DeployRefused::Upcaster { position, .. } => Problem::new(&kinds::MODULE_REFUSED, detail)
-                        .with("reason", "upcaster")
-                        .with("position", position.to_string()),
+                    DeployRefused::Upcaster { position, .. } => {
+                        Problem::new(&kinds::MODULE_REFUSED, detail).with("reason", "upcaster").with("position", position.to_string())
+                    }
                     DeployRefused::Nondeterministic { function, .. } => {
                         Problem::new(&kinds::MODULE_REFUSED, detail).with("reason", "nondeterministic").with("function", function.clone())
                     }
@@ -143,9 +143,9 @@ impl From<DriveError> for Problem {
                 .with("function", function.clone())
                 .with("subject", subject.clone())
                 .with("reason", fault.reason),
-            DriveError::Upcast { position, reason, .. } => Problem::new(&kinds::FUNCTION_FAILED, error.to_string())
-                .with("position", position.to_string())
-                .with("reason", reason),
+            DriveError::Upcast { position, reason, .. } => {
+                Problem::new(&kinds::FUNCTION_FAILED, error.to_string()).with("position", position.to_string()).with("reason", reason)
+            }
             DriveError::Query { ref function, reason, .. } => {
                 Problem::new(&kinds::FUNCTION_FAILED, error.to_string()).with("function", function.clone()).with("reason", reason)
             }

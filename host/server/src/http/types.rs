@@ -45,7 +45,9 @@ impl From<TypeInfo> for TypeAnswer {
             emitted_by: info.emitted_by,
             read_by: info.read_by,
             upcast_by: info.upcast_by,
-            schema_by: schema.as_ref().map(|_| info.schema_module.map_or_else(|| "operator".to_owned(), |module| format!("module {module}"))),
+            schema_by: schema
+                .as_ref()
+                .map(|_| info.schema_module.map_or_else(|| "operator".to_owned(), |module| format!("module {module}"))),
             schema,
         }
     }

@@ -34,6 +34,6 @@ mod survey;
 mod tests;
 mod uri;
 
-pub use error::{SchemaError, Violation};
+pub use error::Violation;
 pub use limits::*;
 pub use schema::Schema;

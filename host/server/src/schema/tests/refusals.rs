@@ -1,6 +1,7 @@
 //! Schemas that are refused, and what is said of them.
 
-use crate::schema::{JSON_NESTING_MAX, Schema, SchemaError};
+use crate::schema::error::SchemaError;
+use crate::schema::{JSON_NESTING_MAX, Schema};
 
 #[track_caller]
 fn check(text: &str, expected: &str) {
