@@ -21,6 +21,9 @@
 //! retold::module!(pricing);
 //! ```
 //!
+//! Beside handlers there are [aggregates](macro@aggregate), [views](macro@view) with
+//! [queries](macro@query), and [upcasters](macro@upcaster).
+//!
 //! The crate is a `cdylib`, built with `retold build`, or with
 //! `cargo build --release --target wasm32-unknown-unknown`. It is tested natively, without a host:
 //! see [`testing`].

@@ -7,14 +7,17 @@
 use std::collections::hash_map::RandomState;
 use std::fs::File;
 use std::hash::BuildHasher;
-use std::net::TcpStream;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use retold::prelude::*;
 
 #[derive(Event, Deserialize)]
 #[event("probe.asked")]
-struct Asked {}
+struct Asked {
+    #[serde(default)]
+    all: bool,
+}
 
 #[derive(Event, Serialize)]
 #[event("probe.answered")]
@@ -33,6 +36,26 @@ struct Answered {
     directory: Outcome,
     /// Whether a socket connects to this machine; the error if not.
     socket: Outcome,
+    /// The rest, for an event with `"all": true`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    more: Option<More>,
+}
+
+#[derive(Serialize)]
+struct More {
+    /// Whether a file can be written; the error if not.
+    written_file: Outcome,
+    /// Whether a port can be listened on; the error if not.
+    listener: Outcome,
+    /// Whether a datagram socket can be bound; the error if not.
+    datagram: Outcome,
+    /// Whether a name can be resolved; the error if not.
+    name: Outcome,
+    current_directory: Outcome,
+    /// Bytes that standard input gave until its end.
+    input_bytes: u64,
+    /// Of the monotonic clock, while sleeping for a millisecond.
+    slept_nanos: u64,
 }
 
 #[derive(Serialize)]
@@ -45,6 +68,7 @@ enum Outcome {
 #[handler(start = "beginning")]
 fn probe(event: Recorded<Asked>) -> Result<Answered> {
     println!("asked at {}", event.position());
+    eprintln!("asked for {}", if event.all { "all" } else { "the usual" });
     let before = Instant::now();
     let clock = SystemTime::now().duration_since(UNIX_EPOCH)?;
     Ok(Answered {
@@ -56,6 +80,22 @@ fn probe(event: Recorded<Asked>) -> Result<Answered> {
         file: outcome(File::open("/etc/hostname")),
         directory: outcome(std::fs::read_dir("/")),
         socket: outcome(TcpStream::connect("127.0.0.1:7070")),
+        more: event.all.then(more).transpose()?,
+    })
+}
+
+fn more() -> Result<More> {
+    let before = Instant::now();
+    std::thread::sleep(Duration::from_millis(1));
+    let slept = before.elapsed();
+    Ok(More {
+        written_file: outcome(std::fs::write("/tmp/retold", "written")),
+        listener: outcome(TcpListener::bind("127.0.0.1:0")),
+        datagram: outcome(UdpSocket::bind("127.0.0.1:0")),
+        name: outcome("localhost:80".to_socket_addrs()),
+        current_directory: outcome(std::env::current_dir().and_then(std::fs::read_dir)),
+        input_bytes: std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap_or(0),
+        slept_nanos: u64::try_from(slept.as_nanos())?,
     })
 }
 
