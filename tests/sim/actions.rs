@@ -17,10 +17,11 @@ impl World {
         let weights = [
             options.appends,
             options.steps,
-            options.appends + options.steps / 2,
+            options.appends + (options.steps + options.commands) / 2,
             options.controls,
             options.deploys,
             options.housekeeping,
+            options.commands,
             3,
         ];
         let mut at = self.chance.below(weights.iter().sum());
@@ -56,6 +57,7 @@ impl World {
                 Ok(())
             }
             5 => self.housekeep(host).map_err(InFlight::nothing),
+            6 => self.command(host).map_err(InFlight::nothing),
             _ => self.look(host).map_err(InFlight::nothing),
         }
     }
@@ -148,12 +150,20 @@ impl World {
     fn count(&mut self, answer: &Result<Accepted, Refused>) {
         match answer {
             Ok(Accepted::Reacted(reacted)) => self.counts.parked += reacted.parked.len() as u64,
+            Ok(Accepted::Decided(decided)) if decided.new => self.counts.decided += 1,
+            Ok(Accepted::Decided(_)) => self.counts.repeated += 1,
             Ok(_) => {}
+            Err(Refused::Conflict { .. }) => self.counts.conflicts += 1,
             Err(_) => self.counts.refused += 1,
         }
     }
 
     fn control(&mut self) -> Option<Proposal> {
+        if self.chance.percent(20) {
+            let r#type = self.chance.pick(&["a.small", "b.one"]).to_string();
+            let schema = self.chance.percent(60).then(|| format!("{{\"title\":\"{}\"}}", self.chance.below(3)));
+            return Some(Proposal::SetSchema { r#type, schema });
+        }
         let names: Vec<&String> = self.model.functions.keys().collect();
         if names.is_empty() {
             return None;
@@ -216,6 +226,9 @@ impl World {
 
     /// Somebody reads: now, or in a snapshot that was taken long ago.
     fn look(&mut self, host: &mut Host) -> Result<(), PowerLost> {
+        if self.chance.percent(self.options.commands * 2) {
+            return self.ask_state(host);
+        }
         match self.chance.below(4) {
             0 => {
                 host.held.push(match host.store.reader().snapshot() {

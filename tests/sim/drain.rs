@@ -94,7 +94,7 @@ impl World {
                 Status::Active => {
                     row.rebuilding.is_some()
                         || row.parked.values().any(|parked| parked.released || (parked.reason != "hops" && name != "circle"))
-                        || model.log[row.cursor.0 as usize..].iter().any(|event| row.reads(&event.r#type))
+                        || model.log[row.cursor.0 as usize..].iter().any(|event| row.reads(event))
                 }
             })
     }

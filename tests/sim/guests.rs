@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use retold_engine::model::{
     Answer, CallLimits, Calls, Event, EventDraft, EventRef, Failure, FailureKind, FailurePolicy, FunctionKind, FunctionManifest, Guest,
-    GuestFault, LimitsAsked, LogLevel, Manifest, Output, Position, Reaction, Start, StateError,
+    GuestFault, LimitsAsked, LogLevel, Manifest, Output, Position, Reaction, Schema, Start, StateError,
 };
 
 use crate::chance::Chance;
@@ -51,10 +51,20 @@ pub struct Function {
     pub policy: FailurePolicy,
     pub attempts: u32,
     pub split: Option<u32>,
+    /// Types of commands; whoever has some is an aggregate.
+    pub decides: &'static [&'static str],
 }
 
-const PLAIN: Function =
-    Function { name: "", subscribes: &[], emits: &[], start: Start::Beginning, policy: FailurePolicy::Park, attempts: 2, split: None };
+const PLAIN: Function = Function {
+    name: "",
+    subscribes: &[],
+    emits: &[],
+    start: Start::Beginning,
+    policy: FailurePolicy::Park,
+    attempts: 2,
+    split: None,
+    decides: &[],
+};
 const ECHO: Function = Function { name: "echo", subscribes: &["a.*"], emits: &["echo.made"], ..PLAIN };
 const FAN: Function = Function { name: "fan", subscribes: &["a.wide", "b.*"], emits: &["fan.left", "fan.right"], ..PLAIN };
 const COUNT: Function = Function { name: "count", subscribes: &["a.*", "echo.made"], emits: &["count.total"], ..PLAIN };
@@ -67,6 +77,17 @@ const LANES: Function =
 const TOGGLE: Function = Function { name: "toggle", subscribes: &["d.*", "a.small"], emits: &["toggle.turned"], ..PLAIN };
 const ALL: Function = Function { name: "all", subscribes: &["*"], start: Start::Now, ..PLAIN };
 
+const STOCK: Function = Function {
+    name: "stock",
+    subscribes: &["stock.*"],
+    emits: &["stock.added", "stock.taken"],
+    decides: &["stock.add", "stock.take"],
+    start: Start::Now,
+    ..PLAIN
+};
+const FAN2: Function = Function { name: "shelf", subscribes: &["stock.*"], ..TOGGLE };
+const RIVAL: Function = Function { name: "rival", ..STOCK };
+
 pub const MODULES: &[Module] = &[
     Module { name: "plain", version: 1, functions: &[ECHO, FAN] },
     Module { name: "plain", version: 2, functions: &[ECHO, FAN] },
@@ -76,6 +97,10 @@ pub const MODULES: &[Module] = &[
     Module { name: "failing", version: 1, functions: &[FRAGILE, BRITTLE] },
     Module { name: "circular", version: 1, functions: &[CIRCLE] },
     Module { name: "wide", version: 1, functions: &[LANES, TOGGLE, ALL] },
+    Module { name: "stock", version: 1, functions: &[STOCK] },
+    Module { name: "stock", version: 2, functions: &[STOCK, FAN2] },
+    // It wants the same commands.
+    Module { name: "rival", version: 3, functions: &[RIVAL] },
     // Its function belongs to another module.
     Module { name: "thief", version: 1, functions: &[ECHO] },
 ];
@@ -83,7 +108,15 @@ pub const MODULES: &[Module] = &[
 impl Module {
     pub fn manifest(&self) -> Manifest {
         let functions = self.functions.iter().map(Function::manifest).collect();
-        Manifest { name: self.name.into(), version: format!("{}.0.0", self.version), functions, schemas: Vec::new() }
+        Manifest { name: self.name.into(), version: format!("{}.0.0", self.version), functions, schemas: self.schemas() }
+    }
+
+    fn schemas(&self) -> Vec<Schema> {
+        let json = format!("{{\"title\":\"{} {}\"}}", self.name, self.version);
+        match self.name {
+            "plain" | "wide" => vec![Schema { r#type: "a.small".into(), json }],
+            _ => Vec::new(),
+        }
     }
 
     pub fn component(&self) -> Vec<u8> {
@@ -96,10 +129,10 @@ impl Function {
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
         FunctionManifest {
             name: self.name.into(),
-            kind: FunctionKind::Handler,
+            kind: if self.decides.is_empty() { FunctionKind::Handler } else { FunctionKind::Aggregate },
             subscribes: texts(self.subscribes),
             emits: texts(self.emits),
-            decides: Vec::new(),
+            decides: texts(self.decides),
             sends: Vec::new(),
             start: self.start,
             failure_policy: self.policy,
@@ -151,7 +184,7 @@ pub fn behave(function: &str, version: u8, event: &Seen<'_>, index: u32, calls: 
         "lanes" => counted("lanes.seen", event, index, calls)?,
         "circle" => vec![emit("circle.step", event.subject, vec![b'o'])],
         // Half of the time it has no state at all.
-        "toggle" => {
+        "toggle" | "shelf" => {
             let open = calls.state_get(index, "open")?;
             match &open {
                 Some(_) => calls.state_delete(index, "open")?,

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use retold_engine::model::{Class, Event, NewEvent, Position};
-use retold_engine::store::{Accepted, Append, Condition, Proposal, Refused};
+use retold_engine::model::{Class, Event, Kind, NewEvent, Position, Timestamp};
+use retold_engine::store::{Accepted, Append, Condition, Decision, Proposal, Refused};
 
 use crate::model::Model;
+use crate::stock;
 
 /// Holds the answers to a group against the model as it was before, and the group's new events.
 pub fn check_answers(
@@ -52,7 +53,40 @@ pub fn check_answers(
                 taken += 1;
             }
             (Proposal::Control { .. }, Ok(Accepted::Controlled { .. })) => {}
-            (Proposal::Reaction(_), Err(Refused::Stale { .. })) => {}
+            (Proposal::Decide(decision), Ok(Accepted::Decided(decided))) => {
+                let key = (decision.command.source.clone(), decision.command.id.clone());
+                if decided.new {
+                    assert_eq!(decided.command, next);
+                    let last = Position(next.0 + decision.events.len() as u64);
+                    assert_eq!(decided.events, (next.0 + 1..=last.0).map(Position).collect::<Vec<_>>());
+                    check_asked(&decision.command, &fresh[taken], decision.time);
+                    let missed = since(model, &fresh[..taken], decision);
+                    assert_eq!(missed, None, "{decision:?} was accepted over an event that it didn't know of");
+                    taken += 1 + decision.events.len();
+                    assert!(model.asked.insert(key, (decision.command.clone(), decided.command, decided.events.clone())).is_none());
+                } else {
+                    let (first, position, events) = &model.asked[&key];
+                    assert!(same(first, &decision.command), "{first:?} was asked first");
+                    assert_eq!((*position, events), (decided.command, &decided.events), "a repeat gets its first answer");
+                }
+            }
+            (Proposal::Decide(decision), Err(Refused::Content { .. })) => {
+                let (first, ..) = &model.asked[&(decision.command.source.clone(), decision.command.id.clone())];
+                assert!(!same(first, &decision.command));
+            }
+            (Proposal::Decide(decision), Err(Refused::Conflict { folded, found, .. })) => {
+                let event = model.log.iter().chain(&fresh[..taken]).find(|event| event.position == *found).expect("it is there");
+                assert!(*folded == decision.folded && found > folded && belongs(event, decision), "{event:?} is no conflict: {decision:?}");
+            }
+            (Proposal::Snapshot(_), Ok(Accepted::Kept)) => {}
+            (Proposal::SetSchema { .. }, Ok(Accepted::SchemaSet { position })) => {
+                if let Some(position) = position {
+                    assert_eq!(*position, next);
+                    taken += 1;
+                }
+            }
+            (Proposal::Deploy(_), Err(Refused::CommandTaken { .. })) => {}
+            (Proposal::Reaction(_) | Proposal::Decide(_), Err(Refused::Stale { .. })) => {}
             (Proposal::Deploy(_), Err(Refused::HasState { .. } | Refused::NameTaken { .. })) => {}
             (Proposal::Remove { .. }, Err(Refused::UnknownModule(_))) => {}
             (Proposal::Control { .. }, Err(Refused::Control { .. } | Refused::UnknownFunction(_))) => {}
@@ -135,6 +169,23 @@ fn check_append(model: &mut Model, append: &Append, answer: &Result<Accepted, Re
     0
 }
 
+fn belongs(event: &Event, decision: &Decision) -> bool {
+    event.kind == Kind::Event && event.subject == decision.command.subject && (event.r#type == stock::ADDED || event.r#type == stock::TAKEN)
+}
+
+/// An event that the decision should have known of.
+fn since(model: &Model, fresh: &[Event], decision: &Decision) -> Option<Position> {
+    let after = model.log.iter().chain(fresh).filter(|event| event.position > decision.folded);
+    after.filter(|event| belongs(event, decision)).map(|event| event.position).next()
+}
+
+/// Everything of a command that a client gave is there.
+pub fn check_asked(given: &NewEvent, stored: &Event, decided_at: Timestamp) {
+    assert_eq!(stored.kind, Kind::Command);
+    let as_event = Event { kind: Kind::Event, recorded: decided_at, ..stored.clone() };
+    check_stored(given, &as_event);
+}
+
 /// Everything of an event that a client gave is there.
 pub fn check_stored(given: &NewEvent, stored: &Event) {
     let time = given.time.unwrap_or(stored.recorded);
@@ -169,7 +220,8 @@ pub fn same(one: &NewEvent, other: &NewEvent) -> bool {
 }
 
 pub fn matched(condition: &Condition, event: &Event) -> bool {
-    (condition.types.is_empty() || condition.types.contains(&event.r#type))
+    event.kind == Kind::Event
+        && (condition.types.is_empty() || condition.types.contains(&event.r#type))
         && (condition.subjects.is_empty() || condition.subjects.contains(&event.subject))
         && condition.tags.iter().all(|tag| event.tags.contains(tag))
 }
@@ -177,7 +229,21 @@ pub fn matched(condition: &Condition, event: &Event) -> bool {
 /// Power was lost while a group was committed, and it was found again. It is there as a whole: what an
 /// append brought is there for all of its events or for none.
 pub fn check_in_flight(model: &mut Model, before: Position, proposals: &[Proposal], fresh: &[Event]) {
-    let mut sources: Vec<&Event> = fresh.iter().filter(|event| event.class == Class::Source).collect();
+    let asked = fresh.iter().filter(|event| event.kind == Kind::Command);
+    for command in asked {
+        let sent = proposals.iter().find_map(|proposal| match proposal {
+            Proposal::Decide(decision) if decision.command.source == command.source && decision.command.id == command.id => Some(decision),
+            _ => None,
+        });
+        let sent = sent.unwrap_or_else(|| panic!("a command that nobody sent: {command:?}"));
+        check_asked(&sent.command, command, sent.time);
+        let events: Vec<Position> =
+            fresh.iter().filter(|event| event.cause == Some(command.position)).map(|event| event.position).collect();
+        assert_eq!(events.len(), sent.events.len());
+        model.asked.insert((command.source.clone(), command.id.clone()), (sent.command.clone(), command.position, events));
+    }
+    let appended = |event: &&Event| event.class == Class::Source && event.kind == Kind::Event && event.cause.is_none();
+    let mut sources: Vec<&Event> = fresh.iter().filter(appended).collect();
     for proposal in proposals {
         let Proposal::Append(append) = proposal else { continue };
         let mut new: Vec<&NewEvent> = Vec::new();

@@ -54,7 +54,7 @@ impl Load {
         let r#type = if chance.percent(options.circles) {
             "circle.start"
         } else {
-            chance.pick(&["a.small", "a.small", "a.wide", "b.one", "b.two", "c.one", "d.none"])
+            chance.pick(&["a.small", "a.small", "a.wide", "b.one", "b.two", "c.one", "d.none", "stock.added"])
         };
         let subject = match chance.below(options.subjects + 1) {
             0 if chance.percent(30) => String::new(),

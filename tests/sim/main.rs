@@ -4,6 +4,7 @@
 mod actions;
 mod catalogue;
 mod chance;
+mod desk;
 mod disk;
 mod disk_errors;
 mod drain;
@@ -19,6 +20,7 @@ mod options;
 mod oracle;
 mod script;
 mod seeds;
+mod stock;
 mod threads;
 mod volume;
 mod waiting;

@@ -6,11 +6,12 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
 use retold_engine::model::{
-    Class, DerivedId, Digest, Event, EventDraft, FailurePolicy, Manifest, NewEvent, Output, OutputKind, ParkedEvent, Plan, PlanMode,
+    Class, DerivedId, Digest, Event, EventDraft, FailurePolicy, Kind, Manifest, NewEvent, Output, OutputKind, ParkedEvent, Plan, PlanMode,
     Position, Processing, Record, Start, StateWrite, Timestamp, TypePattern, derived_id, limits,
 };
 
 use crate::guests::{Function, MODULES, ModelCalls, Seen, behave, can_fail};
+use crate::stock;
 
 #[derive(Clone, Debug, Default)]
 pub struct Model {
@@ -19,6 +20,9 @@ pub struct Model {
     pub ids: BTreeMap<(String, String), Position>,
     /// Events from clients, as they were accepted.
     pub accepted: BTreeMap<(String, String), NewEvent>,
+    /// Commands as they were accepted, with their places.
+    pub asked: BTreeMap<(String, String), (NewEvent, Position, Vec<Position>)>,
+    pub uploaded: BTreeMap<String, String>,
     pub commit: u64,
     pub chain: Digest0,
     pub recorded: Timestamp,
@@ -36,6 +40,15 @@ impl Default for Digest0 {
     fn default() -> Self {
         Digest0(Digest::ZERO)
     }
+}
+
+/// A subject's stock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Level {
+    pub level: u64,
+    pub events: u64,
+    /// The last event that counts.
+    pub last: Position,
 }
 
 #[derive(Clone, Debug)]
@@ -78,7 +91,12 @@ pub struct Parked {
 }
 
 impl Row {
-    pub fn reads(&self, r#type: &str) -> bool {
+    /// Whether it is the function's to handle: aggregates handle nothing.
+    pub fn reads(&self, event: &Event) -> bool {
+        self.function.decides.is_empty() && event.kind == Kind::Event && self.subscribes(&event.r#type)
+    }
+
+    fn subscribes(&self, r#type: &str) -> bool {
         self.function.subscribes.iter().any(|pattern| TypePattern::parse(pattern).is_some_and(|pattern| pattern.matches(r#type)))
     }
 
@@ -116,6 +134,7 @@ impl Model {
             assert_eq!(before, None, "the id {:?} of {} is there twice, again at {}", event.id, event.source, event.position);
             self.log.push(event.clone());
         }
+        self.check_commands(&events);
         let mut derived: VecDeque<&Event> = events.iter().filter(|event| event.class == Class::Derived).collect();
         for entry in record.processing().expect("processing entries can be read") {
             self.process(entry, record.first, &mut derived);
@@ -154,14 +173,18 @@ impl Model {
                 row.cursor = to;
                 if let Some(halted) = halted {
                     let event = self.event(halted.position);
-                    assert!(rebuild.is_some() || (row.function.policy == FailurePolicy::Halt && row.reads(&event.r#type)));
+                    assert!(rebuild.is_some() || (row.function.policy == FailurePolicy::Halt && row.reads(event)));
                     assert!(can_fail(&function, &event.data), "{function} halted at {event:?}, which can't fail: {halted:?}");
-                    let passed = (to.0 + 1..halted.position.0).map(Position).find(|position| row.reads(&self.event(*position).r#type));
+                    let passed = (to.0 + 1..halted.position.0).map(Position).find(|position| row.reads(self.event(*position)));
                     assert!(rebuild.is_some() || passed.is_none(), "{function} passed over {passed:?} and halted at {}", halted.position);
                     row.status = Status::Halted(halted.position);
                 }
                 self.functions.insert(function, row);
             }
+            Processing::SchemaSet { r#type, schema } => match schema {
+                Some(schema) => drop(self.uploaded.insert(r#type, schema)),
+                None => drop(self.uploaded.remove(&r#type)),
+            },
             Processing::Deployed { module, name, digest, manifest, at, .. } => self.deployed(module, &name, digest, &manifest, at),
             Processing::Removed { name } => self.retire(&name, |_| true),
             Processing::Paused { function } => self.row(&function).status = Status::Paused,
@@ -173,6 +196,86 @@ impl Model {
                 }
             }
         }
+    }
+
+    /// Each command of a record was decided on all that came before it, and what follows is its answer.
+    fn check_commands(&self, events: &[Event]) {
+        let mut left = events;
+        while let Some((event, rest)) = left.split_first() {
+            left = rest;
+            if event.kind == Kind::Event {
+                assert!(event.class == Class::Derived || event.cause.is_none(), "an event of no command: {event:?}");
+                continue;
+            }
+            let decides = |row: &&Row| row.status == Status::Active && row.function.decides.contains(&event.r#type.as_str());
+            let row = self.functions.values().find(decides).unwrap_or_else(|| panic!("nobody decides {event:?}"));
+            let before = self.level(&event.subject, event.position);
+            let answer = stock::decide(row.version, &event.r#type, &event.data, before.level);
+            let drafts = answer.unwrap_or_else(|rejection| panic!("{event:?} was accepted: {rejection:?}"));
+            let made = left.split_off(..drafts.len()).expect("a command and its events are one record");
+            let mut ordinals: BTreeMap<String, u32> = BTreeMap::new();
+            for (draft, found) in drafts.into_iter().zip(made) {
+                let next = ordinals.entry(draft.r#type.clone()).or_default();
+                let ordinal = if draft.key.is_some() { 0 } else { *next };
+                *next += u32::from(draft.key.is_none());
+                let id = derived_id(&DerivedId {
+                    cause_source: &event.source,
+                    cause_id: &event.id,
+                    function: row.function.name,
+                    kind: OutputKind::Event,
+                    r#type: &draft.r#type,
+                    subject: &event.subject,
+                    key: draft.key.as_deref(),
+                    ordinal,
+                });
+                let expected = Event {
+                    position: found.position,
+                    kind: Kind::Event,
+                    class: Class::Source,
+                    id,
+                    source: format!("/aggregates/{}", row.function.name),
+                    r#type: draft.r#type,
+                    subject: event.subject.clone(),
+                    time: event.time,
+                    recorded: event.recorded,
+                    content_type: draft.content_type.unwrap_or_else(|| "application/json".into()),
+                    data: draft.data,
+                    hops: 1,
+                    cause: Some(event.position),
+                    causation_id: Some(event.id.clone()),
+                    correlation_id: event.correlation_id.clone(),
+                    producer: Some(retold_engine::model::Producer { module: row.module }),
+                    tags: draft.tags,
+                    extensions: Vec::new(),
+                };
+                assert_eq!(*found, expected);
+            }
+        }
+    }
+
+    /// What the events of a subject up to a position make of its stock.
+    pub fn level(&self, subject: &str, at: Position) -> Level {
+        let mut level = Level::default();
+        for event in self.log.iter().take(at.0 as usize) {
+            let stock = event.r#type == stock::ADDED || event.r#type == stock::TAKEN;
+            if stock && event.kind == Kind::Event && event.subject == subject && !subject.is_empty() {
+                level.level = stock::evolve(level.level, &event.r#type, &event.data).expect("the stock fell below zero");
+                level.events += 1;
+                level.last = event.position;
+            }
+        }
+        level
+    }
+
+    /// The schemas in force: uploaded ones, then those of active modules in the order of their deployment.
+    pub fn schemas(&self) -> BTreeMap<String, (String, Option<u32>)> {
+        let mut all = BTreeMap::new();
+        for (ordinal, version) in self.modules.iter().rev().filter(|(_, version)| version.active) {
+            let code = MODULES.iter().find(|code| code.name == version.name && code.version == version.version).expect("it was uploaded");
+            all.extend(code.manifest().schemas.into_iter().map(|schema| (schema.r#type, (schema.json, Some(*ordinal)))));
+        }
+        all.extend(self.uploaded.iter().map(|(r#type, json)| (r#type.clone(), (json.clone(), None))));
+        all
     }
 
     fn row(&mut self, function: &str) -> &mut Row {
@@ -193,7 +296,7 @@ impl Model {
         let mut parked = parked.iter().peekable();
         for position in (from.0 + 1..=to.0).map(Position) {
             let event = self.event(position);
-            if !row.reads(&event.r#type) {
+            if !row.reads(event) {
                 continue;
             }
             let behind = row.holds_back(&event.subject);
@@ -338,6 +441,12 @@ impl Model {
         assert_eq!(manifest, code.manifest());
         self.retire(name, |function| !code.functions.iter().any(|kept| kept.name == function));
         for function in code.functions {
+            let rivals = self
+                .functions
+                .values()
+                .filter(|row| row.function.name != function.name && self.modules.get(&row.module).is_some_and(|owner| owner.active));
+            let taken: Vec<_> = rivals.filter(|row| row.function.decides.iter().any(|taken| function.decides.contains(taken))).collect();
+            assert!(taken.is_empty(), "{} decides what others do: {taken:?}", function.name);
             let start = if function.start == Start::Now { at } else { Position::START };
             let row = self.functions.entry(function.name.to_owned()).or_insert_with(|| Row {
                 module,

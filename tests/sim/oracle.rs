@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use retold_engine::model::{Event, Position, TypePattern};
+use retold_engine::model::{Event, Kind, Position, TypePattern};
+use retold_engine::run::{Reading, fold};
 use retold_engine::store::{Filter, Folder, FunctionRow, FunctionStatus, Portion, Reader, Snapshot};
 
 use crate::chance::Chance;
+use crate::desk;
 use crate::disk::FaultFolder;
 use crate::model::{Model, Row, Status};
+use crate::stock::{self, Stocks};
 
 /// Everything that a store can be asked.
 pub fn check_all(model: &Model, reader: &Reader, chance: &mut Chance) {
@@ -18,6 +21,9 @@ pub fn check_all(model: &Model, reader: &Reader, chance: &mut Chance) {
     check_log(&model.log, &snapshot);
     check_functions(model, &snapshot);
     check_modules(model, &snapshot);
+    check_types(model, &snapshot);
+    check_schemas(model, &snapshot);
+    check_commands(model, &snapshot, chance);
     check_reads(&model.log, &snapshot, chance, 12);
     let verified = reader.verify().expect("the namespace is whole");
     assert_eq!((verified.events, verified.commits, verified.chain), (model.head().0, model.commit, model.chain.0));
@@ -26,7 +32,7 @@ pub fn check_all(model: &Model, reader: &Reader, chance: &mut Chance) {
 /// Every record, from the first on, makes the model. For a store whose past is not known.
 pub fn check_past(model: &Model, reader: &Reader) {
     let snapshot = reader.snapshot().expect("a snapshot can be taken");
-    let mut again = Model { accepted: model.accepted.clone(), ..Model::default() };
+    let mut again = Model { accepted: model.accepted.clone(), asked: model.asked.clone(), ..Model::default() };
     snapshot
         .records(0, &mut |record| {
             again.feed(record);
@@ -86,6 +92,40 @@ fn check_functions(model: &Model, snapshot: &Snapshot) {
             assert_eq!(state_of(row, snapshot), expected.state, "{what}");
             assert_eq!(snapshot.has_state(row.ordinal).expect("state can be read"), !expected.state.is_empty());
         }
+    }
+}
+
+/// The types are counted as they are in the log.
+fn check_types(model: &Model, snapshot: &Snapshot) {
+    let mut expected: BTreeMap<(&str, Kind), (u64, Position, Position)> = BTreeMap::new();
+    for event in &model.log {
+        let seen = expected.entry((&event.r#type, event.kind)).or_insert((0, event.position, event.position));
+        (seen.0, seen.2) = (seen.0 + 1, event.position);
+    }
+    let types = snapshot.types().expect("types can be read");
+    let found: Vec<_> = types.iter().map(|seen| ((seen.r#type.as_str(), seen.kind), (seen.count, seen.first, seen.last))).collect();
+    assert_eq!(found, expected.into_iter().collect::<Vec<_>>());
+}
+
+fn check_schemas(model: &Model, snapshot: &Snapshot) {
+    let found: BTreeMap<_, _> = snapshot.schemas().iter().map(|(r#type, row)| (r#type.clone(), (row.json.clone(), row.module))).collect();
+    assert_eq!(found, model.schemas());
+}
+
+/// A subject folded anew is what its events make, and commands are known.
+fn check_commands(model: &Model, snapshot: &Snapshot, chance: &mut Chance) {
+    let function = desk::decider(model);
+    let Some(row) = model.functions.get(&function) else { return };
+    let stocks = Stocks::new(model, chance.split(), 0);
+    let reading = Reading::new(snapshot, &stocks);
+    for subject in model.log.iter().filter(|event| event.kind == Kind::Command).map(|event| &event.subject).take(3) {
+        let folded = fold(&reading, &function, subject, None, &mut None, &mut |_, _| {}).expect("the log can be read");
+        let expected = model.level(subject, model.head());
+        assert_eq!(folded.map(|folded| folded.state), Ok((expected.events > 0).then(|| stock::state(row.version, expected.level))));
+    }
+    for (command, position, events) in model.asked.values().take(5) {
+        let known = snapshot.find_command(command).expect("the log can be read").expect("it is known").expect("it is the same");
+        assert_eq!((known.command, &known.events, known.new), (*position, events, false));
     }
 }
 
@@ -156,6 +196,7 @@ fn check_read(log: &[Event], snapshot: &Snapshot, filter: &Filter, chance: &mut 
         (Position(chance.below(head + 1)), if chance.percent(70) { Position(u64::MAX) } else { Position(chance.below(head + 2)) });
     let wanted = |event: &&Event| {
         event.position > after
+            && filter.kind.is_none_or(|kind| kind == event.kind)
             && event.position <= upto
             && (filter.types.is_empty() || filter.types.iter().any(|pattern| pattern.matches(&event.r#type)))
             && (filter.subjects.is_empty() || filter.subjects.contains(&event.subject))
@@ -192,8 +233,22 @@ fn check_read(log: &[Event], snapshot: &Snapshot, filter: &Filter, chance: &mut 
 
 /// A filter that finds something now and then.
 fn filter(log: &[Event], chance: &mut Chance) -> Filter {
-    let mut filter = Filter::default();
-    let types = ["a.*", "a.small", "b.*", "count.total", "retold.*", "*", "fan.left", "circle.step", "none", "rare.one", "rare.*"];
+    let mut filter = Filter { kind: *chance.pick(&[None, None, Some(Kind::Event), Some(Kind::Command)]), ..Filter::default() };
+    let types = [
+        "a.*",
+        "a.small",
+        "b.*",
+        "count.total",
+        "retold.*",
+        "*",
+        "fan.left",
+        "circle.step",
+        "none",
+        "rare.one",
+        "rare.*",
+        "stock.*",
+        "stock.take",
+    ];
     for _ in 0..[0, 1, 1, 2][chance.index(4)] {
         filter.types.extend(TypePattern::parse(chance.pick::<&str>(&types)));
     }

@@ -50,6 +50,13 @@ impl Waiting {
                         self.begun.insert(id, (appended.positions.clone(), new));
                     }
                 }
+                Accepted::Decided(decided) if decided.new && chance.percent(40) => {
+                    let events: Vec<(Position, &str)> =
+                        decided.events.iter().map(|position| (*position, model.event(*position).r#type.as_str())).collect();
+                    if let Ok(id) = self.waits.begin(&events, &mut world) {
+                        self.begun.insert(id, (decided.events.clone(), !changed));
+                    }
+                }
                 Accepted::Reacted(reacted) => {
                     let outputs: Vec<(Position, Position, &str)> = reacted
                         .outputs
@@ -95,7 +102,7 @@ fn check_outcome(model: &Model, events: &[Position], outcome: &Outcome, exact: b
         return;
     }
     for (name, row) in model.functions.iter().filter(|(_, row)| row.status != Status::Retired) {
-        let open = all.iter().find(|position| row.reads(&model.event(**position).r#type) && row.cursor < **position);
+        let open = all.iter().find(|position| row.reads(model.event(**position)) && row.cursor < **position);
         assert!(!exact || open.is_none(), "{name} has not dealt with {open:?}, and {events:?} are said to be handled");
     }
     if exact {

@@ -8,6 +8,7 @@ use retold_engine::run::{Settled, Ticket};
 use retold_engine::store::{Deploy, Options as StoreOptions, Proposal, Sealed, Snapshot, Store, StoreError};
 
 use crate::chance::Chance;
+use crate::desk::{Desk, Hots};
 use crate::disk::{Crash, FaultFolder};
 use crate::functions::{Functions, Slot};
 use crate::guests::Outside;
@@ -25,6 +26,7 @@ pub struct World {
     pub model: Model,
     pub outside: Outside,
     pub load: Load,
+    pub desk: Desk,
     pub now: Timestamp,
     /// Hash of everything that was answered.
     pub trace: Digest,
@@ -44,11 +46,29 @@ pub struct Counts {
     pub rebuilds: u64,
     pub refused: u64,
     pub waits: u64,
+    /// Commands accepted, known again, and in conflict.
+    pub decided: u64,
+    pub repeated: u64,
+    pub conflicts: u64,
 }
 
 impl Counts {
     pub fn add(&mut self, other: &Counts) {
-        let Counts { cuts, commits, unacknowledged, seals, merges, parked, released, rebuilds, refused, waits } = other;
+        let Counts {
+            cuts,
+            commits,
+            unacknowledged,
+            seals,
+            merges,
+            parked,
+            released,
+            rebuilds,
+            refused,
+            waits,
+            decided,
+            repeated,
+            conflicts,
+        } = other;
         self.cuts += cuts;
         self.commits += commits;
         self.unacknowledged += unacknowledged;
@@ -59,6 +79,9 @@ impl Counts {
         self.rebuilds += rebuilds;
         self.refused += refused;
         self.waits += waits;
+        self.decided += decided;
+        self.repeated += repeated;
+        self.conflicts += conflicts;
     }
 }
 
@@ -78,6 +101,7 @@ pub struct Host {
     /// Old snapshots, with the head that each must go on to show.
     pub held: Vec<Snapshot>,
     pub waiting: Waiting,
+    pub hots: Hots,
     /// Streams of which a part was refused.
     pub broken: BTreeSet<u64>,
 }
@@ -111,6 +135,7 @@ impl World {
         let outside = Outside::new(chance.split(), options.unavailable, options.one_event_a_call);
         World {
             load: Load::default(),
+            desk: Desk::default(),
             disk: FaultFolder::new(),
             model: Model::default(),
             outside,
@@ -260,6 +285,7 @@ impl World {
             written: [None, None],
             held: Vec::new(),
             waiting,
+            hots: Hots::new(),
             broken: BTreeSet::new(),
         })
     }

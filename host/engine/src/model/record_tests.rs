@@ -158,6 +158,46 @@ fn a_builder_goes_back_to_a_mark_as_if_nothing_had_been_added() {
 }
 
 #[test]
+fn a_command_and_what_was_decided_have_the_bytes_that_the_page_on_the_data_file_says() {
+    let mut builder = RecordBuilder::new(1, Position(5), Timestamp(1_000));
+    let command = NewEvent {
+        id: "c1".into(),
+        source: "/s".into(),
+        r#type: "t.do".into(),
+        subject: "x".into(),
+        content_type: "a/b".into(),
+        data: b"1".to_vec(),
+        ..NewEvent::default()
+    };
+    let made = Emitted {
+        id: "d".into(),
+        r#type: "t.done".into(),
+        subject: "x".into(),
+        content_type: "a/b".into(),
+        data: b"2".to_vec(),
+        time: Timestamp(990),
+        causation_id: "c1".into(),
+        correlation_id: "c1".into(),
+        ..derived()
+    };
+    builder.add_command(&command, Timestamp(990));
+    builder.add_decided("/aggregates/s", 3, &made);
+    let record = builder.finish(Digest::ZERO);
+    let bytes = hex(record.bytes());
+    // Length, kind and class, flags, words, id, subject, time, hops; then cause, causes' ids, producer; data.
+    let expected = concat!(
+        "0d", "1000", "000102", "026331", "0178", "13", "00", "31", "14", "007c", "030402", "0164", "0178", "13", "01", "01", "026331",
+        "026331", "03", "32"
+    );
+    assert_eq!(bytes[bytes.len() - 64 - expected.len()..bytes.len() - 64], *expected);
+    let asked = record.event(Position(5)).expect("it is there");
+    assert_eq!((asked.kind, asked.class, asked.time, asked.time_given), (Kind::Command, Class::Source, Timestamp(990), false));
+    assert!(asked.same_content(Kind::Command, &command) && !asked.same_content(Kind::Event, &command));
+    let decided = record.event(Position(6)).expect("it is there");
+    assert_eq!((decided.kind, decided.class, decided.cause), (Kind::Event, Class::Source, Some(Position(5))));
+}
+
+#[test]
 fn an_event_without_a_time_has_that_of_its_recording_and_one_with_the_same_time_differs() {
     let mut builder = RecordBuilder::new(1, Position(1), Timestamp(1_000));
     let untimed = NewEvent { time: None, ..source() };

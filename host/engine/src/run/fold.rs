@@ -51,6 +51,11 @@ impl Hot {
             return None;
         }
         self.unkept = 0;
+        self.snapshot()
+    }
+
+    /// The state as the store can keep it; `None` if there is no event in it.
+    pub fn snapshot(&self) -> Option<SubjectSnapshot> {
         let state = self.state.clone()?;
         Some(SubjectSnapshot {
             function: self.function.clone(),

@@ -21,6 +21,9 @@ pub struct Snapshot {
     pub(super) head: Position,
     pub(super) transaction: ReadTransaction,
     log: OnceLock<redb::ReadOnlyTable<(u64, u64), &'static [u8]>>,
+    /// Records looked up and index entries walked.
+    #[cfg(test)]
+    pub reads: std::sync::atomic::AtomicUsize,
 }
 
 /// A parked event, and whether it waits to be tried again.
@@ -46,7 +49,15 @@ impl Snapshot {
         let before = shared.view();
         let transaction = redb::ReadableDatabase::begin_read(&shared.head)?;
         let view = Arc::new(View { segments: shared.view().segments.clone(), ..(*before).clone() });
-        Ok(Snapshot { head: view.head, shared, view, transaction, log: OnceLock::new() })
+        Ok(Snapshot {
+            head: view.head,
+            shared,
+            view,
+            transaction,
+            log: OnceLock::new(),
+            #[cfg(test)]
+            reads: std::sync::atomic::AtomicUsize::new(0),
+        })
     }
 
     /// The last position that this snapshot sees.
@@ -109,6 +120,8 @@ impl Snapshot {
 
     /// The record that holds `position`.
     pub fn record(&self, position: Position) -> Result<Option<Arc<Record>>, StoreError> {
+        #[cfg(test)]
+        self.reads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         if position == Position::START || position > self.head {
             return Ok(None);
         }

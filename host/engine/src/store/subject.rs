@@ -42,6 +42,8 @@ impl Snapshot {
         // In this order, since what the tail forgets is in a segment by then.
         let mut tail: Vec<Position> = self.shared.tail().with_term(term, after).collect();
         tail.reverse();
+        #[cfg(test)]
+        self.reads.fetch_add(tail.len(), std::sync::atomic::Ordering::Relaxed);
         let view = self.shared.view();
         let from = view.segments.partition_point(|segment| segment.last <= after);
         for segment in view.segments[from..].iter().take_while(|segment| segment.first <= upto) {

@@ -19,7 +19,12 @@ struct MemoryFile(Arc<Mutex<Vec<u8>>>);
 
 /// A new, empty namespace.
 pub fn store() -> Store {
-    Store::open(Arc::new(MemoryFolder::default()), &Options::default()).expect("a store in memory opens")
+    open(&MemoryFolder::default())
+}
+
+/// The namespace in a folder.
+pub fn open(folder: &MemoryFolder) -> Store {
+    Store::open(Arc::new(folder.clone()), &Options::default()).expect("a store in memory opens")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
