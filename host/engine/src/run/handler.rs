@@ -56,7 +56,7 @@ impl Fault {
         Fault { reason: "undeclared", message, retry: true }
     }
 
-    fn of(fault: GuestFault) -> Fault {
+    pub fn of(fault: GuestFault) -> Fault {
         let reason = match &fault {
             GuestFault::Trapped(_) => "trap",
             GuestFault::OutOfFuel { .. } => "fuel",

@@ -22,6 +22,11 @@ impl Reader {
         self.shared.view().head
     }
 
+    /// Tells this namespace's log from all others.
+    pub fn log_identity(&self) -> crate::model::Digest {
+        self.shared.hasher.identity()
+    }
+
     /// Functions as they stand, by name. Opens no snapshot.
     pub fn functions(&self) -> Arc<BTreeMap<String, Arc<FunctionRow>>> {
         self.shared.view().functions.clone()
