@@ -2,11 +2,11 @@
 //! housekeeper and readers, as the seed says.
 
 use retold_engine::model::{Event, Plan, Position, Timestamp};
-use retold_engine::run::{Settled, Step, Ticket};
+use retold_engine::run::{Reading, Settled, Step, Ticket};
 use retold_engine::store::{Accepted, Control, Proposal, Refused};
 
 use crate::functions::Slot;
-use crate::guests::{MODULES, SimGuest};
+use crate::guests::MODULES;
 use crate::judge;
 use crate::oracle;
 use crate::world::{From, Host, InFlight, Pending, PowerLost, World, deploy};
@@ -22,6 +22,7 @@ impl World {
             options.deploys,
             options.housekeeping,
             3,
+            options.folds,
         ];
         let mut at = self.chance.below(weights.iter().sum());
         let action = weights.iter().position(|weight| match at.checked_sub(*weight) {
@@ -56,6 +57,7 @@ impl World {
                 Ok(())
             }
             5 => self.housekeep(host).map_err(InFlight::nothing),
+            7 => self.act_on_view(host).map_err(InFlight::nothing),
             _ => self.look(host).map_err(InFlight::nothing),
         }
     }
@@ -74,10 +76,8 @@ impl World {
         };
         let stale = !host.held.is_empty() && self.chance.percent(self.options.stale_snapshots);
         let snapshot = if stale { self.chance.pick(&host.held) } else { &fresh };
-        let name = host.functions.name(slot).to_owned();
-        let Some(module) = snapshot.function(&name).map(|row| row.module) else { return Ok(()) };
-        let guest = SimGuest { version: self.model.modules[&module].version, outside: &self.outside };
-        match host.functions.runner(slot).step(snapshot, &guest, self.now, &mut |_, _| {}) {
+        let guests = self.guests();
+        match host.functions.runner(slot).step(&Reading::new(snapshot, &guests), self.now, &mut |_, _| {}) {
             Ok(Step::Plan(ticket, plan)) => self.propose(host, slot, ticket, *plan),
             Ok(Step::Later(at)) if self.chance.percent(50) => self.now = self.now.max(at),
             Ok(step) => {

@@ -54,6 +54,8 @@ pub fn check_answers(
             (Proposal::Control { .. }, Ok(Accepted::Controlled { .. })) => {}
             (Proposal::Reaction(_), Err(Refused::Stale { .. })) => {}
             (Proposal::Deploy(_), Err(Refused::HasState { .. } | Refused::NameTaken { .. })) => {}
+            (Proposal::Deploy(_), Err(Refused::UpcastCircle { .. })) => {}
+            (Proposal::Deploy(_) | Proposal::Remove { .. }, Err(Refused::UpcastGap { .. } | Refused::ReadsDifferently { .. })) => {}
             (Proposal::Remove { .. }, Err(Refused::UnknownModule(_))) => {}
             (Proposal::Control { .. }, Err(Refused::Control { .. } | Refused::UnknownFunction(_))) => {}
             (proposal, answer) => panic!("{proposal:?} was answered {answer:?}"),

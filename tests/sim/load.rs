@@ -16,7 +16,7 @@ pub struct Load {
 }
 
 const SENT_MAX: usize = 200;
-const MARKS: [u8; 7] = [mark::TRAP, mark::REJECT, mark::FLAKY, mark::UNDECLARED, mark::OUTSIDE, mark::CLOSE, mark::SUM];
+const MARKS: [u8; 8] = [mark::OLD, mark::TRAP, mark::REJECT, mark::FLAKY, mark::UNDECLARED, mark::OUTSIDE, mark::CLOSE, mark::SUM];
 
 impl Load {
     pub fn append(&mut self, options: &Options, chance: &mut Chance, model: &Model) -> Append {
@@ -54,7 +54,7 @@ impl Load {
         let r#type = if chance.percent(options.circles) {
             "circle.start"
         } else {
-            chance.pick(&["a.small", "a.small", "a.wide", "b.one", "b.two", "c.one", "d.none"])
+            chance.pick(&["a.small", "a.small", "a.wide", "b.one", "b.two", "c.one", "d.none", "e.v1", "e.v1", "e.v2", "e.v3"])
         };
         let subject = match chance.below(options.subjects + 1) {
             0 if chance.percent(30) => String::new(),

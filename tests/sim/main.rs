@@ -20,6 +20,8 @@ mod oracle;
 mod script;
 mod seeds;
 mod threads;
+mod upcasting;
+mod views;
 mod volume;
 mod waiting;
 mod world;

@@ -6,8 +6,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
 use retold_engine::model::{
-    Class, DerivedId, Digest, Event, EventDraft, FailurePolicy, Manifest, NewEvent, Output, OutputKind, ParkedEvent, Plan, PlanMode,
-    Position, Processing, Record, Start, StateWrite, Timestamp, TypePattern, derived_id, limits,
+    Class, DerivedId, Digest, Event, EventDraft, FailurePolicy, FunctionKind, Manifest, NewEvent, Output, OutputKind, ParkedEvent, Plan,
+    PlanMode, Position, Processing, Record, Start, StateWrite, Timestamp, TypePattern, derived_id, limits,
 };
 
 use crate::guests::{Function, MODULES, ModelCalls, Seen, behave, can_fail};
@@ -82,6 +82,10 @@ impl Row {
         self.function.subscribes.iter().any(|pattern| TypePattern::parse(pattern).is_some_and(|pattern| pattern.matches(r#type)))
     }
 
+    pub fn is_handler(&self) -> bool {
+        self.function.kind == FunctionKind::Handler
+    }
+
     fn holds_back(&self, subject: &str) -> bool {
         !subject.is_empty() && self.parked.values().any(|parked| parked.subject == subject)
     }
@@ -154,9 +158,13 @@ impl Model {
                 row.cursor = to;
                 if let Some(halted) = halted {
                     let event = self.event(halted.position);
-                    assert!(rebuild.is_some() || (row.function.policy == FailurePolicy::Halt && row.reads(&event.r#type)));
-                    assert!(can_fail(&function, &event.data), "{function} halted at {event:?}, which can't fail: {halted:?}");
-                    let passed = (to.0 + 1..halted.position.0).map(Position).find(|position| row.reads(&self.event(*position).r#type));
+                    assert!(rebuild.is_some() || (row.function.policy == FailurePolicy::Halt && self.reads(&row, &event.r#type)));
+                    assert!(
+                        can_fail(&function, &event.data) || self.can_be_too_old(&row, event),
+                        "{function} halted at {event:?}, which can't fail: {halted:?}"
+                    );
+                    let passed =
+                        (to.0 + 1..halted.position.0).map(Position).find(|position| self.reads(&row, &self.event(*position).r#type));
                     assert!(rebuild.is_some() || passed.is_none(), "{function} passed over {passed:?} and halted at {}", halted.position);
                     row.status = Status::Halted(halted.position);
                 }
@@ -193,22 +201,26 @@ impl Model {
         let mut parked = parked.iter().peekable();
         for position in (from.0 + 1..=to.0).map(Position) {
             let event = self.event(position);
-            if !row.reads(&event.r#type) {
+            if !self.reads(row, &event.r#type) {
+                row.applied.push(position);
                 continue;
             }
             let behind = row.holds_back(&event.subject);
+            let nothing = self.forms(row, &event.r#type, &event.data).is_empty();
             match parked.next_if(|parked| parked.position == position) {
                 Some(entry) => {
                     assert_eq!(entry.subject, event.subject);
+                    assert!(!nothing || self.can_be_too_old(row, event), "{function} parked {position}, of which nothing is made");
                     match entry.reason.as_str() {
                         "hops" => assert!(event.hops > limits::HOPS_MAX),
+                        "upcast" => assert!(!behind && self.can_be_too_old(row, event), "{function} could not read {event:?}: {entry:?}"),
                         "behind" => assert!(behind, "{function} parked {position} behind nothing"),
                         _ => assert!(!behind && can_fail(function, &event.data), "{function} parked {event:?}: {entry:?}"),
                     }
                     row.park(entry);
                 }
                 None => {
-                    assert!(!behind, "{function} handled {position} before an earlier parked event of {:?}", event.subject);
+                    assert!(!behind || nothing, "{function} handled {position} before an earlier parked event of {:?}", event.subject);
                     assert!(event.hops <= limits::HOPS_MAX);
                     self.handled(function, row, event, written, derived);
                 }
@@ -243,7 +255,9 @@ impl Model {
         }
         for entry in parked {
             check(row, entry.position);
-            assert!(can_fail(function, &self.event(entry.position).data), "{function} failed again where nothing can fail");
+            let event = self.event(entry.position);
+            let can_fail = can_fail(function, &event.data) || self.can_be_too_old(row, event);
+            assert!(can_fail, "{function} failed again where nothing can fail");
             row.parked
                 .values_mut()
                 .filter(|other| !entry.subject.is_empty() && other.subject == entry.subject)
@@ -264,7 +278,11 @@ impl Model {
         row.applied.push(event.position);
         let mut ordinals: BTreeMap<(String, String), u32> = BTreeMap::new();
         let source = format!("/functions/{function}");
-        for output in apply(function, row.version, row.function.split, event, &mut row.state, written) {
+        let mut outputs = Vec::new();
+        for (_, data) in self.forms(row, &event.r#type, &event.data) {
+            outputs.extend(apply(function, row.version, row.function.split, event, &data, &mut row.state, written));
+        }
+        for output in outputs {
             let Output::Emit(EventDraft { r#type, subject, tags, content_type, data, key }) = output else {
                 panic!("only events are emitted")
             };
@@ -373,14 +391,14 @@ impl Model {
     fn rewound(&mut self, function: &str, to: Position, rebuild: bool) {
         let mut row = self.functions.remove(function).unwrap_or_else(|| panic!("no function {function}"));
         assert_eq!(row.rebuilding, None);
+        assert!(rebuild || row.state.is_empty(), "{function} was rewound to {to} and lost its state: {:?}", row.state);
         assert!(row.start <= to && to <= row.cursor, "{function} was rewound to {to}");
         row.parked.retain(|position, _| *position <= to);
         row.applied.retain(|position| *position <= to);
-        row.state = self.refold(function, &row);
+        row.state = if rebuild { self.refold(function, &row) } else { BTreeMap::new() };
         if rebuild {
             (row.cursor, row.rebuilding) = (row.start, Some(to));
         } else {
-            assert!(row.state.is_empty(), "{function} was rewound to {to} and lost its state: {:?}", row.state);
             row.cursor = to;
         }
         self.functions.insert(function.to_owned(), row);
@@ -390,7 +408,10 @@ impl Model {
     fn refold(&self, function: &str, row: &Row) -> BTreeMap<String, Vec<u8>> {
         let mut state = BTreeMap::new();
         for position in &row.applied {
-            apply(function, row.version, row.function.split, self.event(*position), &mut state, &mut BTreeMap::new());
+            let event = self.event(*position);
+            for (_, data) in self.forms(row, &event.r#type, &event.data) {
+                apply(function, row.version, row.function.split, event, &data, &mut state, &mut BTreeMap::new());
+            }
         }
         state
     }
@@ -401,12 +422,13 @@ fn apply(
     version: u8,
     split: Option<u32>,
     event: &Event,
+    data: &[u8],
     state: &mut BTreeMap<String, Vec<u8>>,
     written: &mut BTreeMap<String, Option<Vec<u8>>>,
 ) -> Vec<Output> {
     let lane = split
         .map_or(String::new(), |parts| format!("{}\u{1f}", event.subject.split('/').take(parts as usize).collect::<Vec<_>>().join("/")));
-    let seen = Seen { position: event.position, subject: &event.subject, data: &event.data };
+    let seen = Seen { position: event.position, subject: &event.subject, data };
     behave(function, version, &seen, 0, &mut ModelCalls { state, written, lane }).expect("the model's state is never refused")
 }
 

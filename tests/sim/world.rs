@@ -2,6 +2,7 @@
 //! at a time, as the seed says.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use retold_engine::model::{Digest, Event, Timestamp};
 use retold_engine::run::{Settled, Ticket};
@@ -10,12 +11,13 @@ use retold_engine::store::{Deploy, Options as StoreOptions, Proposal, Sealed, Sn
 use crate::chance::Chance;
 use crate::disk::{Crash, FaultFolder};
 use crate::functions::{Functions, Slot};
-use crate::guests::Outside;
+use crate::guests::{Outside, SimGuests};
 use crate::judge;
 use crate::load::Load;
 use crate::model::Model;
 use crate::options::Options;
 use crate::oracle;
+use crate::views::{Known, Views};
 use crate::waiting::Waiting;
 
 pub struct World {
@@ -23,12 +25,14 @@ pub struct World {
     pub chance: Chance,
     pub disk: FaultFolder,
     pub model: Model,
-    pub outside: Outside,
+    pub outside: Arc<Outside>,
     pub load: Load,
     pub now: Timestamp,
     /// Hash of everything that was answered.
     pub trace: Digest,
     pub counts: Counts,
+    /// What must be in the files of views.
+    pub views: Known,
 }
 
 /// What a seed has seen, to know that it saw something.
@@ -44,11 +48,20 @@ pub struct Counts {
     pub rebuilds: u64,
     pub refused: u64,
     pub waits: u64,
+    /// Portions folded into views, view files that were found and kept, and made new for what was in them.
+    pub folds: u64,
+    pub views_kept: u64,
+    pub views_replaced: u64,
+    pub upcast_parked: u64,
 }
 
 impl Counts {
     pub fn add(&mut self, other: &Counts) {
-        let Counts { cuts, commits, unacknowledged, seals, merges, parked, released, rebuilds, refused, waits } = other;
+        let Counts { cuts, commits, unacknowledged, seals, merges, parked, released, rebuilds, refused, waits, .. } = other;
+        self.folds += other.folds;
+        self.views_kept += other.views_kept;
+        self.views_replaced += other.views_replaced;
+        self.upcast_parked += other.upcast_parked;
         self.cuts += cuts;
         self.commits += commits;
         self.unacknowledged += unacknowledged;
@@ -78,6 +91,7 @@ pub struct Host {
     /// Old snapshots, with the head that each must go on to show.
     pub held: Vec<Snapshot>,
     pub waiting: Waiting,
+    pub views: Views,
     /// Streams of which a part was refused.
     pub broken: BTreeSet<u64>,
 }
@@ -108,7 +122,7 @@ impl World {
     }
 
     fn with(options: Options, mut chance: Chance) -> World {
-        let outside = Outside::new(chance.split(), options.unavailable, options.one_event_a_call);
+        let outside = Arc::new(Outside::new(chance.split(), options.unavailable, options.one_event_a_call));
         World {
             load: Load::default(),
             disk: FaultFolder::new(),
@@ -117,6 +131,7 @@ impl World {
             now: START,
             trace: Digest::ZERO,
             counts: Counts::default(),
+            views: Known::default(),
             options,
             chance,
         }
@@ -135,6 +150,7 @@ impl World {
         self.disk.heal();
         let mut host = self.open(&[]).unwrap_or_else(|PowerLost| panic!("there is power"));
         self.drain(&mut host);
+        self.finish_views(&mut host);
         oracle::check_all(&self.model, &host.store.reader(), &mut self.chance);
         oracle::check_past(&self.model, &host.store.reader());
         drop(host);
@@ -169,6 +185,11 @@ impl World {
     /// The process ends; the machine goes on.
     pub fn kill(&mut self) {
         self.disk = self.disk.kill();
+    }
+
+    pub fn guests(&self) -> SimGuests {
+        let versions = self.model.modules.iter().map(|(ordinal, version)| (*ordinal, version.version)).collect();
+        SimGuests { versions, outside: self.outside.clone() }
     }
 
     pub fn note(&mut self, what: &impl std::fmt::Debug) {
@@ -260,6 +281,7 @@ impl World {
             written: [None, None],
             held: Vec::new(),
             waiting,
+            views: Views::default(),
             broken: BTreeSet::new(),
         })
     }

@@ -1,0 +1,41 @@
+//! What the model says of upcasters: which form of an event a function reads.
+
+use retold_engine::model::{Event, FunctionKind};
+
+use crate::guests::{is_too_old, upcast};
+use crate::model::{Model, Row, Status};
+
+impl Model {
+    fn upcaster(&self, r#type: &str) -> Option<(&String, &Row)> {
+        let takes = |row: &Row| row.function.kind == FunctionKind::Upcaster && row.status != Status::Retired;
+        self.functions.iter().find(|(_, row)| takes(row) && row.function.subscribes.contains(&r#type))
+    }
+
+    /// Whether something that is made of this type, in whatever steps, is read.
+    fn leads(&self, row: &Row, r#type: &str) -> bool {
+        let made = self.upcaster(r#type).map_or(&[][..], |(_, upcaster)| upcaster.function.emits);
+        made.iter().any(|made| row.reads(made) || self.leads(row, made))
+    }
+
+    /// Whether a function reads stored events of this type, in whatever form.
+    pub fn reads(&self, row: &Row, r#type: &str) -> bool {
+        row.reads(r#type) || self.leads(row, r#type)
+    }
+
+    /// What a function gets of an event: types and data.
+    pub fn forms(&self, row: &Row, r#type: &str, data: &[u8]) -> Vec<(String, Vec<u8>)> {
+        match self.upcaster(r#type) {
+            Some((name, upcaster)) if self.leads(row, r#type) => {
+                let parts = upcast(name, upcaster.version, data).into_iter();
+                parts.flat_map(|(r#type, data)| self.forms(row, r#type, &data)).collect()
+            }
+            _ if row.reads(r#type) => vec![(r#type.to_owned(), data.to_vec())],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether the event may have been unreadable for the function.
+    pub fn can_be_too_old(&self, row: &Row, event: &Event) -> bool {
+        is_too_old(&event.data) && self.leads(row, &event.r#type)
+    }
+}
