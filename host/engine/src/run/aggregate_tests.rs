@@ -486,7 +486,7 @@ fn nobody_waits_for_an_aggregate_that_reads_what_a_command_gave() {
     let decided = shop.execute(&command("c1", "stock.add", "1"));
     let functions: std::collections::BTreeMap<_, _> =
         shop.world.snapshot().functions().map(|row| (row.name.clone(), row.clone())).collect();
-    let mut subscriptions = super::Subscriptions::new(functions.values());
+    let mut subscriptions = super::Subscriptions::new(functions.values(), crate::model::FunctionKind::Handler);
     let world = &mut super::World { subscriptions: &mut subscriptions, functions: &functions };
     assert_eq!(super::Waits::default().begin(&[(decided.events[0], "stock.added")], world), Err(super::Outcome::default()));
 }

@@ -1,9 +1,16 @@
 //! The audit: deterministic code answers the same for events in one call, one by one, and in a fresh
 //! instance. What it answers differently is shown; nobody knows which of the answers is right.
 
+use std::collections::BTreeMap;
+
 use super::calls::Writes;
+use super::fold_part::Folding;
 use super::handler::{Call, Progress, end_of_one};
-use crate::model::{Emitted, EventRef, Position};
+use super::reading::Reading;
+use super::rows::Overlay;
+use super::upcast::Bare;
+use crate::model::{AggregateCall, CallLimits, Emitted, EventRef, FunctionKind, FunctionManifest, Guest, Position};
+use crate::store::Batch;
 
 /// Events of a sample.
 const SAMPLE: usize = 16;
@@ -17,6 +24,107 @@ pub struct Difference {
     pub message: String,
 }
 
+/// Runs a batch through code that is to be deployed, with no state and no rows, in three ways. `Err` says
+/// what was answered differently. What fails is left out: whether it may fail is not asked here.
+pub fn audit(reading: &Reading<'_>, manifest: &FunctionManifest, guest: &dyn Guest, batch: &Batch) -> Result<(), String> {
+    let events = batch.events();
+    match manifest.kind {
+        FunctionKind::Handler => audit_handler(reading, manifest, guest, &events),
+        FunctionKind::View => audit_view(manifest, guest, &events),
+        FunctionKind::Aggregate => audit_aggregate(manifest, guest, &events),
+        FunctionKind::Upcaster | FunctionKind::Ingress => Ok(()),
+    }
+}
+
+fn audit_handler(reading: &Reading<'_>, manifest: &FunctionManifest, guest: &dyn Guest, events: &[EventRef<'_>]) -> Result<(), String> {
+    /// No function has this ordinal, and so no state.
+    const NOBODY: u32 = u32::MAX;
+    let mut log = |_, _: &str| {};
+    let mut call = Call {
+        snapshot: reading.snapshot,
+        guest,
+        manifest,
+        ordinal: NOBODY,
+        limits: manifest.limits.of_a_call(),
+        in_flight: Vec::new(),
+        log: &mut log,
+        calls: 0,
+    };
+    let mut rest = events;
+    while !rest.is_empty() {
+        let progress = call.run_on(rest, &Writes::new());
+        let (done, after) = rest.split_at(progress.done);
+        if let Some(difference) = compare(&mut call, done, &progress, &Writes::new()) {
+            return Err(difference.message);
+        }
+        rest = if after.is_empty() { after } else { &after[end_of_one(after, 0)..] };
+    }
+    Ok(())
+}
+
+fn audit_view(manifest: &FunctionManifest, guest: &dyn Guest, events: &[EventRef<'_>]) -> Result<(), String> {
+    let fold = |events: &[EventRef<'_>], alone: bool, fresh: bool| {
+        let mut folding = Folding { manifest, guest, rows: None, overlay: Overlay::default(), calls: 0 };
+        let mut at = 0;
+        while at < events.len() {
+            let end = if alone || guest.one_event_a_call() { end_of_one(events, at) } else { events.len() };
+            if folding.call(&events[at..end], fresh, &mut |_, _| {}).is_err() {
+                return None;
+            }
+            at = end;
+        }
+        Some(folding.overlay.into_writes())
+    };
+    let mut folding = Folding { manifest, guest, rows: None, overlay: Overlay::default(), calls: 0 };
+    let failed = if events.is_empty() { None } else { folding.run(events, &mut |_, _| {}) };
+    let end = failed.map_or(events.len(), |(position, _)| events.partition_point(|event| event.position < position));
+    let first = folding.overlay.into_writes();
+    for (how, alone, fresh) in [("one by one", true, false), ("in a fresh instance", false, true)] {
+        let Some(again) = fold(&events[..end], alone, fresh) else {
+            return Err(format!("events that passed in a batch failed {how}"));
+        };
+        if first != again {
+            let one: BTreeMap<_, _> = first.iter().cloned().collect();
+            let other: BTreeMap<_, _> = again.into_iter().collect();
+            let key = one.keys().chain(other.keys()).filter(|key| one.get(*key) != other.get(*key)).min().cloned().unwrap_or_default();
+            let (left, right) = (shown(one.get(&key)), shown(other.get(&key)));
+            return Err(format!("row {:?} is in a batch {left}, {how} {right}", String::from_utf8_lossy(&key)));
+        }
+    }
+    Ok(())
+}
+
+fn audit_aggregate(manifest: &FunctionManifest, guest: &dyn Guest, events: &[EventRef<'_>]) -> Result<(), String> {
+    let mut subjects: BTreeMap<&str, Vec<EventRef<'_>>> = BTreeMap::new();
+    for event in events {
+        subjects.entry(event.subject).or_default().push(*event);
+    }
+    for (subject, events) in subjects {
+        let evolve = |events: &[EventRef<'_>], state: Option<&[u8]>, fresh_instance| {
+            let aggregate = AggregateCall { function: &manifest.name, subject, state };
+            let limits = CallLimits { fresh_instance, ..manifest.limits.of_a_call() };
+            guest.evolve(&aggregate, events, &limits, &mut Bare { events }).ok().and_then(Result::ok)
+        };
+        let Some(whole) = evolve(&events, None, false) else { continue };
+        let (mut alone, mut at) = (None, 0);
+        while at < events.len() {
+            let end = end_of_one(&events, at);
+            alone = evolve(&events[at..end], alone.as_deref(), false);
+            if alone.is_none() {
+                break;
+            }
+            at = end;
+        }
+        for (how, again) in [("one by one", alone), ("in a fresh instance", evolve(&events, None, true))] {
+            if again.as_ref() != Some(&whole) {
+                let again = again.map_or("not at all".to_owned(), |state| excerpt(&state));
+                return Err(format!("the state of {subject:?} is in a batch {}, {how} {again}", excerpt(&whole)));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Runs the first of the events that passed again, in two more ways. `None`: the same, or the host could
 /// not run them. `earlier` are the state writes that the first run stood on.
 pub fn sample(call: &mut Call<'_>, events: &[EventRef<'_>], first: &Progress, earlier: &Writes) -> Option<Difference> {
@@ -26,7 +134,11 @@ pub fn sample(call: &mut Call<'_>, events: &[EventRef<'_>], first: &Progress, ea
             end = end_of_one(events, end);
         }
     }
-    let sample = &events[..end];
+    compare(call, &events[..end], first, earlier)
+}
+
+/// Runs events that passed again; they are the first of those that `first` was made of.
+fn compare(call: &mut Call<'_>, sample: &[EventRef<'_>], first: &Progress, earlier: &Writes) -> Option<Difference> {
     let last = sample.last()?.position;
     let alone = call.again(sample, earlier, true)?;
     let fresh = call.again(sample, earlier, false)?;
@@ -36,7 +148,7 @@ pub fn sample(call: &mut Call<'_>, events: &[EventRef<'_>], first: &Progress, ea
         (Ok((alone_made, alone_wrote)), Ok((fresh_made, fresh_wrote))) => {
             let made: Vec<&Emitted> = first.emitted.iter().filter(|made| made.cause <= last).collect();
             // Of a larger batch nobody knows which writes are the sample's.
-            let wrote = (end == events.len() && first.stopped.is_none()).then_some(&first.writes);
+            let wrote = (sample.len() == first.done).then_some(&first.writes);
             difference("one by one", alone_made.iter(), alone_wrote, "in a fresh instance", fresh_made.iter(), fresh_wrote).or_else(|| {
                 difference("in a batch", made.into_iter(), wrote.unwrap_or(alone_wrote), "one by one", alone_made.iter(), alone_wrote)
             })

@@ -8,10 +8,14 @@ mod audit;
 mod calls;
 mod check;
 mod fold;
+mod fold_part;
 mod handler;
+mod lane;
 mod outputs;
+mod query;
 mod reading;
 mod rebuild;
+mod rows;
 mod runner;
 #[cfg(test)]
 mod runner_tests;
@@ -21,13 +25,20 @@ mod testing;
 mod upcast;
 #[cfg(test)]
 mod upcast_tests;
+mod view;
+#[cfg(test)]
+mod view_tests;
 mod waits;
 
 pub use aggregate::{Decided, decide};
+pub use audit::audit;
 pub use check::{Checked, check_upcaster};
 pub use fold::{AggregateFault, FoldedState, Hot, fold};
+pub use fold_part::{FoldedPart, ViewPart};
 pub use handler::Fault;
+pub use query::{QueryRefused, query};
 pub use reading::{Guests, Reading, Taken, Unreadable};
 pub use runner::{Audit, Retrying, Runner, Settled, Step, Ticket};
 pub use subscriptions::Subscriptions;
+pub use view::{Prepared, Projector, ViewHalted, ViewStep};
 pub use waits::{Outcome, WaitId, Waits, World};

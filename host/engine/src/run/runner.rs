@@ -8,6 +8,7 @@ use super::calls::{Writes, to_plan};
 use super::handler::{Call, Fault, Stopped};
 use super::reading::{Reading, Taken};
 use super::rebuild;
+use super::view::retry_delay_ms;
 use crate::model::{
     Digest, EventRef, FailurePolicy, FunctionKind, Guest, LogLevel, ParkedEvent, Plan, PlanMode, Position, Timestamp, limits,
 };
@@ -367,7 +368,7 @@ impl Runner {
         let attempts = 1 + self.retrying.as_ref().filter(|retrying| retrying.position == position).map_or(0, |retrying| retrying.attempts);
         let attempts_max = row.manifest.limits.attempts.unwrap_or(limits::ATTEMPTS_DEFAULT);
         if fault.retry && attempts < attempts_max {
-            let delay_ms = (limits::RETRY_DELAY_MS_MIN << (attempts - 1).min(20)).min(limits::RETRY_DELAY_MS_MAX);
+            let delay_ms = retry_delay_ms(attempts);
             self.retrying =
                 Some(Retrying { position, attempts, not_before: now.plus_ms(delay_ms), reason: fault.reason, message: fault.message });
             return;

@@ -127,7 +127,9 @@ impl Group<'_> {
     fn evolved_since(&mut self, row: &FunctionRow, subject: &str, after: Position) -> Result<Option<Position>, StoreError> {
         let term = self.shared.hasher.term(Term::Subject(subject));
         let upcasting = self.mirror.upcasting.clone();
-        self.find_since(&[term], after, |event| event.kind == Kind::Event && event.subject == subject && evolves(&upcasting, row, event.r#type))
+        self.find_since(&[term], after, |event| {
+            event.kind == Kind::Event && event.subject == subject && evolves(&upcasting, row, event.r#type)
+        })
     }
 
     /// An aggregate of another module, or of this one, that decides what the manifest's aggregates ask for.

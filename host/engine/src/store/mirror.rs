@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::function::{FunctionRow, FunctionStatus, ModuleRow, Rebuild};
-use super::upcasting::Upcasting;
 use super::schemas::{SchemaRow, in_force};
+use super::upcasting::Upcasting;
 use crate::model::{Digest, Malformed, Manifest, Position, Processing, Start};
 
 #[derive(Clone, Debug, Default)]

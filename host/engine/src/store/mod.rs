@@ -37,6 +37,10 @@ pub mod testing;
 mod types;
 mod upcasting;
 mod verify;
+mod view_file;
+#[cfg(test)]
+mod view_file_tests;
+mod view_snapshot;
 mod writer;
 
 pub use batch::{Batch, Part};
@@ -59,4 +63,6 @@ pub use snapshot::{Parked, ParkedPage, Snapshot};
 pub use types::TypeCount;
 pub use upcasting::{Upcaster, Upcasting};
 pub use verify::Verified;
+pub use view_file::{RowWrite, ViewFile, ViewOpened, sweep_views, view_file_name};
+pub use view_snapshot::ViewSnapshot;
 pub use writer::{Changes, Committed, Store};

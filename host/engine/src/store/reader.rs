@@ -1,6 +1,6 @@
 //! `Reader`: the handle to a namespace for everybody but its writer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::error::StoreError;
@@ -9,7 +9,8 @@ use super::schemas::SchemaRow;
 use super::shared::Shared;
 use super::snapshot::Snapshot;
 use super::upcasting::Upcasting;
-use crate::model::Position;
+use super::view_file::{ViewFile, ViewOpened, sweep_views};
+use crate::model::{Digest, Position};
 
 /// Cheap to clone; reads never wait for the writer's disk.
 #[derive(Clone)]
@@ -21,6 +22,11 @@ impl Reader {
     /// The last durable position.
     pub fn head(&self) -> Position {
         self.shared.view().head
+    }
+
+    /// Tells this namespace's log from all others.
+    pub fn log_identity(&self) -> Digest {
+        self.shared.hasher.identity()
     }
 
     /// Functions as they stand, by name. Opens no snapshot.
@@ -44,6 +50,23 @@ impl Reader {
 
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
         Snapshot::new(self.shared.clone())
+    }
+
+    /// Code identity of a function as it stands.
+    pub fn identity(&self, row: &FunctionRow) -> Digest {
+        let view = self.shared.view();
+        view.upcasting.identity(row, &view.modules)
+    }
+
+    /// Opens the file of a view that is made by this code, which lies beside the log; made new if it is
+    /// of no use.
+    pub fn open_view(&self, function: &str, identity: Digest, cache_bytes: usize) -> Result<(ViewFile, ViewOpened), StoreError> {
+        ViewFile::open(&self.shared.folder, function, identity, self.log_identity(), self.head(), cache_bytes)
+    }
+
+    /// Removes the files of views but those of these names.
+    pub fn sweep_views(&self, keep: &BTreeSet<String>) -> Result<Vec<String>, StoreError> {
+        sweep_views(&*self.shared.folder, keep)
     }
 
     /// Whether the writer has stopped for good because the disk failed.

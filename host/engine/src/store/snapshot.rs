@@ -74,6 +74,11 @@ impl Snapshot {
         self.view.chain
     }
 
+    /// Tells this namespace's log from all others, those that it is copied to aside.
+    pub fn log_identity(&self) -> Digest {
+        self.shared.hasher.identity()
+    }
+
     pub fn functions(&self) -> impl Iterator<Item = &Arc<FunctionRow>> {
         self.view.functions.values()
     }

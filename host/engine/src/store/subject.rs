@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use redb::{TableError, WriteTransaction};
 
+use super::batch::Batch;
 use super::error::StoreError;
 use super::group::Group;
 use super::mirror::Mirror;
 use super::proposal::{Refused, SubjectSnapshot};
-use super::batch::Batch;
 use super::scan::{Filter, Portion};
 use super::snapshot::Snapshot;
 use super::tables;

@@ -42,6 +42,12 @@ pub const SEGMENT_TYPES: TableDefinition<&str, (u64, u64, u64)> = TableDefinitio
 /// Number of a part -> that part of the filter over the ids.
 pub const SEGMENT_FILTER: TableDefinition<u64, &[u8]> = TableDefinition::new("filter");
 
+/// Of a view's file: format, whose rows of which log, and the cursor. All of the file is made again from
+/// the log.
+pub const VIEW_META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+/// Key, with its unit before it where the view is split -> value, in the view's own form.
+pub const VIEW_ROWS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("rows");
+
 /// Of `catalogue.redb`: namespace -> its folder and when it was made.
 pub const NAMESPACES: TableDefinition<&str, &[u8]> = TableDefinition::new("namespaces");
 

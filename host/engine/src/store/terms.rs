@@ -23,6 +23,11 @@ impl TermHasher {
         TermHasher { key }
     }
 
+    /// What the key, which is drawn once a namespace, may be told of.
+    pub fn identity(&self) -> crate::model::Digest {
+        crate::model::Digest::link(crate::model::Digest::of(b"retold.log.1"), &self.key)
+    }
+
     pub fn id(&self, source: &str, id: &str) -> u64 {
         let mut hasher = SipHasher13::new_with_key(&self.key);
         hasher.write(source.as_bytes());

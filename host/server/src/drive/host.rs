@@ -217,6 +217,8 @@ impl Host {
                 tracing::error!("a thread of the host panicked");
             }
         }
+        // Nothing folds any more: what was folded need not be folded again.
+        self.namespaces().iter().for_each(|namespace| namespace.inside().all_views().values().for_each(|view| view.flush()));
         self.0.namespaces.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }

@@ -1,7 +1,7 @@
 //! Which view files a namespace has open: one for each view that isn't retired, of the code that is
 //! deployed. Others are removed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use retold_engine::model::FunctionKind;
@@ -49,13 +49,13 @@ impl Inside {
         let (file, opened) = self.reader.open_view(&row.name, identity, CACHE_BYTES)?;
         match opened {
             ViewOpened::Kept | ViewOpened::New => {}
-            ViewOpened::Replaced(why) => tracing::warn!(view = %row.name, why, "its file was of no use and is made again from the log"),
+            ViewOpened::Replaced(why) => tracing::warn!(view = %row.name, %why, "its file was of no use and is made again from the log"),
         }
         Ok(Arc::new(ViewTask::new(&row.name, identity, file, self.view_threads, self)))
     }
 
     fn sweep_views(&self, views: &Views) {
-        let keep: Vec<String> = views.values().map(|task| task.file.name().to_owned()).collect();
+        let keep: BTreeSet<String> = views.values().map(|task| task.file.name().to_owned()).collect();
         if let Err(error) = self.reader.sweep_views(&keep) {
             tracing::warn!(%error, "files of views that are no longer wanted can't be removed; it is tried again");
         }
@@ -65,10 +65,10 @@ impl Inside {
     pub fn reopen_view(self: &Arc<Self>, name: &str) -> Result<(), DriveError> {
         let row = self.of_kind(name, FunctionKind::View)?;
         let mut views = self.all_views();
+        // The old file goes first: both would have one name. Whoever still reads it reads on.
         views.remove(name);
-        // The old file goes first: both would have one name.
         self.set_views(views.clone());
-        self.reader.remove_view(&row.name, self.reader.identity(&row))?;
+        self.sweep_views(&views);
         let task = self.open_view(&row)?;
         views.insert(Arc::from(name), task.clone());
         self.set_views(views);

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
-use retold_engine::model::{Digest, Position, Timestamp, limits};
-use retold_engine::run::{FoldedPart, Prepared, Projector, Reading, ViewPart, ViewStep};
-use retold_engine::store::{Portion, ViewFile};
+use retold_engine::model::{Digest, Guest, LogLevel, Position, Timestamp, limits};
+use retold_engine::run::{FoldedPart, Guests, Prepared, Projector, Reading, ViewPart, ViewStep};
+use retold_engine::store::{Portion, StoreError, ViewFile};
 use tokio::sync::watch;
 
 use super::clock;
@@ -32,7 +32,7 @@ pub struct ViewTask {
     /// The head when the task began: until it is there, queries would see an old world.
     pub level_at: Position,
     namespace: Weak<Inside>,
-    projector: Mutex<Folder>,
+    folder: Mutex<Folder>,
     turns: Turns,
     /// Everything up to here is in the file.
     position: watch::Sender<Position>,
@@ -65,14 +65,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl ViewTask {
     pub fn new(name: &str, identity: Digest, file: ViewFile, lanes: usize, namespace: &Arc<Inside>) -> ViewTask {
-        let cursor = file.snapshot().map(|snapshot| snapshot.cursor()).unwrap_or_default();
+        let cursor = file.cursor();
         ViewTask {
             name: name.to_owned(),
             identity,
             file: Arc::new(file),
             level_at: namespace.reader.head(),
             namespace: Arc::downgrade(namespace),
-            projector: Mutex::new(Folder { projector: Projector::new(name, lanes), flushed: clock::started() }),
+            folder: Mutex::new(Folder { projector: Projector::new(name, lanes), flushed: clock::started() }),
             turns: Turns::default(),
             position: watch::Sender::new(cursor),
             stuck: Mutex::default(),
@@ -135,7 +135,10 @@ impl ViewTask {
 
     /// Makes durable what is not yet.
     pub fn flush(&self) {
-        let mut folder = lock(&self.projector);
+        self.flush_now(&mut lock(&self.folder));
+    }
+
+    fn flush_now(&self, folder: &mut Folder) {
         if let Err(error) = folder.projector.flush(&self.file) {
             tracing::error!(view = %self.name, %error, "the view's file can't be made durable; it is folded again after a restart");
         }
@@ -144,36 +147,51 @@ impl ViewTask {
 
     /// Reads the next portion and hands its parts out.
     fn turn(self: &Arc<Self>, namespace: &Arc<Inside>) {
-        let prepared = self.prepare(namespace);
-        match prepared {
-            Ok(Prepared::Parts(parts)) => Fold::start(self.clone(), namespace, parts),
-            Ok(Prepared::Idle { seen }) => {
-                self.moved(seen);
-                if lock(&self.projector).flushed.elapsed().as_millis() >= FLUSH_MS {
-                    self.flush();
+        match self.prepare(namespace) {
+            Ok((Prepared::Parts(parts), Some(guest))) => Fold::start(self.clone(), namespace, parts, guest),
+            Ok((Prepared::Idle, _)) => {
+                let mut folder = lock(&self.folder);
+                self.moved(folder.projector.position(&self.file));
+                if folder.flushed.elapsed().as_millis() >= FLUSH_MS {
+                    self.flush_now(&mut folder);
                 }
+                drop(folder);
                 self.end_turn(false);
             }
-            Ok(Prepared::Inactive) => self.end_turn(false),
-            Ok(Prepared::Later(time)) => {
+            Ok((Prepared::Inactive, _)) => self.end_turn(false),
+            Ok((Prepared::Later(time), _)) => {
                 namespace.ticker.wake_at(time, self.clone());
                 self.end_turn(false);
             }
+            Ok((Prepared::Parts(_), None)) => {
+                tracing::warn!(view = %self.name, "its module is not loaded");
+                self.pause(namespace);
+            }
             Err(error) => {
                 tracing::error!(view = %self.name, %error, "can't read on");
-                namespace.ticker.wake_at(clock::now().plus_ms(TROUBLE_MS), self.clone());
-                self.end_turn(false);
+                self.pause(namespace);
             }
         }
     }
 
-    fn prepare(&self, namespace: &Arc<Inside>) -> Result<Prepared, retold_engine::store::StoreError> {
+    fn pause(self: &Arc<Self>, namespace: &Inside) {
+        namespace.ticker.wake_at(clock::now().plus_ms(TROUBLE_MS), self.clone());
+        self.end_turn(false);
+    }
+
+    fn prepare(&self, namespace: &Arc<Inside>) -> Result<(Prepared, Option<Arc<dyn Guest>>), StoreError> {
         let snapshot = namespace.reader.snapshot()?;
         let guests = namespace.guests_at(&snapshot);
         let reading = Reading::new(&snapshot, &guests);
-        let Some(row) = snapshot.function(&self.name).cloned() else { return Ok(Prepared::Inactive) };
-        let mut folder = lock(&self.projector);
-        folder.projector.prepare(&reading, &row, &self.file, PORTION, clock::now())
+        // Other code has a file of its own.
+        let row = snapshot.function(&self.name).filter(|row| snapshot.identity(row) == self.identity).cloned();
+        let Some(row) = row else { return Ok((Prepared::Inactive, None)) };
+        let mut folder = lock(&self.folder);
+        let prepared = folder.projector.prepare(&reading, &row, &self.file, PORTION, clock::now())?;
+        if folder.projector.halted().is_none() && !matches!(prepared, Prepared::Later(_)) {
+            *lock(&self.stuck) = None;
+        }
+        Ok((prepared, guests.guest(row.module)))
     }
 
     fn moved(&self, to: Position) {
@@ -186,19 +204,22 @@ impl ViewTask {
 
     /// Takes the folded parts in.
     fn finish(self: &Arc<Self>, namespace: &Arc<Inside>, parts: Vec<FoldedPart>) {
-        let step = lock(&self.projector).projector.finish(&self.file, parts, clock::now());
+        let mut folder = lock(&self.folder);
+        let step = folder.projector.finish(&self.file, parts, clock::now());
+        self.moved(folder.projector.position(&self.file));
+        drop(folder);
         match step {
-            Ok(ViewStep::Folded { to, events }) => {
-                self.folded.fetch_add(events as u64, Ordering::Relaxed);
-                *lock(&self.stuck) = None;
-                self.moved(to);
+            Ok(ViewStep::Folded { events, .. }) => {
+                self.folded.fetch_add(events, Ordering::Relaxed);
                 self.end_turn(true);
             }
-            Ok(ViewStep::Failed { position, reason, message, attempts, not_before }) => {
+            Ok(ViewStep::Failed { position, reason, message, not_before }) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);
-                self.log.add(retold_engine::model::LogLevel::Error, &format!("event {position} can't be folded ({reason}): {message}"));
-                *lock(&self.stuck) = Some(Stuck { position, reason: reason.to_owned(), message, not_before, attempts });
-                self.moved(Position(position.0 - 1));
+                self.log.add(LogLevel::Error, &format!("event {position} can't be folded ({reason}): {message}"));
+                let mut stuck = lock(&self.stuck);
+                let attempts = 1 + stuck.as_ref().filter(|stuck| stuck.position == position).map_or(0, |stuck| stuck.attempts);
+                *stuck = Some(Stuck { position, reason: reason.to_owned(), message, not_before, attempts });
+                drop(stuck);
                 if let Some(time) = not_before {
                     namespace.ticker.wake_at(time, self.clone());
                 }
@@ -206,8 +227,7 @@ impl ViewTask {
             }
             Err(error) => {
                 tracing::error!(view = %self.name, %error, "the view's file can't be written");
-                namespace.ticker.wake_at(clock::now().plus_ms(TROUBLE_MS), self.clone());
-                self.end_turn(false);
+                self.pause(namespace);
             }
         }
     }
@@ -239,11 +259,15 @@ struct Fold {
     parts: Mutex<Vec<ViewPart>>,
     left: AtomicUsize,
     folded: Mutex<Vec<FoldedPart>>,
+    guest: Arc<dyn Guest>,
 }
 
 impl Fold {
-    fn start(task: Arc<ViewTask>, namespace: &Arc<Inside>, parts: Vec<ViewPart>) {
+    fn start(task: Arc<ViewTask>, namespace: &Arc<Inside>, parts: Vec<ViewPart>, guest: Arc<dyn Guest>) {
         let count = parts.len();
+        if count == 0 {
+            return task.finish(namespace, Vec::new());
+        }
         let fold = Arc::new(Fold {
             task,
             namespace: namespace.clone(),
@@ -251,6 +275,7 @@ impl Fold {
             parts: Mutex::new(parts),
             left: AtomicUsize::new(count),
             folded: Mutex::default(),
+            guest,
         });
         for _ in 1..count {
             namespace.view_pool.push(fold.clone());
@@ -267,7 +292,7 @@ impl Work for Fold {
     fn run(self: Arc<Self>) {
         let Some(part) = lock(&self.parts).pop() else { return };
         let log = self.task.log.clone();
-        let folded = part.fold(&mut |level, message| log.add(level, message));
+        let folded = part.fold(&*self.guest, &mut |level, message| log.add(level, message));
         lock(&self.folded).push(folded);
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             let folded = std::mem::take(&mut *lock(&self.folded));
