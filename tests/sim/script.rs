@@ -1,10 +1,14 @@
 //! A fixed story with everything in it once: appends, functions with state and without, a parked
-//! event and its release, a rewind, sealing, merging, a removal.
+//! event and its release, a rewind, commands and a snapshot of their subject, a schema, sealing, merging,
+//! a removal.
 
 use retold_engine::model::{NewEvent, Position};
+use retold_engine::run::{Decided, Hot, Reading, decide};
 use retold_engine::store::{Append, Control, Proposal, Reader};
 
+use crate::chance::Chance;
 use crate::guests::MODULES;
+use crate::stock::Stocks;
 use crate::world::{Host, InFlight, World, deploy};
 
 pub fn event(id: &str, r#type: &str, subject: &str, data: &[u8]) -> NewEvent {
@@ -35,7 +39,12 @@ pub fn tell(world: &mut World, host: &mut Host) -> Result<(), InFlight> {
     for _ in 0..3 {
         world.round(host)?;
     }
+    let schema = Proposal::SetSchema { r#type: "b.one".into(), schema: Some("{}".into()) };
+    world.ask(host, vec![module("stock"), schema])?;
+    execute(world, host, &command("c1", "stock.add", b".\x07\x02"))?;
     seal(world, host)?;
+    execute(world, host, &command("c2", "stock.take", b".\x05\x00"))?;
+    execute(world, host, &command("c1", "stock.add", b".\x07\x02"))?;
     world.outside.set_healed(true);
     world.ask(host, vec![append(vec![event("4", "c.one", "s/1", b"."), event("1", "a.small", "s/1", b".")])])?;
     world.ask(host, vec![control("brittle", Control::Resume), control("fragile", Control::Release { subject: None })])?;
@@ -55,6 +64,29 @@ pub fn tell(world: &mut World, host: &mut Host) -> Result<(), InFlight> {
     }
     world.ask(host, vec![Proposal::Remove { module: "plain".into() }, append(vec![event("5", "a.small", "s/1", b"C")])])?;
     world.round(host)
+}
+
+fn command(id: &str, r#type: &str, data: &[u8]) -> NewEvent {
+    event(id, r#type, "s/1", data)
+}
+
+/// Decides on a state folded anew, keeps the state, and records what follows.
+fn execute(world: &mut World, host: &mut Host, command: &NewEvent) -> Result<(), InFlight> {
+    let snapshot = host.store.reader().snapshot().or_else(|error| world.lost(&error).map_err(InFlight::nothing))?;
+    let stocks = Stocks::new(&world.model, Chance::new(0), 0);
+    let mut hot = None;
+    let decided = match decide(&Reading::new(&snapshot, &stocks), "stock", command, &mut hot, world.now, &mut |_, _| {}) {
+        Ok(decided) => decided,
+        Err(error) => return world.lost(&error).map_err(InFlight::nothing),
+    };
+    match decided {
+        Decided::Propose(mut decision) => {
+            decision.snapshot = hot.as_ref().and_then(Hot::snapshot);
+            world.ask(host, vec![Proposal::Decide(*decision)])
+        }
+        Decided::Known { .. } => Ok(()),
+        other => panic!("{other:?}"),
+    }
 }
 
 fn control(function: &str, control: Control) -> Proposal {

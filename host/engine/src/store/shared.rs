@@ -113,6 +113,12 @@ impl Shared {
         let log = self.head.begin_read()?.open_table(tables::LOG)?;
         let state = self.head.begin_read()?.open_table(tables::STATE)?;
         let of = |stats: redb::TableStats| stats.stored_bytes() + stats.metadata_bytes() + stats.fragmented_bytes();
-        Ok(of(log.stats()?) + of(state.stats()?))
+        let kept = match self.head.begin_read()?.open_table(tables::SNAPSHOTS) {
+            Ok(snapshots) => of(snapshots.stats()?),
+            // The namespace is from before there were any.
+            Err(redb::TableError::TableDoesNotExist(_)) => 0,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(of(log.stats()?) + of(state.stats()?) + kept)
     }
 }
