@@ -1,7 +1,7 @@
 //! What happens between two power cuts, one action at a time: clients, functions, the operator, the
 //! housekeeper and readers, as the seed says.
 
-use retold_engine::model::{Event, Plan, Position, Timestamp};
+use retold_engine::model::{Event, Plan, Position, Processing, Timestamp};
 use retold_engine::run::{Reading, Settled, Step, Ticket};
 use retold_engine::store::{Accepted, Control, Proposal, Refused};
 
@@ -130,6 +130,12 @@ impl World {
         judge::check_answers(&mut self.model, &mut host.broken, &proposals, &committed.answers, &fresh);
         for record in &committed.changes.records {
             self.model.feed(record);
+            let entries = record.processing().expect("processing entries can be read");
+            let parked = entries.iter().map(|entry| match entry {
+                Processing::Reaction { parked, .. } => parked.iter().filter(|parked| parked.reason == "upcast").count() as u64,
+                _ => 0,
+            });
+            self.counts.upcast_parked += parked.sum::<u64>();
         }
         judge::check_different(&self.model, &committed.answers);
         assert_eq!(host.store.head(), self.model.head());

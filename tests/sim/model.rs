@@ -170,8 +170,16 @@ impl Model {
                 }
                 self.functions.insert(function, row);
             }
-            Processing::Deployed { module, name, digest, manifest, at, .. } => self.deployed(module, &name, digest, &manifest, at),
-            Processing::Removed { name } => self.retire(&name, |_| true),
+            Processing::Deployed { module, name, digest, manifest, at, .. } => {
+                let before = self.forms_of_stateful(&name);
+                self.deployed(module, &name, digest, &manifest, at);
+                assert_eq!(before, self.forms_of_stateful(&name), "a function with state reads other forms than before");
+            }
+            Processing::Removed { name } => {
+                let before = self.forms_of_stateful(&name);
+                self.retire(&name, |_| true);
+                assert_eq!(before, self.forms_of_stateful(&name), "a function with state reads other forms than before");
+            }
             Processing::Paused { function } => self.row(&function).status = Status::Paused,
             Processing::Resumed { function } => self.row(&function).status = Status::Active,
             Processing::Rewound { function, to, rebuild } => self.rewound(&function, to, rebuild),

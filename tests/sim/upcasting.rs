@@ -5,6 +5,9 @@ use retold_engine::model::{Event, FunctionKind};
 use crate::guests::{is_too_old, upcast};
 use crate::model::{Model, Row, Status};
 
+/// Types and data, in order.
+pub type Forms = Vec<(String, Vec<u8>)>;
+
 impl Model {
     fn upcaster(&self, r#type: &str) -> Option<(&String, &Row)> {
         let takes = |row: &Row| row.function.kind == FunctionKind::Upcaster && row.status != Status::Retired;
@@ -23,7 +26,7 @@ impl Model {
     }
 
     /// What a function gets of an event: types and data.
-    pub fn forms(&self, row: &Row, r#type: &str, data: &[u8]) -> Vec<(String, Vec<u8>)> {
+    pub fn forms(&self, row: &Row, r#type: &str, data: &[u8]) -> Forms {
         match self.upcaster(r#type) {
             Some((name, upcaster)) if self.leads(row, r#type) => {
                 let parts = upcast(name, upcaster.version, data).into_iter();
@@ -32,6 +35,14 @@ impl Model {
             _ if row.reads(r#type) => vec![(r#type.to_owned(), data.to_vec())],
             _ => Vec::new(),
         }
+    }
+
+    /// What functions with state get of old types, but those of one module.
+    pub fn forms_of_stateful(&self, but: &str) -> Vec<(String, Forms)> {
+        let stateful = |row: &&Row| row.is_handler() && !row.state.is_empty() && self.modules[&row.module].name != but;
+        let rows = self.functions.values().filter(stateful);
+        rows.flat_map(|row| ["e.v1", "e.v2", "e.v3"].map(|r#type| (row.function.name.to_owned(), self.forms(row, r#type, b".\x05"))))
+            .collect()
     }
 
     /// Whether the event may have been unreadable for the function.

@@ -8,9 +8,13 @@ use retold_engine::model::{Digest, FunctionKind, Position};
 use retold_engine::run::{FoldedPart, Guests, Prepared, Projector, Reading, ViewStep};
 use retold_engine::store::{Folder, Portion, Snapshot, StoreError, ViewFile, ViewOpened, sweep_views};
 
-use crate::guests::{ModelCalls, Seen, can_fail, project};
+use crate::chance::Chance;
+use crate::disk::{Crash, FaultFolder};
+use crate::every_operation::at_every_operation;
+use crate::guests::{MODULES, ModelCalls, Seen, can_fail, project};
 use crate::model::Model;
-use crate::world::{Host, PowerLost, World};
+use crate::script::{append, event};
+use crate::world::{Host, PowerLost, World, deploy};
 
 /// The views that a host has open, by function.
 #[derive(Default)]
@@ -41,17 +45,17 @@ impl World {
             return Ok(());
         }
         let name = self.chance.pick(&names).clone();
-        match self.chance.below(20) {
+        match self.chance.below(16) {
             0 => drop(host.views.0.remove(&name)),
             1 => self.spoil(host, &name)?,
-            2 => {
+            2 | 3 => {
                 if let Some(view) = host.views.0.get_mut(&name) {
                     let flushed = view.projector.flush(&view.file);
                     flushed.or_else(|error| self.lost(&error))?;
                     self.views.durable.insert(view.file.name().to_owned(), view.file.cursor());
                 }
             }
-            3 => self.sweep(host)?,
+            4 => self.sweep(host)?,
             _ => {
                 let stale = !host.held.is_empty() && self.chance.percent(self.options.stale_snapshots);
                 let events = self.chance.between(1, 40) as usize;
@@ -222,4 +226,74 @@ fn rows_of(model: &Model, name: &str, upto: Position) -> BTreeMap<String, Vec<u8
         }
     }
     rows
+}
+
+#[test]
+fn a_view_goes_on_from_what_it_made_durable_when_power_is_lost() {
+    let mut world = World::quiet();
+    let Ok(mut host) = world.open(&[]) else { panic!("there is power") };
+    let module = MODULES.iter().find(|module| module.name == "views").expect("there is such a module");
+    let events = (0..40u8).map(|id| event(&id.to_string(), "a.small", &format!("s/{}", id % 3), &[b'.', id])).collect();
+    world.ask(&mut host, vec![deploy(module), append(events)]).unwrap_or_else(|_| panic!("there is power"));
+    let snapshot = host.store.reader().snapshot().expect("a snapshot can be taken");
+    let mut view = world.opened(&mut host, "rows", &snapshot).expect("there is power");
+    for _ in 0..3 {
+        world.fold(&mut view, "rows", &snapshot, 5).expect("there is power");
+    }
+    view.projector.flush(&view.file).expect("there is power");
+    let durable = view.file.cursor();
+    world.fold(&mut view, "rows", &snapshot, 5).expect("there is power");
+    assert!(view.file.cursor() > durable);
+    world.lose_power(Crash::Lost);
+    drop((view, snapshot, host));
+    let Ok(mut host) = world.open(&[]) else { panic!("there is power") };
+    let snapshot = host.store.reader().snapshot().expect("a snapshot can be taken");
+    let mut view = world.opened(&mut host, "rows", &snapshot).expect("there is power");
+    assert_eq!((view.file.cursor(), world.counts.views_kept), (durable, 1));
+    while world.fold(&mut view, "rows", &snapshot, 7).expect("there is power") {}
+    assert_eq!(view.file.cursor(), snapshot.head());
+    world.check_rows("rows", &view.file).expect("there is power");
+}
+
+/// Rows and cursor `at`, as the story below writes them.
+fn write(file: &ViewFile, at: u64, durable: bool) -> Result<(), StoreError> {
+    let row =
+        |key: u64, value: Option<u64>| (key.to_be_bytes().map(|byte| byte + b'a').to_vec(), value.map(|value| vec![value as u8; 900]));
+    file.commit(&[row(at % 7, Some(at)), row(7 + at % 3, (!at.is_multiple_of(2)).then_some(at))], Position(at), durable)
+}
+
+#[test]
+fn a_view_file_has_the_rows_of_its_cursor_whenever_power_is_lost() {
+    let open = |disk: &FaultFolder| {
+        let folder: Arc<dyn Folder> = Arc::new(disk.clone());
+        ViewFile::open(&folder, "rows", Digest::of(b"code"), Digest::of(b"log"), Position(1_000), 1 << 20)
+    };
+    let crashes = [Crash::Lost, Crash::Torn { percent: 50, garbage: true }, Crash::Reordered { percent: 50 }];
+    for crash in crashes {
+        at_every_operation(|operation| {
+            let mut chance = Chance::new(operation);
+            let disk = FaultFolder::new();
+            disk.lose_power_at(operation);
+            let mut durable = 0;
+            let told = open(&disk).and_then(|(file, _)| {
+                for at in 1..=100 {
+                    write(&file, at, at % 4 == 0)?;
+                    durable = if at % 4 == 0 { at } else { durable };
+                }
+                Ok(())
+            });
+            let over = told.is_ok() && disk.has_power();
+            let after = disk.crash(crash, &mut chance);
+            let (file, how) = open(&after).expect("there is power");
+            assert!(!matches!(how, ViewOpened::Replaced(_)), "{how:?}");
+            let cursor = file.cursor().0;
+            assert!(cursor >= durable, "{cursor} is left of {durable}");
+            let expected = FaultFolder::new();
+            let (fresh, _) = open(&expected).expect("there is power");
+            (1..=cursor).for_each(|at| write(&fresh, at, false).expect("there is power"));
+            let digest = |file: &ViewFile| file.snapshot().and_then(|snapshot| snapshot.digest()).expect("there is power");
+            assert_eq!(digest(&file), digest(&fresh), "at {cursor}");
+            over
+        });
+    }
 }
