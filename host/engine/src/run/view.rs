@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::fold_part::{FoldedPart, PartStop, Portioned, ViewPart};
 use super::handler::{Fault, Stopped};
+use super::lane::lane_of;
 use super::reading::{Reading, Unreadable};
 use crate::model::{FunctionKind, Position, Timestamp, limits};
 use crate::store::{FunctionRow, Portion, StoreError, ViewFile};
@@ -156,7 +157,13 @@ impl Projector {
         if after >= upto {
             return Ok(Prepared::Idle);
         }
-        let taken = reading.take(row, after, upto, portion)?;
+        let lanes = if row.manifest.split.is_some() { self.lanes } else { 1 };
+        let taken = match row.manifest.split {
+            Some(parts) if lanes > 1 => {
+                reading.take_marked(row, after, upto, portion, &|event| lane_of(event.subject, parts, lanes) as u32)?
+            }
+            _ => reading.take(row, after, upto, portion)?,
+        };
         after = taken.seen.max(after);
         if let Some(why) = taken.unavailable.as_ref().filter(|_| taken.batch.is_empty()) {
             return Ok(self.unavailable(why, now));
@@ -175,9 +182,9 @@ impl Projector {
         if taken.batch.is_empty() {
             return Ok(Prepared::Parts(Vec::new()));
         }
-        let lanes = if row.manifest.split.is_some() { self.lanes } else { 1 };
-        let portioned = Arc::new(Portioned { manifest: row.manifest.clone(), batch: taken.batch, rows: Some(view.snapshot()?), lanes });
-        Ok(Prepared::Parts((0..lanes).map(|lane| ViewPart { portioned: portioned.clone(), lane }).collect()))
+        let portioned = Arc::new(Portioned { manifest: row.manifest.clone(), batch: taken.batch, rows: Some(view.snapshot()?) });
+        let part = |lane: usize| ViewPart { portioned: portioned.clone(), lane: (lanes > 1).then_some(lane as u32) };
+        Ok(Prepared::Parts((0..lanes).map(part).collect()))
     }
 
     fn unavailable(&mut self, _: &str, now: Timestamp) -> Prepared {

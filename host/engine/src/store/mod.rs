@@ -43,7 +43,7 @@ mod view_file_tests;
 mod view_snapshot;
 mod writer;
 
-pub use batch::{Batch, Part};
+pub use batch::{Batch, Part, Walk};
 pub use catalogue::{Catalogue, NamespaceRow};
 pub use decide::check_command;
 pub use disk::DiskFolder;
