@@ -2,14 +2,15 @@
 //! one portion run side by side on any threads.
 
 use std::iter::Peekable;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::handler::{Fault, Stopped, end_of_one, middle};
-use super::rows::{Overlay, RowCalls};
+use super::overlay::Overlay;
+use super::rows::RowCalls;
 use crate::model::{
     CallLimits, EventRef, FailureKind, FunctionManifest, Guest, GuestFault, LogLevel, NotAnswered, Position, StateError, limits,
 };
-use crate::store::{Batch, RowWrite, ViewSnapshot, Walk};
+use crate::store::{Batch, ViewSnapshot, Walk};
 
 /// Rows touched that one part may hold in memory; beyond it the part ends early.
 const OVERLAY_BYTES_MAX: usize = 64 << 20;
@@ -27,11 +28,14 @@ pub struct ViewPart {
     pub(super) portioned: Arc<Portioned>,
     /// What its events are marked with; all are its own if there is only one lane.
     pub(super) lane: Option<u32>,
+    /// The rows that the lane's last part left, as they are in the file.
+    pub(super) overlay: Mutex<Overlay>,
 }
 
 /// What a part came to.
 pub struct FoldedPart {
-    pub(super) writes: Vec<RowWrite>,
+    pub(super) lane: Option<u32>,
+    pub(super) overlay: Overlay,
     pub(super) stopped: Option<(Position, PartStop)>,
     pub events: u64,
     pub calls: u64,
@@ -58,8 +62,9 @@ impl ViewPart {
     /// failed; what comes before it stands.
     pub fn fold(&self, guest: &dyn Guest, log: &mut dyn FnMut(LogLevel, &str)) -> FoldedPart {
         let Portioned { manifest, batch, rows } = &*self.portioned;
+        let overlay = std::mem::take(&mut *self.overlay.lock().unwrap_or_else(PoisonError::into_inner));
         let mut walk = batch.walk(self.lane).peekable();
-        let mut folding = Folding { manifest, guest, rows: rows.as_ref(), overlay: Overlay::default(), calls: 0 };
+        let mut folding = Folding { manifest, guest, rows: rows.as_ref(), overlay, calls: 0 };
         // No more are decoded at a time than a call takes: all of a portion don't fit a processor's cache.
         let mut events: Vec<EventRef<'_>> = Vec::new();
         let mut stopped = None;
@@ -75,7 +80,7 @@ impl ViewPart {
             events.drain(..end);
         }
         let calls = folding.calls;
-        FoldedPart { writes: folding.overlay.into_writes(), stopped, events: batch.count(self.lane) as u64, calls }
+        FoldedPart { lane: self.lane, overlay: folding.overlay, stopped, events: batch.count(self.lane) as u64, calls }
     }
 }
 
@@ -128,8 +133,9 @@ impl Folding<'_> {
 
     pub fn call(&mut self, events: &[EventRef<'_>], fresh_instance: bool, log: &mut dyn FnMut(LogLevel, &str)) -> Result<(), Stopped> {
         self.calls += 1;
+        self.overlay.begin();
         let call_limits = CallLimits { fresh_instance, ..self.manifest.limits.of_a_call() };
-        let mut calls = RowCalls::new(self.calls as u32, self.rows, &mut self.overlay, self.manifest.split, events, log);
+        let mut calls = RowCalls::new(self.rows, &mut self.overlay, self.manifest.split, events, log);
         let answer = self.guest.project(&self.manifest.name, events, &call_limits, &mut calls);
         let answer = match answer {
             Ok(Ok(())) => {

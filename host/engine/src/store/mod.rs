@@ -63,6 +63,6 @@ pub use snapshot::{Parked, ParkedPage, Snapshot};
 pub use types::TypeCount;
 pub use upcasting::{Upcaster, Upcasting};
 pub use verify::Verified;
-pub use view_file::{RowWrite, ViewFile, ViewOpened, sweep_views, view_file_name};
+pub use view_file::{RowRef, RowWrite, ViewFile, ViewOpened, sweep_views, view_file_name};
 pub use view_snapshot::ViewSnapshot;
 pub use writer::{Changes, Committed, Store};
