@@ -10,7 +10,7 @@ use retold_engine::run::{self, FoldedState, Hot, QueryRefused, Reading};
 use retold_engine::store::{Batch, Filter, FunctionRow, FunctionStatus, Portion, Snapshot, ViewSnapshot};
 use tokio::sync::oneshot;
 
-use super::commands::CommandOutcome;
+use super::commands::{CommandAccepted, CommandOutcome};
 use super::committer::Job;
 use super::loaded::Loaded;
 use super::namespace::{Inside, Namespace};
@@ -64,7 +64,11 @@ impl Namespace {
                 tokio::time::timeout(COMMAND_TIME_MAX, answer).await.map_err(|_| DriveError::Busy)?
             }
         };
-        answer.map_err(|_| DriveError::Stopping)?
+        let mut outcome = answer.map_err(|_| DriveError::Stopping)??;
+        if let CommandOutcome::Accepted(CommandAccepted { new: false, events, handled: Some(handled), .. }) = &mut outcome {
+            self.add_known_outputs(events, handled);
+        }
+        Ok(outcome)
     }
 
     /// The state that an aggregate has folded of a subject, now or at an earlier position.
