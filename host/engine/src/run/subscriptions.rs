@@ -25,10 +25,7 @@ impl Subscriptions {
         let rows: Vec<_> = rows.collect();
         let upcasting = Upcasting::of(rows.iter().copied());
         let reads = |row: &&Arc<FunctionRow>| (Arc::from(row.name.as_str()), Wanted::by(&row.manifest, &upcasting).stored());
-        Subscriptions {
-            functions: rows.iter().filter(|row| row.manifest.kind == kind).map(|row| reads(row)).collect(),
-            known: BTreeMap::new(),
-        }
+        Subscriptions { functions: rows.iter().filter(|row| row.manifest.kind == kind).map(reads).collect(), known: BTreeMap::new() }
     }
 
     /// The functions that read events of this type, in name order.
