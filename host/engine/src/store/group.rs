@@ -26,6 +26,13 @@ const CACHED_RECORDS: usize = 8;
 /// Broken streams remembered; each has but a few parts under way when it breaks.
 const BROKEN_STREAMS: usize = 1_024;
 
+pub fn note_broken(broken: &mut VecDeque<u64>, stream: u64) {
+    if broken.len() == BROKEN_STREAMS {
+        broken.pop_front();
+    }
+    broken.push_back(stream);
+}
+
 pub struct Group<'a> {
     pub shared: &'a Shared,
     pub view: Arc<View>,
@@ -88,10 +95,7 @@ impl Group<'_> {
         }
         let answer = self.append(append)?;
         if answer.is_err() {
-            if self.broken.len() == BROKEN_STREAMS {
-                self.broken.pop_front();
-            }
-            self.broken.push_back(stream);
+            note_broken(self.broken, stream);
         }
         Ok(answer)
     }

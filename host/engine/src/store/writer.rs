@@ -8,7 +8,7 @@ use redb::ReadableTable;
 
 use super::apply::apply;
 use super::error::StoreError;
-use super::group::Group;
+use super::group::{Group, note_broken};
 use super::mirror::Mirror;
 use super::proposal::{Accepted, Proposal, Refused};
 use super::reader::Reader;
@@ -62,6 +62,11 @@ impl Store {
 
     pub fn reader(&self) -> Reader {
         Reader { shared: self.shared.clone() }
+    }
+
+    /// Refuses what is still to come of a stream, as after a refused append.
+    pub fn break_stream(&mut self, stream: u64) {
+        note_broken(&mut self.broken, stream);
     }
 
     /// The last durable position.

@@ -134,7 +134,14 @@ impl Committer {
             match job {
                 Job::Append { append, checked, wait, reply } => match self.recheck(&append, checked) {
                     Ok(()) => group.push(Proposal::Append(append), Caller::Append { wait, reply }),
-                    Err(error) => drop(reply.send(Err(error))),
+                    Err(error) => {
+                        // What came before it in its stream stands, what comes after it is refused too.
+                        if let Some(stream) = append.stream {
+                            self.commit_group(std::mem::take(&mut group));
+                            self.store.break_stream(stream);
+                        }
+                        let _ = reply.send(Err(error));
+                    }
                 },
                 Job::Decide { decision, subject } => group.push(commands::proposal(decision), Caller::Subject(subject)),
                 Job::Keep(snapshot) => group.push(Proposal::Snapshot(*snapshot), Caller::Nobody),
