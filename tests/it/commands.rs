@@ -79,31 +79,41 @@ fn told(answer: &Answer) -> Option<Told> {
     }
 }
 
-/// Commands stock of many kinds until it is told to stop; each command is repeated until it is answered.
+/// Sends a request again and again until it is answered with what `taken` takes, to wherever the host is.
+fn until_answered<T>(web: &mut Web, url: &Mutex<String>, path: &str, kind: &str, body: &str, taken: impl Fn(&Answer) -> Option<T>) -> T {
+    loop {
+        match web.try_send("POST", path, &[("content-type", kind)], body.as_bytes()) {
+            Ok(answer) => {
+                if let Some(told) = taken(&answer) {
+                    return told;
+                }
+            }
+            Err(_) => {
+                std::thread::park_timeout(Duration::from_millis(5));
+                *web = Web::new(&url.lock().expect("an address"));
+            }
+        }
+    }
+}
+
+/// Commands stock of many kinds until it is told to stop, and appends some deliveries past the aggregate.
 fn client(number: u64, url: &Mutex<String>, stop: &AtomicBool) -> Vec<(String, Told)> {
-    let address = || url.lock().expect("an address").clone();
-    let (mut web, mut dice, mut all) = (Web::new(&address()), Dice(number), Vec::new());
+    let (mut web, mut dice, mut all) = (Web::new(&url.lock().expect("an address")), Dice(number), Vec::new());
     for n in 0.. {
         if stop.load(Ordering::Acquire) {
             break;
         }
         let id = format!("client-{number}-{n}");
+        if dice.below(8) == 0 {
+            let delivery = json!({"specversion": "1.0", "id": id, "source": "/supplier", "type": "stock.received", "subject": format!("stock/{}", dice.below(SUBJECTS)), "data": {"quantity": 1}});
+            let taken = |answer: &Answer| matches!(answer.status, 200 | 201).then_some(());
+            until_answered(&mut web, url, "events", "application/cloudevents+json", &delivery.to_string(), taken);
+            continue;
+        }
         let name = if dice.below(3) == 0 { "stock.receive" } else { "stock.reserve" };
         let path = format!("commands/{name}?subject=stock/{}&id={id}", dice.below(SUBJECTS));
         let body = json!({ "quantity": 1 + dice.below(4) }).to_string();
-        let answered = loop {
-            match web.try_send("POST", &path, &[("content-type", "application/json")], body.as_bytes()) {
-                Ok(answer) => {
-                    if let Some(told) = told(&answer) {
-                        break told;
-                    }
-                }
-                Err(_) => {
-                    std::thread::park_timeout(Duration::from_millis(5));
-                    web = Web::new(&address());
-                }
-            }
-        };
+        let answered = until_answered(&mut web, url, &path, "application/json", &body, told);
         // Now and then it is asked again, although there was an answer.
         if matches!(answered, Told::Accepted(..)) && dice.below(5) == 0 {
             let again = web.try_send("POST", &path, &[("content-type", "application/json")], body.as_bytes());
@@ -398,6 +408,22 @@ fn two_modules_can_not_take_one_command_and_the_refusal_names_both() {
     // Once it is free, it can be taken.
     host.web.delete("modules/faulty-kinds").expect(200);
     host.web.deploy("second-kinds", &rival()).expect(201);
+}
+
+#[test]
+fn of_two_modules_deployed_at_once_that_take_one_command_one_is_there() {
+    let host = Host::start();
+    let modules = [("faulty-kinds", guest("faulty-kinds")), ("second-kinds", rival())];
+    let mut answers: Vec<Answer> = std::thread::scope(|scope| {
+        let url = &host.url;
+        let deployed: Vec<_> = modules.iter().map(|(name, module)| scope.spawn(move || Web::new(url).deploy(name, module))).collect();
+        deployed.into_iter().map(|deployed| deployed.join().expect("answered")).collect()
+    });
+    answers.sort_by_key(|answer| answer.status);
+    assert_eq!(answers[0].status, 201, "{}", answers[0].text());
+    answers[1].problem(409, "command-taken");
+    assert_eq!(host.web.get("modules").expect(200).json()["modules"].as_array().map(Vec::len), Some(1));
+    host.web.command("test.decide", "account/1", "1", &json!({ "do": "ok" })).expect(200);
 }
 
 #[test]

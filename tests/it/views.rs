@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use crate::support::{Host, Web, guest, reworded};
 
+/// What is done to a stopped host's file.
+type Damage = fn(&PathBuf);
+
 const BATCH: &str = "application/cloudevents-batch+json";
 
 fn faulty_kinds() -> Host {
@@ -167,7 +170,7 @@ fn a_view_whose_file_is_damaged_lost_or_of_another_kind_has_the_same_rows_after_
     let head = count(&host.web, "a", 400, 3);
     let expected = rows_at(&host.web, &head);
     assert_eq!(expected.len(), 400);
-    let damages: [(&str, fn(&PathBuf)); 8] = [
+    let damages: [(&str, Damage); 8] = [
         ("nothing was done to it", |_| {}),
         ("lost", |file| std::fs::remove_file(file).expect("removed")),
         ("empty", |file| std::fs::write(file, b"").expect("written")),

@@ -1,12 +1,12 @@
 //! What happens between two power cuts, one action at a time: clients, functions, the operator, the
 //! housekeeper and readers, as the seed says.
 
-use retold_engine::model::{Event, Plan, Position, Timestamp};
-use retold_engine::run::{Settled, Step, Ticket};
+use retold_engine::model::{Event, Plan, Position, Processing, Timestamp};
+use retold_engine::run::{Reading, Settled, Step, Ticket};
 use retold_engine::store::{Accepted, Control, Proposal, Refused};
 
 use crate::functions::Slot;
-use crate::guests::{MODULES, SimGuest};
+use crate::guests::MODULES;
 use crate::judge;
 use crate::oracle;
 use crate::world::{From, Host, InFlight, Pending, PowerLost, World, deploy};
@@ -23,6 +23,7 @@ impl World {
             options.housekeeping,
             options.commands,
             3,
+            options.folds,
         ];
         let mut at = self.chance.below(weights.iter().sum());
         let action = weights.iter().position(|weight| match at.checked_sub(*weight) {
@@ -58,6 +59,7 @@ impl World {
             }
             5 => self.housekeep(host).map_err(InFlight::nothing),
             6 => self.command(host).map_err(InFlight::nothing),
+            7 => self.act_on_view(host).map_err(InFlight::nothing),
             _ => self.look(host).map_err(InFlight::nothing),
         }
     }
@@ -76,10 +78,8 @@ impl World {
         };
         let stale = !host.held.is_empty() && self.chance.percent(self.options.stale_snapshots);
         let snapshot = if stale { self.chance.pick(&host.held) } else { &fresh };
-        let name = host.functions.name(slot).to_owned();
-        let Some(module) = snapshot.function(&name).map(|row| row.module) else { return Ok(()) };
-        let guest = SimGuest { version: self.model.modules[&module].version, outside: &self.outside };
-        match host.functions.runner(slot).step(snapshot, &guest, self.now, &mut |_, _| {}) {
+        let guests = self.guests();
+        match host.functions.runner(slot).step(&Reading::new(snapshot, &guests), self.now, &mut |_, _| {}) {
             Ok(Step::Plan(ticket, plan)) => self.propose(host, slot, ticket, *plan),
             Ok(Step::Later(at)) if self.chance.percent(50) => self.now = self.now.max(at),
             Ok(step) => {
@@ -132,6 +132,12 @@ impl World {
         judge::check_answers(&mut self.model, &mut host.broken, &proposals, &committed.answers, &fresh);
         for record in &committed.changes.records {
             self.model.feed(record);
+            let entries = record.processing().expect("processing entries can be read");
+            let parked = entries.iter().map(|entry| match entry {
+                Processing::Reaction { parked, .. } => parked.iter().filter(|parked| parked.reason == "upcast").count() as u64,
+                _ => 0,
+            });
+            self.counts.upcast_parked += parked.sum::<u64>();
         }
         judge::check_different(&self.model, &committed.answers);
         assert_eq!(host.store.head(), self.model.head());

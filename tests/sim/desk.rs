@@ -88,7 +88,7 @@ impl World {
         let version = snapshot.function(&function).map(|row| self.model.modules[&row.module].version);
         let expected = |hot: &Option<Hot>| {
             let at = hot.as_ref().expect("it was folded").position();
-            let level = self.model.level(&command.subject, at).level;
+            let level = self.model.level(&function, &command.subject, at).stock.level;
             stock::decide(version.expect("it runs"), &command.r#type, &command.data, level)
         };
         match decided {
@@ -147,9 +147,9 @@ impl World {
             Ok(folded) => folded.expect("the stock can be folded"),
             Err(error) => return self.lost(&error),
         };
-        let expected = self.model.level(&subject, at.unwrap_or(head));
+        let expected = self.model.level(&function, &subject, at.unwrap_or(head));
         assert_eq!((folded.events, folded.position), (expected.events, expected.last), "of {subject} at {at:?}");
-        assert_eq!(folded.state, (expected.events > 0).then(|| stock::state(version, expected.level)), "of {subject} at {at:?}");
+        assert_eq!(folded.state, (expected.events > 0).then(|| expected.stock.state(version)), "of {subject} at {at:?}");
         if at.is_some_and(|at| at < head) {
             assert_eq!(hot.as_ref().map(Hot::position), before, "the past disturbed the present");
         }

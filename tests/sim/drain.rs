@@ -1,11 +1,10 @@
 //! Without chance: every function in turn, until everything is handled.
 
 use retold_engine::model::Timestamp;
-use retold_engine::run::Step;
+use retold_engine::run::{Reading, Step};
 use retold_engine::store::{Control, Proposal};
 
 use crate::functions::Slot;
-use crate::guests::SimGuest;
 use crate::model::Status;
 use crate::world::{From, Host, InFlight, Pending, PowerLost, World};
 
@@ -71,9 +70,8 @@ impl World {
             Ok(snapshot) => snapshot,
             Err(error) => return self.lost(&error),
         };
-        let module = self.model.functions[host.functions.name(slot)].module;
-        let guest = SimGuest { version: self.model.modules[&module].version, outside: &self.outside };
-        let step = match host.functions.runner(slot).step(&snapshot, &guest, self.now, &mut |_, _| {}) {
+        let guests = self.guests();
+        let step = match host.functions.runner(slot).step(&Reading::new(&snapshot, &guests), self.now, &mut |_, _| {}) {
             Ok(step) => step,
             Err(error) => return self.lost(&error),
         };
@@ -88,13 +86,13 @@ impl World {
         let model = &self.model;
         !host.inbox.is_empty()
             || !host.unsettled.is_empty()
-            || model.functions.iter().any(|(name, row)| match row.status {
+            || model.functions.iter().filter(|(_, row)| row.is_handler()).any(|(name, row)| match row.status {
                 Status::Retired => false,
                 Status::Paused | Status::Halted(_) => true,
                 Status::Active => {
                     row.rebuilding.is_some()
                         || row.parked.values().any(|parked| parked.released || (parked.reason != "hops" && name != "circle"))
-                        || model.log[row.cursor.0 as usize..].iter().any(|event| row.reads(event))
+                        || model.log[row.cursor.0 as usize..].iter().any(|event| model.reads(row, event))
                 }
             })
     }

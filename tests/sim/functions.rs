@@ -27,7 +27,7 @@ impl Functions {
     pub fn all(&mut self, model: &Model) -> Vec<Slot> {
         for (name, row) in &model.functions {
             let there = self.runners.iter().filter(|runner| runner.function() == name).count();
-            if row.status != Status::Retired && row.function.decides.is_empty() && there == 0 {
+            if row.status != Status::Retired && row.is_handler() && there == 0 {
                 self.runners.extend((0..self.each).map(|_| Runner::new(name)));
             }
         }
@@ -41,10 +41,6 @@ impl Functions {
         }
         let first = *chance.pick(&all);
         Some(if self.idle.contains(&first.0) { *chance.pick(&all) } else { first })
-    }
-
-    pub fn name(&self, slot: Slot) -> &str {
-        self.runners[slot.0].function()
     }
 
     pub fn runner(&mut self, slot: Slot) -> &mut Runner {

@@ -3,14 +3,17 @@
 //! engine made of it.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use retold_engine::model::{
     Answer, CallLimits, Calls, Event, EventDraft, EventRef, Failure, FailureKind, FailurePolicy, FunctionKind, FunctionManifest, Guest,
-    GuestFault, LimitsAsked, LogLevel, Manifest, Output, Position, Reaction, Schema, Start, StateError,
+    GuestFault, LimitsAsked, LogLevel, Manifest, NotAnswered, Output, Position, Reaction, Schema, Start, StateError,
 };
 
+use retold_engine::run::Guests;
+
 use crate::chance::Chance;
+use crate::stock;
 
 /// What the first byte of a source event's data asks for. Others ask for nothing.
 pub mod mark {
@@ -24,6 +27,8 @@ pub mod mark {
     pub const CLOSE: u8 = b'C';
     /// Scans the state.
     pub const SUM: u8 = b'S';
+    /// Too old for its upcaster.
+    pub const OLD: u8 = b'W';
 }
 
 /// The part of an event that behaviour depends on.
@@ -51,8 +56,9 @@ pub struct Function {
     pub policy: FailurePolicy,
     pub attempts: u32,
     pub split: Option<u32>,
-    /// Types of commands; whoever has some is an aggregate.
+    /// Types of commands, if it is an aggregate.
     pub decides: &'static [&'static str],
+    pub kind: FunctionKind,
 }
 
 const PLAIN: Function = Function {
@@ -64,6 +70,7 @@ const PLAIN: Function = Function {
     attempts: 2,
     split: None,
     decides: &[],
+    kind: FunctionKind::Handler,
 };
 const ECHO: Function = Function { name: "echo", subscribes: &["a.*"], emits: &["echo.made"], ..PLAIN };
 const FAN: Function = Function { name: "fan", subscribes: &["a.wide", "b.*"], emits: &["fan.left", "fan.right"], ..PLAIN };
@@ -79,16 +86,40 @@ const ALL: Function = Function { name: "all", subscribes: &["*"], start: Start::
 
 const STOCK: Function = Function {
     name: "stock",
-    subscribes: &["stock.*"],
-    emits: &["stock.added", "stock.taken"],
+    subscribes: &[stock::ADDED, stock::TAKEN, stock::NOTED],
+    emits: &[stock::ADDED, stock::TAKEN],
     decides: &["stock.add", "stock.take"],
+    kind: FunctionKind::Aggregate,
     start: Start::Now,
     ..PLAIN
 };
+const UP_STOCK: Function =
+    Function { name: "up-stock", subscribes: &[stock::OLD], emits: &[stock::NOTED], kind: FunctionKind::Upcaster, ..PLAIN };
 const FAN2: Function = Function { name: "shelf", subscribes: &["stock.*"], ..TOGGLE };
 const RIVAL: Function = Function { name: "rival", ..STOCK };
 
+const UP_ONE: Function = Function { name: "up-one", subscribes: &["e.v1"], emits: &["e.v2"], kind: FunctionKind::Upcaster, ..PLAIN };
+const UP_TWO: Function =
+    Function { name: "up-two", subscribes: &["e.v2"], emits: &["e.v3", "e.side"], kind: FunctionKind::Upcaster, ..PLAIN };
+const BACK: Function = Function { name: "up-back", subscribes: &["e.v3"], emits: &["e.v1"], kind: FunctionKind::Upcaster, ..PLAIN };
+const NEWEST: Function = Function { name: "newest", subscribes: &["e.v3"], emits: &["newest.seen"], ..PLAIN };
+const OLDEST: Function = Function { name: "oldest", subscribes: &["e.v1"], emits: &["oldest.seen"], ..PLAIN };
+const EVERY: Function =
+    Function { name: "every", subscribes: &["e.*"], emits: &["every.seen"], policy: FailurePolicy::Halt, split: Some(1), ..PLAIN };
+const RELAY: Function = Function { name: "relay", subscribes: &["e.*"], emits: &["relay.made"], ..PLAIN };
+const ROWS: Function = Function { name: "rows", subscribes: &["a.*", "count.total", "e.v3"], kind: FunctionKind::View, ..PLAIN };
+const UNITS: Function = Function { name: "units", subscribes: &["*"], kind: FunctionKind::View, split: Some(1), ..PLAIN };
+
 pub const MODULES: &[Module] = &[
+    Module { name: "chain", version: 1, functions: &[UP_ONE, UP_TWO] },
+    Module { name: "chain", version: 2, functions: &[UP_ONE, UP_TWO] },
+    // Another circle, or a gap, unless it comes first.
+    Module { name: "back", version: 1, functions: &[BACK] },
+    Module { name: "readers", version: 1, functions: &[NEWEST, OLDEST, EVERY] },
+    Module { name: "relays", version: 1, functions: &[RELAY] },
+    Module { name: "relays", version: 2, functions: &[RELAY] },
+    Module { name: "views", version: 1, functions: &[ROWS, UNITS] },
+    Module { name: "views", version: 2, functions: &[ROWS, UNITS] },
     Module { name: "plain", version: 1, functions: &[ECHO, FAN] },
     Module { name: "plain", version: 2, functions: &[ECHO, FAN] },
     Module { name: "plain", version: 3, functions: &[FAN] },
@@ -99,6 +130,8 @@ pub const MODULES: &[Module] = &[
     Module { name: "wide", version: 1, functions: &[LANES, TOGGLE, ALL] },
     Module { name: "stock", version: 1, functions: &[STOCK] },
     Module { name: "stock", version: 2, functions: &[STOCK, FAN2] },
+    Module { name: "notes", version: 1, functions: &[UP_STOCK] },
+    Module { name: "notes", version: 2, functions: &[UP_STOCK] },
     // It wants the same commands.
     Module { name: "rival", version: 3, functions: &[RIVAL] },
     // Its function belongs to another module.
@@ -129,7 +162,7 @@ impl Function {
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
         FunctionManifest {
             name: self.name.into(),
-            kind: if self.decides.is_empty() { FunctionKind::Handler } else { FunctionKind::Aggregate },
+            kind: self.kind,
             subscribes: texts(self.subscribes),
             emits: texts(self.emits),
             decides: texts(self.decides),
@@ -182,6 +215,10 @@ pub fn behave(function: &str, version: u8, event: &Seen<'_>, index: u32, calls: 
         "fragile" => counted("fragile.done", event, index, calls)?,
         "brittle" => counted("brittle.done", event, index, calls)?,
         "lanes" => counted("lanes.seen", event, index, calls)?,
+        "newest" => counted("newest.seen", event, index, calls)?,
+        "oldest" => counted("oldest.seen", event, index, calls)?,
+        "every" => counted("every.seen", event, index, calls)?,
+        "relay" => vec![emit("relay.made", event.subject, [&[version], event.data].concat()), emit("relay.made", "same", Vec::new())],
         "circle" => vec![emit("circle.step", event.subject, vec![b'o'])],
         // Half of the time it has no state at all.
         "toggle" | "shelf" => {
@@ -201,6 +238,49 @@ pub fn behave(function: &str, version: u8, event: &Seen<'_>, index: u32, calls: 
         }
         other => panic!("no function {other}"),
     })
+}
+
+/// What an upcaster makes of an event: types and data. From one to none, or to three. The mark stays.
+pub fn upcast(function: &str, version: u8, data: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let number = |at: usize| data.get(at).copied().unwrap_or_default();
+    let part = |nth: u8| [&[number(0), number(1).wrapping_add(nth), nth, version], &data[..data.len().min(8)]].concat();
+    match function {
+        "up-one" => (0..number(1) % 3).map(|nth| ("e.v2", part(nth))).collect(),
+        "up-two" => (0..1 + number(1) % 2).map(|nth| (if nth == 0 { "e.v3" } else { "e.side" }, part(nth))).collect(),
+        "up-stock" => (0..number(1) % 3).map(|nth| (stock::NOTED, part(nth))).collect(),
+        "up-back" => vec![("e.v1", part(0))],
+        other => panic!("no upcaster {other}"),
+    }
+}
+
+pub fn upcast_drafts(function: &str, version: u8, data: &[u8]) -> Vec<EventDraft> {
+    let draft = |(r#type, data): (&str, Vec<u8>)| EventDraft { r#type: r#type.into(), data, ..EventDraft::default() };
+    upcast(function, version, data).into_iter().map(draft).collect()
+}
+
+/// What a view does with an event: a total, the last position, a row that comes and goes, a page.
+pub fn project(function: &str, version: u8, event: &Seen<'_>, index: u32, calls: &mut dyn Calls) -> Result<(), StateError> {
+    let key = format!("total/{}", event.subject.rsplit('/').next().unwrap_or_default());
+    let before = calls.state_get(index, &key)?.map_or(0, |bytes| u64::from_le_bytes(bytes.try_into().unwrap_or_default()));
+    calls.state_put(index, &key, &before.wrapping_mul(31).wrapping_add(event.data.len() as u64 + u64::from(version)).to_le_bytes())?;
+    calls.state_put(index, "last", format!("{function} {}", event.position).as_bytes())?;
+    match event.data.first() {
+        Some(&mark::CLOSE) => calls.state_delete(index, &key)?,
+        Some(&mark::SUM) => {
+            let mut lines = Vec::new();
+            let mut after = None;
+            loop {
+                let page = calls.state_scan(index, "total/", after.as_deref(), 2)?;
+                let Some((last, _)) = page.last() else { break };
+                after = Some(last.clone());
+                lines.extend(page.into_iter().map(|(key, value)| format!("{key}={value:?}")));
+            }
+            calls.state_put(index, "page", lines.join(" ").as_bytes())?;
+        }
+        Some(_) if event.position.0.is_multiple_of(3) => calls.state_put(index, "open", event.data)?,
+        _ => calls.state_delete(index, "open")?,
+    }
+    Ok(())
 }
 
 /// Running totals by subject, kept in state.
@@ -281,20 +361,49 @@ impl Outside {
 
 /// Whether an event can fail at all in a function.
 pub fn can_fail(function: &str, data: &[u8]) -> bool {
-    matches!(function, "fragile" | "brittle")
+    matches!(function, "fragile" | "brittle" | "newest" | "every" | "rows" | "units")
         && matches!(data.first(), Some(&(mark::TRAP | mark::REJECT | mark::FLAKY | mark::UNDECLARED | mark::OUTSIDE)))
 }
 
-/// The code of one module version.
-pub struct SimGuest<'a> {
-    pub version: u8,
-    pub outside: &'a Outside,
+/// Of what an upcaster makes, the first part never fails: what was done with it must be taken back.
+fn is_first_part(event: &EventRef<'_>) -> bool {
+    event.r#type.starts_with("e.") && event.data.get(2) == Some(&0)
 }
 
-impl SimGuest<'_> {
+/// Whether an upcaster fails at an event as long as it isn't repaired.
+pub fn is_too_old(data: &[u8]) -> bool {
+    data.first() == Some(&mark::OLD)
+}
+
+/// The code of all module versions.
+pub struct SimGuests {
+    pub versions: BTreeMap<u32, u8>,
+    pub outside: Arc<Outside>,
+}
+
+impl Guests for SimGuests {
+    fn guest(&self, module: u32) -> Option<Arc<dyn Guest>> {
+        let version = *self.versions.get(&module)?;
+        Some(Arc::new(SimGuest { version, outside: self.outside.clone() }))
+    }
+}
+
+/// The code of one module version.
+pub struct SimGuest {
+    pub version: u8,
+    pub outside: Arc<Outside>,
+}
+
+impl SimGuest {
+    fn unavailable(&self) -> bool {
+        let mut weather = self.outside.weather();
+        let percent = weather.unavailable_percent;
+        weather.chance.percent(percent)
+    }
+
     fn fails(&self, function: &str, event: &EventRef<'_>, index: u32, calls: &mut dyn Calls) -> Option<Answer> {
         let mut weather = self.outside.weather();
-        if weather.healed || !can_fail(function, event.data) {
+        if weather.healed || !can_fail(function, event.data) || is_first_part(event) {
             return None;
         }
         let failed = |kind, message: &str| Some(Answer::Failed(Failure { event: index, kind, message: message.into() }));
@@ -315,14 +424,10 @@ impl SimGuest<'_> {
     }
 }
 
-impl Guest for SimGuest<'_> {
+impl Guest for SimGuest {
     fn handle(&self, function: &str, events: &[EventRef<'_>], _: &CallLimits, calls: &mut dyn Calls) -> Answer {
-        {
-            let mut weather = self.outside.weather();
-            let percent = weather.unavailable_percent;
-            if weather.chance.percent(percent) {
-                return Answer::Unavailable("no instance is free".into());
-            }
+        if self.unavailable() {
+            return Answer::Unavailable("no instance is free".into());
         }
         let mut reactions = Vec::new();
         for (index, event) in events.iter().enumerate() {
@@ -351,6 +456,52 @@ impl Guest for SimGuest<'_> {
             same.reverse();
         }
         Answer::Reactions(reactions)
+    }
+
+    fn upcast(
+        &self,
+        function: &str,
+        events: &[EventRef<'_>],
+        _: &CallLimits,
+        _: &mut dyn Calls,
+    ) -> Result<Result<Vec<Vec<EventDraft>>, Failure>, NotAnswered> {
+        if self.unavailable() {
+            return Err(NotAnswered::Unavailable("no instance is free".into()));
+        }
+        let healed = self.outside.weather().healed;
+        let mut lists = Vec::new();
+        for event in events {
+            if !healed && is_too_old(event.data) {
+                return Err(NotAnswered::Fault(GuestFault::Trapped("unreachable".into())));
+            }
+            lists.push(upcast_drafts(function, self.version, event.data));
+        }
+        Ok(Ok(lists))
+    }
+
+    fn project(
+        &self,
+        function: &str,
+        events: &[EventRef<'_>],
+        _: &CallLimits,
+        calls: &mut dyn Calls,
+    ) -> Result<Result<(), Failure>, NotAnswered> {
+        if self.unavailable() {
+            return Err(NotAnswered::Unavailable("no instance is free".into()));
+        }
+        let healed = self.outside.weather().healed;
+        for (index, event) in events.iter().enumerate() {
+            let index = index as u32;
+            let seen = Seen { position: event.position, subject: event.subject, data: event.data };
+            let done = project(function, self.version, &seen, index, calls);
+            done.map_err(|error| NotAnswered::Fault(GuestFault::StateRefused(error)))?;
+            if !healed && can_fail(function, event.data) && !is_first_part(event) {
+                // What was written before must leave no trace.
+                let _ = calls.state_put(index, "ghost", b"boo");
+                return Err(NotAnswered::Fault(GuestFault::Trapped("unreachable".into())));
+            }
+        }
+        Ok(Ok(()))
     }
 
     fn one_event_a_call(&self) -> bool {

@@ -6,7 +6,6 @@ use retold_engine::model::{Class, Event, Kind, NewEvent, Position, Timestamp};
 use retold_engine::store::{Accepted, Append, Condition, Decision, Proposal, Refused};
 
 use crate::model::Model;
-use crate::stock;
 
 /// Holds the answers to a group against the model as it was before, and the group's new events.
 pub fn check_answers(
@@ -76,7 +75,10 @@ pub fn check_answers(
             }
             (Proposal::Decide(decision), Err(Refused::Conflict { folded, found, .. })) => {
                 let event = model.log.iter().chain(&fresh[..taken]).find(|event| event.position == *found).expect("it is there");
-                assert!(*folded == decision.folded && found > folded && belongs(event, decision), "{event:?} is no conflict: {decision:?}");
+                assert!(
+                    *folded == decision.folded && found > folded && belongs(model, event, decision),
+                    "{event:?} is no conflict: {decision:?}"
+                );
             }
             (Proposal::Snapshot(_), Ok(Accepted::Kept)) => {}
             (Proposal::SetSchema { .. }, Ok(Accepted::SchemaSet { position })) => {
@@ -88,6 +90,8 @@ pub fn check_answers(
             (Proposal::Deploy(_), Err(Refused::CommandTaken { .. })) => {}
             (Proposal::Reaction(_) | Proposal::Decide(_), Err(Refused::Stale { .. })) => {}
             (Proposal::Deploy(_), Err(Refused::HasState { .. } | Refused::NameTaken { .. })) => {}
+            (Proposal::Deploy(_), Err(Refused::UpcastCircle { .. })) => {}
+            (Proposal::Deploy(_) | Proposal::Remove { .. }, Err(Refused::UpcastGap { .. } | Refused::ReadsDifferently { .. })) => {}
             (Proposal::Remove { .. }, Err(Refused::UnknownModule(_))) => {}
             (Proposal::Control { .. }, Err(Refused::Control { .. } | Refused::UnknownFunction(_))) => {}
             (proposal, answer) => panic!("{proposal:?} was answered {answer:?}"),
@@ -169,14 +173,14 @@ fn check_append(model: &mut Model, append: &Append, answer: &Result<Accepted, Re
     0
 }
 
-fn belongs(event: &Event, decision: &Decision) -> bool {
-    event.kind == Kind::Event && event.subject == decision.command.subject && (event.r#type == stock::ADDED || event.r#type == stock::TAKEN)
+fn belongs(model: &Model, event: &Event, decision: &Decision) -> bool {
+    event.subject == decision.command.subject && model.reads(&model.functions[&decision.function], event)
 }
 
 /// An event that the decision should have known of.
 fn since(model: &Model, fresh: &[Event], decision: &Decision) -> Option<Position> {
     let after = model.log.iter().chain(fresh).filter(|event| event.position > decision.folded);
-    after.filter(|event| belongs(event, decision)).map(|event| event.position).next()
+    after.filter(|event| belongs(model, event, decision)).map(|event| event.position).next()
 }
 
 /// Everything of a command that a client gave is there.

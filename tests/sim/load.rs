@@ -7,6 +7,7 @@ use crate::chance::Chance;
 use crate::guests::mark;
 use crate::model::Model;
 use crate::options::Options;
+use crate::stock;
 
 #[derive(Debug, Default)]
 pub struct Load {
@@ -16,7 +17,8 @@ pub struct Load {
 }
 
 const SENT_MAX: usize = 200;
-const MARKS: [u8; 7] = [mark::TRAP, mark::REJECT, mark::FLAKY, mark::UNDECLARED, mark::OUTSIDE, mark::CLOSE, mark::SUM];
+const MARKS: [u8; 9] =
+    [mark::OLD, mark::OLD, mark::TRAP, mark::REJECT, mark::FLAKY, mark::UNDECLARED, mark::OUTSIDE, mark::CLOSE, mark::SUM];
 
 impl Load {
     pub fn append(&mut self, options: &Options, chance: &mut Chance, model: &Model) -> Append {
@@ -54,7 +56,23 @@ impl Load {
         let r#type = if chance.percent(options.circles) {
             "circle.start"
         } else {
-            chance.pick(&["a.small", "a.small", "a.wide", "b.one", "b.two", "c.one", "d.none", "stock.added"])
+            chance.pick(&[
+                "a.small",
+                "a.small",
+                "a.wide",
+                "b.one",
+                "b.two",
+                "c.one",
+                "d.none",
+                "e.v1",
+                "e.v1",
+                "e.v1",
+                "e.v1",
+                "e.v2",
+                "e.v3",
+                stock::ADDED,
+                stock::OLD,
+            ])
         };
         let subject = match chance.below(options.subjects + 1) {
             0 if chance.percent(30) => String::new(),

@@ -22,6 +22,8 @@ mod script;
 mod seeds;
 mod stock;
 mod threads;
+mod upcasting;
+mod views;
 mod volume;
 mod waiting;
 mod world;

@@ -6,12 +6,12 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
 use retold_engine::model::{
-    Class, DerivedId, Digest, Event, EventDraft, FailurePolicy, Kind, Manifest, NewEvent, Output, OutputKind, ParkedEvent, Plan, PlanMode,
-    Position, Processing, Record, Start, StateWrite, Timestamp, TypePattern, derived_id, limits,
+    Class, DerivedId, Digest, Event, EventDraft, FailurePolicy, FunctionKind, Kind, Manifest, NewEvent, Output, OutputKind, ParkedEvent,
+    Plan, PlanMode, Position, Processing, Record, Start, StateWrite, Timestamp, TypePattern, derived_id, limits,
 };
 
 use crate::guests::{Function, MODULES, ModelCalls, Seen, behave, can_fail};
-use crate::stock;
+use crate::stock::{self, Stock};
 
 #[derive(Clone, Debug, Default)]
 pub struct Model {
@@ -45,7 +45,7 @@ impl Default for Digest0 {
 /// A subject's stock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Level {
-    pub level: u64,
+    pub stock: Stock,
     pub events: u64,
     /// The last event that counts.
     pub last: Position,
@@ -91,13 +91,12 @@ pub struct Parked {
 }
 
 impl Row {
-    /// Whether it is the function's to handle: aggregates handle nothing.
-    pub fn reads(&self, event: &Event) -> bool {
-        self.function.decides.is_empty() && event.kind == Kind::Event && self.subscribes(&event.r#type)
+    pub fn subscribes(&self, r#type: &str) -> bool {
+        self.function.subscribes.iter().any(|pattern| TypePattern::parse(pattern).is_some_and(|pattern| pattern.matches(r#type)))
     }
 
-    fn subscribes(&self, r#type: &str) -> bool {
-        self.function.subscribes.iter().any(|pattern| TypePattern::parse(pattern).is_some_and(|pattern| pattern.matches(r#type)))
+    pub fn is_handler(&self) -> bool {
+        self.function.kind == FunctionKind::Handler
     }
 
     fn holds_back(&self, subject: &str) -> bool {
@@ -157,6 +156,8 @@ impl Model {
                     if through == u64::MAX {
                         assert_eq!(to, until, "a rebuild ended elsewhere");
                         row.rebuilding = None;
+                        // By the upcasters of now: others may have come while there was no state.
+                        row.state = self.refold(&function, &row);
                     }
                 } else {
                     assert_eq!(row.rebuilding, None, "{function} went on before its state was there again");
@@ -173,9 +174,12 @@ impl Model {
                 row.cursor = to;
                 if let Some(halted) = halted {
                     let event = self.event(halted.position);
-                    assert!(rebuild.is_some() || (row.function.policy == FailurePolicy::Halt && row.reads(event)));
-                    assert!(can_fail(&function, &event.data), "{function} halted at {event:?}, which can't fail: {halted:?}");
-                    let passed = (to.0 + 1..halted.position.0).map(Position).find(|position| row.reads(self.event(*position)));
+                    assert!(rebuild.is_some() || (row.function.policy == FailurePolicy::Halt && self.reads(&row, event)));
+                    assert!(
+                        can_fail(&function, &event.data) || self.can_be_too_old(&row, event),
+                        "{function} halted at {event:?}, which can't fail: {halted:?}"
+                    );
+                    let passed = (to.0 + 1..halted.position.0).map(Position).find(|position| self.reads(&row, self.event(*position)));
                     assert!(rebuild.is_some() || passed.is_none(), "{function} passed over {passed:?} and halted at {}", halted.position);
                     row.status = Status::Halted(halted.position);
                 }
@@ -185,8 +189,16 @@ impl Model {
                 Some(schema) => drop(self.uploaded.insert(r#type, schema)),
                 None => drop(self.uploaded.remove(&r#type)),
             },
-            Processing::Deployed { module, name, digest, manifest, at, .. } => self.deployed(module, &name, digest, &manifest, at),
-            Processing::Removed { name } => self.retire(&name, |_| true),
+            Processing::Deployed { module, name, digest, manifest, at, .. } => {
+                let before = self.forms_of_stateful(&name);
+                self.deployed(module, &name, digest, &manifest, at);
+                assert_eq!(before, self.forms_of_stateful(&name), "a function with state reads other forms than before");
+            }
+            Processing::Removed { name } => {
+                let before = self.forms_of_stateful(&name);
+                self.retire(&name, |_| true);
+                assert_eq!(before, self.forms_of_stateful(&name), "a function with state reads other forms than before");
+            }
             Processing::Paused { function } => self.row(&function).status = Status::Paused,
             Processing::Resumed { function } => self.row(&function).status = Status::Active,
             Processing::Rewound { function, to, rebuild } => self.rewound(&function, to, rebuild),
@@ -209,8 +221,8 @@ impl Model {
             }
             let decides = |row: &&Row| row.status == Status::Active && row.function.decides.contains(&event.r#type.as_str());
             let row = self.functions.values().find(decides).unwrap_or_else(|| panic!("nobody decides {event:?}"));
-            let before = self.level(&event.subject, event.position);
-            let answer = stock::decide(row.version, &event.r#type, &event.data, before.level);
+            let before = self.level(row.function.name, &event.subject, event.position);
+            let answer = stock::decide(row.version, &event.r#type, &event.data, before.stock.level);
             let drafts = answer.unwrap_or_else(|rejection| panic!("{event:?} was accepted: {rejection:?}"));
             let made = left.split_off(..drafts.len()).expect("a command and its events are one record");
             let mut ordinals: BTreeMap<String, u32> = BTreeMap::new();
@@ -253,13 +265,16 @@ impl Model {
         }
     }
 
-    /// What the events of a subject up to a position make of its stock.
-    pub fn level(&self, subject: &str, at: Position) -> Level {
+    /// What the events of a subject up to a position make of its stock, as an aggregate reads them today.
+    pub fn level(&self, function: &str, subject: &str, at: Position) -> Level {
         let mut level = Level::default();
-        for event in self.log.iter().take(at.0 as usize) {
-            let stock = event.r#type == stock::ADDED || event.r#type == stock::TAKEN;
-            if stock && event.kind == Kind::Event && event.subject == subject && !subject.is_empty() {
-                level.level = stock::evolve(level.level, &event.r#type, &event.data).expect("the stock fell below zero");
+        let Some(row) = self.functions.get(function) else { return level };
+        for event in self.log.iter().take(at.0 as usize).filter(|event| event.subject == subject && !subject.is_empty()) {
+            let forms = self.forms_of(row, event);
+            for (r#type, data) in &forms {
+                level.stock = level.stock.evolve(r#type, data).expect("the stock fell below zero");
+            }
+            if !forms.is_empty() {
                 level.events += 1;
                 level.last = event.position;
             }
@@ -296,22 +311,26 @@ impl Model {
         let mut parked = parked.iter().peekable();
         for position in (from.0 + 1..=to.0).map(Position) {
             let event = self.event(position);
-            if !row.reads(event) {
+            if !self.reads(row, event) {
+                row.applied.push(position);
                 continue;
             }
             let behind = row.holds_back(&event.subject);
+            let nothing = self.forms_of(row, event).is_empty();
             match parked.next_if(|parked| parked.position == position) {
                 Some(entry) => {
                     assert_eq!(entry.subject, event.subject);
+                    assert!(!nothing || self.can_be_too_old(row, event), "{function} parked {position}, of which nothing is made");
                     match entry.reason.as_str() {
                         "hops" => assert!(event.hops > limits::HOPS_MAX),
+                        "upcast" => assert!(!behind && self.can_be_too_old(row, event), "{function} could not read {event:?}: {entry:?}"),
                         "behind" => assert!(behind, "{function} parked {position} behind nothing"),
                         _ => assert!(!behind && can_fail(function, &event.data), "{function} parked {event:?}: {entry:?}"),
                     }
                     row.park(entry);
                 }
                 None => {
-                    assert!(!behind, "{function} handled {position} before an earlier parked event of {:?}", event.subject);
+                    assert!(!behind || nothing, "{function} handled {position} before an earlier parked event of {:?}", event.subject);
                     assert!(event.hops <= limits::HOPS_MAX);
                     self.handled(function, row, event, written, derived);
                 }
@@ -346,7 +365,9 @@ impl Model {
         }
         for entry in parked {
             check(row, entry.position);
-            assert!(can_fail(function, &self.event(entry.position).data), "{function} failed again where nothing can fail");
+            let event = self.event(entry.position);
+            let can_fail = can_fail(function, &event.data) || self.can_be_too_old(row, event);
+            assert!(can_fail, "{function} failed again where nothing can fail");
             row.parked
                 .values_mut()
                 .filter(|other| !entry.subject.is_empty() && other.subject == entry.subject)
@@ -367,7 +388,11 @@ impl Model {
         row.applied.push(event.position);
         let mut ordinals: BTreeMap<(String, String), u32> = BTreeMap::new();
         let source = format!("/functions/{function}");
-        for output in apply(function, row.version, row.function.split, event, &mut row.state, written) {
+        let mut outputs = Vec::new();
+        for (_, data) in self.forms_of(row, event) {
+            outputs.extend(apply(function, row.version, row.function.split, event, &data, &mut row.state, written));
+        }
+        for output in outputs {
             let Output::Emit(EventDraft { r#type, subject, tags, content_type, data, key }) = output else {
                 panic!("only events are emitted")
             };
@@ -482,14 +507,14 @@ impl Model {
     fn rewound(&mut self, function: &str, to: Position, rebuild: bool) {
         let mut row = self.functions.remove(function).unwrap_or_else(|| panic!("no function {function}"));
         assert_eq!(row.rebuilding, None);
+        assert!(rebuild || row.state.is_empty(), "{function} was rewound to {to} and lost its state: {:?}", row.state);
         assert!(row.start <= to && to <= row.cursor, "{function} was rewound to {to}");
         row.parked.retain(|position, _| *position <= to);
         row.applied.retain(|position| *position <= to);
-        row.state = self.refold(function, &row);
+        row.state = BTreeMap::new();
         if rebuild {
             (row.cursor, row.rebuilding) = (row.start, Some(to));
         } else {
-            assert!(row.state.is_empty(), "{function} was rewound to {to} and lost its state: {:?}", row.state);
             row.cursor = to;
         }
         self.functions.insert(function.to_owned(), row);
@@ -499,7 +524,10 @@ impl Model {
     fn refold(&self, function: &str, row: &Row) -> BTreeMap<String, Vec<u8>> {
         let mut state = BTreeMap::new();
         for position in &row.applied {
-            apply(function, row.version, row.function.split, self.event(*position), &mut state, &mut BTreeMap::new());
+            let event = self.event(*position);
+            for (_, data) in self.forms_of(row, event) {
+                apply(function, row.version, row.function.split, event, &data, &mut state, &mut BTreeMap::new());
+            }
         }
         state
     }
@@ -510,12 +538,13 @@ fn apply(
     version: u8,
     split: Option<u32>,
     event: &Event,
+    data: &[u8],
     state: &mut BTreeMap<String, Vec<u8>>,
     written: &mut BTreeMap<String, Option<Vec<u8>>>,
 ) -> Vec<Output> {
     let lane = split
         .map_or(String::new(), |parts| format!("{}\u{1f}", event.subject.split('/').take(parts as usize).collect::<Vec<_>>().join("/")));
-    let seen = Seen { position: event.position, subject: &event.subject, data: &event.data };
+    let seen = Seen { position: event.position, subject: &event.subject, data };
     behave(function, version, &seen, 0, &mut ModelCalls { state, written, lane }).expect("the model's state is never refused")
 }
 

@@ -10,18 +10,46 @@ use retold_engine::model::{
 use retold_engine::run::Guests;
 
 use crate::chance::Chance;
+use crate::guests::upcast_drafts;
 use crate::model::Model;
 
 pub const ADDED: &str = "stock.added";
 pub const TAKEN: &str = "stock.taken";
+/// Made of `OLD` by an upcaster. It is no stock, so that upcasters may come and go.
+pub const NOTED: &str = "stock.noted";
+pub const OLD: &str = "stock.old";
 
 fn amount(data: &[u8]) -> u64 {
     u64::from(data.get(1).copied().unwrap_or_default() % 8)
 }
 
-/// What is left after an event; `None` if it falls below zero.
-pub fn evolve(level: u64, r#type: &str, data: &[u8]) -> Option<u64> {
-    if r#type == TAKEN { level.checked_sub(amount(data)) } else { Some(level + amount(data)) }
+/// What an aggregate knows of a subject.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stock {
+    pub level: u64,
+    /// A hash of what was noted, in its order.
+    notes: u64,
+}
+
+impl Stock {
+    /// What is left after an event; `None` if it falls below zero.
+    pub fn evolve(self, r#type: &str, data: &[u8]) -> Option<Stock> {
+        let level = match r#type {
+            ADDED => self.level + amount(data),
+            TAKEN => self.level.checked_sub(amount(data))?,
+            NOTED => {
+                let notes = data.iter().fold(self.notes, |notes, byte| notes.wrapping_mul(31).wrapping_add(u64::from(*byte) + 1));
+                return Some(Stock { notes, ..self });
+            }
+            other => panic!("{other} is none of its events"),
+        };
+        Some(Stock { level, ..self })
+    }
+
+    /// The state names its code: whoever reads another's has read what it must not.
+    pub fn state(self, version: u8) -> Vec<u8> {
+        [&[version][..], &self.level.to_le_bytes(), &self.notes.to_le_bytes()].concat()
+    }
 }
 
 /// What follows from a command where so much is left.
@@ -48,11 +76,6 @@ pub fn decide(version: u8, r#type: &str, data: &[u8], level: u64) -> Result<Vec<
     })
 }
 
-/// The state names its code: whoever reads another's has read what it must not.
-pub fn state(version: u8, level: u64) -> Vec<u8> {
-    [&[version][..], &level.to_le_bytes()].concat()
-}
-
 struct StockGuest {
     version: u8,
     weather: Arc<Mutex<Chance>>,
@@ -60,10 +83,11 @@ struct StockGuest {
 }
 
 impl StockGuest {
-    fn level(&self, state: Option<&[u8]>) -> u64 {
-        let Some(state) = state else { return 0 };
+    fn stock(&self, state: Option<&[u8]>) -> Stock {
+        let Some(state) = state else { return Stock::default() };
         assert_eq!(state[0], self.version, "code reads the state that other code folded");
-        u64::from_le_bytes(state[1..].try_into().expect("8 bytes"))
+        let number = |at: usize| u64::from_le_bytes(state[at..at + 8].try_into().expect("8 bytes"));
+        Stock { level: number(1), notes: number(9) }
     }
 
     /// A used instance may be worn out, and the host short of them.
@@ -93,7 +117,7 @@ impl Guest for StockGuest {
     ) -> Result<Result<Vec<EventDraft>, Rejection>, NotAnswered> {
         self.fails(limits)?;
         assert_eq!(aggregate.subject, command.subject);
-        Ok(decide(self.version, command.r#type, command.data, self.level(aggregate.state)))
+        Ok(decide(self.version, command.r#type, command.data, self.stock(aggregate.state).level))
     }
 
     fn evolve(
@@ -104,13 +128,23 @@ impl Guest for StockGuest {
         _: &mut dyn Calls,
     ) -> Result<Result<Vec<u8>, Failure>, NotAnswered> {
         self.fails(limits)?;
-        let mut level = self.level(aggregate.state);
+        let mut stock = self.stock(aggregate.state);
         for event in events {
             assert_eq!(event.subject, aggregate.subject);
-            assert!(event.r#type == ADDED || event.r#type == TAKEN, "{} is none of its events", event.r#type);
-            level = evolve(level, event.r#type, event.data).expect("the stock fell below zero");
+            stock = stock.evolve(event.r#type, event.data).expect("the stock fell below zero");
         }
-        Ok(Ok(state(self.version, level)))
+        Ok(Ok(stock.state(self.version)))
+    }
+
+    fn upcast(
+        &self,
+        function: &str,
+        events: &[EventRef<'_>],
+        limits: &CallLimits,
+        _: &mut dyn Calls,
+    ) -> Result<Result<Vec<Vec<EventDraft>>, Failure>, NotAnswered> {
+        self.fails(limits)?;
+        Ok(Ok(events.iter().map(|event| upcast_drafts(function, self.version, event.data)).collect()))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use retold_engine::model::Position;
+use retold_engine::model::{FunctionKind, Position};
 use retold_engine::run::{Outcome, Subscriptions, WaitId, Waits, World};
 use retold_engine::store::{Accepted, Committed, Reader};
 
@@ -29,7 +29,7 @@ impl Waiting {
         }
         let snapshot = reader.snapshot().expect("a snapshot can be taken");
         let functions: BTreeMap<_, _> = snapshot.functions().map(|row| (row.name.clone(), row.clone())).collect();
-        self.subscriptions = Subscriptions::new(functions.values());
+        self.subscriptions = Subscriptions::new(functions.values(), FunctionKind::Handler);
         let mut ended = Vec::new();
         let changed = committed
             .answers
@@ -101,8 +101,8 @@ fn check_outcome(model: &Model, events: &[Position], outcome: &Outcome, exact: b
     if !outcome.waiting.is_empty() {
         return;
     }
-    for (name, row) in model.functions.iter().filter(|(_, row)| row.status != Status::Retired) {
-        let open = all.iter().find(|position| row.reads(model.event(**position)) && row.cursor < **position);
+    for (name, row) in model.functions.iter().filter(|(_, row)| row.status != Status::Retired && row.is_handler()) {
+        let open = all.iter().find(|position| model.reads(row, model.event(**position)) && row.cursor < **position);
         assert!(!exact || open.is_none(), "{name} has not dealt with {open:?}, and {events:?} are said to be handled");
     }
     if exact {

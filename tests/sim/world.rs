@@ -2,6 +2,7 @@
 //! at a time, as the seed says.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use retold_engine::model::{Digest, Event, Timestamp};
 use retold_engine::run::{Settled, Ticket};
@@ -11,12 +12,13 @@ use crate::chance::Chance;
 use crate::desk::{Desk, Hots};
 use crate::disk::{Crash, FaultFolder};
 use crate::functions::{Functions, Slot};
-use crate::guests::Outside;
+use crate::guests::{Outside, SimGuests};
 use crate::judge;
 use crate::load::Load;
 use crate::model::Model;
 use crate::options::Options;
 use crate::oracle;
+use crate::views::{Known, Views};
 use crate::waiting::Waiting;
 
 pub struct World {
@@ -24,13 +26,15 @@ pub struct World {
     pub chance: Chance,
     pub disk: FaultFolder,
     pub model: Model,
-    pub outside: Outside,
+    pub outside: Arc<Outside>,
     pub load: Load,
     pub desk: Desk,
     pub now: Timestamp,
     /// Hash of everything that was answered.
     pub trace: Digest,
     pub counts: Counts,
+    /// What must be in the files of views.
+    pub views: Known,
 }
 
 /// What a seed has seen, to know that it saw something.
@@ -50,25 +54,23 @@ pub struct Counts {
     pub decided: u64,
     pub repeated: u64,
     pub conflicts: u64,
+    /// Portions folded into views, view files that were found and kept, and made new for what was in them.
+    pub folds: u64,
+    pub views_kept: u64,
+    pub views_replaced: u64,
+    pub upcast_parked: u64,
 }
 
 impl Counts {
     pub fn add(&mut self, other: &Counts) {
-        let Counts {
-            cuts,
-            commits,
-            unacknowledged,
-            seals,
-            merges,
-            parked,
-            released,
-            rebuilds,
-            refused,
-            waits,
-            decided,
-            repeated,
-            conflicts,
-        } = other;
+        let Counts { cuts, commits, unacknowledged, seals, merges, parked, released, rebuilds, refused, waits, .. } = other;
+        self.decided += other.decided;
+        self.repeated += other.repeated;
+        self.conflicts += other.conflicts;
+        self.folds += other.folds;
+        self.views_kept += other.views_kept;
+        self.views_replaced += other.views_replaced;
+        self.upcast_parked += other.upcast_parked;
         self.cuts += cuts;
         self.commits += commits;
         self.unacknowledged += unacknowledged;
@@ -79,9 +81,6 @@ impl Counts {
         self.rebuilds += rebuilds;
         self.refused += refused;
         self.waits += waits;
-        self.decided += decided;
-        self.repeated += repeated;
-        self.conflicts += conflicts;
     }
 }
 
@@ -102,6 +101,7 @@ pub struct Host {
     pub held: Vec<Snapshot>,
     pub waiting: Waiting,
     pub hots: Hots,
+    pub views: Views,
     /// Streams of which a part was refused.
     pub broken: BTreeSet<u64>,
 }
@@ -132,7 +132,7 @@ impl World {
     }
 
     fn with(options: Options, mut chance: Chance) -> World {
-        let outside = Outside::new(chance.split(), options.unavailable, options.one_event_a_call);
+        let outside = Arc::new(Outside::new(chance.split(), options.unavailable, options.one_event_a_call));
         World {
             load: Load::default(),
             desk: Desk::default(),
@@ -142,6 +142,7 @@ impl World {
             now: START,
             trace: Digest::ZERO,
             counts: Counts::default(),
+            views: Known::default(),
             options,
             chance,
         }
@@ -160,10 +161,11 @@ impl World {
         self.disk.heal();
         let mut host = self.open(&[]).unwrap_or_else(|PowerLost| panic!("there is power"));
         self.drain(&mut host);
+        self.finish_views(&mut host);
         oracle::check_all(&self.model, &host.store.reader(), &mut self.chance);
         oracle::check_past(&self.model, &host.store.reader());
         drop(host);
-        oracle::check_pages(&self.disk);
+        oracle::check_pages(&self.disk, &self.views);
     }
 
     /// Decides when the power will go.
@@ -194,6 +196,11 @@ impl World {
     /// The process ends; the machine goes on.
     pub fn kill(&mut self) {
         self.disk = self.disk.kill();
+    }
+
+    pub fn guests(&self) -> SimGuests {
+        let versions = self.model.modules.iter().map(|(ordinal, version)| (*ordinal, version.version)).collect();
+        SimGuests { versions, outside: self.outside.clone() }
     }
 
     pub fn note(&mut self, what: &impl std::fmt::Debug) {
@@ -286,6 +293,7 @@ impl World {
             held: Vec::new(),
             waiting,
             hots: Hots::new(),
+            views: Views::default(),
             broken: BTreeSet::new(),
         })
     }

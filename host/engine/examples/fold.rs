@@ -7,7 +7,7 @@ use retold_engine::model::{
     Answer, CallLimits, Calls, Digest, EventRef, Failure, FailurePolicy, FunctionKind, FunctionManifest, Guest, GuestFault, LimitsAsked,
     Manifest, NewEvent, NotAnswered, Position, Start, Timestamp,
 };
-use retold_engine::run::{Guests, Prepared, Projector, Reading};
+use retold_engine::run::{Guests, Prepared, Projector, Reading, ViewPart};
 use retold_engine::store::{Append, Deploy, DiskFolder, Folder, Options, Portion, Proposal, Store, ViewFile};
 
 /// Adds to a number: one read and one write of a row for each event.
@@ -63,6 +63,12 @@ fn now() -> std::time::Instant {
     std::time::Instant::now()
 }
 
+/// What this thread has had of a processor: others may be at work on the machine.
+fn cpu_ns() -> u128 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or_default()
+}
+
 fn fill(store: &mut Store, events: u64) {
     let functions = vec![view("whole", None), view("split", Some(1))];
     let manifest = Manifest { name: "views".into(), version: "1.0.0".into(), functions, schemas: Vec::new() };
@@ -102,28 +108,29 @@ fn main() {
         let identity = Digest::of(format!("{name} {lanes} {:?}", now()).as_bytes());
         let (file, _) = ViewFile::open(&disk, name, identity, snapshot.log_identity(), snapshot.head(), 64 << 20).expect("a view's file");
         let mut projector = Projector::new(name, lanes);
-        let portion = Portion { events: 32 * 1_024, bytes: 16 << 20 };
+        let portion = Portion { events: 128 * 1_024, bytes: 64 << 20 };
         let (began, mut prepare, mut fold, mut finish) = (now(), 0, 0, 0);
         loop {
-            let start = now();
+            let start = cpu_ns();
             let prepared = projector.prepare(&reading, &row, &file, portion, Timestamp(3)).expect("the log can be read");
             let Prepared::Parts(parts) = prepared else { break };
-            let (prepared_at, guest) = (now(), &*guest);
+            let (prepared_at, guest) = (cpu_ns(), &*guest);
+            let run = |part: &ViewPart| (part.fold(guest, &mut |_, _| {}), cpu_ns());
             let folded = std::thread::scope(|scope| {
-                let threads: Vec<_> = parts.iter().map(|part| scope.spawn(move || part.fold(guest, &mut |_, _| {}))).collect();
-                threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+                let threads: Vec<_> = parts.iter().map(|part| scope.spawn(move || run(part))).collect();
+                threads.into_iter().map(|thread| thread.join().expect("no panic")).collect::<Vec<_>>()
             });
-            let folded_at = now();
-            projector.finish(&file, folded, Timestamp(3)).expect("rows can be written");
-            prepare += (prepared_at - start).as_nanos();
-            fold += (folded_at - prepared_at).as_nanos();
-            finish += folded_at.elapsed().as_nanos();
+            fold += folded.iter().map(|(_, ns)| ns).sum::<u128>();
+            let folded_at = cpu_ns();
+            projector.finish(&file, folded.into_iter().map(|(part, _)| part).collect(), Timestamp(3)).expect("rows can be written");
+            prepare += prepared_at - start;
+            finish += cpu_ns() - folded_at;
         }
         projector.flush(&file).expect("written");
         assert!(file.cursor() > Position(events));
         let per = |nanos: u128| nanos / u128::from(events);
         println!(
-            "{name}, {lanes} lanes: {} ns/event (read {}, fold {}, write {}), {} rows",
+            "{name}, {lanes} lanes: {} ns/event on the clock; of the processor: read {}, fold {}, write {}; {} rows",
             per(began.elapsed().as_nanos()),
             per(prepare),
             per(fold),

@@ -118,7 +118,7 @@ impl Folding<'_> {
     pub fn call(&mut self, events: &[EventRef<'_>], fresh_instance: bool, log: &mut dyn FnMut(LogLevel, &str)) -> Result<(), Stopped> {
         self.calls += 1;
         let call_limits = CallLimits { fresh_instance, ..self.manifest.limits.of_a_call() };
-        let mut calls = RowCalls::new(self.rows, &mut self.overlay, self.manifest.split, events, log);
+        let mut calls = RowCalls::new(self.calls as u32, self.rows, &mut self.overlay, self.manifest.split, events, log);
         let answer = self.guest.project(&self.manifest.name, events, &call_limits, &mut calls);
         let answer = match answer {
             Ok(Ok(())) => {

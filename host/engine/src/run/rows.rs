@@ -13,17 +13,31 @@ use crate::store::{RowWrite, StoreError, ViewSnapshot};
 /// Rows over those of a file. Calls can be taken back, one after the other.
 #[derive(Default)]
 pub struct Overlay {
-    rows: HashMap<Vec<u8>, Row, BuildHasherDefault<DefaultHasher>>,
-    /// What the call under way replaced, latest last; `None` was not there.
-    undo: Vec<(Vec<u8>, Option<Row>)>,
-    /// Keys in order, once somebody has scanned: some may be gone again.
-    sorted: Option<BTreeSet<Vec<u8>>>,
+    rows: Vec<Row>,
+    places: HashMap<Box<str>, u32, BuildHasherDefault<DefaultHasher>>,
+    /// What the call under way replaced, latest last.
+    undo: Vec<(u32, State)>,
+    /// Keys in order, once somebody has scanned.
+    sorted: Option<BTreeSet<Box<str>>>,
+    /// The row that was used last: what is read is mostly written next.
+    last: Option<(String, u32)>,
     bytes: usize,
 }
 
+#[derive(Default)]
 struct Row {
-    value: Option<Vec<u8>>,
-    written: bool,
+    state: State,
+    /// The call that wrote it last, counted from 1.
+    call: u32,
+}
+
+#[derive(Default)]
+enum State {
+    /// Not asked for yet.
+    #[default]
+    Unknown,
+    Stored(Option<Vec<u8>>),
+    Written(Option<Vec<u8>>),
 }
 
 impl Overlay {
@@ -39,45 +53,82 @@ impl Overlay {
 
     /// The call under way leaves no trace.
     pub fn take_back(&mut self) {
-        while let Some((key, row)) = self.undo.pop() {
-            match row {
-                Some(row) => drop(self.rows.insert(key, row)),
-                None => drop(self.rows.remove(&key)),
-            }
+        while let Some((place, state)) = self.undo.pop() {
+            self.rows[place as usize].state = state;
         }
     }
 
     /// What was written, in key order.
-    pub fn into_writes(self) -> Vec<RowWrite> {
-        let mut writes: Vec<RowWrite> = self.rows.into_iter().filter(|(_, row)| row.written).map(|(key, row)| (key, row.value)).collect();
+    pub fn into_writes(mut self) -> Vec<RowWrite> {
+        let mut writes: Vec<RowWrite> = Vec::with_capacity(self.places.len());
+        for (key, place) in self.places {
+            if let State::Written(value) = std::mem::take(&mut self.rows[place as usize].state) {
+                writes.push((key.into_string().into_bytes(), value));
+            }
+        }
         writes.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         writes
     }
 
-    fn get(&mut self, base: Option<&ViewSnapshot>, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        if let Some(row) = self.rows.get(key.as_bytes()) {
-            return Ok(row.value.clone());
+    fn place(&mut self, key: &str) -> u32 {
+        if let Some((last, place)) = &self.last
+            && last == key
+        {
+            return *place;
         }
-        let value = base.map_or(Ok(None), |base| base.get(key))?;
-        self.bytes += key.len() + value.as_ref().map_or(0, Vec::len) + 64;
-        self.rows.insert(key.as_bytes().to_vec(), Row { value: value.clone(), written: false });
-        Ok(value)
+        let place = match self.places.get(key) {
+            Some(place) => *place,
+            None => {
+                let place = self.rows.len() as u32;
+                self.rows.push(Row::default());
+                self.places.insert(key.into(), place);
+                self.bytes += key.len() + size_of::<Row>() + 32;
+                if let Some(sorted) = &mut self.sorted {
+                    sorted.insert(key.into());
+                }
+                place
+            }
+        };
+        let (last, at) = self.last.get_or_insert_default();
+        last.clear();
+        last.push_str(key);
+        *at = place;
+        place
     }
 
-    fn write(&mut self, key: &str, value: Option<&[u8]>) {
-        self.bytes += value.map_or(0, <[u8]>::len);
-        let row = Row { value: value.map(<[u8]>::to_vec), written: true };
-        if let Some(at) = self.rows.get_mut(key.as_bytes()) {
-            let before = std::mem::replace(at, row);
-            self.bytes -= before.value.as_ref().map_or(0, Vec::len).min(self.bytes);
-            self.undo.push((key.as_bytes().to_vec(), Some(before)));
-        } else {
-            self.bytes += key.len() + 64;
-            self.undo.push((key.as_bytes().to_vec(), None));
-            self.rows.insert(key.as_bytes().to_vec(), row);
+    fn get(&mut self, base: Option<&ViewSnapshot>, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let place = self.place(key) as usize;
+        if matches!(self.rows[place].state, State::Unknown) {
+            let value = base.map_or(Ok(None), |base| base.get(key))?;
+            self.bytes += value.as_ref().map_or(0, Vec::len);
+            self.rows[place].state = State::Stored(value);
         }
-        if let Some(sorted) = &mut self.sorted {
-            sorted.insert(key.as_bytes().to_vec());
+        Ok(match &self.rows[place].state {
+            State::Stored(value) | State::Written(value) => value.clone(),
+            State::Unknown => None,
+        })
+    }
+
+    fn write(&mut self, call: u32, key: &str, value: Option<&[u8]>) {
+        let place = self.place(key);
+        self.bytes += value.map_or(0, <[u8]>::len);
+        let row = &mut self.rows[place as usize];
+        // What this call itself wrote is not gone back to.
+        if row.call == call
+            && let (State::Written(Some(before)), Some(value)) = (&mut row.state, value)
+        {
+            self.bytes = self.bytes.saturating_sub(before.len());
+            before.clear();
+            before.extend_from_slice(value);
+            return;
+        }
+        let before = std::mem::replace(&mut row.state, State::Written(value.map(<[u8]>::to_vec)));
+        if let State::Stored(Some(value)) | State::Written(Some(value)) = &before {
+            self.bytes = self.bytes.saturating_sub(value.len());
+        }
+        if row.call != call {
+            row.call = call;
+            self.undo.push((place, before));
         }
     }
 
@@ -90,17 +141,16 @@ impl Overlay {
     ) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
         if self.sorted.is_none() {
             #[expect(clippy::disallowed_methods, reason = "sorted at once")]
-            let keys = self.rows.iter().filter(|(_, row)| row.written).map(|(key, _)| key.clone()).collect();
+            let keys = self.places.keys().cloned().collect();
             self.sorted = Some(keys);
         }
-        let keys = self.sorted.iter().flat_map(|sorted| sorted.range(prefix.as_bytes().to_vec()..));
-        let wanted = keys
-            .take_while(|key| key.starts_with(prefix.as_bytes()))
-            .filter(|key| after.is_none_or(|after| key.as_slice() > after.as_bytes()));
-        let over: BTreeMap<&str, Option<&Vec<u8>>> = wanted
-            .filter_map(|key| {
-                let row = self.rows.get(key).filter(|row| row.written)?;
-                Some((std::str::from_utf8(key).ok()?, row.value.as_ref()))
+        let keys = self.sorted.iter().flat_map(|sorted| sorted.range(Box::<str>::from(prefix)..));
+        let over: BTreeMap<&str, Option<&Vec<u8>>> = keys
+            .take_while(|key| key.starts_with(prefix))
+            .filter(|key| after.is_none_or(|after| &***key > after))
+            .filter_map(|key| match &self.rows[*self.places.get(key)? as usize].state {
+                State::Written(value) => Some((&**key, value.as_ref())),
+                _ => None,
             })
             .collect();
         let mut found: BTreeMap<String, Vec<u8>> =
@@ -128,19 +178,22 @@ pub struct RowCalls<'a> {
     log: &'a mut dyn FnMut(LogLevel, &str),
     /// The key under way, with its unit before it.
     key: String,
+    call: u32,
     writes: usize,
     bytes: usize,
 }
 
 impl<'a> RowCalls<'a> {
+    /// `call` numbers the calls on this overlay, from 1 on.
     pub fn new(
+        call: u32,
         base: Option<&'a ViewSnapshot>,
         overlay: &'a mut Overlay,
         split: Option<u32>,
         events: &'a [EventRef<'a>],
         log: &'a mut dyn FnMut(LogLevel, &str),
     ) -> Self {
-        RowCalls { base, overlay, split, events, log, key: String::new(), writes: 0, bytes: 0 }
+        RowCalls { base, overlay, split, events, log, key: String::new(), call, writes: 0, bytes: 0 }
     }
 
     /// Makes the whole key; answers how much of it is the unit's.
@@ -162,7 +215,7 @@ impl<'a> RowCalls<'a> {
         self.bytes += self.key.len() + value.map_or(0, <[u8]>::len);
         check("state-writes-per-call", self.writes, limits::STATE_WRITES_PER_CALL_MAX)?;
         check("state-bytes-per-call", self.bytes, limits::STATE_BYTES_PER_CALL_MAX)?;
-        self.overlay.write(&self.key, value);
+        self.overlay.write(self.call, &self.key, value);
         Ok(())
     }
 }
