@@ -423,7 +423,6 @@ fn of_two_modules_deployed_at_once_that_take_one_command_one_is_there() {
     assert_eq!(answers[0].status, 201, "{}", answers[0].text());
     answers[1].problem(409, "command-taken");
     assert_eq!(host.web.get("modules").expect(200).json()["modules"].as_array().map(Vec::len), Some(1));
-    host.web.command("test.decide", "account/1", "1", &json!({ "do": "ok" })).expect(200);
 }
 
 #[test]
