@@ -95,6 +95,13 @@ pub struct CallLimits {
 /// `event` is an index into the batch. An `Err` ends the call as a fault of the guest.
 pub trait Calls {
     fn state_get(&mut self, event: u32, key: &str) -> Result<Option<Vec<u8>>, StateError>;
+    /// The same into memory that the caller has: its content is replaced. Answers whether there is a value.
+    fn state_read(&mut self, event: u32, key: &str, out: &mut Vec<u8>) -> Result<bool, StateError> {
+        out.clear();
+        let value = self.state_get(event, key)?;
+        out.extend_from_slice(value.as_deref().unwrap_or_default());
+        Ok(value.is_some())
+    }
     fn state_put(&mut self, event: u32, key: &str, value: &[u8]) -> Result<(), StateError>;
     fn state_delete(&mut self, event: u32, key: &str) -> Result<(), StateError>;
     /// Entries after `after` whose key begins with `prefix`, in key order.

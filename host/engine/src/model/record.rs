@@ -241,6 +241,11 @@ pub struct Events<'a> {
 }
 
 impl Events<'_> {
+    /// The position of the event that comes next.
+    pub fn upcoming(&self) -> Position {
+        self.next
+    }
+
     /// Passes over `count` events without decoding them.
     pub fn pass(&mut self, count: u64) {
         for _ in 0..count {

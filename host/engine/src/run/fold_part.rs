@@ -1,15 +1,16 @@
 //! `ViewPart`: folding a portion of events into rows, or the share of it that one lane has. Parts of
 //! one portion run side by side on any threads.
 
-use std::sync::Arc;
+use std::iter::Peekable;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::handler::{Fault, Stopped, end_of_one, middle};
-use super::lane::lane_of;
-use super::rows::{Overlay, RowCalls};
+use super::overlay::Overlay;
+use super::rows::RowCalls;
 use crate::model::{
     CallLimits, EventRef, FailureKind, FunctionManifest, Guest, GuestFault, LogLevel, NotAnswered, Position, StateError, limits,
 };
-use crate::store::{Batch, RowWrite, ViewSnapshot};
+use crate::store::{Batch, ViewSnapshot, Walk};
 
 /// Rows touched that one part may hold in memory; beyond it the part ends early.
 const OVERLAY_BYTES_MAX: usize = 64 << 20;
@@ -20,18 +21,21 @@ pub struct Portioned {
     pub batch: Batch,
     /// The rows that the portion goes on top of; none for an audit.
     pub rows: Option<ViewSnapshot>,
-    pub lanes: usize,
 }
 
 /// The events of a portion whose units belong to one lane.
 pub struct ViewPart {
     pub(super) portioned: Arc<Portioned>,
-    pub(super) lane: usize,
+    /// What its events are marked with; all are its own if there is only one lane.
+    pub(super) lane: Option<u32>,
+    /// The rows that the lane's last part left, as they are in the file.
+    pub(super) overlay: Mutex<Overlay>,
 }
 
 /// What a part came to.
 pub struct FoldedPart {
-    pub(super) writes: Vec<RowWrite>,
+    pub(super) lane: Option<u32>,
+    pub(super) overlay: Overlay,
     pub(super) stopped: Option<(Position, PartStop)>,
     pub events: u64,
     pub calls: u64,
@@ -57,38 +61,50 @@ impl ViewPart {
     /// Folds the part's events. A call that fails is split, until one event alone in a fresh instance has
     /// failed; what comes before it stands.
     pub fn fold(&self, guest: &dyn Guest, log: &mut dyn FnMut(LogLevel, &str)) -> FoldedPart {
-        let Portioned { manifest, batch, rows, lanes } = &*self.portioned;
-        let mut events = batch.events();
-        if let (Some(parts), true) = (manifest.split, *lanes > 1) {
-            events.retain(|event| lane_of(event.subject, parts, *lanes) == self.lane);
-        }
-        let mut folding = Folding { manifest, guest, rows: rows.as_ref(), overlay: Overlay::default(), calls: 0 };
-        let (mut at, mut stopped) = (0, None);
-        while at < events.len() && stopped.is_none() {
-            if folding.overlay.bytes() > OVERLAY_BYTES_MAX && at > 0 {
-                stopped = Some((events[at].position, PartStop::Full));
+        let Portioned { manifest, batch, rows } = &*self.portioned;
+        let overlay = std::mem::take(&mut *self.overlay.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut walk = batch.walk(self.lane).peekable();
+        let mut folding = Folding { manifest, guest, rows: rows.as_ref(), overlay, calls: 0 };
+        // No more are decoded at a time than a call takes: all of a portion don't fit a processor's cache.
+        let mut events: Vec<EventRef<'_>> = Vec::new();
+        let mut stopped = None;
+        while stopped.is_none() {
+            fill(&mut events, &mut walk);
+            let Some(first) = events.first() else { break };
+            if folding.overlay.bytes() > OVERLAY_BYTES_MAX {
+                stopped = Some((first.position, PartStop::Full));
                 break;
             }
-            let end = end_of_call(&events, at, guest.one_event_a_call());
-            stopped = folding.run(&events[at..end], log).map(|(position, why)| (position, PartStop::Guest(why)));
-            at = end;
+            let end = end_of_call(&events, guest.one_event_a_call());
+            stopped = folding.run(&events[..end], log).map(|(position, why)| (position, PartStop::Guest(why)));
+            events.drain(..end);
         }
         let calls = folding.calls;
-        FoldedPart { writes: folding.overlay.into_writes(), stopped, events: events.len() as u64, calls }
+        FoldedPart { lane: self.lane, overlay: folding.overlay, stopped, events: batch.count(self.lane) as u64, calls }
     }
 }
 
-/// Where the call that begins at `at` ends: at the limits of a call, and never inside an event.
-fn end_of_call(events: &[EventRef<'_>], at: usize, one_event: bool) -> usize {
-    let mut end = end_of_one(events, at);
+/// Decodes more than one call can take, and never a part of an event only.
+fn fill<'a>(events: &mut Vec<EventRef<'a>>, walk: &mut Peekable<Walk<'a>>) {
+    let is_enough = |events: &[EventRef<'a>], next: &EventRef<'a>| {
+        events.len() > limits::EVENTS_PER_BATCH_MAX && events.last().is_some_and(|last| last.position != next.position)
+    };
+    while let Some(next) = walk.next_if(|next| !is_enough(events, next)) {
+        events.push(next);
+    }
+}
+
+/// Where the first call of these events ends: at the limits of a call, and never inside an event.
+fn end_of_call(events: &[EventRef<'_>], one_event: bool) -> usize {
+    let mut end = end_of_one(events, 0);
     if one_event {
         return end;
     }
-    let mut bytes: usize = events[at..end].iter().map(|event| event.data.len()).sum();
+    let mut bytes: usize = events[..end].iter().map(|event| event.data.len()).sum();
     while end < events.len() {
         let next = end_of_one(events, end);
         bytes += events[end..next].iter().map(|event| event.data.len()).sum::<usize>();
-        if next - at > limits::EVENTS_PER_BATCH_MAX || bytes > limits::BATCH_BYTES_MAX {
+        if next > limits::EVENTS_PER_BATCH_MAX || bytes > limits::BATCH_BYTES_MAX {
             break;
         }
         end = next;
@@ -117,8 +133,9 @@ impl Folding<'_> {
 
     pub fn call(&mut self, events: &[EventRef<'_>], fresh_instance: bool, log: &mut dyn FnMut(LogLevel, &str)) -> Result<(), Stopped> {
         self.calls += 1;
+        self.overlay.begin();
         let call_limits = CallLimits { fresh_instance, ..self.manifest.limits.of_a_call() };
-        let mut calls = RowCalls::new(self.calls as u32, self.rows, &mut self.overlay, self.manifest.split, events, log);
+        let mut calls = RowCalls::new(self.rows, &mut self.overlay, self.manifest.split, events, log);
         let answer = self.guest.project(&self.manifest.name, events, &call_limits, &mut calls);
         let answer = match answer {
             Ok(Ok(())) => {

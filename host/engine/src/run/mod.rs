@@ -12,6 +12,7 @@ mod fold_part;
 mod handler;
 mod lane;
 mod outputs;
+mod overlay;
 mod query;
 mod reading;
 mod rebuild;

@@ -68,6 +68,20 @@ impl<'a> Reading<'a> {
         self.take_as(&row.manifest, after, upto, portion)
     }
 
+    /// The same, each event marked.
+    pub(super) fn take_marked(
+        &self,
+        row: &FunctionRow,
+        after: Position,
+        upto: Position,
+        portion: Portion,
+        mark: &dyn Fn(&EventRef<'_>) -> u32,
+    ) -> Result<Taken, StoreError> {
+        let wanted = Wanted::by(&row.manifest, &self.upcasting);
+        let (batch, seen) = self.snapshot.collect_marked(after, upto, &Filter::types(wanted.stored()), portion, mark)?;
+        Ok(self.renew(&wanted, batch, seen, portion))
+    }
+
     /// The same for a function that may not be deployed yet.
     pub fn take_as(&self, manifest: &FunctionManifest, after: Position, upto: Position, portion: Portion) -> Result<Taken, StoreError> {
         let wanted = Wanted::by(manifest, &self.upcasting);
@@ -167,12 +181,12 @@ impl<'a> Reading<'a> {
 /// `None`: the event is as it is stored.
 fn take_along(out: &mut Batch, batch: &Batch, index: usize, event: &EventRef<'_>, forms: super::upcast::Forms, wanted: &Wanted) {
     match forms {
-        None if wanted.delivers(event.r#type) => out.push(batch.record(index), event),
+        None if wanted.delivers(event.r#type) => out.push(batch.record(index), event, batch.mark(index)),
         None => out.push_nothing(event.position),
         Some(parts) => {
             let before = out.len();
             for part in parts.into_iter().filter(|part| wanted.delivers(&part.r#type)) {
-                out.push_part(batch.record(index), event, part);
+                out.push_part(batch.record(index), event, part, batch.mark(index));
             }
             if out.len() == before {
                 out.push_nothing(event.position);

@@ -2,17 +2,22 @@
 //! moves the view on. A view never parks: rows with holes in them are a lie. At an event that it
 //! can't fold it stays, and goes on answering.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use super::fold_part::{FoldedPart, PartStop, Portioned, ViewPart};
 use super::handler::{Fault, Stopped};
+use super::lane::lane_of;
+use super::overlay::Overlay;
 use super::reading::{Reading, Unreadable};
 use crate::model::{FunctionKind, Position, Timestamp, limits};
-use crate::store::{FunctionRow, Portion, StoreError, ViewFile};
+use crate::store::{FunctionRow, Portion, RowRef, StoreError, ViewFile};
 
 /// A crash undoes no more than this: beyond either, a commit is made durable.
 const UNDURABLE_EVENTS_MAX: u64 = 100_000;
 const UNDURABLE_BYTES_MAX: u64 = 8 << 20;
+/// Rows of a lane kept at hand from one portion to the next: all of them, or none.
+const WARM_BYTES_MAX: usize = 16 << 20;
 /// Portions shrink where their rows fill the memory, to this at least.
 const PORTION_MIN: usize = limits::EVENTS_PER_BATCH_MAX;
 
@@ -83,6 +88,15 @@ pub struct Projector {
     portion_events_max: usize,
     undurable_events: u64,
     undurable_bytes: u64,
+    warm: Warm,
+}
+
+/// Rows at hand from one portion to the next, by lane: as they are in the file at its cursor.
+#[derive(Default)]
+struct Warm {
+    file: String,
+    cursor: Position,
+    lanes: BTreeMap<Option<u32>, Overlay>,
 }
 
 impl Projector {
@@ -101,6 +115,7 @@ impl Projector {
             portion_events_max: usize::MAX,
             undurable_events: 0,
             undurable_bytes: 0,
+            warm: Warm::default(),
         }
     }
 
@@ -156,7 +171,13 @@ impl Projector {
         if after >= upto {
             return Ok(Prepared::Idle);
         }
-        let taken = reading.take(row, after, upto, portion)?;
+        let lanes = if row.manifest.split.is_some() { self.lanes } else { 1 };
+        let taken = match row.manifest.split {
+            Some(parts) if lanes > 1 => {
+                reading.take_marked(row, after, upto, portion, &|event| lane_of(event.subject, parts, lanes) as u32)?
+            }
+            _ => reading.take(row, after, upto, portion)?,
+        };
         after = taken.seen.max(after);
         if let Some(why) = taken.unavailable.as_ref().filter(|_| taken.batch.is_empty()) {
             return Ok(self.unavailable(why, now));
@@ -175,9 +196,16 @@ impl Projector {
         if taken.batch.is_empty() {
             return Ok(Prepared::Parts(Vec::new()));
         }
-        let lanes = if row.manifest.split.is_some() { self.lanes } else { 1 };
-        let portioned = Arc::new(Portioned { manifest: row.manifest.clone(), batch: taken.batch, rows: Some(view.snapshot()?), lanes });
-        Ok(Prepared::Parts((0..lanes).map(|lane| ViewPart { portioned: portioned.clone(), lane }).collect()))
+        let portioned = Arc::new(Portioned { manifest: row.manifest.clone(), batch: taken.batch, rows: Some(view.snapshot()?) });
+        let mut warm = std::mem::take(&mut self.warm);
+        if warm.file != view.name() || warm.cursor != view.cursor() {
+            warm = Warm::default();
+        }
+        let mut part = |lane: usize| {
+            let lane = (lanes > 1).then_some(lane as u32);
+            ViewPart { portioned: portioned.clone(), lane, overlay: Mutex::new(warm.lanes.remove(&lane).unwrap_or_default()) }
+        };
+        Ok(Prepared::Parts((0..lanes).map(&mut part).collect()))
     }
 
     fn unavailable(&mut self, _: &str, now: Timestamp) -> Prepared {
@@ -189,10 +217,10 @@ impl Projector {
     /// that failed.
     pub fn finish(&mut self, view: &ViewFile, folded: Vec<FoldedPart>, now: Timestamp) -> Result<ViewStep, StoreError> {
         let Some(pending) = self.pending.take() else { return Ok(ViewStep::Folded { to: view.cursor(), events: 0 }) };
-        let (one_part, mut events, mut writes, mut stopped) = (folded.len() == 1, 0, Vec::new(), None);
+        let (one_part, mut events, mut overlays, mut stopped) = (folded.len() == 1, 0, BTreeMap::new(), None);
         for part in folded {
             events += part.events;
-            writes.extend(part.writes);
+            overlays.insert(part.lane, part.overlay);
             if let Some((position, why)) = part.stopped
                 && stopped.as_ref().is_none_or(|(first, _)| position < *first)
             {
@@ -200,14 +228,14 @@ impl Projector {
             }
         }
         let Some((position, why)) = stopped else {
-            self.write(view, &writes, pending.to, events, pending.bytes)?;
+            self.write(view, overlays, pending.to, events, pending.bytes)?;
             return Ok(match pending.unreadable {
                 Some(Unreadable { position, fault, .. }) => self.failed(position, fault, pending.attempts_max, now),
                 None => ViewStep::Folded { to: pending.to, events },
             });
         };
         if one_part && position.0 > view.cursor().0 + 1 {
-            self.write(view, &writes, Position(position.0 - 1), events, pending.bytes)?;
+            self.write(view, overlays, Position(position.0 - 1), events, pending.bytes)?;
         }
         // Where there are several parts, some went beyond that event: they are folded again, up to it.
         Ok(match why {
@@ -223,8 +251,9 @@ impl Projector {
         })
     }
 
-    /// Makes what was folded durable: when there is nothing to do, and before a stop.
+    /// Makes what was folded durable, and gives memory back: when there is nothing to do, and before a stop.
     pub fn flush(&mut self, view: &ViewFile) -> Result<(), StoreError> {
+        self.warm = Warm::default();
         if self.undurable_events == 0 {
             return Ok(());
         }
@@ -237,7 +266,7 @@ impl Projector {
     fn write(
         &mut self,
         view: &ViewFile,
-        writes: &[crate::store::RowWrite],
+        mut overlays: BTreeMap<Option<u32>, Overlay>,
         to: Position,
         events: u64,
         bytes: u64,
@@ -245,7 +274,13 @@ impl Projector {
         self.undurable_events += events.max(1);
         self.undurable_bytes += bytes;
         let durable = self.undurable_events >= UNDURABLE_EVENTS_MAX || self.undurable_bytes >= UNDURABLE_BYTES_MAX;
-        view.commit(writes, to, durable)?;
+        let mut writes: Vec<RowRef<'_>> = overlays.values_mut().flat_map(Overlay::writes).collect();
+        // Two runs in order, or one: little is left to do.
+        writes.sort();
+        view.commit_rows(&writes, to, durable)?;
+        overlays.retain(|_, overlay| overlay.bytes() <= WARM_BYTES_MAX);
+        overlays.values_mut().for_each(Overlay::written);
+        self.warm = Warm { file: view.name().to_owned(), cursor: to, lanes: overlays };
         if durable {
             (self.undurable_events, self.undurable_bytes) = (0, 0);
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::scan::Portion;
-use crate::model::{EventRef, Position, Record};
+use crate::model::{EventRef, Events, Position, Record};
 
 /// Oldest first. The parts that an upcaster made of one event share its position and stand together.
 #[derive(Debug, Default)]
@@ -30,6 +30,8 @@ struct Place {
     /// Index into the parts, or [`STORED`].
     part: u32,
     position: Position,
+    /// Whatever the reader marked the event with.
+    mark: u32,
 }
 
 const STORED: u32 = u32::MAX;
@@ -46,6 +48,11 @@ impl Batch {
         self.places.len()
     }
 
+    /// How many have this mark; all where it is `None`.
+    pub fn count(&self, mark: Option<u32>) -> usize {
+        mark.map_or(self.len(), |mark| self.places.iter().filter(|place| place.mark == mark).count())
+    }
+
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
@@ -60,12 +67,18 @@ impl Batch {
 
     /// The events, oldest first.
     pub fn events(&self) -> Vec<EventRef<'_>> {
-        self.places.iter().filter_map(|place| self.event_at(place)).collect()
+        let mut events = Vec::with_capacity(self.len());
+        events.extend(self.walk(None));
+        events
     }
 
-    fn event_at(&self, place: &Place) -> Option<EventRef<'_>> {
-        let stored = self.records[place.record as usize].event(place.position)?;
-        Some(if place.part == STORED { stored } else { self.parts[place.part as usize].over(&stored) })
+    /// The events with this mark, or all, oldest first: each is decoded when it is asked for.
+    pub fn walk(&self, mark: Option<u32>) -> Walk<'_> {
+        Walk { batch: self, places: self.places.iter(), mark, record: u32::MAX, events: None, stored: None }
+    }
+
+    pub fn mark(&self, index: usize) -> u32 {
+        self.places[index].mark
     }
 
     /// The record that holds the event with this index.
@@ -79,27 +92,78 @@ impl Batch {
     }
 
     /// Takes one event along.
-    pub fn push(&mut self, record: &Arc<Record>, event: &EventRef<'_>) {
-        self.place(record, event, STORED);
+    pub fn push(&mut self, record: &Arc<Record>, event: &EventRef<'_>, mark: u32) {
+        self.place(record, event, STORED, mark);
     }
 
     /// Takes along what an upcaster made of an event.
-    pub fn push_part(&mut self, record: &Arc<Record>, stored: &EventRef<'_>, part: Part) {
+    pub fn push_part(&mut self, record: &Arc<Record>, stored: &EventRef<'_>, part: Part, mark: u32) {
         self.parts.push(part);
         let index = self.parts.len() as u32 - 1;
         self.bytes += self.parts[index as usize].data.len();
-        self.place(record, stored, index);
+        self.place(record, stored, index, mark);
     }
 
     pub fn push_nothing(&mut self, position: Position) {
         self.nothing.push(position);
     }
 
-    fn place(&mut self, record: &Arc<Record>, event: &EventRef<'_>, part: u32) {
+    fn place(&mut self, record: &Arc<Record>, event: &EventRef<'_>, part: u32, mark: u32) {
         if self.records.last().is_none_or(|last| !Arc::ptr_eq(last, record)) {
             self.records.push(record.clone());
         }
-        self.places.push(Place { record: self.records.len() as u32 - 1, part, position: event.position });
+        self.places.push(Place { record: self.records.len() as u32 - 1, part, position: event.position, mark });
         self.bytes += event.data.len() + event.subject.len() + event.id.len() + 64;
+    }
+}
+
+/// Decodes the events of a batch one after the other.
+pub struct Walk<'a> {
+    batch: &'a Batch,
+    places: std::slice::Iter<'a, Place>,
+    mark: Option<u32>,
+    /// The record that `events` reads.
+    record: u32,
+    events: Option<Events<'a>>,
+    /// The stored event that was decoded last: parts share it.
+    stored: Option<EventRef<'a>>,
+}
+
+/// Events of a record that are passed over before one is looked up by its place instead.
+const PASSED_MAX: u64 = 64;
+
+impl<'a> Walk<'a> {
+    fn stored(&mut self, place: &Place) -> Option<EventRef<'a>> {
+        if let Some(stored) = self.stored.filter(|stored| stored.position == place.position) {
+            return Some(stored);
+        }
+        let record = &self.batch.records[place.record as usize];
+        if self.record != place.record {
+            (self.record, self.events) = (place.record, Some(record.events()));
+        }
+        let events = self.events.as_mut()?;
+        self.stored = match place.position.0.checked_sub(events.upcoming().0) {
+            Some(passed @ 0..=PASSED_MAX) => {
+                events.pass(passed);
+                events.next()
+            }
+            _ => record.event(place.position),
+        };
+        self.stored
+    }
+}
+
+impl<'a> Iterator for Walk<'a> {
+    type Item = EventRef<'a>;
+
+    fn next(&mut self) -> Option<EventRef<'a>> {
+        loop {
+            let place = self.places.next()?;
+            if self.mark.is_some_and(|mark| mark != place.mark) {
+                continue;
+            }
+            let Some(stored) = self.stored(place) else { continue };
+            return Some(if place.part == STORED { stored } else { self.batch.parts[place.part as usize].over(&stored) });
+        }
     }
 }

@@ -43,7 +43,7 @@ mod view_file_tests;
 mod view_snapshot;
 mod writer;
 
-pub use batch::{Batch, Part};
+pub use batch::{Batch, Part, Walk};
 pub use catalogue::{Catalogue, NamespaceRow};
 pub use decide::check_command;
 pub use disk::DiskFolder;
@@ -63,6 +63,6 @@ pub use snapshot::{Parked, ParkedPage, Snapshot};
 pub use types::TypeCount;
 pub use upcasting::{Upcaster, Upcasting};
 pub use verify::Verified;
-pub use view_file::{RowWrite, ViewFile, ViewOpened, sweep_views, view_file_name};
+pub use view_file::{RowRef, RowWrite, ViewFile, ViewOpened, sweep_views, view_file_name};
 pub use view_snapshot::ViewSnapshot;
 pub use writer::{Changes, Committed, Store};

@@ -113,7 +113,7 @@ impl Taking<'_> {
                 && event.subject == self.subject
                 && self.filter.matches(&event)
             {
-                self.batch.push(&record, &event);
+                self.batch.push(&record, &event, 0);
             }
             self.at_hand = Some(record);
             if self.batch.is_full(self.portion) {

@@ -37,6 +37,7 @@ pub enum ViewOpened {
 
 /// A row that changes: its key, and its value or `None` for a deletion.
 pub type RowWrite = (Vec<u8>, Option<Vec<u8>>);
+pub type RowRef<'a> = (&'a [u8], Option<&'a [u8]>);
 
 /// Whose rows a file holds.
 struct Facts<'a> {
@@ -149,16 +150,22 @@ impl ViewFile {
     }
 
     /// Writes rows and moves the cursor, together. Unless `durable`, a crash may undo it, with everything
-    /// since the last commit that was. Rows in key order are written fastest.
+    /// since the last commit that was.
     pub fn commit(&self, writes: &[RowWrite], cursor: Position, durable: bool) -> Result<(), StoreError> {
+        let writes: Vec<RowRef<'_>> = writes.iter().map(|(key, value)| (key.as_slice(), value.as_deref())).collect();
+        self.commit_rows(&writes, cursor, durable)
+    }
+
+    /// The same of rows that lie elsewhere. In key order they are written fastest.
+    pub fn commit_rows(&self, writes: &[RowRef<'_>], cursor: Position, durable: bool) -> Result<(), StoreError> {
         let mut transaction = self.database.begin_write()?;
         transaction.set_durability(if durable { Durability::Immediate } else { Durability::None })?;
         {
             let mut rows = transaction.open_table(tables::VIEW_ROWS)?;
             for (key, value) in writes {
                 match value {
-                    Some(value) => drop(rows.insert(key.as_slice(), value.as_slice())?),
-                    None => drop(rows.remove(key.as_slice())?),
+                    Some(value) => drop(rows.insert(*key, *value)?),
+                    None => drop(rows.remove(*key)?),
                 }
             }
             transaction.open_table(tables::VIEW_META)?.insert("cursor", cursor.0.to_le_bytes().as_slice())?;
