@@ -42,6 +42,7 @@ mod error;
 mod event;
 mod function;
 mod handler;
+mod held;
 mod host;
 mod json_path;
 mod log;
@@ -132,6 +133,7 @@ pub mod __private {
     pub use crate::event::unexpected_type;
     pub use crate::function::{Edges, Settings, describe, unknown};
     pub use crate::handler::{Outcome, handle};
+    pub use crate::held::{Held, lane};
     pub use crate::host::Host;
     pub use crate::log::{Level, write as log};
     pub use crate::names::{all_distinct, contains, distinct, none_empty, valid as valid_name};

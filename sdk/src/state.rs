@@ -73,7 +73,7 @@ impl<S: Serialize> State<'_, S> {
     }
 }
 
-fn read<S: DeserializeOwned>(key: &str, value: &[u8]) -> Result<S> {
+pub(crate) fn read<S: DeserializeOwned>(key: &str, value: &[u8]) -> Result<S> {
     crate::event::parse(value).map_err(|error| {
         let wanted = crate::event::short_name::<S>();
         Error::reject(format_args!("state {key:?} can't be read as {wanted}: {error}"))

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bindings::wire;
 use crate::function::{Function, failure};
+use crate::held::Held;
 use crate::host::{Host, Imported};
 use crate::{Rejection, Result};
 
@@ -18,7 +19,7 @@ pub trait View: Function {
     const SPLIT: Option<u32>;
 
     /// Folds one event into the rows. `index` is its place in the batch.
-    fn project(event: &wire::Event, index: u32, host: &dyn Host) -> Result<()>;
+    fn project(event: &wire::Event, index: u32, host: &dyn Host, held: &Held<Self::Row>) -> Result<()>;
 }
 
 /// A question to a view. `#[query(view = …)]` implements it for a type of the function's name.
@@ -39,10 +40,11 @@ pub fn project<V: View>(events: &[wire::Event]) -> Result<(), wire::Failure> {
 }
 
 pub(crate) fn project_in<V: View>(events: &[wire::Event], host: &dyn Host) -> Result<(), wire::Failure> {
+    let held = Held::default();
     for (index, event) in (0..).zip(events) {
-        V::project(event, index, host).map_err(|error| failure(index, error))?;
+        V::project(event, index, host, &held).map_err(|error| failure(index, error))?;
     }
-    Ok(())
+    held.flush(host).map_err(|(index, error)| failure(index, error))
 }
 
 /// Called by the host that runs this module.

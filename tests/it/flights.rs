@@ -38,14 +38,55 @@ fn figures(host: &Host) -> Value {
     })
 }
 
-/// What the independent script says of a file; nothing where Python is not installed.
-fn independent(csv: &Path) -> Option<Value> {
+/// What the independent script prints of a file; nothing where Python is not installed.
+fn script(options: &[&str], csv: &Path) -> Option<Value> {
     let script = repository().join("guest-examples/flights/check/figures.py");
-    let output = Command::new("python3").arg(script).arg(csv).output().ok()?;
+    let output = Command::new("python3").arg(script).args(options).arg(csv).output().ok()?;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let mut figures: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    Some(serde_json::from_slice(&output.stdout).expect("one JSON object"))
+}
+
+/// The figures of the independent script.
+fn independent(csv: &Path) -> Option<Value> {
+    let mut figures = script(&[], csv)?;
     figures.as_object_mut().expect("an object").remove("flights");
     Some(figures)
+}
+
+/// The rows of a view at the head, as one JSON object.
+fn rows(host: &Host, view: &str) -> Value {
+    let head = host.web.get("//readyz").expect(200).json()["namespaces"][0]["head"].as_str().expect("a position").to_owned();
+    Value::Object(host.web.rows(view, &format!("min-position={head}&timeout=300s")).into_iter().collect())
+}
+
+/// Both views, the one that is folded whole and the one that is split by carrier, say the same as the
+/// independent script, and say it again when their files are gone.
+#[track_caller]
+fn check_months(host: &mut Host, expected: &Value) {
+    const VIEWS: [&str; 2] = ["delays-by-month", "delays-by-carrier"];
+    for time in ["as they were folded", "folded again"] {
+        for view in VIEWS {
+            let found = rows(host, view);
+            for (key, month) in expected.as_object().expect("months") {
+                assert_eq!(&found[key], month, "{view} {key}, {time}");
+            }
+            assert_eq!(&found, expected, "{view}, {time}");
+        }
+        if time == "folded again" {
+            return;
+        }
+        assert!(host.terminate().success());
+        let mut removed = 0;
+        for entry in std::fs::read_dir(host.data().join("namespaces/main")).expect("the namespace's folder") {
+            let path = entry.expect("an entry").path();
+            if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("view-")) {
+                std::fs::remove_file(path).expect("removed");
+                removed += 1;
+            }
+        }
+        assert_eq!(removed, VIEWS.len());
+        host.restart();
+    }
 }
 
 /// The whole year, where it is at hand: beside the repository, or where RETOLD_FLIGHTS says.
@@ -83,6 +124,20 @@ fn a_day_of_flights_gives_the_figures_of_the_independent_script() {
 }
 
 #[test]
+fn the_views_of_a_day_of_flights_have_the_rows_of_the_independent_script_also_when_their_files_are_gone() {
+    let csv = repository().join("guest-examples/flights/data/2013-01-01.csv");
+    let recorded = repository().join("guest-examples/flights/data/2013-01-01.months.json");
+    let expected: Value = serde_json::from_slice(&std::fs::read(recorded).expect("the day's rows")).expect("JSON");
+    assert_eq!(script(&["--months"], &csv).unwrap_or(expected.clone()), expected);
+    let mut host = host_with_flights();
+    load(&host, &csv);
+    check_months(&mut host, &expected);
+    let carrier =
+        host.web.post("views/delays-by-carrier/query?name=of-carrier", "application/json", r#"{"carrier":"UA"}"#).expect(200).json();
+    assert_eq!(carrier, json!([["2013-01", expected["UA/2013-01"]]]));
+}
+
+#[test]
 fn a_year_of_flights_gives_the_figures_of_the_independent_script_also_when_killed_ten_times() {
     let Some(csv) = year() else {
         eprintln!("skipped: the year of flights is not at hand; set RETOLD_FLIGHTS to its flights.csv.gz");
@@ -113,4 +168,5 @@ fn a_year_of_flights_gives_the_figures_of_the_independent_script_also_when_kille
     assert_eq!(again["new"], 0, "the same year again adds nothing: {again}");
     wait(&host);
     assert_eq!(figures(&host), expected);
+    check_months(&mut host, &script(&["--months"], &csv).expect("python3 ran before"));
 }

@@ -1,6 +1,8 @@
 //! The real binary: over HTTP and the command line, with real modules, killed and started again.
 
 mod appending;
+mod audit;
+mod command_line;
 mod commands;
 mod control;
 mod faults;
@@ -10,5 +12,9 @@ mod handlers;
 mod killing;
 mod modules;
 mod reading;
+mod schemas;
+mod shop;
 mod support;
+mod upcasting;
+mod views;
 mod wasi;

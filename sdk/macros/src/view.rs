@@ -63,9 +63,11 @@ pub fn expand(settings: &Settings, function: &ItemFn) -> Result<TokenStream> {
                 event: &::retold::__private::wire::Event,
                 index: u32,
                 host: &dyn ::retold::__private::Host,
+                held: &::retold::__private::Held<Self::Row>,
             ) -> ::retold::Result<()> {
                 let recorded = ::retold::Recorded::decode(event, host)?;
-                let outcome = #ident(recorded, &mut ::retold::Rows::of(host, index));
+                let lane = ::retold::__private::lane(&event.subject, Self::SPLIT);
+                let outcome = #ident(recorded, &mut ::retold::Rows::held(host, index, held, lane));
                 ::retold::__private::Outcome::into_result(outcome)
             }
         }

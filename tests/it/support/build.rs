@@ -54,3 +54,19 @@ fn build_for_wasi(folder: &Path) -> PathBuf {
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     repository().join("guest-examples/target/wasm32-wasip2/release/wasi_probe.wasm")
 }
+
+/// A module with other words in it, as if it were built from other source. Words keep their length, so
+/// that nothing else moves. A word that the compiler has made into numbers stays as it is: what this
+/// changes is names in the manifest, and text.
+pub fn reworded(module: &[u8], words: &[(&str, &str)]) -> Vec<u8> {
+    let mut module = module.to_vec();
+    for (old, new) in words {
+        assert_eq!(old.len(), new.len(), "{old} and {new}");
+        let places: Vec<usize> = (0..=module.len() - old.len()).filter(|at| module[*at..].starts_with(old.as_bytes())).collect();
+        assert!(!places.is_empty(), "{old} is not in the module");
+        for at in places {
+            module[at..at + new.len()].copy_from_slice(new.as_bytes());
+        }
+    }
+    module
+}

@@ -23,15 +23,24 @@ const PATIENCE: Duration = Duration::from_secs(300);
 impl Host {
     /// A host on a new data directory.
     pub fn start() -> Host {
+        Host::start_with(&[])
+    }
+
+    /// The same, with more in its environment.
+    pub fn start_with(environment: &[(&str, &str)]) -> Host {
         static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let data = std::env::temp_dir().join(format!("retold-test-{}-{number}", std::process::id()));
         let _ = std::fs::remove_dir_all(&data);
-        Host::start_on(&data)
+        Host::start_in(&data, environment)
     }
 
     pub fn start_on(data: &Path) -> Host {
-        let (process, url) = spawn(data);
+        Host::start_in(data, &[])
+    }
+
+    fn start_in(data: &Path, environment: &[(&str, &str)]) -> Host {
+        let (process, url) = spawn(data, environment);
         Host { process, data: data.to_owned(), web: Web::new(&url), url }
     }
 
@@ -47,7 +56,7 @@ impl Host {
 
     /// Starts again on the same data, on another port.
     pub fn restart(&mut self) {
-        (self.process, self.url) = spawn(&self.data);
+        (self.process, self.url) = spawn(&self.data, &[]);
         self.web = Web::new(&self.url);
     }
 
@@ -66,10 +75,16 @@ impl Host {
     /// Waits until `done` says so of a function.
     #[track_caller]
     pub fn wait_for(&self, function: &str, done: impl Fn(&Value) -> bool) -> Value {
+        Host::wait_in(&self.web, function, done)
+    }
+
+    /// The same in another namespace.
+    #[track_caller]
+    pub fn wait_in(web: &Web, function: &str, done: impl Fn(&Value) -> bool) -> Value {
         #[expect(clippy::disallowed_methods, reason = "a test gives up after a while")]
         let began = Instant::now();
         loop {
-            let now = self.web.function(function);
+            let now = web.function(function);
             if done(&now) {
                 return now;
             }
@@ -95,11 +110,12 @@ impl Drop for Host {
     }
 }
 
-fn spawn(data: &Path) -> (Child, String) {
+fn spawn(data: &Path, environment: &[(&str, &str)]) -> (Child, String) {
     let mut process = Command::new(retold())
         .args(["serve", "--listen", "127.0.0.1:0", "--data"])
         .arg(data)
         .env("RUST_LOG", "warn")
+        .envs(environment.iter().copied())
         .stdout(Stdio::piped())
         .spawn()
         .expect("retold starts");

@@ -4,6 +4,6 @@ mod build;
 mod host;
 mod web;
 
-pub use build::{guest, repository, retold};
+pub use build::{guest, repository, retold, reworded};
 pub use host::Host;
 pub use web::{Answer, Web};

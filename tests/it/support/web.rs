@@ -110,6 +110,38 @@ impl Web {
         self.send("PUT", &format!("modules/{name}"), &[("content-type", "application/wasm")], module)
     }
 
+    /// A command with this id.
+    #[track_caller]
+    pub fn command(&self, r#type: &str, subject: &str, id: &str, data: &Value) -> Answer {
+        self.post(&format!("commands/{type}?subject={subject}&id={id}"), "application/json", data.to_string())
+    }
+
+    #[track_caller]
+    pub fn delete(&self, path: &str) -> Answer {
+        self.send("DELETE", path, &[], b"")
+    }
+
+    #[track_caller]
+    pub fn set_schema(&self, r#type: &str, schema: impl AsRef<[u8]>) -> Answer {
+        self.send("PUT", &format!("types/{type}/schema"), &[("content-type", "application/schema+json")], schema.as_ref())
+    }
+
+    /// Rows of a view, all of them, page by page.
+    #[track_caller]
+    pub fn rows(&self, view: &str, query: &str) -> Vec<(String, Value)> {
+        let (mut rows, mut after) = (Vec::new(), String::new());
+        loop {
+            let page = self.get(&format!("views/{view}?limit=1000&{query}{after}")).expect(200).json();
+            for row in page["rows"].as_array().expect("rows") {
+                rows.push((row["key"].as_str().expect("a key").to_owned(), row["value"].clone()));
+            }
+            if page["more"] != true {
+                return rows;
+            }
+            after = format!("&after-key={}", page["next"].as_str().expect("where the next page begins"));
+        }
+    }
+
     /// All events after a position, as NDJSON.
     #[track_caller]
     pub fn events(&self, query: &str) -> Vec<Value> {

@@ -14,7 +14,6 @@ pub struct Call<'a> {
     pub limits: CallLimits,
     /// State writes of plans in flight, oldest first.
     pub in_flight: Vec<&'a Writes>,
-    /// Whether outputs are thrown away; they are still checked.
     pub log: &'a mut dyn FnMut(LogLevel, &str),
     pub calls: u64,
 }
@@ -143,8 +142,25 @@ impl Call<'_> {
     }
 
     /// Runs events that passed once more: each alone, or as one batch in a fresh instance. `None` where the
-    /// host could not run them.
+    /// host could not run them. What they say is not logged: it was said the first time.
     pub fn again(&mut self, events: &[EventRef<'_>], earlier: &Writes, alone: bool) -> Option<Result<(Vec<Emitted>, Writes), String>> {
+        let mut unheard = |_, _: &str| {};
+        let mut quiet = Call {
+            snapshot: self.snapshot,
+            guest: self.guest,
+            manifest: self.manifest,
+            ordinal: self.ordinal,
+            limits: self.limits,
+            in_flight: self.in_flight.clone(),
+            log: &mut unheard,
+            calls: 0,
+        };
+        let answer = quiet.run_again(events, earlier, alone);
+        self.calls += quiet.calls;
+        answer
+    }
+
+    fn run_again(&mut self, events: &[EventRef<'_>], earlier: &Writes, alone: bool) -> Option<Result<(Vec<Emitted>, Writes), String>> {
         let (mut all, mut writes, mut at) = (Vec::new(), Writes::new(), 0);
         while at < events.len() {
             let end = if alone || self.guest.one_event_a_call() { end_of_one(events, at) } else { events.len() };

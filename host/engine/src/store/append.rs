@@ -1,5 +1,7 @@
 //! Appends: events from outside, new or known, under a condition or in a stream.
 
+use std::collections::VecDeque;
+
 use super::error::StoreError;
 use super::group::{Group, content_refused};
 use super::proposal::{Append, Appended, Refused};
@@ -9,6 +11,13 @@ use crate::model::{Kind, NewEvent, Position, limits};
 /// Broken streams remembered; each has but a few parts under way when it breaks.
 const BROKEN_STREAMS: usize = 1_024;
 
+pub fn note_broken(broken: &mut VecDeque<u64>, stream: u64) {
+    if broken.len() == BROKEN_STREAMS {
+        broken.pop_front();
+    }
+    broken.push_back(stream);
+}
+
 impl Group<'_> {
     pub(super) fn append_in_stream(&mut self, append: Append) -> Result<Result<Appended, Refused>, StoreError> {
         let Some(stream) = append.stream else { return self.append(append) };
@@ -17,10 +26,7 @@ impl Group<'_> {
         }
         let answer = self.append(append)?;
         if answer.is_err() {
-            if self.broken.len() == BROKEN_STREAMS {
-                self.broken.pop_front();
-            }
-            self.broken.push_back(stream);
+            note_broken(self.broken, stream);
         }
         Ok(answer)
     }

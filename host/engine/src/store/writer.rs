@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use redb::ReadableTable;
 
+use super::append::note_broken;
 use super::apply::apply;
 use super::error::StoreError;
 use super::group::Group;
@@ -51,7 +52,7 @@ pub struct Committed {
 #[derive(Debug, Default)]
 pub struct Changes {
     pub records: Vec<Arc<Record>>,
-    /// Some function or module is no longer what it was, beyond its cursor.
+    /// Some function, module or schema is no longer what it was, beyond a function's cursor.
     pub functions: bool,
 }
 
@@ -62,6 +63,11 @@ impl Store {
 
     pub fn reader(&self) -> Reader {
         Reader { shared: self.shared.clone() }
+    }
+
+    /// Refuses what is still to come of a stream, as after a refused append.
+    pub fn break_stream(&mut self, stream: u64) {
+        note_broken(&mut self.broken, stream);
     }
 
     /// The last durable position.
@@ -120,7 +126,9 @@ impl Store {
         if commits.is_empty() && snapshots.is_empty() && !self.sealed_rows_left {
             return Ok(Committed { answers, changes: Changes::default() });
         }
-        let functions = !self.mirror.dirty.functions.is_empty() || !self.mirror.dirty.modules.is_empty() || parking_changed(&commits);
+        let dirty = &self.mirror.dirty;
+        let changed = !dirty.functions.is_empty() || !dirty.modules.is_empty() || !dirty.schemas.is_empty();
+        let functions = changed || parking_changed(&commits);
         let delete = self.sealed_rows_left;
         let bytes: usize = commits.iter().map(|commit| commit.record.bytes().len()).sum();
         let most = Deleted { bytes: DELETED_PER_COMMIT.bytes.max(bytes + bytes / 2), ..DELETED_PER_COMMIT };

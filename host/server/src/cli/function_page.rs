@@ -33,6 +33,7 @@ pub fn page(function: &Value) -> String {
     line("digest", text(&function["digest"]));
     line("reads", words(&function["subscribes"]));
     line("emits", words(&function["emits"]));
+    line("decides", words(&function["decides"]));
     line("starts", format!("at {}", if function["start"] == "now" { "its deployment" } else { "the beginning" }));
     line("on failure", format!("{}s the event", text(&function["failure_policy"])).replace("halts the event", "halts"));
     let limits = &function["limits"];

@@ -10,7 +10,7 @@ use retold_engine::run::{self, FoldedState, Hot, QueryRefused, Reading};
 use retold_engine::store::{Batch, Filter, FunctionRow, FunctionStatus, Portion, Snapshot, ViewSnapshot};
 use tokio::sync::oneshot;
 
-use super::commands::CommandOutcome;
+use super::commands::{CommandAccepted, CommandOutcome};
 use super::committer::Job;
 use super::loaded::Loaded;
 use super::namespace::{Inside, Namespace};
@@ -45,7 +45,11 @@ impl Namespace {
     /// and its events are on disk.
     pub async fn command(&self, command: NewEvent, wait: WaitFor) -> Result<CommandOutcome, DriveError> {
         let inside = self.inside();
-        let function = inside.decider(&command.r#type)?;
+        let function = match inside.decider(&command.r#type) {
+            Ok(function) => function,
+            // Nobody decides it any more; but what was answered once is answered for ever.
+            Err(nobody) => return inside.first_answer(&command)?.map(CommandOutcome::Accepted).ok_or(nobody),
+        };
         inside.check_events(&inside.book(), std::slice::from_ref(&command))?;
         let (reply, mut answer) = oneshot::channel();
         let WaitFor::Handled { timeout } = wait else {
@@ -64,7 +68,11 @@ impl Namespace {
                 tokio::time::timeout(COMMAND_TIME_MAX, answer).await.map_err(|_| DriveError::Busy)?
             }
         };
-        answer.map_err(|_| DriveError::Stopping)?
+        let mut outcome = answer.map_err(|_| DriveError::Stopping)??;
+        if let CommandOutcome::Accepted(CommandAccepted { new: false, events, handled: Some(handled), .. }) = &mut outcome {
+            self.add_known_outputs(events, handled);
+        }
+        Ok(outcome)
     }
 
     /// The state that an aggregate has folded of a subject, now or at an earlier position.
@@ -93,7 +101,9 @@ impl Namespace {
             task.wake();
             let mut positions = task.positions();
             let there = positions.wait_for(|position| *position >= wanted);
-            if tokio::time::timeout(timeout, there).await.is_err() {
+            let came = tokio::time::timeout(timeout, there).await.is_ok();
+            // One that can't go on serves what it has, to who doesn't ask for more.
+            if !came && (task.stuck().is_none() || min.is_some_and(|min| task.position() < min)) {
                 return Err(self.behind(&task, wanted));
             }
         }
@@ -178,6 +188,12 @@ impl Inside {
         };
         let row = functions.values().find(|row| decides(row));
         row.map(|row| row.name.clone()).ok_or_else(|| DriveError::UnknownCommand(command.to_owned()))
+    }
+
+    /// What a command was answered, if it was accepted before.
+    fn first_answer(&self, command: &NewEvent) -> Result<Option<CommandAccepted>, DriveError> {
+        let known = self.reader.snapshot()?.find_command(command)?.transpose()?;
+        Ok(known.map(|decided| CommandAccepted { command: decided.command, events: decided.events, new: false, handled: None }))
     }
 
     /// The function with this name, which must be of this kind and not retired.

@@ -1,7 +1,7 @@
 //! The commit loop of one namespace: takes what waits, has the store judge and commit it with one
 //! sync, answers everybody, wakes who has something to read. No timer: load itself makes the groups.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
@@ -14,13 +14,14 @@ use retold_engine::store::{
 use tokio::sync::oneshot;
 
 use super::clock;
-use super::commands::{self, CommandAccepted, CommandOutcome, CommandReply, SubjectTask};
+use super::commands::{self, CommandAccepted, CommandReply, SubjectTask};
 use super::function::FunctionTask;
 use super::housekeeper::Ended;
 use super::namespace::Inside;
 use super::queue::Cost;
 use super::registry::Registry;
-use super::types::{Append, DriveError, Handled};
+use super::types::{Append, DriveError};
+use super::waiting::{Waiting, handled};
 
 /// What can be asked of the writer.
 pub enum Job {
@@ -73,23 +74,16 @@ const PARTS_WAITING_MAX: usize = 8;
 
 pub struct Committer {
     store: Store,
-    namespace: Arc<Inside>,
-    registry: Registry,
-    waits: Waits,
-    waiting: BTreeMap<WaitId, Waiting>,
-    keys: BTreeMap<WaitKey, WaitId>,
+    pub(super) namespace: Arc<Inside>,
+    pub(super) registry: Registry,
+    pub(super) waits: Waits,
+    pub(super) waiting: BTreeMap<WaitId, Waiting>,
+    pub(super) keys: BTreeMap<WaitKey, WaitId>,
+    pub(super) given_up: VecDeque<WaitKey>,
     /// Work on files under way.
     sealing: Option<Receiver<Ended>>,
     merging: Option<Receiver<Ended>>,
 }
-
-struct Waiting {
-    key: WaitKey,
-    answer: Answering,
-}
-
-/// Answers whoever waits.
-type Answering = Box<dyn FnOnce(Outcome) + Send>;
 
 /// Who is answered, in the order of the proposals.
 enum Caller {
@@ -109,6 +103,7 @@ impl Committer {
             waits: Waits::default(),
             waiting: BTreeMap::new(),
             keys: BTreeMap::new(),
+            given_up: VecDeque::new(),
             sealing: None,
             merging: None,
         };
@@ -139,7 +134,14 @@ impl Committer {
             match job {
                 Job::Append { append, checked, wait, reply } => match self.recheck(&append, checked) {
                     Ok(()) => group.push(Proposal::Append(append), Caller::Append { wait, reply }),
-                    Err(error) => drop(reply.send(Err(error))),
+                    Err(error) => {
+                        // What came before it in its stream stands, what comes after it is refused too.
+                        if let Some(stream) = append.stream {
+                            self.commit_group(std::mem::take(&mut group));
+                            self.store.break_stream(stream);
+                        }
+                        let _ = reply.send(Err(error));
+                    }
                 },
                 Job::Decide { decision, subject } => group.push(commands::proposal(decision), Caller::Subject(subject)),
                 Job::Keep(snapshot) => group.push(Proposal::Snapshot(*snapshot), Caller::Nobody),
@@ -298,50 +300,6 @@ impl Committer {
         self.waits.reacted(reacted, &outputs, &mut World { subscriptions: &mut self.registry.subscriptions, functions: &functions })
     }
 
-    fn begin_command_wait(
-        &mut self,
-        accepted: CommandAccepted,
-        key: WaitKey,
-        reply: CommandReply,
-        type_of: &impl Fn(Position) -> Option<String>,
-    ) {
-        let positions = accepted.events.clone();
-        let answer = move |outcome| {
-            let accepted = CommandAccepted { handled: Some(handled(outcome)), ..accepted };
-            let _ = reply.send(Ok(CommandOutcome::Accepted(accepted)));
-        };
-        self.begin_wait(key, &positions, Box::new(answer), type_of);
-    }
-
-    fn begin_wait(&mut self, key: WaitKey, positions: &[Position], answer: Answering, type_of: &impl Fn(Position) -> Option<String>) {
-        let types: Vec<String> =
-            positions.iter().map(|position| type_of(*position).or_else(|| self.namespace.type_at(*position)).unwrap_or_default()).collect();
-        let events: Vec<(Position, &str)> = positions.iter().copied().zip(types.iter().map(String::as_str)).collect();
-        let functions = self.namespace.reader.functions();
-        match self.waits.begin(&events, &mut World { subscriptions: &mut self.registry.subscriptions, functions: &functions }) {
-            Ok(id) => {
-                self.keys.insert(key, id);
-                self.waiting.insert(id, Waiting { key, answer });
-            }
-            Err(outcome) => answer(outcome),
-        }
-    }
-
-    fn end_wait(&mut self, id: WaitId, outcome: Outcome) {
-        if let Some(Waiting { key, answer }) = self.waiting.remove(&id) {
-            self.keys.remove(&key);
-            answer(outcome);
-        }
-    }
-
-    fn give_up(&mut self, key: WaitKey) {
-        if let Some(id) = self.keys.get(&key).copied()
-            && let Some(outcome) = self.waits.give_up(id)
-        {
-            self.end_wait(id, outcome);
-        }
-    }
-
     /// Brings tasks and subscriptions up to the functions as they stand.
     fn refresh(&mut self) {
         let schemas = self.namespace.reader.schemas();
@@ -419,10 +377,6 @@ impl Caller {
             Caller::Function { function, ticket } => function.settle(ticket, Settled::Refused),
         }
     }
-}
-
-fn handled(outcome: Outcome) -> Handled {
-    Handled { complete: outcome.waiting.is_empty(), derived: outcome.derived, parked: outcome.parked, waiting: outcome.waiting }
 }
 
 fn answered(appended: Appended, outcome: Option<Outcome>) -> Append {

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use retold_engine::model::{EventRef, FunctionKind, Manifest, Position, TypePattern};
-use retold_engine::store::{Accepted, Deploy, Filter, Proposal, SchemaRow, Snapshot};
+use retold_engine::store::{Accepted, Deploy, Filter, ModuleRow, Proposal, SchemaRow, Snapshot};
 use tokio::sync::oneshot;
 
 use super::candidate::Candidate;
 use super::committer::{Job, LastCheck};
+use super::modules::Upload;
 use super::namespace::{Inside, Namespace};
 use super::queue::Cost;
 use super::schemas::{SchemaBook, fits};
@@ -27,46 +28,50 @@ impl Namespace {
     /// Checks, compiles and activates a module. Nothing is changed where that fails.
     pub async fn deploy(&self, name: &str, bytes: Bytes) -> Result<Deployed, DriveError> {
         let (modules, module_name) = (self.inside().modules.clone(), name.to_owned());
-        let upload =
-            tokio::task::spawn_blocking(move || modules.upload(&module_name, &bytes)).await.map_err(|_| DriveError::Stopping)??;
+        let upload = blocking(move || modules.upload(&module_name, &bytes)).await?;
         // One at a time: each is checked against what the one before it left.
         let _turn = self.inside().deploying.lock().await;
         self.inside().set_guest(upload.digest, upload.module.clone());
-        let (inside, manifest, digest) = (self.inside().clone(), upload.manifest.clone(), upload.digest);
-        let unchanged = inside.reader.modules().values().any(|row| row.active && row.digest == digest && row.name == manifest.name);
-        let check = if unchanged {
+        let deployed = self.activate(upload).await;
+        let infos = self.all_modules();
+        self.inside().keep_guests(|digest| infos.iter().any(|(_, info)| info.active && info.digest == digest));
+        deployed
+    }
+
+    async fn activate(&self, upload: Upload) -> Result<Deployed, DriveError> {
+        let Upload { manifest, digest, component, module } = upload;
+        let is_active = |row: &ModuleRow| row.active && row.digest == digest && row.name == manifest.name;
+        let check = if self.reader().modules().values().any(|row| is_active(row)) {
             None
         } else {
-            let candidate = Candidate::new(&inside, manifest.clone(), upload.module)?;
+            let (inside, manifest) = (self.inside().clone(), manifest.clone());
+            let candidate = blocking(move || Candidate::new(&inside, manifest, module)).await?;
+            let inside = self.inside().clone();
             Some(self.looked(move |snapshot, after| candidate.check(&inside, snapshot, after)).await?)
         };
-        let proposal = Proposal::Deploy(Deploy { manifest, digest, component: upload.component });
+        let proposal = Proposal::Deploy(Deploy { manifest, digest, component });
         let Accepted::Deployed { module, unchanged, .. } = self.change_after(proposal, check).await? else {
             return Err(DriveError::Stopping);
         };
-        let infos = self.all_modules();
-        self.inside().keep_guests(|digest| infos.iter().any(|(_, info)| info.active && info.digest == digest));
-        let info = infos.into_iter().find(|(ordinal, _)| *ordinal == module).map(|(_, info)| info);
+        let info = self.all_modules().into_iter().find(|(ordinal, _)| *ordinal == module).map(|(_, info)| info);
         info.map(|module| Deployed { module, unchanged }).ok_or(DriveError::Stopping)
     }
 
     /// Gives a type a schema. Every stored event of the type must fit it. Answers whether it is new.
     pub async fn set_schema(&self, r#type: &str, json: &str) -> Result<bool, DriveError> {
         let _turn = self.inside().deploying.lock().await;
-        let schema = compile(r#type, json)?;
+        let (name, text) = (r#type.to_owned(), json.to_owned());
+        let schema = blocking(move || compile(&name, &text)).await?;
         let rows = self.reader().schemas();
-        match rows.get(r#type) {
-            Some(row) => {
-                let other = Schema::compile(&row.json).ok().and_then(|other| schema.difference(&other));
-                if let (Some(place), Some(module)) = (other, row.module) {
-                    let owner = owner(self.inside(), module);
-                    return Err(DriveError::SchemaRefused(SchemaRefused::Other { r#type: r#type.to_owned(), owner, place }));
-                }
-                if row.json == json && row.module.is_none() {
-                    return Ok(false);
-                }
+        if let Some(row) = rows.get(r#type) {
+            if row.json == json && row.module.is_none() {
+                return Ok(false);
             }
-            None => {}
+            let other = Schema::compile(&row.json).ok().and_then(|other| schema.difference(&other));
+            if let (Some(place), Some(module)) = (other, row.module) {
+                let owner = owner(self.inside(), module);
+                return Err(DriveError::SchemaRefused(SchemaRefused::Other { r#type: r#type.to_owned(), owner, place }));
+            }
         }
         let inside = self.inside().clone();
         let schemas = BTreeMap::from([(r#type.to_owned(), schema)]);
@@ -90,7 +95,7 @@ impl Namespace {
         look: impl Fn(&Snapshot, Position) -> Result<(), DriveError> + Send + Sync + 'static,
     ) -> Result<LastCheck, DriveError> {
         let inside = self.inside().clone();
-        tokio::task::spawn_blocking(move || {
+        blocking(move || {
             let mut after = Position::START;
             for _ in 0..LOOKS_MAX {
                 let snapshot = inside.reader.snapshot()?;
@@ -104,7 +109,6 @@ impl Namespace {
             Ok(last)
         })
         .await
-        .map_err(|_| DriveError::Stopping)?
     }
 
     async fn change_after(&self, proposal: Proposal, check: Option<LastCheck>) -> Result<Accepted, DriveError> {
@@ -112,6 +116,11 @@ impl Namespace {
         self.inside().queue.push(Job::Change { proposal: Box::new(proposal), check, reply }, Cost { events: 1, bytes: 0 })?;
         answer.await.map_err(|_| DriveError::Stopping)?
     }
+}
+
+/// On a thread that may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, DriveError> + Send + 'static) -> Result<T, DriveError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| DriveError::Stopping)?
 }
 
 pub fn compile(r#type: &str, json: &str) -> Result<Schema, DriveError> {

@@ -10,6 +10,7 @@ mod commands;
 mod committer;
 mod deploying;
 mod function;
+mod function_info;
 mod function_log;
 mod host;
 mod housekeeper;
@@ -26,6 +27,7 @@ mod turns;
 mod types;
 mod view_files;
 mod views;
+mod waiting;
 mod workers;
 
 pub use asking::{QueryAnswer, ViewRead};

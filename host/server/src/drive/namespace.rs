@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use retold_engine::model::{Digest, FunctionKind, NewEvent, Position, Timestamp, limits};
-use retold_engine::store::{self, Accepted, Control, FunctionStatus, Proposal, Reader};
+use retold_engine::model::{Digest, NewEvent, Position, Timestamp};
+use retold_engine::store::{self, Accepted, Control, Proposal, Reader};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::commands::Commands;
@@ -16,10 +16,10 @@ use super::function_log::{FunctionLog, FunctionLogs};
 use super::housekeeper::Housekeeper;
 use super::modules::Modules;
 use super::queue::{Cost, Queue};
-use super::schemas::{Book, Misfit, SchemaBook};
+use super::schemas::Book;
 use super::stream::AppendStream;
 use super::ticker::Ticker;
-use super::types::{Append, DriveError, FunctionCounts, FunctionInfo, ModuleInfo, NamespaceMetrics, WaitFor};
+use super::types::{Append, DriveError, Handled, ModuleInfo, NamespaceMetrics, WaitFor};
 use super::views::ViewTask;
 use super::workers::Pool;
 use crate::wasm::WasmModule;
@@ -52,7 +52,7 @@ pub struct Inside {
     pub deploying: tokio::sync::Mutex<()>,
     pub modules: Arc<Modules>,
     views: RwLock<BTreeMap<Arc<str>, Arc<ViewTask>>>,
-    book: RwLock<Book>,
+    pub book: RwLock<Book>,
     /// Loaded code by digest: there before the deployment is committed.
     guests: RwLock<BTreeMap<Digest, Arc<WasmModule>>>,
     tasks: RwLock<BTreeMap<Arc<str>, Arc<FunctionTask>>>,
@@ -74,9 +74,6 @@ pub struct Counts {
 
 /// Queries that may run or wait for a worker.
 const QUERIES_MAX: usize = 1_024;
-
-/// Lines of its log that a function shows beside everything else.
-const LOG_LINES_SHOWN: usize = 20;
 
 /// What all namespaces of a host share.
 #[derive(Clone)]
@@ -131,42 +128,6 @@ impl Inside {
     /// Lets go of the code of module versions that are no longer active.
     pub fn keep_guests(&self, keep: impl Fn(Digest) -> bool) {
         self.guests.write().unwrap_or_else(PoisonError::into_inner).retain(|digest, _| keep(*digest));
-    }
-
-    /// The schemas in force.
-    pub fn book(&self) -> Book {
-        self.book.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Takes note of the schemas in force.
-    pub fn set_schemas(&self, rows: &BTreeMap<String, store::SchemaRow>) {
-        let before = self.book();
-        if !before.is_of(rows) {
-            *self.book.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(SchemaBook::next(&before, rows));
-        }
-    }
-
-    /// Holds an append against the schemas in force; answers their version.
-    pub fn check(&self, append: &store::Append) -> Result<u64, DriveError> {
-        let book = self.book();
-        self.check_events(&book, &append.events)?;
-        Ok(book.version)
-    }
-
-    /// Refuses what doesn't fit its schema, unless it is in the log already: what stood once stands.
-    pub fn check_events(&self, book: &SchemaBook, events: &[NewEvent]) -> Result<(), DriveError> {
-        let mut from = 0;
-        while let Some(misfit) = book.misfit(&events[from..]) {
-            let misfit = Misfit { index: from + misfit.index, ..misfit };
-            let event = &events[misfit.index];
-            let snapshot = self.reader.snapshot()?;
-            if snapshot.find(&event.source, &event.id)?.is_none() {
-                return Err(DriveError::Schema(misfit));
-            }
-            // Known: the writer says whether it is the same.
-            from = misfit.index + 1;
-        }
-        Ok(())
     }
 
     pub fn view(&self, name: &str) -> Option<Arc<ViewTask>> {
@@ -260,8 +221,10 @@ impl Namespace {
             }
         };
         let mut append = answer.map_err(|_| DriveError::Stopping)??;
-        if append.new < append.positions.len() {
-            self.add_known_outputs(&mut append);
+        if append.new < append.positions.len()
+            && let Some(handled) = &mut append.handled
+        {
+            self.add_known_outputs(&append.positions, handled);
         }
         Ok(append)
     }
@@ -272,10 +235,10 @@ impl Namespace {
     }
 
     /// What events that were known already had given before: looked for in what came soon after them.
-    fn add_known_outputs(&self, append: &mut Append) {
+    pub(super) fn add_known_outputs(&self, positions: &[Position], handled: &mut Handled) {
         const LOOK_THROUGH: u64 = 4_096;
-        let (Some(handled), Some(first)) = (&mut append.handled, append.positions.iter().min().copied()) else { return };
-        let mut causes: BTreeSet<Position> = append.positions.iter().chain(&handled.derived).copied().collect();
+        let Some(first) = positions.iter().min().copied() else { return };
+        let mut causes: BTreeSet<Position> = positions.iter().chain(&handled.derived).copied().collect();
         let found = self.0.reader.snapshot().and_then(|snapshot| {
             snapshot.scan(first, Position(first.0 + LOOK_THROUGH), &store::Filter::default(), &mut |event| {
                 if event.cause.is_some_and(|cause| causes.contains(&cause)) && causes.insert(event.position) {
@@ -311,78 +274,14 @@ impl Namespace {
 
     /// Pauses, resumes, rewinds, releases. Answers how many events were parked.
     pub async fn control(&self, function: &str, control: Control) -> Result<u64, DriveError> {
+        // A view that stands before an event is active as far as the log knows.
+        let stands = self.0.view(function).and_then(|view| view.stuck()).is_some();
+        if control == Control::Resume && stands {
+            self.change(Proposal::Control { function: function.to_owned(), control: Control::Pause }).await?;
+        }
         match self.change(Proposal::Control { function: function.to_owned(), control }).await? {
             Accepted::Controlled { parked } => Ok(parked),
             _ => Err(DriveError::Stopping),
-        }
-    }
-
-    /// Functions that are not retired, by name.
-    pub fn functions(&self) -> Vec<FunctionInfo> {
-        let rows = self.0.reader.functions();
-        rows.values().filter(|row| row.status != FunctionStatus::Retired).filter_map(|row| self.function(&row.name)).collect()
-    }
-
-    pub fn function(&self, name: &str) -> Option<FunctionInfo> {
-        let snapshot = self.0.reader.snapshot().ok()?;
-        let row = snapshot.function(name)?.clone();
-        let module = snapshot.module(row.module)?;
-        let task = self.0.task(name);
-        let view = self.0.view(name);
-        let oldest_parked = if row.parked > 0 {
-            snapshot.parked(row.ordinal, Position::START, 1).ok().and_then(|page| page.events.first().map(|parked| parked.event.since))
-        } else {
-            None
-        };
-        let asked = &row.manifest.limits;
-        Some(FunctionInfo {
-            name: row.name.clone(),
-            kind: row.manifest.kind,
-            module: module.name.clone(),
-            version: module.version.clone(),
-            digest: module.digest,
-            status: match view.as_ref().and_then(|view| view.stuck()) {
-                Some(stuck) if row.is_active() && stuck.not_before.is_none() => {
-                    FunctionStatus::Halted { position: stuck.position, reason: stuck.reason, message: stuck.message }
-                }
-                _ => row.status.clone(),
-            },
-            rebuilding: row.rebuild.is_some() || view.as_ref().is_some_and(|view| !view.is_level()),
-            cursor: view.as_ref().map_or(row.cursor, |view| view.position()),
-            lag: match row.manifest.kind {
-                FunctionKind::Handler => self.lag(&snapshot, &row),
-                FunctionKind::View => view.as_ref().map_or(snapshot.head().0, |view| snapshot.head().0.saturating_sub(view.position().0)),
-                // These read when they are asked.
-                FunctionKind::Aggregate | FunctionKind::Upcaster | FunctionKind::Ingress => 0,
-            },
-            subscribes: row.manifest.subscribes.clone(),
-            emits: row.manifest.emits.clone(),
-            start: row.manifest.start,
-            failure_policy: row.manifest.failure_policy,
-            fuel_per_call: asked.fuel.unwrap_or(limits::FUEL_PER_CALL_MAX),
-            memory_bytes: asked.memory_bytes.unwrap_or(limits::GUEST_MEMORY_BYTES_MAX as u64),
-            attempts_max: asked.attempts.unwrap_or(limits::ATTEMPTS_DEFAULT),
-            parked: row.parked,
-            oldest_parked,
-            counts: match (&task, &view) {
-                (_, Some(view)) => view.counts(),
-                (Some(task), None) => task.counts(),
-                (None, None) => FunctionCounts::default(),
-            },
-            retrying: task.as_ref().and_then(|task| task.retrying()).or_else(|| view.as_ref().and_then(|view| view.retrying())),
-            log: self.0.logs.of(name).latest(LOG_LINES_SHOWN),
-        })
-    }
-
-    /// Events that the function reads and has not dealt with; counted only as far as it is cheap, since
-    /// what it doesn't read never moves its cursor.
-    fn lag(&self, snapshot: &store::Snapshot, row: &store::FunctionRow) -> u64 {
-        let filter = store::Filter::types(row.patterns());
-        let portion = store::Portion { events: 1, bytes: usize::MAX };
-        match snapshot.collect(row.cursor, snapshot.head(), &filter, portion) {
-            Ok((batch, _)) if batch.is_empty() => 0,
-            Ok((batch, _)) => snapshot.head().0 + 1 - batch.events().first().map_or(snapshot.head().0, |event| event.position.0),
-            Err(_) => snapshot.head().0 - row.cursor.0.min(snapshot.head().0),
         }
     }
 
@@ -415,6 +314,7 @@ impl Namespace {
             appended_events: of(&counts.appended_events),
             appended_bytes: of(&counts.appended_bytes),
             derived_events: of(&counts.derived_events),
+            commands: of(&counts.commands),
             commits: of(&counts.commits),
             commit_us: of(&counts.commit_us),
             refused: of(&counts.refused),

@@ -4,11 +4,13 @@
 //! checked with other schemas than those in force when it reaches the writer is checked again there.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use retold_engine::model::NewEvent;
-use retold_engine::store::SchemaRow;
+use retold_engine::store::{self, SchemaRow};
 
+use super::namespace::Inside;
+use super::types::DriveError;
 use crate::schema::{Schema, Violation};
 
 /// The schemas in force at one moment.
@@ -89,6 +91,44 @@ impl SchemaBook {
             let Violation { path, what, .. } = self.check(&event.r#type, &event.content_type, &event.data).err()?;
             Some(Misfit { index, r#type: event.r#type.clone(), path, what })
         })
+    }
+}
+
+impl Inside {
+    /// The schemas in force.
+    pub fn book(&self) -> Book {
+        self.book.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes note of the schemas in force.
+    pub fn set_schemas(&self, rows: &BTreeMap<String, SchemaRow>) {
+        let before = self.book();
+        if !before.is_of(rows) {
+            *self.book.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(SchemaBook::next(&before, rows));
+        }
+    }
+
+    /// Holds an append against the schemas in force; answers their version.
+    pub fn check(&self, append: &store::Append) -> Result<u64, DriveError> {
+        let book = self.book();
+        self.check_events(&book, &append.events)?;
+        Ok(book.version)
+    }
+
+    /// Refuses what doesn't fit its schema, unless it is in the log already: what stood once stands.
+    pub fn check_events(&self, book: &SchemaBook, events: &[NewEvent]) -> Result<(), DriveError> {
+        let mut from = 0;
+        while let Some(misfit) = book.misfit(&events[from..]) {
+            let misfit = Misfit { index: from + misfit.index, ..misfit };
+            let event = &events[misfit.index];
+            let snapshot = self.reader.snapshot()?;
+            if snapshot.find(&event.source, &event.id)?.is_none() {
+                return Err(DriveError::Schema(misfit));
+            }
+            // Known: the writer says whether it is the same.
+            from = misfit.index + 1;
+        }
+        Ok(())
     }
 }
 

@@ -57,6 +57,8 @@ pub struct FunctionInfo {
     pub lag: u64,
     pub subscribes: Vec<String>,
     pub emits: Vec<String>,
+    /// Command types that an aggregate decides.
+    pub decides: Vec<String>,
     pub start: Start,
     pub failure_policy: FailurePolicy,
     pub fuel_per_call: u64,
@@ -187,6 +189,8 @@ pub struct NamespaceMetrics {
     pub appended_bytes: u64,
     /// Events that functions made.
     pub derived_events: u64,
+    /// Commands that were accepted.
+    pub commands: u64,
     /// Transactions, each with one sync.
     pub commits: u64,
     pub commit_us: u64,

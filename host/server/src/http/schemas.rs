@@ -133,7 +133,7 @@ fn admin_schemas() -> Value {
             "lag": count(), "parked": count(),
             "oldest_parked": or_null(time()),
             "retrying": or_null(whole(json!({ "position": named("Position"), "attempts": count(), "message": text() }))),
-            "subscribes": list(text()), "emits": list(text()),
+            "subscribes": list(text()), "emits": list(text()), "decides": list(text()),
             "start": { "enum": ["now", "beginning"] },
             "failure_policy": { "enum": ["park", "halt"] },
             "limits": whole(json!({ "fuel_per_call": count(), "memory_bytes": count(), "attempts": count() })),

@@ -79,7 +79,7 @@ async fn as_it_stands(namespace: Namespace, name: &str, status: StatusCode) -> A
     let found = catalogue(namespace).await?.into_iter().find(|info| info.r#type == name);
     let info = found.ok_or_else(|| {
         let detail = format!("there is no type {name:?} in the log, and no function names it: GET …/types lists those that there are");
-        Problem::new(&kinds::UNKNOWN_TYPE, detail).with("type", name)
+        Problem::new(&kinds::UNKNOWN_TYPE, detail).with("event_type", name)
     })?;
     Ok(json(status, &TypeAnswer::from(info)))
 }

@@ -17,7 +17,7 @@ pub const REDB_BLOCKS: &str = "redb-blocks";
 /// The rows that can be asked for, in the order in which they are measured and printed.
 ///
 /// The first three are this machine's own limits and measured with any other.
-pub const ROWS: [(&str, &str); 13] = [
+pub const ROWS: [(&str, &str); 17] = [
     (FDATASYNC, "4 KiB at the end of a file, and fdatasync"),
     (REDB_COMMIT, "one row of 300 bytes, committed by redb"),
     (REDB_BLOCKS, "blocks of 1,000 events, committed by redb, one after the other"),
@@ -27,6 +27,10 @@ pub const ROWS: [(&str, &str); 13] = [
     ("ndjson", "one stream of lines, durable"),
     ("read", "the log read back as lines"),
     ("pipeline", "a stream of lines, until a handler has dealt with all of it"),
+    ("command", "one command a request, decided on a hot subject, durable"),
+    ("row", "one row of a view a request, by key, while four clients append"),
+    ("fold", "a view folded again from the beginning of the log"),
+    ("fold-split", "the same of a view that is split, its lanes side by side"),
     ("growth", "append and bulk on a long log, in turn with a short one"),
     ("disk", "bytes on disk for each byte of the events"),
     ("memory", "of the host's process: the most under the load above, and idle with all logs that were made"),
@@ -66,6 +70,11 @@ pub fn goals(row: &str, clients: usize) -> &'static [(Figure, Goal)] {
         ("ndjson", _) => &[(EventsPerSecond, AtLeast(500_000.0))],
         ("read", _) => &[(EventsPerSecond, AtLeast(1_500_000.0))],
         ("pipeline", _) => &[(EventsPerSecond, AtLeast(200_000.0))],
+        ("command", 1) => &[(P50Us, FdatasyncsAtMost(4.0))],
+        ("command", 64) => &[(EventsPerSecond, AtLeast(20_000.0))],
+        ("row", 64) => &[(EventsPerSecond, AtLeast(50_000.0)), (P99Us, AtMost(2_000.0))],
+        ("fold-split", _) => &[(EventsPerSecond, AtLeast(2_000_000.0))],
+        ("fold", _) => &[(MostMebibytes, AtMost(400.0))],
         ("growth", _) => &[(P50ToShort, AtMost(1.1)), (RateToShort, AtLeast(0.9))],
         ("disk", _) => &[(DiskToEvents, AtMost(1.3))],
         ("restart", _) => &[(ReadyMs, AtMost(1_000.0))],

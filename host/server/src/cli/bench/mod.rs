@@ -1,6 +1,7 @@
 //! `retold bench`: load over HTTP, and what this machine could do at best beside it.
 
 mod connection;
+mod fold;
 mod footprint;
 mod goals;
 mod growth;

@@ -12,6 +12,15 @@ pub struct Events {
     pub event_bytes: usize,
 }
 
+/// What the events of a row are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Orders that the example handler of `guest-examples/hello` prices.
+    Orders,
+    /// Departures that the views of `guest-examples/flights` count.
+    Departures,
+}
+
 /// Bytes to send, in which the ids are set anew.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -20,21 +29,36 @@ pub struct Request {
     ids: Vec<usize>,
 }
 
+const CARRIERS: [&str; 16] = ["9E", "AA", "AS", "B6", "DL", "EV", "F9", "FL", "HA", "MQ", "OO", "UA", "US", "VX", "WN", "YV"];
 /// Subjects that the events are spread over.
 const SUBJECTS: usize = 1_000;
 
 impl Events {
-    /// One event: an order that the example handler of `guest-examples/hello` prices.
     fn write(&self, subject: usize, into: &mut Request) {
+        self.write_kind(Kind::Orders, subject, into);
+    }
+
+    /// One event.
+    fn write_kind(&self, kind: Kind, subject: usize, into: &mut Request) {
         let out = &mut into.bytes;
         let start = out.len();
         out.extend_from_slice(b"{\"specversion\":\"1.0\",\"id\":\"");
         into.ids.push(out.len());
         out.extend_from_slice(&[b'0'; ID_DIGITS]);
-        let rest = format!(
-            "\",\"source\":\"{}\",\"type\":\"order.placed\",\"subject\":\"order/{subject:03}\",\"data\":{{\"quantity\":3,\"unit_price\":250",
-            self.source
-        );
+        out.extend_from_slice(b"\",\"source\":\"");
+        out.extend_from_slice(self.source.as_bytes());
+        let rest = match kind {
+            Kind::Orders => {
+                format!("\",\"type\":\"order.placed\",\"subject\":\"order/{subject:03}\",\"data\":{{\"quantity\":3,\"unit_price\":250")
+            }
+            Kind::Departures => {
+                let (carrier, month) = (CARRIERS[subject % CARRIERS.len()], subject / CARRIERS.len() % 12 + 1);
+                let delay = (subject * 7 % 90) as i32 - 20;
+                format!(
+                    "\",\"type\":\"flight.departed\",\"subject\":\"{carrier}/{subject:04}/2013-{month:02}-01\",\"data\":{{\"carrier\":\"{carrier}\",\"dep_delay\":{delay},\"tailnum\":\"N{subject:05}\",\"origin\":\"EWR\",\"dest\":\"IAH\""
+                )
+            }
+        };
         out.extend_from_slice(rest.as_bytes());
         const NOTE: &[u8] = b",\"note\":\"\"";
         let missing = self.event_bytes.saturating_sub(out.len() - start + 2);
@@ -56,10 +80,42 @@ impl Events {
         lines
     }
 
+    /// The same of departures.
+    pub fn departures(&self, count: usize) -> Request {
+        let mut lines = Request { bytes: Vec::new(), ids: Vec::new() };
+        for index in 0..count {
+            self.write_kind(Kind::Departures, index % SUBJECTS, &mut lines);
+            lines.bytes.push(b'\n');
+        }
+        lines
+    }
+
+    /// A command a request, each with an id of its own: pieces of one kind come to the shop of
+    /// `guest-examples/shop`.
+    pub fn command(&self, path: &str, subject: usize) -> Request {
+        let path = format!("{path}?subject=stock/{subject:03}&source={}&id=", self.source);
+        let body = b"{\"quantity\":1}";
+        let start = format!("POST {path}");
+        let rest = format!(" HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+        let mut bytes = start.into_bytes();
+        let ids = vec![bytes.len()];
+        bytes.extend_from_slice(&[b'0'; ID_DIGITS]);
+        bytes.extend_from_slice(rest.as_bytes());
+        bytes.extend_from_slice(body);
+        Request { bytes, ids }
+    }
+
     /// One event a request.
     pub fn single(&self, path: &str, subject: usize) -> Request {
         let mut body = Request { bytes: Vec::new(), ids: Vec::new() };
         self.write(subject % SUBJECTS, &mut body);
+        body.behind(&head(path, "application/cloudevents+json", body.bytes.len()))
+    }
+
+    /// The same of a departure.
+    pub fn departure(&self, path: &str, subject: usize) -> Request {
+        let mut body = Request { bytes: Vec::new(), ids: Vec::new() };
+        self.write_kind(Kind::Departures, subject % SUBJECTS, &mut body);
         body.behind(&head(path, "application/cloudevents+json", body.bytes.len()))
     }
 
@@ -84,7 +140,7 @@ impl Request {
 
     /// Gives the events the ids `first`, `first + 1`, …
     pub fn set_ids(&mut self, first: u64) {
-        for (&start, id) in self.ids.iter().zip(first..) {
+        for (&start, id) in self.ids.iter().zip(first..).filter(|(start, _)| **start != usize::MAX) {
             let mut rest = id;
             for digit in self.bytes[start..start + ID_DIGITS].iter_mut().rev() {
                 *digit = b'0' + (rest % 10) as u8;
@@ -107,6 +163,13 @@ fn head(path: &str, content_type: &str, length: usize) -> String {
 /// The head of a stream of lines; its body follows in chunks.
 pub fn stream_head(path: &str) -> String {
     format!("POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n")
+}
+
+/// A request for one row of a view.
+pub fn row_request(path: &str) -> Request {
+    let bytes = format!("GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n").into_bytes();
+    // Counted as one, and nothing in it is set anew.
+    Request { bytes, ids: vec![usize::MAX] }
 }
 
 /// A request for a stream of lines.

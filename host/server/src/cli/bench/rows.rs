@@ -5,11 +5,12 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::goals::{FDATASYNC, Figure, REDB_BLOCKS, REDB_COMMIT};
-use super::load::{LINES_PER_CHUNK, Outcome, Until};
+use super::load::{LINES_PER_CHUNK, Load, Outcome, Until};
 use super::machine;
-use super::requests::read_head;
+use super::requests::{Events, read_head, row_request};
 use super::samples::Latencies;
 use super::session::{Measured, Session};
+use crate::cli::address::query;
 use crate::cli::client::Client;
 use crate::cli::clock;
 use crate::cli::handling::{self, head};
@@ -25,6 +26,14 @@ const HANDLED_WITHIN: Duration = Duration::from_secs(120);
 const LOG: &str = "bench";
 const HANDLED: &str = "bench-handled";
 const PIPELINE: &str = "bench-pipeline";
+const COMMANDS: &str = "bench-commands";
+const VIEWS: &str = "bench-views";
+/// Clients that append while rows are read.
+const APPENDING_CLIENTS: usize = 4;
+/// A view's rows: a carrier and a month each.
+const ROW_KEYS: [&str; 4] = ["UA/2013-01", "AA/2013-02", "B6/2013-03", "DL/2013-04"];
+/// Departures in the log before rows are read.
+const ROW_EVENTS_MIN: u64 = 20_000;
 
 fn measured(row: &'static str, clients: usize) -> Measured {
     Measured { row, clients, log: 0 }
@@ -95,4 +104,38 @@ pub fn pipeline(session: &mut Session, length: Duration) -> Result<()> {
         handling::wait(&client, HANDLED_WITHIN, LAG_EVERY, |_| ()).map_err(std::io::Error::other)?;
         Ok(Outcome { events: sent.events, elapsed: started.elapsed(), latencies: Latencies::default() })
     })
+}
+
+/// Commands on subjects that are hot after the first round.
+pub fn command(session: &mut Session, clients: usize, length: Duration) -> Result<()> {
+    let client = session.namespace_with(COMMANDS, "shop")?;
+    let events = session.events.clone();
+    let path = client.path(&["commands", "stock.receive"]);
+    session.measure(measured("command", clients), &client, |load| {
+        load.requests(clients, Until::Elapsed(length), |index| events.command(&path, index))
+    })
+}
+
+/// Rows of a view by key, while others append what it folds.
+pub fn row(session: &mut Session, clients: usize, length: Duration) -> Result<()> {
+    let client = session.namespace_with(VIEWS, "flights")?;
+    let path = client.path(&["events"]);
+    let head = head(&client)?;
+    if head < ROW_EVENTS_MIN {
+        let lines = session.events.departures(LINES_PER_CHUNK);
+        session.load.stream(&path, lines, Until::Sent(ROW_EVENTS_MIN - head))?;
+        let last = handling::head(&client)?.to_string();
+        client.get(&(client.path(&["views", "delays-by-month"]) + &query(&[("min-position", Some(&last)), ("timeout", Some("60s"))])))?;
+    }
+    let beside = Load::new(session.target.address)?;
+    let source = format!("{}/beside/{}", session.events.source, clock::now().elapsed().as_nanos() + u128::from(head));
+    let events = Events { source, ..session.events.clone() };
+    let appending =
+        std::thread::spawn(move || beside.requests(APPENDING_CLIENTS, Until::Elapsed(length), |index| events.departure(&path, index)));
+    let view = client.path(&["views", "delays-by-month"]);
+    let measured = session.measure(measured("row", clients), &client, |load| {
+        load.requests(clients, Until::Elapsed(length), |index| row_request(&format!("{view}/{}", ROW_KEYS[index % ROW_KEYS.len()])))
+    });
+    appending.join().map_err(|_| anyhow::anyhow!("the appending clients panicked"))??;
+    measured
 }

@@ -9,7 +9,7 @@ use super::goals::ROWS;
 use super::report::Report;
 use super::session::Session;
 use super::target::Target;
-use super::{footprint, growth, machine, rows};
+use super::{fold, footprint, growth, machine, rows};
 use crate::cli::arguments::Common;
 use crate::cli::output::{print, print_json};
 use crate::cli::progress::Progress;
@@ -20,12 +20,12 @@ Examples:
   retold bench append bulk                              some rows
   retold bench append --clients 8,256 --url http://127.0.0.1:7070     a host that runs
 
-Rows: append handled bulk ndjson read pipeline growth disk memory restart. This machine's own limits (a bare
+Rows: append handled bulk ndjson read pipeline command row fold growth disk memory restart. This machine's own limits (a bare
 append and fdatasync, redb's commits) are measured in the same run: such figures depend on the disk, the
 ratios hardly do. Rows take turns in short slices and the medians are printed, because many machines
 change their speed from one minute to the next. The load shares the processor with the host.
 
-On a host that runs, the namespaces bench, bench-handled and bench-pipeline are used, and for growth new
+On a host that runs, the namespaces bench, bench-handled, bench-pipeline, bench-commands, bench-views and bench-fold are used, and for growth new
 ones whose names begin with bench-long and bench-short. Memory and restart are measured on a host of its
 own only.
 Build with --release before believing anything.";
@@ -48,6 +48,9 @@ pub struct Bench {
     /// Length of the log up to which growth is measured
     #[arg(long, value_name = "EVENTS", default_value_t = 10_000_000)]
     growth: u64,
+    /// Events that a view is folded from
+    #[arg(long, value_name = "EVENTS", default_value_t = 2_000_000)]
+    fold: u64,
     /// Bytes of one event as JSON, its attributes included
     #[arg(long, value_name = "BYTES", default_value_t = 200)]
     event_bytes: usize,
@@ -68,6 +71,9 @@ pub fn run(common: &Common, bench: &Bench) -> Result<()> {
     slices(&mut session, bench, common.json)?;
     if bench.wants("memory") {
         footprint::memory_under_load(&mut session);
+    }
+    if bench.wants("fold") || bench.wants("fold-split") {
+        fold::fold(&mut session, bench.fold, common.json)?;
     }
     if bench.wants("growth") {
         growth::growth(&mut session, bench.growth, common.json)?;
@@ -107,6 +113,14 @@ fn slices(session: &mut Session, bench: &Bench, quiet: bool) -> Result<()> {
             if bench.wants("handled") {
                 tell("handled");
                 rows::handled(session, clients, length)?;
+            }
+            if bench.wants("command") {
+                tell("command");
+                rows::command(session, clients, length)?;
+            }
+            if bench.wants("row") {
+                tell("row");
+                rows::row(session, clients, length)?;
             }
         }
         for (row, slice) in SLICES {

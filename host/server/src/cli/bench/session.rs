@@ -37,7 +37,8 @@ pub struct Session {
     pub long_log: Option<Client>,
     common: Common,
     figures: BTreeMap<Measured, BTreeMap<Figure, Vec<f64>>>,
-    handler: Option<PathBuf>,
+    /// Modules that were built, by the name of their example.
+    modules: BTreeMap<&'static str, PathBuf>,
 }
 
 impl Session {
@@ -45,7 +46,16 @@ impl Session {
         let run = random::digits()?;
         let events = Events { source: format!("/bench/{run}"), event_bytes };
         let load = Load::new(target.address)?;
-        Ok(Session { target, load, events, run, long_log: None, common: common.clone(), figures: BTreeMap::new(), handler: None })
+        Ok(Session {
+            target,
+            load,
+            events,
+            run,
+            long_log: None,
+            common: common.clone(),
+            figures: BTreeMap::new(),
+            modules: BTreeMap::new(),
+        })
     }
 
     /// A namespace to load; made if it isn't there.
@@ -58,15 +68,20 @@ impl Session {
 
     /// A namespace in which `guest-examples/hello` prices every order.
     pub fn namespace_with_handler(&mut self, name: &str) -> Result<Client> {
+        self.namespace_with(name, "hello")
+    }
+
+    /// A namespace that an example of `guest-examples` is deployed to.
+    pub fn namespace_with(&mut self, name: &str, example: &'static str) -> Result<Client> {
         let client = self.namespace(name)?;
-        let file = match &self.handler {
+        let file = match self.modules.get(example) {
             Some(file) => file.clone(),
             None => {
-                let modules = build::modules(&examples::example("hello")?)?;
-                self.handler.insert(modules[0].file.clone()).clone()
+                let modules = build::modules(&examples::example(example)?)?;
+                self.modules.entry(example).or_insert(modules[0].file.clone()).clone()
             }
         };
-        deploy::upload(&client, &file, "hello")?;
+        deploy::upload(&client, &file, example)?;
         Ok(client)
     }
 

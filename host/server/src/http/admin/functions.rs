@@ -34,6 +34,7 @@ struct FunctionAnswer {
     retrying: Option<Retrying>,
     subscribes: Vec<String>,
     emits: Vec<String>,
+    decides: Vec<String>,
     start: &'static str,
     failure_policy: &'static str,
     limits: Limits,
@@ -159,6 +160,7 @@ impl From<FunctionInfo> for FunctionAnswer {
             parked: info.parked,
             subscribes: info.subscribes,
             emits: info.emits,
+            decides: info.decides,
         }
     }
 }

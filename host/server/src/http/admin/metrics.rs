@@ -69,6 +69,7 @@ const NAMESPACE_METRICS: &[Metric<NamespaceMetrics>] = &[
     ("retold_appended_bytes_total", "counter", "Data and attributes of appends that were taken in, known ones too.", |metrics| {
         metrics.appended_bytes as f64
     }),
+    ("retold_commands_total", "counter", "Commands that aggregates accepted.", |metrics| metrics.commands as f64),
     ("retold_derived_events_total", "counter", "Events that functions made.", |metrics| metrics.derived_events as f64),
     ("retold_commits_total", "counter", "Transactions, each with one sync of the disk.", |metrics| metrics.commits as f64),
     ("retold_commit_seconds_total", "counter", "Time that the writer spent in commits.", |metrics| seconds(metrics.commit_us)),
