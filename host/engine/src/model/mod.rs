@@ -15,6 +15,7 @@ mod place;
 mod plan;
 mod processing;
 mod record;
+mod record_builder;
 #[cfg(test)]
 mod record_tests;
 
@@ -35,4 +36,6 @@ pub use names::{
 pub use pattern::TypePattern;
 pub use place::{Position, Timestamp};
 pub use plan::{Emitted, ParkedEvent, Plan, PlanMode, StateWrite};
-pub use record::{Commit, Events, FORMAT as RECORD_FORMAT, Mark, Processing, Record, RecordBuilder, StatePart};
+pub use processing::Processing;
+pub use record::{Commit, Events, FORMAT as RECORD_FORMAT, Record, StatePart};
+pub use record_builder::{Mark, RecordBuilder};

@@ -1,9 +1,62 @@
-//! How the processing entries of a commit record are written down: a tag byte, then the fields in
+//! The processing entries of a commit record, and how they are written down: a tag byte, then the fields in
 //! the order of the enum. A tag is never used for anything else again.
 
 use super::plan::ParkedEvent;
-use super::record::Processing;
 use super::{ByteReader, ByteWriter, Digest, Malformed, Position, Timestamp};
+
+/// What a commit carries beside its events, in the order in which it was decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Processing {
+    /// A function moved on. `rebuild`: only its state did, by replay of the commits up to this one.
+    Reaction {
+        function: String,
+        module: u32,
+        from: Position,
+        to: Position,
+        rebuild: Option<u64>,
+        state: Option<Digest>,
+        parked: Vec<ParkedEvent>,
+        unparked: Vec<Position>,
+        halted: Option<ParkedEvent>,
+    },
+    /// A module version became active. `manifest` is its encoded self-description.
+    Deployed {
+        module: u32,
+        name: String,
+        version: String,
+        digest: Digest,
+        manifest: Vec<u8>,
+        at: Position,
+    },
+    /// A module's functions were retired.
+    Removed {
+        name: String,
+    },
+    Paused {
+        function: String,
+    },
+    Resumed {
+        function: String,
+    },
+    /// The function reads again from here; parked entries beyond are forgotten. `rebuild`: its state is
+    /// dropped and made again by replay first.
+    Rewound {
+        function: String,
+        to: Position,
+        rebuild: bool,
+    },
+    /// Parked events will be tried again, oldest first.
+    Released {
+        function: String,
+        subject: Option<String>,
+    },
+    /// The data of events of this type is checked against this JSON Schema from here on; `None`: against
+    /// what the active modules say, if anything.
+    SchemaSet {
+        r#type: String,
+        schema: Option<String>,
+    },
+}
 
 const REACTION: u8 = 1;
 const DEPLOYED: u8 = 2;

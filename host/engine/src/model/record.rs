@@ -11,81 +11,27 @@
 //! | events | each: varint length, body |
 //! | chain | 32 bytes: SHA-256 of the previous record's chain and of all bytes before this field |
 
-use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use super::event::{Class, EventRef, Kind, NewEvent, Producer};
-use super::plan::{Emitted, ParkedEvent, StateWrite};
-use super::{ByteReader, ByteWriter, Digest, Malformed, Position, Timestamp};
+use super::event::{Class, EventRef, Kind, Producer};
+use super::plan::StateWrite;
+use super::processing::Processing;
+use super::{ByteReader, Digest, Malformed, Position, Timestamp};
 
 pub const FORMAT: u8 = 1;
-const HEADER_BYTES: usize = 1 + 8 + 8 + 4 + 8;
-const CHAIN_BYTES: usize = 32;
+pub(super) const HEADER_BYTES: usize = 1 + 8 + 8 + 4 + 8;
+pub(super) const CHAIN_BYTES: usize = 32;
 
 /// In the byte of kind and class.
-const COMMAND: u8 = 0x10;
+pub(super) const COMMAND: u8 = 0x10;
 
-const HAS_TAGS: u8 = 1 << 0;
-const HAS_EXTENSIONS: u8 = 1 << 1;
-const HAS_CAUSE: u8 = 1 << 2;
-const HAS_CORRELATION: u8 = 1 << 3;
-const HAS_PRODUCER: u8 = 1 << 4;
-const TIME_GIVEN: u8 = 1 << 5;
-const HAS_CAUSATION: u8 = 1 << 6;
-
-/// What a commit carries beside its events, in the order in which it was decided.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Processing {
-    /// A function moved on. `rebuild`: only its state did, by replay of the commits up to this one.
-    Reaction {
-        function: String,
-        module: u32,
-        from: Position,
-        to: Position,
-        rebuild: Option<u64>,
-        state: Option<Digest>,
-        parked: Vec<ParkedEvent>,
-        unparked: Vec<Position>,
-        halted: Option<ParkedEvent>,
-    },
-    /// A module version became active. `manifest` is its encoded self-description.
-    Deployed {
-        module: u32,
-        name: String,
-        version: String,
-        digest: Digest,
-        manifest: Vec<u8>,
-        at: Position,
-    },
-    /// A module's functions were retired.
-    Removed {
-        name: String,
-    },
-    Paused {
-        function: String,
-    },
-    Resumed {
-        function: String,
-    },
-    /// The function reads again from here; parked entries beyond are forgotten. `rebuild`: its state is
-    /// dropped and made again by replay first.
-    Rewound {
-        function: String,
-        to: Position,
-        rebuild: bool,
-    },
-    /// Parked events will be tried again, oldest first.
-    Released {
-        function: String,
-        subject: Option<String>,
-    },
-    /// The data of events of this type is checked against this JSON Schema from here on; `None`: against
-    /// what the active modules say, if anything.
-    SchemaSet {
-        r#type: String,
-        schema: Option<String>,
-    },
-}
+pub(super) const HAS_TAGS: u8 = 1 << 0;
+pub(super) const HAS_EXTENSIONS: u8 = 1 << 1;
+pub(super) const HAS_CAUSE: u8 = 1 << 2;
+pub(super) const HAS_CORRELATION: u8 = 1 << 3;
+pub(super) const HAS_PRODUCER: u8 = 1 << 4;
+pub(super) const TIME_GIVEN: u8 = 1 << 5;
+pub(super) const HAS_CAUSATION: u8 = 1 << 6;
 
 /// The part of a change that functions can make again: applied, sent to followers, never logged.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -105,18 +51,18 @@ pub struct Commit {
 /// A record whose frame has been checked; events are decoded where they lie.
 #[derive(Clone, Debug)]
 pub struct Record {
-    bytes: Box<[u8]>,
+    pub(super) bytes: Box<[u8]>,
     pub commit: u64,
     pub first: Position,
     pub count: u32,
     pub recorded: Timestamp,
     pub chain: Digest,
     /// Byte ranges of the dictionary's texts.
-    dictionary: Vec<(u32, u32)>,
-    processing_at: u32,
-    events_at: u32,
+    pub(super) dictionary: Vec<(u32, u32)>,
+    pub(super) processing_at: u32,
+    pub(super) events_at: u32,
     /// Where each event begins, found when one is first asked for.
-    offsets: OnceLock<Box<[u32]>>,
+    pub(super) offsets: OnceLock<Box<[u32]>>,
 }
 
 impl Record {
@@ -280,7 +226,7 @@ impl<'a> Iterator for Events<'a> {
     }
 }
 
-fn decode_event<'a>(
+pub(super) fn decode_event<'a>(
     body: &'a [u8],
     position: Position,
     recorded: Timestamp,
@@ -334,321 +280,4 @@ fn decode_event<'a>(
         tags,
         extensions,
     })
-}
-
-/// Makes a record. Can go back to a mark, so that a refused request leaves no trace.
-#[derive(Debug)]
-pub struct RecordBuilder {
-    commit: u64,
-    first: Position,
-    recorded: Timestamp,
-    words: Vec<String>,
-    /// Place of each word, kept only once there are many.
-    places: BTreeMap<String, u32>,
-    processing: ByteWriter,
-    events: ByteWriter,
-    /// Where an event's body is written before its length is known.
-    body: ByteWriter,
-    /// End of each event in `events`.
-    ends: Vec<u32>,
-}
-
-/// A place in a [`RecordBuilder`] to go back to.
-#[derive(Clone, Copy, Debug)]
-pub struct Mark {
-    words: usize,
-    processing: usize,
-    events: usize,
-    count: usize,
-}
-
-impl RecordBuilder {
-    pub fn new(commit: u64, first: Position, recorded: Timestamp) -> Self {
-        RecordBuilder {
-            commit,
-            first,
-            recorded,
-            words: Vec::new(),
-            places: BTreeMap::new(),
-            processing: ByteWriter::default(),
-            events: ByteWriter::default(),
-            body: ByteWriter::default(),
-            ends: Vec::new(),
-        }
-    }
-
-    pub fn first(&self) -> Position {
-        self.first
-    }
-
-    pub fn next(&self) -> Position {
-        Position(self.first.0 + self.ends.len() as u64)
-    }
-
-    pub fn recorded(&self) -> Timestamp {
-        self.recorded
-    }
-
-    pub fn count(&self) -> usize {
-        self.ends.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.ends.is_empty() && self.processing.bytes.is_empty()
-    }
-
-    pub fn bytes(&self) -> usize {
-        self.events.bytes.len() + self.processing.bytes.len()
-    }
-
-    pub fn mark(&self) -> Mark {
-        Mark { words: self.words.len(), processing: self.processing.bytes.len(), events: self.events.bytes.len(), count: self.ends.len() }
-    }
-
-    pub fn back_to(&mut self, mark: Mark) {
-        self.words.truncate(mark.words);
-        self.places.clear();
-        self.processing.bytes.truncate(mark.processing);
-        self.events.bytes.truncate(mark.events);
-        self.ends.truncate(mark.count);
-    }
-
-    /// An event added since [`RecordBuilder::new`], by its position.
-    pub fn event(&self, position: Position) -> Option<EventRef<'_>> {
-        let index = position.0.checked_sub(self.first.0)? as usize;
-        let end = *self.ends.get(index)? as usize;
-        let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
-        let body = ByteReader::new(&self.events.bytes[start..end]).blob("event").ok()?;
-        decode_event(body, position, self.recorded, |word| self.words.get(word).map(String::as_str)).ok()
-    }
-
-    fn word(&mut self, text: &str) -> u64 {
-        /// Up to here a look at each is the fastest; mostly there are three or four.
-        const FEW: usize = 16;
-        if self.words.len() <= FEW {
-            if let Some(index) = self.words.iter().rposition(|word| word == text) {
-                return index as u64;
-            }
-        } else {
-            if self.places.is_empty() {
-                self.places = self.words.iter().cloned().zip(0..).collect();
-            }
-            if let Some(index) = self.places.get(text) {
-                return u64::from(*index);
-            }
-            self.places.insert(text.to_owned(), self.words.len() as u32);
-        }
-        self.words.push(text.to_owned());
-        self.words.len() as u64 - 1
-    }
-
-    /// Adds an event from outside; its position is answered.
-    pub fn add_source(&mut self, event: &NewEvent) -> Position {
-        self.add(source_parts(event, self.recorded))
-    }
-
-    /// Adds a command from outside, which was decided at `decided_at`: its time, if it has none of its own.
-    pub fn add_command(&mut self, command: &NewEvent, decided_at: Timestamp) -> Position {
-        self.add(Parts { kind: Kind::Command, time: command.time.unwrap_or(decided_at), ..source_parts(command, self.recorded) })
-    }
-
-    /// Adds an event that an aggregate decided on, of a command from outside: a source event, as it is
-    /// kept in a retelling.
-    pub fn add_decided(&mut self, source: &str, module: u32, event: &Emitted) -> Position {
-        self.add(Parts { class: Class::Source, ..derived_parts(source, module, event) })
-    }
-
-    /// Adds an event that `function` made.
-    pub fn add_derived(&mut self, source: &str, module: u32, event: &Emitted) -> Position {
-        self.add(derived_parts(source, module, event))
-    }
-
-    /// Adds an entry that the host makes about itself.
-    pub fn add_record(&mut self, source: &str, r#type: &str, subject: &str, data: &[u8]) -> Position {
-        let id = self.next().to_string();
-        self.add(Parts {
-            kind: Kind::Event,
-            class: Class::Record,
-            id: &id,
-            source,
-            r#type,
-            subject,
-            time: self.recorded,
-            time_given: false,
-            content_type: "application/json",
-            data,
-            hops: 0,
-            cause: None,
-            causation_id: "",
-            correlation_id: "",
-            module: None,
-            tags: &[],
-            extensions: &[],
-        })
-    }
-
-    fn add(&mut self, parts: Parts<'_>) -> Position {
-        let position = self.next();
-        let words = [self.word(parts.r#type), self.word(parts.source), self.word(parts.content_type)];
-        let mut body = std::mem::take(&mut self.body);
-        body.bytes.clear();
-        body.u8(match parts.class {
-            Class::Source => 0,
-            Class::Derived => 1,
-            Class::Record => 2,
-        } | match parts.kind {
-            Kind::Event => 0,
-            Kind::Command => COMMAND,
-        });
-        let flag = |on: bool, flag: u8| if on { flag } else { 0 };
-        body.u8(flag(!parts.tags.is_empty(), HAS_TAGS)
-            | flag(!parts.extensions.is_empty(), HAS_EXTENSIONS)
-            | flag(parts.cause.is_some(), HAS_CAUSE)
-            | flag(!parts.causation_id.is_empty(), HAS_CAUSATION)
-            | flag(!parts.correlation_id.is_empty(), HAS_CORRELATION)
-            | flag(parts.module.is_some(), HAS_PRODUCER)
-            | flag(parts.time_given, TIME_GIVEN));
-        for word in words {
-            body.varint(word);
-        }
-        body.text(parts.id);
-        body.text(parts.subject);
-        body.zigzag(parts.time.0.wrapping_sub(self.recorded.0) as i64);
-        body.u8(parts.hops);
-        if !parts.tags.is_empty() {
-            let mut tags = ByteWriter::default();
-            parts.tags.iter().for_each(|tag| tags.text(tag));
-            body.blob(&tags.bytes);
-        }
-        if !parts.extensions.is_empty() {
-            let mut extensions = ByteWriter::default();
-            for (name, value) in parts.extensions {
-                extensions.text(name);
-                extensions.text(value);
-            }
-            body.blob(&extensions.bytes);
-        }
-        if let Some(cause) = parts.cause {
-            body.varint(position.0 - cause.0);
-        }
-        if !parts.causation_id.is_empty() {
-            body.text(parts.causation_id);
-        }
-        if !parts.correlation_id.is_empty() {
-            body.text(parts.correlation_id);
-        }
-        if let Some(module) = parts.module {
-            body.varint(u64::from(module));
-        }
-        body.raw(parts.data);
-        self.events.blob(&body.bytes);
-        self.body = body;
-        self.ends.push(self.events.bytes.len() as u32);
-        position
-    }
-
-    pub fn add_processing(&mut self, entry: &Processing) {
-        entry.encode(&mut self.processing);
-    }
-
-    /// Closes the record with its link to the record before it.
-    pub fn finish(self, previous: Digest) -> Record {
-        let words: usize = self.words.iter().map(|word| word.len() + 2).sum();
-        let mut out = ByteWriter { bytes: Vec::with_capacity(HEADER_BYTES + CHAIN_BYTES + 20 + words + self.bytes()) };
-        out.u8(FORMAT);
-        out.u64(self.commit);
-        out.u64(self.first.0);
-        out.u32(self.ends.len() as u32);
-        out.u64(self.recorded.0);
-        out.varint(self.words.len() as u64);
-        let mut dictionary = Vec::with_capacity(self.words.len());
-        for word in &self.words {
-            out.text(word);
-            let end = out.bytes.len() as u32;
-            dictionary.push((end - word.len() as u32, end));
-        }
-        out.varint(self.processing.bytes.len() as u64);
-        let processing_at = out.bytes.len() as u32;
-        out.raw(&self.processing.bytes);
-        let events_at = out.bytes.len() as u32;
-        out.raw(&self.events.bytes);
-        let chain = Digest::link(previous, &out.bytes);
-        out.raw(&chain.0);
-        Record {
-            bytes: out.bytes.into_boxed_slice(),
-            commit: self.commit,
-            first: self.first,
-            count: self.ends.len() as u32,
-            recorded: self.recorded,
-            chain,
-            dictionary,
-            processing_at,
-            events_at,
-            offsets: OnceLock::new(),
-        }
-    }
-}
-
-struct Parts<'a> {
-    kind: Kind,
-    class: Class,
-    id: &'a str,
-    source: &'a str,
-    r#type: &'a str,
-    subject: &'a str,
-    time: Timestamp,
-    time_given: bool,
-    content_type: &'a str,
-    data: &'a [u8],
-    hops: u8,
-    cause: Option<Position>,
-    causation_id: &'a str,
-    correlation_id: &'a str,
-    module: Option<u32>,
-    tags: &'a [String],
-    extensions: &'a [(String, String)],
-}
-
-fn source_parts(event: &NewEvent, recorded: Timestamp) -> Parts<'_> {
-    Parts {
-        kind: Kind::Event,
-        class: Class::Source,
-        id: &event.id,
-        source: &event.source,
-        r#type: &event.r#type,
-        subject: &event.subject,
-        time: event.time.unwrap_or(recorded),
-        time_given: event.time.is_some(),
-        content_type: &event.content_type,
-        data: &event.data,
-        hops: 0,
-        cause: None,
-        causation_id: event.causation_id.as_deref().unwrap_or_default(),
-        correlation_id: event.correlation_id.as_deref().filter(|id| *id != event.id).unwrap_or_default(),
-        module: None,
-        tags: &event.tags,
-        extensions: &event.extensions,
-    }
-}
-
-fn derived_parts<'a>(source: &'a str, module: u32, event: &'a Emitted) -> Parts<'a> {
-    Parts {
-        kind: Kind::Event,
-        class: Class::Derived,
-        id: &event.id,
-        source,
-        r#type: &event.r#type,
-        subject: &event.subject,
-        time: event.time,
-        time_given: true,
-        content_type: &event.content_type,
-        data: &event.data,
-        hops: event.hops,
-        cause: Some(event.cause),
-        causation_id: &event.causation_id,
-        correlation_id: &event.correlation_id,
-        module: Some(module),
-        tags: &event.tags,
-        extensions: &[],
-    }
 }

@@ -14,8 +14,10 @@ mod lane;
 mod outputs;
 mod overlay;
 mod query;
+mod read_on;
 mod reading;
 mod rebuild;
+mod release;
 mod rows;
 mod runner;
 #[cfg(test)]

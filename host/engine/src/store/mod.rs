@@ -3,12 +3,15 @@
 //! `Store` is the one writer: it judges proposals and commits them. `Reader` is handed to everybody
 //! else. The log is the truth; every other table says on `tables` who can make it again.
 
+mod append;
 mod apply;
 mod batch;
 mod catalogue;
 mod condition;
+mod control;
 mod create;
 mod decide;
+mod deploy;
 mod disk;
 mod error;
 mod filter;
@@ -21,6 +24,7 @@ mod open;
 #[cfg(test)]
 mod open_tests;
 mod proposal;
+mod react;
 mod reader;
 mod scan;
 mod schemas;

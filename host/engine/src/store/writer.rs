@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering;
 
 use redb::ReadableTable;
 
+use super::append::note_broken;
 use super::apply::apply;
 use super::error::StoreError;
-use super::group::{Group, note_broken};
+use super::group::Group;
 use super::mirror::Mirror;
 use super::proposal::{Accepted, Proposal, Refused};
 use super::reader::Reader;

@@ -1,0 +1,88 @@
+//! Plans of functions: still true or stale, and which of their outputs the log has already.
+
+use super::error::StoreError;
+use super::function::FunctionStatus;
+use super::group::Group;
+use super::proposal::{Different, Reacted, Refused};
+use crate::model::{Kind, Plan, PlanMode, Processing, function_source};
+
+impl Group<'_> {
+    pub(super) fn react(&mut self, plan: Plan) -> Result<Result<Reacted, Refused>, StoreError> {
+        let stale = |why| Ok(Err(Refused::Stale { function: plan.function.clone(), why }));
+        let Some(row) = self.mirror.function(&plan.function) else { return Ok(Err(Refused::UnknownFunction(plan.function))) };
+        if row.status != FunctionStatus::Active {
+            return stale("it is not active");
+        }
+        if row.module != plan.module {
+            return stale("another module version runs it now");
+        }
+        if row.epoch != plan.epoch {
+            return stale("it was changed by an operator");
+        }
+        if row.cursor != plan.from {
+            return stale("its cursor is elsewhere");
+        }
+        // Another plan may have led to the same cursor with other state.
+        if plan.stands_on.is_some() && plan.stands_on != row.standing {
+            return stale("the plan it stands on was not committed");
+        }
+        let mut reacted = Reacted {
+            function: plan.function.clone(),
+            parked: plan.parked.iter().map(|parked| parked.position).collect(),
+            ..Reacted::default()
+        };
+        if !matches!(plan.mode, PlanMode::Rebuild { .. }) {
+            let source = function_source(&plan.function);
+            for output in &plan.emitted {
+                let hash = self.shared.hasher.id(&source, &output.id);
+                let suspect = self.suspects(&[hash])[0];
+                let mut found = None;
+                for position in self.positions(hash, suspect)? {
+                    let same = self.with_event(position, |stored| {
+                        (stored.source == source && stored.id == output.id).then(|| {
+                            stored.r#type == output.r#type
+                                && stored.subject == output.subject
+                                && stored.data == output.data
+                                && stored.content_type == output.content_type
+                                && stored.tags().eq(output.tags.iter().map(String::as_str))
+                        })
+                    })?;
+                    if let Some(same) = same {
+                        found = Some(position);
+                        if !same {
+                            reacted.different.push(Different { id: output.id.clone(), position });
+                        }
+                    }
+                }
+                let position = match found {
+                    Some(position) => position,
+                    None => {
+                        let position = self.builder.add_derived(&source, plan.module, output);
+                        self.index(position, hash, (Kind::Event, &output.r#type, &output.subject), &output.tags);
+                        position
+                    }
+                };
+                reacted.outputs.push((output.cause, position));
+            }
+        }
+        reacted.handled = plan.handled;
+        self.process(&Processing::Reaction {
+            function: plan.function.clone(),
+            module: plan.module,
+            from: plan.from,
+            to: plan.to,
+            rebuild: match plan.mode {
+                PlanMode::Rebuild { through_commit } => Some(through_commit),
+                PlanMode::Live | PlanMode::Release => None,
+            },
+            state: plan.state_digest,
+            parked: plan.parked,
+            unparked: plan.unparked,
+            halted: plan.halted,
+        });
+        if !plan.state.is_empty() {
+            self.state.writes.push((plan.function, plan.state));
+        }
+        Ok(Ok(reacted))
+    }
+}
