@@ -3,7 +3,10 @@
 
 use super::fold::{AggregateFault, Folding, Hot, Stopped, why};
 use super::reading::Reading;
-use crate::model::{AggregateCall, CommandRef, LogLevel, NewEvent, Position, Rejection, Timestamp, decided};
+use crate::model::{
+    AggregateCall, CommandRef, Emitted, EventRef, LogLevel, NewEvent, Position, RecordBuilder, Rejection, Timestamp, aggregate_source,
+    decided,
+};
 use crate::store::{self, Decision, FunctionRow, FunctionStatus, Refused, StoreError, check_command};
 
 /// What follows from a command.
@@ -105,8 +108,12 @@ fn ask(folding: &mut Folding<'_>, command: &NewEvent, hot: &mut Hot, now: Timest
             };
         }
     };
-    if let Err(wrong) = decided(&row.manifest, command, Position::START, now, &events) {
-        return Decided::Failed(AggregateFault { reason: wrong.reason, message: wrong.to_string(), position: None });
+    let made = match decided(&row.manifest, command, Position::START, now, &events) {
+        Ok(made) => made,
+        Err(wrong) => return Decided::Failed(AggregateFault { reason: wrong.reason, message: wrong.to_string(), position: None }),
+    };
+    if let Err(decided) = foldable(folding, command, &made, hot, now) {
+        return decided;
     }
     Decided::Propose(Box::new(Decision {
         function: row.name.clone(),
@@ -118,4 +125,25 @@ fn ask(folding: &mut Folding<'_>, command: &NewEvent, hot: &mut Hot, now: Timest
         folded: hot.position(),
         snapshot: hot.snapshot_due(),
     }))
+}
+
+/// Whether the aggregate can fold what it decided: once that is recorded, an event that it can't fold would
+/// stop its subject until the code is mended. What is folded here is thrown away: the events' positions are
+/// not known yet.
+fn foldable(folding: &mut Folding<'_>, command: &NewEvent, made: &[Emitted], hot: &Hot, now: Timestamp) -> Result<(), Decided> {
+    let row = folding.row.clone();
+    let mut record = RecordBuilder::new(0, folding.head().next(), now);
+    record.add_command(command, now);
+    let source = aggregate_source(&row.name);
+    let places: Vec<Position> = made.iter().map(|event| record.add_decided(&source, row.module, event)).collect();
+    let events: Vec<EventRef<'_>> =
+        places.iter().filter_map(|place| record.event(*place)).filter(|event| folding.folds_as_is(event.r#type)).collect();
+    match folding.run(&mut hot.clone(), &events) {
+        Ok(()) => Ok(()),
+        Err(Stopped::Fault(fault)) => {
+            let message = format!("it can't fold what it decided: {}", fault.message);
+            Err(Decided::Failed(AggregateFault { message, position: None, ..fault }))
+        }
+        Err(Stopped::Unavailable(why)) => Err(Decided::Unavailable(why)),
+    }
 }

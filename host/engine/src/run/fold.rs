@@ -199,7 +199,16 @@ impl<'a> Folding<'a> {
         Ok(Hot { function, subject, identity: self.identity, state, last, seen, events, unkept: 0 })
     }
 
-    fn run(&mut self, hot: &mut Hot, events: &[EventRef<'_>]) -> Result<(), Stopped> {
+    pub fn head(&self) -> Position {
+        self.reading.snapshot.head()
+    }
+
+    /// Whether events of this type are folded in the form that they are recorded in.
+    pub fn folds_as_is(&self, r#type: &str) -> bool {
+        self.row.subscribes(r#type) && self.reading.upcasting().upcaster(r#type).is_none()
+    }
+
+    pub fn run(&mut self, hot: &mut Hot, events: &[EventRef<'_>]) -> Result<(), Stopped> {
         if !self.guest.one_event_a_call() {
             return self.split(hot, events);
         }

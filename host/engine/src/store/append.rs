@@ -11,6 +11,7 @@ use crate::model::{Kind, NewEvent, Position, limits};
 /// Broken streams remembered; each has but a few parts under way when it breaks.
 const BROKEN_STREAMS: usize = 1_024;
 
+/// From now on every part of the stream is refused.
 pub fn note_broken(broken: &mut VecDeque<u64>, stream: u64) {
     if broken.len() == BROKEN_STREAMS {
         broken.pop_front();
