@@ -327,9 +327,18 @@ fn a_command_that_can_not_be_asked_is_named_and_nothing_is_recorded() {
         .problem(400, "invalid-event");
     web.post("commands/stock.receive?subject=stock/apple&source=/aggregates/stock", "application/json", r#"{"quantity":5}"#)
         .problem(400, "invalid-event");
+    for form in ["application/x-www-form-urlencoded", "application/x-ndjson", "application/cloudevents-batch+json"] {
+        web.post("commands/stock.receive?subject=stock/apple", form, r#"{"quantity":5}"#).problem(415, "unsupported-media-type");
+    }
+    let half = [("content-type", "application/json"), ("ce-subject", "stock/pear")];
+    web.send("POST", "commands/stock.receive?subject=stock/apple", &half, br#"{"quantity":5}"#).problem(400, "invalid-event");
+    web.post("commands/stock.receive?subject=stock/apple&time=9999-12-31T23:59:59-23:59", "application/json", r#"{"quantity":5}"#)
+        .problem(400, "invalid-event");
     assert_eq!(web.events("").len(), head, "nothing of all that was recorded");
     // What was refused leaves its id free.
     web.command("stock.receive", "stock/apple", "1", &apples).expect(200);
+    let all = json!({ "quantity": u32::MAX });
+    assert_eq!(web.command("stock.receive", "stock/apple", "all", &all).problem(422, "command-rejected")["code"], "too-many");
 }
 
 #[test]

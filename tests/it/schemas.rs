@@ -87,6 +87,14 @@ fn a_schema_that_a_stored_event_does_not_fit_is_refused_with_its_position_and_ch
     assert_eq!(host.web.get("types/order.placed").expect(200).json()["schema"], Value::Null);
     host.web.append(&order("3", 0)).expect(201);
     host.web.set_schema("order.placed", r#"{"properties":{"quantity":{"minimum":0}}}"#).expect(201);
+    // Also where an upcaster takes the type: what is stored must fit what an operator says.
+    host.web.deploy("shop", &guest("shop")).expect(201);
+    let old = json!({"specversion": "1.0", "id": "old", "source": "/t", "type": "order.placed.v1", "subject": "order/9", "data": {"customer": "ada", "amount": 1.5}});
+    host.web.append(&old).expect(201);
+    host.web.set_schema("order.placed.v1", r#"{"required":["sku"]}"#).problem(409, "schema-conflict");
+    for name in ["%20", "a,b", "a*"] {
+        host.web.set_schema(name, "{}").problem(422, "invalid-schema");
+    }
 }
 
 #[test]

@@ -220,6 +220,31 @@ fn a_view_whose_file_is_damaged_lost_or_of_another_kind_has_the_same_rows_after_
 }
 
 #[test]
+fn a_view_that_is_rebuilt_by_many_at_once_serves_all_the_while() {
+    let host = faulty_kinds();
+    let head = count(&host.web, "a", 2_000, 50);
+    let expected = rows_at(&host.web, &head);
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            let web = host.web.clone();
+            let (head, expected) = (&head, &expected);
+            scope.spawn(move || {
+                for _ in 0..3 {
+                    web.post("views/faulty-rows/rebuild", "application/json", "").expect(202);
+                    assert_eq!(rows_at(&web, head), *expected);
+                    web.post("functions/faulty-rows/pause", "application/json", "").expect(200);
+                    web.post("functions/faulty-rows/resume", "application/json", "").expect(200);
+                }
+            });
+        }
+    });
+    let head = count(&host.web, "b", 100, 50);
+    let rows = rows_at(&host.web, &head);
+    let sum = |rows: &[(String, Value)]| rows.iter().map(|(_, row)| row.as_u64().unwrap_or(0)).sum::<u64>();
+    assert_eq!(sum(&rows), sum(&expected) + 100, "and it goes on");
+}
+
+#[test]
 fn a_view_killed_while_it_folds_has_counted_every_event_once() {
     let mut host = faulty_kinds();
     let mut expected: BTreeMap<String, u64> = BTreeMap::new();

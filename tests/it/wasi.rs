@@ -109,6 +109,7 @@ fn standard_output_and_errors_are_the_functions_log_which_is_read_in_pages_and_f
     assert_eq!(lines(&host, "limit=2"), all[4..], "without a place, the last ones");
     assert_eq!(lines(&host, &format!("after-line={}", all[5].0)), []);
     assert!(lines(&host, "level=error").iter().all(|(_, level, _)| level == "error"));
+    assert_eq!(lines(&host, "after-line=99999"), all, "a number of before a restart");
     host.web.get("functions/probe/logs?after-line=x").problem(400, "invalid-parameter");
     host.web.get("functions/probe/logs?level=loud").problem(400, "invalid-parameter");
     host.web.get("functions/probe/logs?limit=1001").problem(400, "invalid-parameter");

@@ -49,7 +49,11 @@ pub struct Stock {
 impl Stock {
     #[decide]
     fn receive(&self, command: Received<Receive>) -> Result<StockReceived, Rejection> {
-        Ok(StockReceived { quantity: command.quantity })
+        let quantity = command.quantity;
+        if self.left.checked_add(quantity).is_none() {
+            return Err(Rejection::new("too-many", format!("{quantity} more pieces are more than can be counted")));
+        }
+        Ok(StockReceived { quantity })
     }
 
     #[decide]

@@ -47,7 +47,7 @@ fn no_cursor(kind: FunctionKind) -> Option<&'static str> {
         FunctionKind::Aggregate => {
             Some("an aggregate has no place in the log to go back from, and parks nothing: its state is folded when it is asked")
         }
-        FunctionKind::View => Some("a view parks nothing, and is built anew as a whole: deploy it again, or delete its file and restart"),
+        FunctionKind::View => Some("a view parks nothing and is folded anew as a whole: POST …/views/{name}/rebuild does that"),
         FunctionKind::Upcaster | FunctionKind::Ingress => Some("it has no place in the log to go back from, and parks nothing"),
     }
 }

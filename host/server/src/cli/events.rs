@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::address::query;
 use super::arguments::Common;
@@ -55,7 +57,41 @@ pub struct Events {
 
 pub fn run(common: &Common, events: &Events) -> Result<()> {
     let client = Client::new(common)?;
-    if events.follow { follow(&client, events) } else { print_all(&client, events) }
+    match events.follow {
+        true => follow(&client, events),
+        false if events.upcast => print_upcast(&client, events),
+        false => print_all(&client, events),
+    }
+}
+
+#[derive(Deserialize)]
+struct Page<'a> {
+    #[serde(borrow)]
+    events: Vec<&'a RawValue>,
+    cursor: String,
+    head: String,
+}
+
+/// In pages: an event that can't be turned into its newest form is then told, and not cut off.
+fn print_upcast(client: &Client, events: &Events) -> Result<()> {
+    const PAGE: u64 = 1_000;
+    let mut left = events.limit.unwrap_or(u64::MAX);
+    let mut after = events.after.clone();
+    let mut out = stdout().lock();
+    while left > 0 {
+        let limit = left.min(PAGE).to_string();
+        let text = client.text(&path_after(client, events, after.as_deref(), Some(&limit)))?;
+        let page: Page<'_> = serde_json::from_str(&text).context("what answers is not Retold")?;
+        for event in &page.events {
+            writeln!(out, "{}", event.get()).context("cannot print")?;
+        }
+        left -= page.events.len() as u64;
+        if page.cursor.rsplit('.').next() == Some(&page.head) {
+            break;
+        }
+        after = Some(page.cursor);
+    }
+    Ok(out.flush()?)
 }
 
 fn print_all(client: &Client, events: &Events) -> Result<()> {
@@ -69,8 +105,12 @@ fn print_all(client: &Client, events: &Events) -> Result<()> {
 }
 
 fn path(client: &Client, events: &Events, limit: Option<&str>) -> String {
+    path_after(client, events, events.after.as_deref(), limit)
+}
+
+fn path_after(client: &Client, events: &Events, after: Option<&str>, limit: Option<&str>) -> String {
     let query = query(&[
-        ("after", events.after.as_deref()),
+        ("after", after),
         ("types", events.types.as_deref()),
         ("subjects", events.subjects.as_deref()),
         ("tags", events.tags.as_deref()),

@@ -35,7 +35,13 @@ pub fn page(function: &Value) -> String {
     line("emits", words(&function["emits"]));
     line("decides", words(&function["decides"]));
     line("starts", format!("at {}", if function["start"] == "now" { "its deployment" } else { "the beginning" }));
-    line("on failure", format!("{}s the event", text(&function["failure_policy"])).replace("halts the event", "halts"));
+    match function["kind"].as_str() {
+        Some("handler") => {
+            line("on failure", format!("{}s the event", text(&function["failure_policy"])).replace("halts the event", "halts"))
+        }
+        Some("view") => line("on failure", "halts at the event, and serves what it has".to_owned()),
+        _ => {}
+    }
     let limits = &function["limits"];
     line(
         "limits",

@@ -96,6 +96,10 @@ impl Namespace {
     pub async fn view(&self, name: &str, min: Option<Position>, timeout: Duration) -> Result<ViewRead, DriveError> {
         let row = self.inside().of_kind(name, FunctionKind::View)?;
         let task = self.inside().view(name).ok_or_else(|| DriveError::Unavailable(format!("the file of view {name} is not open")))?;
+        if let Some(before) = task.stand_in().filter(|before| min.is_none_or(|min| min <= before.position())) {
+            let (position, head) = (before.position(), self.reader().head());
+            return Ok(ViewRead { snapshot: before.file.snapshot()?, row, position, lag: head.0.saturating_sub(position.0) });
+        }
         let wanted = min.unwrap_or_default().max(if task.is_level() { Position::START } else { task.level_at });
         if task.position() < wanted {
             task.wake();
@@ -104,7 +108,7 @@ impl Namespace {
             let came = tokio::time::timeout(timeout, there).await.is_ok();
             // One that can't go on serves what it has, to who doesn't ask for more.
             if !came && (task.stuck().is_none() || min.is_some_and(|min| task.position() < min)) {
-                return Err(self.behind(&task, wanted));
+                return Err(self.behind(&task, &row, wanted));
             }
         }
         // Read before the snapshot is taken: the snapshot has at least this.
@@ -113,13 +117,14 @@ impl Namespace {
         Ok(ViewRead { snapshot: task.file.snapshot()?, row, position, lag: head.0.saturating_sub(position.0) })
     }
 
-    fn behind(&self, task: &ViewTask, wanted: Position) -> DriveError {
+    fn behind(&self, task: &ViewTask, row: &FunctionRow, wanted: Position) -> DriveError {
         let (position, head) = (task.position(), self.reader().head());
         let advice = match task.stuck() {
             Some(stuck) => format!(
                 "it is stuck at event {} ({}): {}; mend its module and deploy it again",
                 stuck.position, stuck.reason, stuck.message
             ),
+            None if !row.is_active() => "it is paused; resume it with `retold functions resume`".to_owned(),
             None if wanted > head => format!("the log itself ends at {head}; ask with a position that the host gave"),
             None => "it is still reading; ask again in a moment, or with a longer timeout".to_owned(),
         };

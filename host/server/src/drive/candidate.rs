@@ -37,7 +37,8 @@ impl Candidate {
     pub fn check(&self, namespace: &Inside, snapshot: &Snapshot, after: Position) -> Result<(), DriveError> {
         let upcasters = self.manifest.functions.iter().filter(|function| function.kind == FunctionKind::Upcaster);
         let taken: BTreeSet<String> = upcasters.flat_map(|function| function.subscribes.iter().cloned()).collect();
-        history_fits(namespace, snapshot, after, &self.schemas, &taken)?;
+        let deployed = snapshot.upcasting().taken();
+        history_fits(snapshot, after, &self.schemas, &taken.union(&deployed).cloned().collect())?;
         let guests = namespace.guests_at(snapshot);
         let reading = Reading::new(snapshot, &guests);
         self.try_upcasters(&reading, after)?;

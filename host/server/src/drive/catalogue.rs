@@ -35,7 +35,9 @@ impl Namespace {
         }
         let commands: Vec<String> = live.iter().flat_map(|row| row.manifest.decides.iter().cloned()).collect();
         for (name, schema) in snapshot.schemas().iter() {
-            let kind = if commands.contains(name) { Kind::Command } else { Kind::Event };
+            let is_command =
+                commands.contains(name) || (all.contains_key(&(name.clone(), true)) && !all.contains_key(&(name.clone(), false)));
+            let kind = if is_command { Kind::Command } else { Kind::Event };
             let info = entry(&mut all, name, kind);
             info.schema = Some(schema.json.clone());
             info.schema_module = schema.module.and_then(|module| snapshot.module(module)).map(|module| module.name.clone());

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use retold_engine::model::{EventRef, FunctionKind, Manifest, Position, TypePattern};
+use retold_engine::model::{EventRef, Manifest, Position, TypePattern};
 use retold_engine::store::{Accepted, Deploy, Filter, ModuleRow, Proposal, SchemaRow, Snapshot};
 use tokio::sync::oneshot;
 
@@ -59,6 +59,11 @@ impl Namespace {
 
     /// Gives a type a schema. Every stored event of the type must fit it. Answers whether it is new.
     pub async fn set_schema(&self, r#type: &str, json: &str) -> Result<bool, DriveError> {
+        if r#type.is_empty() || r#type.contains(|letter: char| letter.is_whitespace() || letter.is_control() || matches!(letter, ',' | '*'))
+        {
+            let what = format!("{type:?} is no type: use a name such as order.placed, without spaces, commas and asterisks");
+            return Err(DriveError::SchemaRefused(SchemaRefused::NotASchema { r#type: r#type.to_owned(), what }));
+        }
         let _turn = self.inside().deploying.lock().await;
         let (name, text) = (r#type.to_owned(), json.to_owned());
         let schema = blocking(move || compile(&name, &text)).await?;
@@ -73,9 +78,8 @@ impl Namespace {
                 return Err(DriveError::SchemaRefused(SchemaRefused::Other { r#type: r#type.to_owned(), owner, place }));
             }
         }
-        let inside = self.inside().clone();
         let schemas = BTreeMap::from([(r#type.to_owned(), schema)]);
-        let check = self.looked(move |snapshot, after| history_fits(&inside, snapshot, after, &schemas, &BTreeSet::new())).await?;
+        let check = self.looked(move |snapshot, after| history_fits(snapshot, after, &schemas, &BTreeSet::new())).await?;
         let proposal = Proposal::SetSchema { r#type: r#type.to_owned(), schema: Some(json.to_owned()) };
         self.change_after(proposal, Some(check)).await.map(|_| true)
     }
@@ -167,21 +171,15 @@ pub fn new_schemas(inside: &Inside, manifest: &Manifest) -> Result<BTreeMap<Stri
     Ok(schemas)
 }
 
-/// Whether every stored event of these types fits, those after `after`. Types that an upcaster takes may
-/// look as they did: nobody need read them as they are.
+/// Whether every stored event of these types fits, those after `after`. Those of types in `taken`, which
+/// upcasters take, may look as they did: nobody need read them as they are.
 pub fn history_fits(
-    inside: &Inside,
     snapshot: &Snapshot,
     after: Position,
     schemas: &BTreeMap<String, Schema>,
     taken: &BTreeSet<String>,
 ) -> Result<(), DriveError> {
-    let taken_now = |name: &str| {
-        inside.reader.functions().values().any(|row| {
-            row.is_active() && row.manifest.kind == FunctionKind::Upcaster && row.manifest.subscribes.iter().any(|taken| taken == name)
-        })
-    };
-    let looked_at: Vec<&String> = schemas.keys().filter(|name| !taken.contains(*name) && !taken_now(name)).collect();
+    let looked_at: Vec<&String> = schemas.keys().filter(|name| !taken.contains(*name)).collect();
     if looked_at.is_empty() {
         return Ok(());
     }

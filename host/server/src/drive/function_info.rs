@@ -40,7 +40,8 @@ impl Namespace {
                 }
                 _ => row.status.clone(),
             },
-            rebuilding: row.rebuild.is_some() || view.as_ref().is_some_and(|view| !view.is_level()),
+            rebuilding: row.rebuild.is_some()
+                || (row.manifest.kind == FunctionKind::View && view.as_ref().is_none_or(|view| !view.is_level())),
             cursor: view.as_ref().map_or(row.cursor, |view| view.position()),
             lag: match row.manifest.kind {
                 FunctionKind::Handler => self.lag(&snapshot, &row),

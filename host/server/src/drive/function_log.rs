@@ -72,6 +72,8 @@ impl FunctionLog {
     /// Lines after number `after` of at least `level`, oldest first, at most `limit`.
     pub fn after(&self, after: u64, level: LogLevel, limit: usize) -> LogPage {
         let lines = self.lock();
+        // A number that isn't there yet is of before a restart: numbers begin anew then.
+        let after = if after > lines.last { 0 } else { after };
         let first = lines.lines.front().map_or(lines.last + 1, |line| line.number);
         let wanted = lines.lines.iter().filter(|line| line.number > after && line.level >= level);
         LogPage { lines: wanted.take(limit).cloned().collect(), lost: first.saturating_sub(after + 1), last: lines.last }

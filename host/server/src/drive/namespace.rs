@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use retold_engine::model::{Digest, NewEvent, Position, Timestamp};
 use retold_engine::store::{self, Accepted, Control, Proposal, Reader};
@@ -52,6 +52,8 @@ pub struct Inside {
     pub deploying: tokio::sync::Mutex<()>,
     pub modules: Arc<Modules>,
     views: RwLock<BTreeMap<Arc<str>, Arc<ViewTask>>>,
+    /// Held while files of views are opened and removed: one name stands for one file at a time.
+    pub view_files: Mutex<()>,
     pub book: RwLock<Book>,
     /// Loaded code by digest: there before the deployment is committed.
     guests: RwLock<BTreeMap<Digest, Arc<WasmModule>>>,
@@ -109,6 +111,7 @@ impl Inside {
             deploying: tokio::sync::Mutex::default(),
             modules: common.modules.clone(),
             views: RwLock::default(),
+            view_files: Mutex::default(),
             book: RwLock::default(),
             guests: RwLock::default(),
             tasks: RwLock::default(),

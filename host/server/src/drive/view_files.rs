@@ -2,7 +2,7 @@
 //! deployed. Others are removed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use retold_engine::model::FunctionKind;
 use retold_engine::store::{FunctionRow, FunctionStatus, StoreError, ViewOpened};
@@ -19,6 +19,7 @@ pub type Views = BTreeMap<Arc<str>, Arc<ViewTask>>;
 impl Inside {
     /// Opens what isn't open, lets go of what is no longer wanted, and has all of them look for work.
     pub fn open_views(self: &Arc<Self>) -> Views {
+        let _turn = self.view_files.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.all_views();
         let mut views = Views::new();
         let rows = self.reader.functions();
@@ -29,7 +30,7 @@ impl Inside {
             let task = match before.get(&name).filter(|task| task.identity == identity) {
                 Some(task) => task.clone(),
                 None => match self.open_view(row) {
-                    Ok(task) => task,
+                    Ok(task) => Arc::new(task),
                     Err(error) => {
                         tracing::error!(view = %row.name, %error, "its file can't be opened; it is tried again");
                         continue;
@@ -44,14 +45,14 @@ impl Inside {
         views
     }
 
-    fn open_view(self: &Arc<Self>, row: &FunctionRow) -> Result<Arc<ViewTask>, StoreError> {
+    fn open_view(self: &Arc<Self>, row: &FunctionRow) -> Result<ViewTask, StoreError> {
         let identity = self.reader.identity(row);
         let (file, opened) = self.reader.open_view(&row.name, identity, CACHE_BYTES)?;
         match opened {
             ViewOpened::Kept | ViewOpened::New => {}
             ViewOpened::Replaced(why) => tracing::warn!(view = %row.name, %why, "its file was of no use and is made again from the log"),
         }
-        Ok(Arc::new(ViewTask::new(&row.name, identity, file, self.view_threads, self)))
+        Ok(ViewTask::new(&row.name, identity, file, self.view_threads, self))
     }
 
     fn sweep_views(&self, views: &Views) {
@@ -61,15 +62,19 @@ impl Inside {
         }
     }
 
-    /// Forgets a view's rows and folds them again.
+    /// Folds a view's rows again, into a new file. The old one serves until the new one is level.
     pub fn reopen_view(self: &Arc<Self>, name: &str) -> Result<(), DriveError> {
         let row = self.of_kind(name, FunctionKind::View)?;
+        let _turn = self.view_files.lock().unwrap_or_else(PoisonError::into_inner);
         let mut views = self.all_views();
         // The old file goes first: both would have one name. Whoever still reads it reads on.
-        views.remove(name);
+        let before = views.remove(name);
         self.set_views(views.clone());
         self.sweep_views(&views);
-        let task = self.open_view(&row)?;
+        let task = Arc::new(self.open_view(&row)?);
+        if let Some(before) = before.filter(|before| before.identity == task.identity) {
+            task.set_stand_in(before.to_stand_in());
+        }
         views.insert(Arc::from(name), task.clone());
         self.set_views(views);
         task.wake();

@@ -31,6 +31,8 @@ pub struct ViewTask {
     pub file: Arc<ViewFile>,
     /// The head when the task began: until it is there, queries would see an old world.
     pub level_at: Position,
+    /// Serves in its place until it is level.
+    stand_in: Mutex<Option<Arc<ViewTask>>>,
     namespace: Weak<Inside>,
     folder: Mutex<Folder>,
     turns: Turns,
@@ -71,6 +73,7 @@ impl ViewTask {
             identity,
             file: Arc::new(file),
             level_at: namespace.reader.head(),
+            stand_in: Mutex::default(),
             namespace: Arc::downgrade(namespace),
             folder: Mutex::new(Folder { projector: Projector::new(name, lanes), flushed: clock::started() }),
             turns: Turns::default(),
@@ -80,6 +83,22 @@ impl ViewTask {
             folded: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             busy_us: AtomicU64::new(0),
+        }
+    }
+
+    /// What of it serves in another's place: rows that were level, its own or its stand-in's.
+    pub fn to_stand_in(self: Arc<Self>) -> Arc<ViewTask> {
+        self.stand_in().unwrap_or(self)
+    }
+
+    /// Who serves in its place now.
+    pub fn stand_in(&self) -> Option<Arc<ViewTask>> {
+        lock(&self.stand_in).clone()
+    }
+
+    pub fn set_stand_in(&self, before: Arc<ViewTask>) {
+        if !self.is_level() {
+            *lock(&self.stand_in) = Some(before);
         }
     }
 
@@ -200,6 +219,9 @@ impl ViewTask {
             *position = to.max(*position);
             forward
         });
+        if self.is_level() {
+            lock(&self.stand_in).take();
+        }
     }
 
     /// Takes the folded parts in.

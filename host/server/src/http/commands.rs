@@ -6,7 +6,7 @@ use retold_engine::model::{NewEvent, limits};
 
 use super::body::{Body, answer};
 use super::call::{Answer, Call};
-use super::cloudevents::{EventWriter, event_from_headers, event_from_json, event_from_parts, has_event_headers, json_text};
+use super::cloudevents::{EventWriter, event_from_headers, event_from_json, event_from_parts, json_text};
 use super::cursor::write_cursor;
 use super::events::{wait, write_handled, write_one};
 use super::json::{write_number, write_text};
@@ -63,11 +63,23 @@ fn read(headers: &http::HeaderMap, body: &[u8], name: &str, attributes: Attribut
     let media = content_type.split(';').next().unwrap_or_default().trim();
     let whole = if media.eq_ignore_ascii_case("application/cloudevents+json") {
         Some(event_from_json(json_text(body)?)?)
-    } else if has_event_headers(headers) {
+    } else if headers.keys().any(|name| name.as_str().starts_with("ce-")) {
         Some(event_from_headers(headers, body)?)
     } else {
         None
     };
+    const FORMS: [&str; 5] = [
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "application/x-ndjson",
+        "application/ndjson",
+        "application/cloudevents-batch+json",
+    ];
+    if whole.is_none() && FORMS.iter().any(|form| media.eq_ignore_ascii_case(form)) {
+        let what =
+            format!("a command is one thing, and {media} is not how its data is sent: add the header Content-Type: application/json");
+        return Err(Problem::new(&kinds::UNSUPPORTED_MEDIA, what).with("field", "content-type"));
+    }
     let missing = || Problem::parameter("subject", "is missing: say which one the command is about, such as ?subject=cart/1");
     let Some(mut command) = whole else {
         let subject = subject.filter(|subject| !subject.is_empty()).ok_or_else(missing)?;

@@ -25,7 +25,8 @@ pub async fn respond(site: Arc<Site>, request: Request<Incoming>) -> Result<Resp
         }
     };
     let response = answer.unwrap_or_else(|problem| {
-        if problem.kind.status >= 500 {
+        // What is busy or behind for a moment says so to the client; the log would fill up with it.
+        if problem.kind.status >= 500 && problem.kind.status != 503 {
             tracing::warn!(problem = problem.kind.name, detail = %problem.detail, "a request could not be served");
         }
         problem.into_response()

@@ -65,13 +65,14 @@ pub async fn logs(call: Box<Call>) -> Answer {
         }
         None => None,
     };
-    if call.headers().get("accept").is_some_and(|accept| accept.as_bytes().starts_with(b"text/event-stream")) {
-        return Ok(follow(&call.site, log, after, level));
-    }
-    let after = after.unwrap_or_else(|| {
+    let last_seen = call.headers().get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
+    let after = last_seen.or(after).unwrap_or_else(|| {
         let latest = log.latest(limit);
         latest.first().map_or(0, |line| line.number - 1)
     });
+    if call.headers().get("accept").is_some_and(|accept| accept.as_bytes().starts_with(b"text/event-stream")) {
+        return Ok(follow(&call.site, log, after, level));
+    }
     let page = log.after(after, level, limit);
     Ok(json(
         StatusCode::OK,
@@ -79,7 +80,7 @@ pub async fn logs(call: Box<Call>) -> Answer {
     ))
 }
 
-fn follow(site: &Arc<Site>, log: Arc<FunctionLog>, after: Option<u64>, level: LogLevel) -> Response<Body> {
+fn follow(site: &Arc<Site>, log: Arc<FunctionLog>, after: u64, level: LogLevel) -> Response<Body> {
     let (sender, body) = Body::stream();
     let site = site.clone();
     tokio::spawn(async move { send_all(&site, &log, after, level, &sender).await });
@@ -89,11 +90,10 @@ fn follow(site: &Arc<Site>, log: Arc<FunctionLog>, after: Option<u64>, level: Lo
 }
 
 /// Ends when the client is gone or the host stops.
-async fn send_all(site: &Site, log: &FunctionLog, after: Option<u64>, level: LogLevel, sender: &Sender<Result<Bytes, StreamBroken>>) {
+async fn send_all(site: &Site, log: &FunctionLog, mut after: u64, level: LogLevel, sender: &Sender<Result<Bytes, StreamBroken>>) {
     const LINES_AT_ONCE: usize = 200;
     let mut changes = log.changes();
     let mut stopping = site.host.stopping();
-    let mut after = after.unwrap_or_else(|| log.after(u64::MAX, level, 0).last);
     while !*stopping.borrow() {
         changes.mark_unchanged();
         let page = log.after(after, level, LINES_AT_ONCE);

@@ -51,7 +51,11 @@ pub const LOG_LINES_DEFAULT: u64 = 100;
 
 pub const AFTER: Parameter =
     Parameter { name: "after", form: Form::Cursor, about: "Begin behind this place. Without it, at the beginning." };
-pub const TYPES: Parameter = Parameter { name: "types", form: Form::List, about: "Only these types; `order.*` matches all that begin so." };
+pub const TYPES: Parameter = Parameter {
+    name: "types",
+    form: Form::List,
+    about: "Only these types; `order.*` matches all that begin so; `*` all but the host's own.",
+};
 pub const SUBJECTS: Parameter = Parameter { name: "subjects", form: Form::List, about: "Only these subjects." };
 pub const TAGS: Parameter = Parameter { name: "tags", form: Form::List, about: "Only events with all of these tags." };
 pub const LIMIT: Parameter = Parameter {
@@ -68,7 +72,7 @@ pub const WAIT_FOR_EVENTS: Parameter = Parameter {
 pub const WAIT: Parameter = Parameter {
     name: "wait",
     form: Form::Choice { of: &["durable", "handled"], default: "durable" },
-    about: "What to wait for: that the events are on disk, or also that every function has handled them and what they led to.",
+    about: "What to wait for: that the events are on disk, or also that every handler has handled them and what they led to. Views are not waited for: read them with `min-position`.",
 };
 pub const TIMEOUT: Parameter = Parameter {
     name: "timeout",

@@ -10,6 +10,9 @@ const DIGITS: &[u8; 200] = b"0001020304050607080910111213141516171819\
 6061626364656667686970717273747576777879\
 8081828384858687888990919293949596979899";
 
+/// 10000-01-01T00:00:00Z: RFC 3339 has four digits for a year.
+const YEAR_10000_SECONDS: u64 = 253_402_300_800;
+
 /// Writes `2026-11-21T05:18:36.123456Z`; without the fraction where it is zero.
 pub fn write_timestamp(out: &mut Vec<u8>, time: Timestamp) {
     let (days, of_day) = (time.0 / US_PER_DAY, time.0 % US_PER_DAY);
@@ -131,6 +134,7 @@ pub fn parse_timestamp(text: &str) -> Result<Timestamp, &'static str> {
     };
     let (seconds, fraction_us) = read().ok_or(SHAPE)?;
     match u64::try_from(seconds) {
+        Ok(seconds) if seconds >= YEAR_10000_SECONDS => Err("is after the year 9999, which can't be written back: put it into `data`"),
         Ok(seconds) => Ok(Timestamp(seconds * 1_000_000 + fraction_us as u64)),
         Err(_) => Err("is before 1970, which can't be recorded: put it into `data` and leave `time` out"),
     }

@@ -69,6 +69,12 @@ pub struct Then {
     pub parked: Option<Parked>,
 }
 
+impl Then {
+    fn is_empty(&self) -> bool {
+        self.events.is_none() && self.rejected.is_none() && self.answer.is_none() && self.rows.is_none() && self.parked.is_none()
+    }
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expected {
@@ -142,6 +148,10 @@ fn read_file(path: &Path) -> Result<Vec<Scenario>> {
     let mut scenarios = Vec::new();
     for value in values {
         let scenario: Scenario = serde_json::from_value(value).map_err(bad)?;
+        if scenario.then.is_empty() {
+            let what = format!("{}: the scenario {:?} expects nothing: say in `then` what follows", path.display(), scenario.name);
+            return Err(Usage(what).into());
+        }
         scenarios.push(Scenario { file: path.to_owned(), ..scenario });
     }
     Ok(scenarios)

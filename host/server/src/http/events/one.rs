@@ -12,6 +12,7 @@ use super::super::problem::Problem;
 use super::super::problem_kinds as kinds;
 
 pub async fn one(call: Box<Call>) -> Answer {
+    call.query()?;
     let namespace = call.namespace()?;
     let position = position(&call)?;
     let reader = namespace.reader();
