@@ -222,7 +222,7 @@ fn a_view_whose_file_is_damaged_lost_or_of_another_kind_has_the_same_rows_after_
 #[test]
 fn a_view_that_is_rebuilt_by_many_at_once_serves_all_the_while() {
     let host = faulty_kinds();
-    let head = count(&host.web, "a", 2_000, 50);
+    let head = count(&host.web, "a", 500, 20);
     let expected = rows_at(&host.web, &head);
     std::thread::scope(|scope| {
         for _ in 0..6 {
@@ -238,7 +238,7 @@ fn a_view_that_is_rebuilt_by_many_at_once_serves_all_the_while() {
             });
         }
     });
-    let head = count(&host.web, "b", 100, 50);
+    let head = count(&host.web, "b", 100, 1);
     let rows = rows_at(&host.web, &head);
     let sum = |rows: &[(String, Value)]| rows.iter().map(|(_, row)| row.as_u64().unwrap_or(0)).sum::<u64>();
     assert_eq!(sum(&rows), sum(&expected) + 100, "and it goes on");

@@ -69,7 +69,6 @@ impl Inside {
         let mut views = self.all_views();
         // The old file goes first: both would have one name. Whoever still reads it reads on.
         let before = views.remove(name);
-        self.set_views(views.clone());
         self.sweep_views(&views);
         let task = Arc::new(self.open_view(&row)?);
         if let Some(before) = before.filter(|before| before.identity == task.identity) {
