@@ -24,6 +24,10 @@ const LEVEL_WITHIN: Duration = Duration::from_secs(300);
 /// carrier.
 pub fn fold(session: &mut Session, events: u64, quiet: bool) -> Result<()> {
     let client = session.namespace_with(NAMESPACE, "flights")?;
+    // The log is to hold what the views fold and nothing else.
+    for handler in ["delays", "knock-on"] {
+        client.post_empty(&client.path(&["functions", handler, "pause"]))?;
+    }
     let here = head(&client)?;
     if here < events {
         let progress = Progress::start("departures for the fold", Some(events), quiet);
@@ -32,7 +36,6 @@ pub fn fold(session: &mut Session, events: u64, quiet: bool) -> Result<()> {
         progress.end();
     }
     let last = head(&client)?;
-    // Other functions of the module have their work first.
     for view in ["delays-by-month", "delays-by-carrier"] {
         wait_until_level(&client, view, last)?;
     }
