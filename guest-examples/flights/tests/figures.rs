@@ -1,5 +1,5 @@
 //! The functions over real flights, held against the figures that `check/figures.py` computes from
-//! the CSV itself.
+//! the CSV itself. The whole year is read on the real binary, in `tests/it/flights.rs`.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -13,9 +13,6 @@ use flights_convert::Timetable;
 use retold::testing::{Given, Trial};
 use retold::{Json, View};
 use serde_json::json;
-
-/// Beside the repository, where it is at all: `FLIGHTS_YEAR` names another place.
-const YEAR: &str = "../../../shared/data/nycflights13/flights.csv.gz";
 
 #[test]
 fn the_day_has_the_figures_that_the_script_computed() {
@@ -31,19 +28,6 @@ fn the_script_still_computes_the_committed_figures() {
         assert_eq!(figures, committed("data/2013-01-01.figures.json"));
         assert_eq!(months, committed("data/2013-01-01.months.json"));
     }
-}
-
-#[test]
-#[ignore = "a million events: cargo test --release -p flights -- --ignored"]
-fn the_year_has_the_figures_that_the_script_computes() {
-    let year = match std::env::var_os("FLIGHTS_YEAR") {
-        Some(path) => path.into(),
-        None => of_example(YEAR),
-    };
-    let read = handled(&year);
-    let scripted = |what| scripted(what, &year).expect("this check is nothing without python3");
-    assert_eq!(read.figures, scripted(&[]));
-    assert_eq!(read.months, scripted(&["--months"]));
 }
 
 fn committed(path: &str) -> Json {
