@@ -2,7 +2,8 @@
 
 use retold::prelude::*;
 
-use crate::events::{Delayed, Departed, LATE_MINUTES};
+use crate::events::{Delayed, Departed};
+use crate::late::LATE_MINUTES;
 
 #[handler(start = "beginning")]
 pub fn delays(flight: Recorded<Departed>) -> Result<Option<Delayed>> {
@@ -25,9 +26,9 @@ mod tests {
     }
 
     #[test]
-    fn a_flight_is_delayed_from_sixteen_minutes_on() {
+    fn a_flight_is_delayed_from_a_minute_more_than_the_threshold_on() {
         assert_eq!(emitted_for_delay(-3), []);
-        assert_eq!(emitted_for_delay(15), []);
-        assert_eq!(emitted_for_delay(16), [Delayed { dep_delay: 16 }]);
+        assert_eq!(emitted_for_delay(LATE_MINUTES), []);
+        assert_eq!(emitted_for_delay(LATE_MINUTES + 1), [Delayed { dep_delay: LATE_MINUTES + 1 }]);
     }
 }

@@ -2,9 +2,6 @@
 
 use retold::prelude::*;
 
-/// A flight is late from one minute more than this.
-pub const LATE_MINUTES: i32 = 15;
-
 /// A flight left its gate. Strings are borrowed from the event: none is copied.
 #[derive(Event, Deserialize)]
 #[event("flight.departed")]

@@ -2,7 +2,8 @@
 
 use retold::prelude::*;
 
-use crate::events::{Arrived, Departed, KnockOn, LATE_MINUTES};
+use crate::events::{Arrived, Departed, KnockOn};
+use crate::late::LATE_MINUTES;
 
 /// Read in one order, as they were recorded.
 #[derive(Event)]
@@ -70,11 +71,13 @@ mod tests {
 
     #[test]
     fn a_late_departure_after_a_late_arrival_of_the_same_aircraft_is_a_knock_on() {
-        let outputs = outputs(&[arrived("AA/1/2013-01-01", r#""N1""#, "16"), departed("AA/2/2013-01-01", r#""N1""#, 40)]);
+        let late = LATE_MINUTES + 1;
+        let outputs = outputs(&[arrived("AA/1/2013-01-01", r#""N1""#, &late.to_string()), departed("AA/2/2013-01-01", r#""N1""#, 40)]);
         assert_eq!(outputs.len(), 1);
         assert_eq!(outputs[0].event_type, "aircraft.knock-on");
         assert_eq!(outputs[0].subject, "N1");
-        let expected = KnockOn { flight: "AA/2/2013-01-01".to_owned(), dep_delay: 40, after: "AA/1/2013-01-01".to_owned(), arr_delay: 16 };
+        let expected =
+            KnockOn { flight: "AA/2/2013-01-01".to_owned(), dep_delay: 40, after: "AA/1/2013-01-01".to_owned(), arr_delay: late };
         assert_eq!(outputs[0].read::<KnockOn>(), expected);
     }
 
@@ -82,7 +85,7 @@ mod tests {
     fn only_the_last_arrival_counts() {
         let late = arrived("AA/1/2013-01-01", r#""N1""#, "90");
         let departure = departed("AA/3/2013-01-01", r#""N1""#, 40);
-        for last in ["15", "-4", "null"] {
+        for last in [&LATE_MINUTES.to_string(), "-4", "null"] {
             let last = arrived("AA/2/2013-01-01", r#""N1""#, last);
             assert_eq!(outputs(&[late.clone(), last, departure.clone()]), []);
         }
@@ -101,7 +104,7 @@ mod tests {
     #[test]
     fn a_departure_in_time_is_no_knock_on() {
         let late = arrived("AA/1/2013-01-01", r#""N1""#, "90");
-        let departure = departed("AA/2/2013-01-01", r#""N1""#, 15);
+        let departure = departed("AA/2/2013-01-01", r#""N1""#, LATE_MINUTES);
         assert_eq!(outputs(&[late, departure]), []);
     }
 }

@@ -6,6 +6,7 @@
 pub mod delays;
 pub mod events;
 pub mod knock_on;
+pub mod late;
 pub mod month;
 
 retold::module!(delays::delays, knock_on::knock_on, month::delays_by_month, month::delays_by_carrier, month::of_carrier);

@@ -3,13 +3,14 @@
 
 use retold::prelude::*;
 
-use crate::events::{DepartureDelay, LATE_MINUTES};
+use crate::events::DepartureDelay;
+use crate::late::LATE_MINUTES;
 
 /// The departures of a carrier in a month.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Month {
     pub departed: u64,
-    /// Of these, more than 15 minutes late.
+    /// Of these, late.
     pub delayed: u64,
     /// Minutes of all departures together; early ones count against late ones.
     pub delay_minutes: i64,
@@ -70,27 +71,31 @@ mod tests {
 
     fn after_three_flights<V: View<Row = Month>>() -> Trial<V> {
         let mut trial = Trial::new();
-        for (flight, delay) in [("UA/1/2013-01-01", 16), ("UA/2/2013-01-31", -3), ("AA/1/2013-02-01", 15)] {
+        for (flight, delay) in [("UA/1/2013-01-01", LATE_MINUTES + 1), ("UA/2/2013-01-31", -3), ("AA/1/2013-02-01", LATE_MINUTES)] {
             let data = format!(r#"{{"carrier":"XX","tailnum":null,"dep_delay":{delay},"dest":"IAH"}}"#);
             trial.project(&Given::json("flight.departed", data).about(flight)).unwrap();
         }
         trial
     }
 
+    fn january_of_united() -> Option<Month> {
+        Some(Month { departed: 2, delayed: 1, delay_minutes: i64::from(LATE_MINUTES) - 2 })
+    }
+
     #[test]
     fn departures_are_counted_by_carrier_and_month_of_their_subject() {
         let trial = after_three_flights::<delays_by_month>();
-        assert_eq!(trial.row("UA/2013-01"), Some(Month { departed: 2, delayed: 1, delay_minutes: 13 }));
-        assert_eq!(trial.row("AA/2013-02"), Some(Month { departed: 1, delayed: 0, delay_minutes: 15 }));
+        assert_eq!(trial.row("UA/2013-01"), january_of_united());
+        assert_eq!(trial.row("AA/2013-02"), Some(Month { departed: 1, delayed: 0, delay_minutes: LATE_MINUTES.into() }));
         assert_eq!(trial.row("AA/2013-01"), None);
     }
 
     #[test]
     fn split_by_carrier_the_rows_have_the_same_keys_for_readers() {
         let mut trial = after_three_flights::<delays_by_carrier>();
-        assert_eq!(trial.row("UA/2013-01"), Some(Month { departed: 2, delayed: 1, delay_minutes: 13 }));
+        assert_eq!(trial.row("UA/2013-01"), january_of_united());
         let answer = trial.ask::<of_carrier>(&std::collections::BTreeMap::from([("carrier", "AA")])).unwrap();
-        assert_eq!(answer.to_string(), r#"[["2013-02",{"delay_minutes":15,"delayed":0,"departed":1}]]"#);
+        assert_eq!(answer.to_string(), format!(r#"[["2013-02",{{"delay_minutes":{LATE_MINUTES},"delayed":0,"departed":1}}]]"#));
     }
 
     #[test]

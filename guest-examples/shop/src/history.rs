@@ -63,7 +63,7 @@ mod tests {
     fn with_orders() -> Trial<order_history> {
         let mut trial = Trial::new();
         for (customer, order, cents) in [("ada", "order/1", 450), ("bob", "order/2", 70), ("ada", "order/3", 50)] {
-            let placed = OrderPlaced { customer: customer.to_owned(), total: Money::cents(cents), items: Default::default() };
+            let placed = OrderPlaced { customer: customer.to_owned(), total: Money::cents(cents), ..OrderPlaced::default() };
             trial.project(&Given::event(&placed).about(order).at("2026-01-02T03:04:05Z")).unwrap();
         }
         trial

@@ -10,6 +10,7 @@
 //! | `order-placed-v2` | upcaster | `order.placed.v1` | `order.placed.v2` |
 
 pub mod cart;
+pub mod first_days;
 pub mod history;
 pub mod money;
 pub mod order;
@@ -18,8 +19,8 @@ pub mod pricing;
 pub mod stock;
 
 use cart::Cart;
+use first_days::order_placed_v2;
 use history::{of_customer, one_order, order_history};
-use order::order_placed_v2;
 use stock::{Stock, running_low};
 
 retold::module!(Cart, Stock, pricing::pricing, running_low, order_history, of_customer, one_order, order_placed_v2);

@@ -1,20 +1,21 @@
-//! Money in the smallest coin: no fractions, so no rounding.
+//! Money in the smallest coin: there are no fractions of it.
 
-use std::ops::{Add, Mul};
+use std::ops::{Add, Mul, Sub};
 
 use retold::prelude::*;
 
 /// An amount in euro, the one currency of this shop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Money {
     /// Cents.
     pub minor: u64,
     pub currency: Currency,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Currency {
+    #[default]
     Eur,
 }
 
@@ -29,6 +30,14 @@ impl Add for Money {
 
     fn add(self, other: Money) -> Money {
         Money::cents(self.minor + other.minor)
+    }
+}
+
+impl Sub for Money {
+    type Output = Money;
+
+    fn sub(self, other: Money) -> Money {
+        Money::cents(self.minor - other.minor)
     }
 }
 

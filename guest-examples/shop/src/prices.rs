@@ -3,12 +3,13 @@
 
 use crate::money::Money;
 
-/// The price of one piece; nothing where the shop doesn't sell it.
+/// The price of a hundred pieces, as suppliers have it; nothing where the shop doesn't sell it.
 pub fn of(sku: &str) -> Option<Money> {
     match sku {
-        "apple" => Some(Money::cents(50)),
-        "pear" => Some(Money::cents(70)),
-        "melon" => Some(Money::cents(350)),
+        "apple" => Some(Money::cents(5_000)),
+        "pear" => Some(Money::cents(7_000)),
+        "melon" => Some(Money::cents(35_000)),
+        "cherry" => Some(Money::cents(1_250)),
         _ => None,
     }
 }

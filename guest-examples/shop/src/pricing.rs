@@ -14,11 +14,17 @@ pub fn pricing(cart: Recorded<CheckedOut>) -> Result<Emit<OrderPlaced>> {
     let CheckedOut { customer, items } = cart.into_data();
     let mut total = Money::cents(0);
     for (sku, quantity) in &items {
-        let price = prices::of(sku).ok_or_else(|| Error::reject(format!("{sku} has no price")))?;
-        total = total + price * *quantity;
+        let hundred = prices::of(sku).ok_or_else(|| Error::reject(format!("{sku} has no price")))?;
+        total = total + line(hundred, *quantity);
     }
     info!("{order} costs {} cents", total.minor);
     Ok(OrderPlaced { customer, total, items }.about(order))
+}
+
+/// What pieces of one kind cost.
+fn line(hundred: Money, quantity: u32) -> Money {
+    let piece = Money::cents(hundred.minor / 100);
+    piece * quantity
 }
 
 #[cfg(test)]
