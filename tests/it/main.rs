@@ -16,5 +16,6 @@ mod schemas;
 mod shop;
 mod support;
 mod upcasting;
+mod upgrades;
 mod views;
 mod wasi;

@@ -292,14 +292,15 @@ fn a_view_halts_at_an_event_that_it_can_not_fold_serves_on_and_goes_on_when_it_i
         }
     }
     // The mended view reads another type, and so has no trouble with that event.
-    let mended = reworded(&guest("faulty-kinds"), &[("test.show", "test.view")]);
+    let versions = ("0.1.0-as-it-was-before-it-was-mended", "0.1.1-as-it-is-now-that-it-is-mended");
+    let mended = reworded(&guest("faulty-kinds"), &[("test.show", "test.view"), versions]);
     host.web.deploy("faulty-kinds", &mended).expect(201);
     let mut event = show("good", "row/0001", &json!({ "do": "ok" }));
     event["type"] = json!("test.view");
     let head = host.web.append(&event).expect(201).json()["positions"][0].as_str().expect("a position").to_owned();
     assert_eq!(rows_at(&host.web, &head), [("row/0001".to_owned(), json!(1))]);
     assert_eq!(host.web.function("faulty-rows")["status"], "active");
-    assert_eq!(view_files(&host).len(), 1, "the file of the code before is gone");
+    assert_eq!(view_files(&host).len(), 2, "the file of the code before is kept, for a way back");
 }
 
 #[test]

@@ -24,6 +24,7 @@ impl World {
             options.commands,
             3,
             options.folds,
+            options.upgrades,
         ];
         let mut at = self.chance.below(weights.iter().sum());
         let action = weights.iter().position(|weight| match at.checked_sub(*weight) {
@@ -59,8 +60,9 @@ impl World {
             }
             5 => self.housekeep(host).map_err(InFlight::nothing),
             6 => self.command(host).map_err(InFlight::nothing),
-            7 => self.act_on_view(host).map_err(InFlight::nothing),
-            _ => self.look(host).map_err(InFlight::nothing),
+            7 => self.look(host).map_err(InFlight::nothing),
+            8 => self.act_on_view(host).map_err(InFlight::nothing),
+            _ => self.act_on_upgrade(host),
         }
     }
 
@@ -115,6 +117,11 @@ impl World {
     }
 
     pub fn commit_group(&mut self, host: &mut Host, group: Vec<Pending>) -> Result<(), InFlight> {
+        self.commit_and_hear(host, group).map(drop)
+    }
+
+    /// The same, with what was answered.
+    pub fn commit_and_hear(&mut self, host: &mut Host, group: Vec<Pending>) -> Result<Vec<Result<Accepted, Refused>>, InFlight> {
         let proposals: Vec<Proposal> = group.iter().map(|pending| pending.proposal.clone()).collect();
         let committed = match host.store.commit(proposals.clone(), self.now) {
             Ok(committed) => committed,
@@ -140,17 +147,24 @@ impl World {
             self.counts.upcast_parked += parked.sum::<u64>();
         }
         judge::check_different(&self.model, &committed.answers);
+        self.model.note_codes(&host.store.reader());
         assert_eq!(host.store.head(), self.model.head());
         assert_eq!(before.0 + fresh.len() as u64, self.model.head().0);
         for (pending, answer) in group.into_iter().zip(&committed.answers) {
             self.count(answer);
+            if let Proposal::Deploy(deploy) = &pending.proposal {
+                let switched = answer.is_ok() && !deploy.levels.is_empty();
+                self.counts.switched += u64::from(switched);
+                self.counts.rolled_back += u64::from(switched && deploy.rollback);
+                self.counts.not_level += u64::from(matches!(answer, Err(Refused::NotLevel { .. })) && !deploy.levels.is_empty());
+            }
             if let From::Runner(slot, ticket) = pending.from {
                 host.unsettled.push((slot, ticket, if answer.is_ok() { Settled::Committed } else { Settled::Refused }));
             }
         }
         let ended = host.waiting.committed(&self.model, &host.store.reader(), &committed, &mut self.chance);
         self.counts.waits += ended;
-        Ok(())
+        Ok(committed.answers)
     }
 
     fn count(&mut self, answer: &Result<Accepted, Refused>) {
@@ -198,7 +212,7 @@ impl World {
     fn deployment(&mut self) -> Proposal {
         let module = self.chance.pick(MODULES);
         if self.chance.percent(8) {
-            return Proposal::Remove { module: module.name.to_owned() };
+            return Proposal::Remove { module: module.name.to_owned(), levels: Vec::new() };
         }
         deploy(module)
     }
@@ -210,7 +224,7 @@ impl World {
             return host.store.adopt(sealed).or_else(|error| self.lost(&error));
         }
         match self.chance.below(6) {
-            0 => host.store.delete_sealed_rows().map(drop).or_else(|error| self.lost(&error)),
+            0 => host.store.delete_leftover_rows().map(drop).or_else(|error| self.lost(&error)),
             1 | 2 => {
                 host.store.close_tail();
                 Ok(())
@@ -234,6 +248,9 @@ impl World {
     fn look(&mut self, host: &mut Host) -> Result<(), PowerLost> {
         if self.chance.percent(self.options.commands * 2) {
             return self.ask_state(host);
+        }
+        if self.chance.percent(3) {
+            return self.fork(host);
         }
         match self.chance.below(4) {
             0 => {

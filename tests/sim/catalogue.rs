@@ -7,7 +7,7 @@ use crate::chance::Chance;
 use crate::disk::{Crash, FaultFolder};
 
 fn row(name: &str) -> NamespaceRow {
-    NamespaceRow { name: name.into(), folder: format!("ns-{name}"), created: Timestamp(1) }
+    NamespaceRow::own(name, format!("ns-{name}"), Timestamp(1))
 }
 
 fn names(folder: &FaultFolder) -> Vec<String> {
@@ -18,7 +18,7 @@ fn names(folder: &FaultFolder) -> Vec<String> {
 /// Makes a catalogue with two namespaces; answers how many were acknowledged.
 fn make(folder: &FaultFolder) -> usize {
     let Ok(catalogue) = Catalogue::open(folder) else { return 0 };
-    ["main", "other"].iter().take_while(|name| catalogue.add(&row(name)).is_ok()).count()
+    ["main", "other"].iter().take_while(|name| catalogue.set(&row(name)).is_ok()).count()
 }
 
 #[track_caller]
@@ -33,7 +33,7 @@ fn check(then: impl Fn(&FaultFolder, &mut Chance) -> FaultFolder) {
         let found = names(&folder);
         assert!(found.len() >= acknowledged, "{found:?} at {operation}");
         // Whatever was found and then added stays, though power is lost at once.
-        Catalogue::open(&folder).and_then(|catalogue| catalogue.add(&row("later"))).expect("added");
+        Catalogue::open(&folder).and_then(|catalogue| catalogue.set(&row("later"))).expect("added");
         let folder = folder.crash(Crash::Lost, &mut chance);
         assert_eq!(names(&folder).len(), found.len() + 1, "at {operation}");
         if over {

@@ -1,6 +1,7 @@
 //! A folder in memory that loses power, and a disk that fails: what was not synced may be lost,
 //! kept, torn by the sector or land out of order.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -385,6 +386,25 @@ impl Folder for FaultFolder {
         disk.pending_names.clear();
         disk.synced_names = disk.names.clone();
         Ok(())
+    }
+
+    /// A sealed file: all of it was synced before it got its name.
+    fn link(&self, from: &dyn Folder, name: &str) -> io::Result<()> {
+        let from = (from as &dyn Any).downcast_ref::<FaultFolder>().ok_or(io::ErrorKind::Unsupported)?;
+        let shared = {
+            let disk = from.disk();
+            let file = disk.named(name)?;
+            disk.files[&file].clone()
+        };
+        let mut disk = self.disk();
+        disk.powered()?;
+        if disk.names.contains_key(name) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let file = disk.next_file;
+        disk.next_file += 1;
+        disk.files.insert(file, shared);
+        disk.name_operation(NameOperation::Create(name.to_owned(), file))
     }
 }
 

@@ -5,8 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::disk::Crash;
 use crate::oracle;
-use crate::script::{append, event, tell};
-use crate::world::{InFlight, PowerLost, World};
+use crate::script::{append, event, tell, tell_upgrades};
+use crate::world::{Host, InFlight, PowerLost, World};
+
+/// What is told until the power goes.
+type Story = fn(&mut World, &mut Host) -> Result<(), InFlight>;
 
 /// What happens at an operation.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +28,7 @@ fn cut(world: &mut World, cut: Cut) {
 /// The cut comes at the operation. Then the host starts again, and again, and loses power before it has
 /// done anything (`twice`), or after it has taken an event; then it goes on. Answers whether the story
 /// was over before.
-fn tell_with_a_cut_at(operation: u64, first: Cut, twice: bool) -> bool {
+fn tell_with_a_cut_at(operation: u64, tell: Story, first: Cut, twice: bool) -> bool {
     let mut world = World::quiet();
     world.disk.lose_power_at(operation);
     let told = match world.open(&[]) {
@@ -48,6 +51,7 @@ fn tell_with_a_cut_at(operation: u64, first: Cut, twice: bool) -> bool {
     drop(host);
     let Ok(mut host) = world.open(&[]) else { panic!("there is power") };
     world.drain(&mut host);
+    world.finish_upgrades(&mut host);
     oracle::check_all(&world.model, &host.store.reader(), &mut world.chance);
     oracle::check_past(&world.model, &host.store.reader());
     over
@@ -57,6 +61,12 @@ fn tell_with_a_cut_at(operation: u64, first: Cut, twice: bool) -> bool {
 /// are no more operations.
 #[track_caller]
 pub fn at_every_operation(run: impl Fn(u64) -> bool + Sync) {
+    at_every_operation_of(500, run);
+}
+
+/// The same for a story of at least so many.
+#[track_caller]
+pub fn at_every_operation_of(least: u64, run: impl Fn(u64) -> bool + Sync) {
     let next = AtomicU64::new(1);
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     std::thread::scope(|scope| {
@@ -77,40 +87,59 @@ pub fn at_every_operation(run: impl Fn(u64) -> bool + Sync) {
         }
     });
     let operations = next.load(Ordering::Relaxed);
-    assert!(operations > 500, "the story has only {operations} operations");
+    assert!(operations > least, "the story has only {operations} operations");
 }
 
 #[track_caller]
-fn check(twice: bool, cut: impl Fn(u64) -> Cut + Sync) {
-    at_every_operation(|operation| tell_with_a_cut_at(operation, cut(operation), twice));
+fn check(tell: Story, twice: bool, cut: impl Fn(u64) -> Cut + Sync) {
+    at_every_operation(|operation| tell_with_a_cut_at(operation, tell, cut(operation), twice));
 }
 
 #[test]
 fn power_lost_at_any_operation_loses_nothing_when_unsynced_writes_are_lost() {
-    check(true, |_| Cut::Power(Crash::Lost));
+    check(tell, true, |_| Cut::Power(Crash::Lost));
 }
 
 #[test]
 fn power_lost_at_any_operation_loses_nothing_when_unsynced_writes_are_kept() {
-    check(true, |_| Cut::Power(Crash::Kept));
+    check(tell, true, |_| Cut::Power(Crash::Kept));
 }
 
 #[test]
 fn power_lost_at_any_operation_loses_nothing_when_unsynced_sectors_are_torn() {
-    check(true, |operation| Cut::Power(Crash::Torn { percent: (operation * 37 % 91) as u8 + 5, garbage: operation % 2 == 0 }));
+    check(tell, true, |operation| Cut::Power(Crash::Torn { percent: (operation * 37 % 91) as u8 + 5, garbage: operation % 2 == 0 }));
 }
 
 #[test]
 fn power_lost_at_any_operation_loses_nothing_when_unsynced_writes_are_reordered() {
-    check(true, |operation| Cut::Power(Crash::Reordered { percent: (operation * 53 % 91) as u8 + 5 }));
+    check(tell, true, |operation| Cut::Power(Crash::Reordered { percent: (operation * 53 % 91) as u8 + 5 }));
 }
 
 #[test]
 fn what_is_found_after_a_kill_at_any_operation_is_there_after_a_power_cut_too() {
-    check(true, |_| Cut::Kill);
+    check(tell, true, |_| Cut::Kill);
 }
 
 #[test]
 fn what_is_acknowledged_after_a_kill_at_any_operation_is_there_after_a_power_cut_too() {
-    check(false, |_| Cut::Kill);
+    check(tell, false, |_| Cut::Kill);
+}
+
+#[test]
+fn an_upgrade_and_its_rollback_are_whole_or_not_at_all_when_power_is_lost_at_any_operation() {
+    check(tell_upgrades, true, |_| Cut::Power(Crash::Lost));
+    check(tell_upgrades, false, |operation| {
+        Cut::Power(Crash::Torn { percent: (operation * 37 % 91) as u8 + 5, garbage: operation % 2 == 0 })
+    });
+}
+
+#[test]
+fn an_upgrade_and_its_rollback_are_whole_or_not_at_all_when_writes_are_kept_or_reordered() {
+    check(tell_upgrades, true, |_| Cut::Power(Crash::Kept));
+    check(tell_upgrades, true, |operation| Cut::Power(Crash::Reordered { percent: (operation * 53 % 91) as u8 + 5 }));
+}
+
+#[test]
+fn an_upgrade_goes_on_after_a_kill_at_any_operation() {
+    check(tell_upgrades, true, |_| Cut::Kill);
 }

@@ -62,6 +62,26 @@ fn recorded_time_does_not_go_back_when_the_last_sealed_commits_have_no_events() 
 }
 
 #[test]
+fn state_that_was_replayed_before_a_rewind_is_not_brought_on_after_it() {
+    let (mut world, mut host) = begin("counting");
+    for id in ["1", "2"] {
+        ask(&mut world, &mut host, vec![append(vec![event(id, "a.small", "s/1", b".")])]);
+        world.round(&mut host).unwrap_or_else(|_| panic!("there is power"));
+    }
+    let module = MODULES.iter().find(|module| module.name == "counting" && module.version == 2).expect("there is such a module");
+    let mut upgrade = world.begin_upgrade(&mut host, module).unwrap_or_else(|_| panic!("there is power")).expect("it goes in no circles");
+    world.replay_all(&mut host, &mut upgrade);
+    ask(&mut world, &mut host, vec![control("count", Control::Rewind(Position(2)))]);
+    world.drain(&mut host);
+    world.lay_out_all(&mut host, &mut upgrade);
+    host.upgrade = Some(upgrade);
+    for _ in 0..8 {
+        world.act_on_upgrade(&mut host).unwrap_or_else(|_| panic!("there is power"));
+    }
+    finish(world, host);
+}
+
+#[test]
 fn an_old_snapshot_finds_by_id_what_was_sealed_since() {
     let (mut world, mut host) = begin("counting");
     ask(&mut world, &mut host, vec![append(vec![event("1", "a.small", "s/1", b".")])]);

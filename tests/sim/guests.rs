@@ -75,12 +75,14 @@ const PLAIN: Function = Function {
 const ECHO: Function = Function { name: "echo", subscribes: &["a.*"], emits: &["echo.made"], ..PLAIN };
 const FAN: Function = Function { name: "fan", subscribes: &["a.wide", "b.*"], emits: &["fan.left", "fan.right"], ..PLAIN };
 const COUNT: Function = Function { name: "count", subscribes: &["a.*", "echo.made"], emits: &["count.total"], ..PLAIN };
+const COUNT_MORE: Function = Function { subscribes: &["a.*", "b.*", "echo.made"], ..COUNT };
 const FRAGILE: Function = Function { name: "fragile", subscribes: &["c.*", "a.wide"], emits: &["fragile.done"], ..PLAIN };
 const BRITTLE: Function =
     Function { name: "brittle", subscribes: &["c.*"], emits: &["brittle.done"], policy: FailurePolicy::Halt, attempts: 3, ..PLAIN };
 const CIRCLE: Function = Function { name: "circle", subscribes: &["circle.*"], emits: &["circle.step"], ..PLAIN };
 const LANES: Function =
     Function { name: "lanes", subscribes: &["b.*", "c.*", "fan.left"], emits: &["lanes.seen"], split: Some(1), ..PLAIN };
+const ONE_LANE: Function = Function { split: None, ..LANES };
 const TOGGLE: Function = Function { name: "toggle", subscribes: &["d.*", "a.small"], emits: &["toggle.turned"], ..PLAIN };
 const ALL: Function = Function { name: "all", subscribes: &["*"], start: Start::Now, ..PLAIN };
 
@@ -116,6 +118,7 @@ pub const MODULES: &[Module] = &[
     // Another circle, or a gap, unless it comes first.
     Module { name: "back", version: 1, functions: &[BACK] },
     Module { name: "readers", version: 1, functions: &[NEWEST, OLDEST, EVERY] },
+    Module { name: "readers", version: 2, functions: &[NEWEST, OLDEST, EVERY] },
     Module { name: "relays", version: 1, functions: &[RELAY] },
     Module { name: "relays", version: 2, functions: &[RELAY] },
     Module { name: "views", version: 1, functions: &[ROWS, UNITS] },
@@ -125,9 +128,14 @@ pub const MODULES: &[Module] = &[
     Module { name: "plain", version: 3, functions: &[FAN] },
     Module { name: "counting", version: 1, functions: &[COUNT] },
     Module { name: "counting", version: 2, functions: &[COUNT] },
+    Module { name: "counting", version: 3, functions: &[COUNT_MORE] },
     Module { name: "failing", version: 1, functions: &[FRAGILE, BRITTLE] },
+    Module { name: "failing", version: 2, functions: &[FRAGILE, BRITTLE] },
     Module { name: "circular", version: 1, functions: &[CIRCLE] },
     Module { name: "wide", version: 1, functions: &[LANES, TOGGLE, ALL] },
+    Module { name: "wide", version: 2, functions: &[LANES, TOGGLE, ALL] },
+    // No longer split.
+    Module { name: "wide", version: 3, functions: &[ONE_LANE, TOGGLE, ALL] },
     Module { name: "stock", version: 1, functions: &[STOCK] },
     Module { name: "stock", version: 2, functions: &[STOCK, FAN2] },
     Module { name: "notes", version: 1, functions: &[UP_STOCK] },
@@ -211,13 +219,13 @@ pub fn behave(function: &str, version: u8, event: &Seen<'_>, index: u32, calls: 
                 output
             })
             .collect(),
-        "count" => counted("count.total", event, index, calls)?,
-        "fragile" => counted("fragile.done", event, index, calls)?,
-        "brittle" => counted("brittle.done", event, index, calls)?,
-        "lanes" => counted("lanes.seen", event, index, calls)?,
-        "newest" => counted("newest.seen", event, index, calls)?,
-        "oldest" => counted("oldest.seen", event, index, calls)?,
-        "every" => counted("every.seen", event, index, calls)?,
+        "count" => counted("count.total", version, event, index, calls)?,
+        "fragile" => counted("fragile.done", version, event, index, calls)?,
+        "brittle" => counted("brittle.done", version, event, index, calls)?,
+        "lanes" => counted("lanes.seen", version, event, index, calls)?,
+        "newest" => counted("newest.seen", version, event, index, calls)?,
+        "oldest" => counted("oldest.seen", version, event, index, calls)?,
+        "every" => counted("every.seen", version, event, index, calls)?,
         "relay" => vec![emit("relay.made", event.subject, [&[version], event.data].concat()), emit("relay.made", "same", Vec::new())],
         "circle" => vec![emit("circle.step", event.subject, vec![b'o'])],
         // Half of the time it has no state at all.
@@ -225,13 +233,14 @@ pub fn behave(function: &str, version: u8, event: &Seen<'_>, index: u32, calls: 
             let open = calls.state_get(index, "open")?;
             match &open {
                 Some(_) => calls.state_delete(index, "open")?,
-                None => calls.state_put(index, "open", event.subject.as_bytes())?,
+                None => calls.state_put(index, "open", &[event.subject.as_bytes(), &[b'0' + version]].concat())?,
             }
             vec![emit("toggle.turned", event.subject, open.unwrap_or_default())]
         }
         "all" => {
             let before = calls.state_get(index, "all")?.unwrap_or_default();
             let mut digest = before;
+            digest.push(version);
             digest.extend_from_slice(&event.position.0.to_le_bytes());
             calls.state_put(index, "all", &retold_engine::model::Digest::of(&digest).0)?;
             Vec::new()
@@ -283,8 +292,8 @@ pub fn project(function: &str, version: u8, event: &Seen<'_>, index: u32, calls:
     Ok(())
 }
 
-/// Running totals by subject, kept in state.
-fn counted(r#type: &str, event: &Seen<'_>, index: u32, calls: &mut dyn Calls) -> Result<Vec<Output>, StateError> {
+/// Running totals by subject, kept in state. Each event counts as much as the version says.
+fn counted(r#type: &str, version: u8, event: &Seen<'_>, index: u32, calls: &mut dyn Calls) -> Result<Vec<Output>, StateError> {
     let emit = |subject: &str, text: String| {
         Output::Emit(EventDraft {
             r#type: r#type.into(),
@@ -317,8 +326,9 @@ fn counted(r#type: &str, event: &Seen<'_>, index: u32, calls: &mut dyn Calls) ->
             Ok(vec![emit("sum", lines.join(" ")), emit("sum", format!("{} subjects", lines.len()))])
         }
         _ => {
-            calls.state_put(index, &key, (before + 1).to_string().as_bytes())?;
-            Ok(vec![emit(event.subject, format!("{} of {}", before + 1, event.subject))])
+            let after = before + u64::from(version);
+            calls.state_put(index, &key, after.to_string().as_bytes())?;
+            Ok(vec![emit(event.subject, format!("{after} of {}", event.subject))])
         }
     }
 }

@@ -89,10 +89,11 @@ pub fn check_answers(
             }
             (Proposal::Deploy(_), Err(Refused::CommandTaken { .. })) => {}
             (Proposal::Reaction(_) | Proposal::Decide(_), Err(Refused::Stale { .. })) => {}
-            (Proposal::Deploy(_), Err(Refused::HasState { .. } | Refused::NameTaken { .. })) => {}
+            (Proposal::Deploy(_), Err(Refused::NameTaken { .. })) => {}
             (Proposal::Deploy(_), Err(Refused::UpcastCircle { .. })) => {}
-            (Proposal::Deploy(_) | Proposal::Remove { .. }, Err(Refused::UpcastGap { .. } | Refused::ReadsDifferently { .. })) => {}
+            (Proposal::Deploy(_) | Proposal::Remove { .. }, Err(Refused::UpcastGap { .. } | Refused::NotLevel { .. })) => {}
             (Proposal::Remove { .. }, Err(Refused::UnknownModule(_))) => {}
+            (Proposal::Prepare(_), Ok(Accepted::Prepared { .. }) | Err(Refused::NotPrepared { .. })) => {}
             (Proposal::Control { .. }, Err(Refused::Control { .. } | Refused::UnknownFunction(_))) => {}
             (proposal, answer) => panic!("{proposal:?} was answered {answer:?}"),
         }

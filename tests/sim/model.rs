@@ -3,15 +3,17 @@
 //! from what was handled, a cursor and outputs that disagree, a subject out of order.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
 
 use retold_engine::model::{
     Class, DerivedId, Digest, Event, EventDraft, FailurePolicy, FunctionKind, Kind, Manifest, NewEvent, Output, OutputKind, ParkedEvent,
-    Plan, PlanMode, Position, Processing, Record, Start, StateWrite, Timestamp, TypePattern, derived_id, limits,
+    Plan, PlanMode, Position, Processing, Record, StateWrite, Timestamp, TypePattern, derived_id, limits,
 };
 
 use crate::guests::{Function, MODULES, ModelCalls, Seen, behave, can_fail};
 use crate::stock::{self, Stock};
+use crate::upcasting::Code;
 
 #[derive(Clone, Debug, Default)]
 pub struct Model {
@@ -30,6 +32,10 @@ pub struct Model {
     pub modules: BTreeMap<u32, Version>,
     /// Known outputs that were made again with other content since this was last taken.
     pub different: RefCell<Vec<Position>>,
+    /// Functions whose state was made ready for the code that is deployed next.
+    pub ready: BTreeSet<String>,
+    /// What each code was, by its identity: all functions and modules as they stood with it.
+    pub codes: BTreeMap<Digest, Rc<Model>>,
 }
 
 /// A digest that begins as zero.
@@ -81,6 +87,13 @@ pub struct Row {
     /// What was handled, in the order in which it was.
     pub applied: Vec<Position>,
     pub state: BTreeMap<String, Vec<u8>>,
+    /// Whether it ever wrote any.
+    pub wrote: bool,
+    /// What the state is made by.
+    pub code: Code,
+    /// How much was handled after commits that changed that, and the commit of the last rewind.
+    pub history: Vec<(u64, usize)>,
+    pub rewound: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,6 +152,7 @@ impl Model {
             self.process(entry, record.first, &mut derived);
         }
         assert!(derived.is_empty(), "derived events that follow from nothing: {derived:?}");
+        self.note_history(record.commit);
         (self.commit, self.chain, self.recorded) = (record.commit, Digest0(record.chain), record.recorded);
     }
 
@@ -150,6 +164,7 @@ impl Model {
                 assert_eq!(row.module, module, "{function} moved by code that is not its own any more");
                 assert_eq!(row.cursor, from, "{function} jumped: from {from}, its cursor was {}", row.cursor);
                 assert!(to < first, "{function} handled {to} before it was durable");
+                row.wrote |= state.is_some();
                 if let Some(through) = rebuild {
                     let until = row.rebuilding.expect("only a function that is being rebuilt rebuilds");
                     assert!(parked.is_empty() && unparked.is_empty());
@@ -157,7 +172,7 @@ impl Model {
                         assert_eq!(to, until, "a rebuild ended elsewhere");
                         row.rebuilding = None;
                         // By the upcasters of now: others may have come while there was no state.
-                        row.state = self.refold(&function, &row);
+                        row.state = self.refold(self, &row, &row.applied);
                     }
                 } else {
                     assert_eq!(row.rebuilding, None, "{function} went on before its state was there again");
@@ -185,19 +200,24 @@ impl Model {
                 }
                 self.functions.insert(function, row);
             }
+            Processing::Retold { .. } | Processing::Began { .. } | Processing::Forgot { .. } => {
+                panic!("only a log that is retold has {entry:?}")
+            }
             Processing::SchemaSet { r#type, schema } => match schema {
                 Some(schema) => drop(self.uploaded.insert(r#type, schema)),
                 None => drop(self.uploaded.remove(&r#type)),
             },
             Processing::Deployed { module, name, digest, manifest, at, .. } => {
-                let before = self.forms_of_stateful(&name);
                 self.deployed(module, &name, digest, &manifest, at);
-                assert_eq!(before, self.forms_of_stateful(&name), "a function with state reads other forms than before");
+                self.switched();
             }
             Processing::Removed { name } => {
-                let before = self.forms_of_stateful(&name);
                 self.retire(&name, |_| true);
-                assert_eq!(before, self.forms_of_stateful(&name), "a function with state reads other forms than before");
+                self.switched();
+            }
+            Processing::Ready { function } => {
+                self.row(&function).wrote = true;
+                self.ready.insert(function);
             }
             Processing::Paused { function } => self.row(&function).status = Status::Paused,
             Processing::Resumed { function } => self.row(&function).status = Status::Active,
@@ -458,43 +478,19 @@ impl Model {
 
     fn deployed(&mut self, module: u32, name: &str, digest: Digest, manifest: &[u8], at: Position) {
         let manifest = Manifest::decode(manifest).expect("a manifest can be read");
-        assert_eq!(self.event(at).r#type, "retold.module.deployed");
+        assert!(matches!(self.event(at).r#type.as_str(), "retold.module.deployed" | "retold.module.rolledback"));
         let code = MODULES
             .iter()
             .find(|code| code.name == name && digest == Digest::of(&code.component()))
             .expect("only what was uploaded is deployed");
         assert_eq!(manifest, code.manifest());
-        self.retire(name, |function| !code.functions.iter().any(|kept| kept.name == function));
-        for function in code.functions {
-            let rivals = self
-                .functions
-                .values()
-                .filter(|row| row.function.name != function.name && self.modules.get(&row.module).is_some_and(|owner| owner.active));
-            let taken: Vec<_> = rivals.filter(|row| row.function.decides.iter().any(|taken| function.decides.contains(taken))).collect();
-            assert!(taken.is_empty(), "{} decides what others do: {taken:?}", function.name);
-            let start = if function.start == Start::Now { at } else { Position::START };
-            let row = self.functions.entry(function.name.to_owned()).or_insert_with(|| Row {
-                module,
-                version: code.version,
-                function: *function,
-                status: Status::Active,
-                start,
-                cursor: start,
-                rebuilding: None,
-                parked: BTreeMap::new(),
-                applied: Vec::new(),
-                state: BTreeMap::new(),
-            });
-            (row.module, row.version, row.function) = (module, code.version, *function);
-            if row.status != Status::Paused {
-                row.status = Status::Active;
-            }
-        }
-        let before = self.modules.insert(module, Version { name: name.to_owned(), version: code.version, digest, active: true });
-        assert!(before.is_none(), "module ordinal {module} is used twice");
+        self.install(module, code, at);
+        let deciding: Vec<&str> =
+            self.functions.values().filter(|row| row.status != Status::Retired).flat_map(|row| row.function.decides).copied().collect();
+        assert_eq!(deciding.len(), deciding.iter().collect::<BTreeSet<_>>().len(), "two decide the same: {deciding:?}");
     }
 
-    fn retire(&mut self, module: &str, which: impl Fn(&str) -> bool) {
+    pub fn retire(&mut self, module: &str, which: impl Fn(&str) -> bool) {
         let Some((ordinal, version)) = self.modules.iter_mut().find(|(_, version)| version.active && version.name == module) else {
             return;
         };
@@ -511,6 +507,7 @@ impl Model {
         assert!(row.start <= to && to <= row.cursor, "{function} was rewound to {to}");
         row.parked.retain(|position, _| *position <= to);
         row.applied.retain(|position| *position <= to);
+        (row.history, row.rewound) = (Vec::new(), self.commit + 1);
         row.state = BTreeMap::new();
         if rebuild {
             (row.cursor, row.rebuilding) = (row.start, Some(to));
@@ -519,21 +516,10 @@ impl Model {
         }
         self.functions.insert(function.to_owned(), row);
     }
-
-    /// The state that follows from what the function has handled.
-    fn refold(&self, function: &str, row: &Row) -> BTreeMap<String, Vec<u8>> {
-        let mut state = BTreeMap::new();
-        for position in &row.applied {
-            let event = self.event(*position);
-            for (_, data) in self.forms_of(row, event) {
-                apply(function, row.version, row.function.split, event, &data, &mut state, &mut BTreeMap::new());
-            }
-        }
-        state
-    }
 }
 
-fn apply(
+/// What a function makes of one form of an event.
+pub fn apply(
     function: &str,
     version: u8,
     split: Option<u32>,

@@ -1,9 +1,10 @@
 //! Holds a store against the model: every event, every row, every index, by brute force.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use retold_engine::model::{Event, Kind, Position, TypePattern};
+use redb::{ReadableDatabase, ReadableTable};
+use retold_engine::model::{Event, FunctionKind, Kind, Position, TypePattern};
 use retold_engine::run::{Reading, fold};
 use retold_engine::store::{Filter, Folder, FunctionRow, FunctionStatus, Portion, Reader, Snapshot};
 
@@ -35,7 +36,7 @@ pub fn check_past(model: &Model, reader: &Reader) {
     let snapshot = reader.snapshot().expect("a snapshot can be taken");
     let mut again = Model { accepted: model.accepted.clone(), asked: model.asked.clone(), ..Model::default() };
     snapshot
-        .records(0, &mut |record| {
+        .records(0, Position::START, &mut |record| {
             again.feed(record);
             Ok(true)
         })
@@ -91,10 +92,12 @@ fn check_functions(model: &Model, snapshot: &Snapshot) {
         let released = expected.parked.values().filter(|parked| parked.released).count() as u64;
         assert_eq!((row.parked, row.released), (expected.parked.len() as u64, released), "{what}");
         check_parked(expected, row, snapshot);
+        assert!(status == Status::Retired || row.identity == snapshot.identity(row), "{what}");
         if expected.rebuilding.is_none() {
             assert_eq!(state_of(row, snapshot), expected.state, "{what}");
-            assert_eq!(snapshot.has_state(row.ordinal).expect("state can be read"), !expected.state.is_empty());
+            assert_eq!(snapshot.has_state(row.slot).expect("state can be read"), !expected.state.is_empty());
         }
+        check_kept(model, row, snapshot);
     }
 }
 
@@ -132,10 +135,42 @@ fn check_commands(model: &Model, snapshot: &Snapshot, chance: &mut Chance) {
     }
 }
 
+/// State that is kept whole beside the live one is what its code makes of the record up to where it stands.
+fn check_kept(model: &Model, row: &FunctionRow, snapshot: &Snapshot) {
+    for kept in row.kept.iter().filter(|kept| kept.whole && row.manifest.kind == FunctionKind::Handler) {
+        assert!(kept.identity != row.identity && kept.slot != row.slot, "{row:?}");
+        if let Some(expected) = model.refold_of(&row.name, kept.identity, kept.through_commit) {
+            assert_eq!(state_in(kept.slot, snapshot), expected, "{kept:?} of {row:?}");
+        }
+    }
+}
+
+/// The slots that belong to somebody.
+pub fn owned_slots(reader: &Reader) -> BTreeSet<u32> {
+    reader.functions().values().flat_map(|row| row.kept.iter().map(|kept| kept.slot).chain([row.slot]).collect::<Vec<_>>()).collect()
+}
+
+/// Nothing is left of slots that belong to nobody.
+pub fn check_slots(folder: &FaultFolder, owned: &BTreeSet<u32>) {
+    const STATE: redb::TableDefinition<'_, &[u8], &[u8]> = redb::TableDefinition::new("state");
+    let file = folder.open("head.redb").expect("it is there");
+    let head = redb::Database::builder().create_with_backend(file).expect("it opens");
+    let state = head.begin_read().expect("it can be read").open_table(STATE).expect("it is there");
+    for row in state.iter().expect("it can be read") {
+        let key = row.expect("it can be read").0;
+        let slot = u32::from_be_bytes(*key.value().first_chunk().expect("a slot"));
+        assert!(owned.contains(&slot), "slot {slot} belongs to nobody, and its rows are there");
+    }
+}
+
 pub fn state_of(row: &FunctionRow, snapshot: &Snapshot) -> BTreeMap<String, Vec<u8>> {
+    state_in(row.slot, snapshot)
+}
+
+pub fn state_in(slot: u32, snapshot: &Snapshot) -> BTreeMap<String, Vec<u8>> {
     let mut state = BTreeMap::new();
     snapshot
-        .scan_state(row.ordinal, "", None, |key, value| {
+        .scan_state(slot, "", None, |key, value| {
             state.insert(key.to_owned(), value.to_vec());
             true
         })

@@ -59,11 +59,42 @@ pub fn tell(world: &mut World, host: &mut Host) -> Result<(), InFlight> {
     }
     // The eighth segment has been written: the eight are merged, and rows deleted on the way.
     housekeep(world, host)?;
-    if let Err(error) = host.store.delete_sealed_rows() {
+    if let Err(error) = host.store.delete_leftover_rows() {
         return world.lost(&error).map_err(InFlight::nothing);
     }
-    world.ask(host, vec![Proposal::Remove { module: "plain".into() }, append(vec![event("5", "a.small", "s/1", b"C")])])?;
+    world.ask(
+        host,
+        vec![Proposal::Remove { module: "plain".into(), levels: Vec::new() }, append(vec![event("5", "a.small", "s/1", b"C")])],
+    )?;
     world.round(host)
+}
+
+/// A module with state, one that is split and one with a view are upgraded, and the first goes back, while
+/// events come and are handled.
+pub fn tell_upgrades(world: &mut World, host: &mut Host) -> Result<(), InFlight> {
+    let events = |from: u8| (from..from + 6).map(|id| event(&id.to_string(), "b.one", &format!("s/{}", id % 3), &[b'.', id])).collect();
+    world.ask(host, vec![module("counting"), module("wide"), module("views"), append(events(1))])?;
+    world.ask(host, vec![append(vec![event("small", "a.small", "s/1", b"."), event("wide", "a.wide", "s/2", b".\x02")])])?;
+    world.round(host)?;
+    upgrade(world, host, "counting", 2)?;
+    world.ask(host, vec![append(vec![event("more", "a.small", "s/1", b".")])])?;
+    world.round(host)?;
+    upgrade(world, host, "counting", 1)?;
+    upgrade(world, host, "wide", 2)?;
+    world.ask(host, vec![append(events(11))])?;
+    world.plan(host).map_err(InFlight::nothing)?;
+    // Plans of the old version are in flight at the switch.
+    upgrade(world, host, "counting", 2)?;
+    upgrade(world, host, "views", 2)?;
+    world.ask_too(host, Vec::new())?;
+    world.round(host)
+}
+
+fn upgrade(world: &mut World, host: &mut Host, name: &str, version: u8) -> Result<(), InFlight> {
+    let module = MODULES.iter().find(|module| module.name == name && module.version == version).expect("there is such a module");
+    let answer = world.upgrade_now(host, module)?.expect("it goes in no circles");
+    assert!(answer.is_ok(), "{answer:?}");
+    Ok(())
 }
 
 fn command(id: &str, r#type: &str, data: &[u8]) -> NewEvent {

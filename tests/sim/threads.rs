@@ -44,7 +44,7 @@ fn watch(reader: &Reader, done: &AtomicBool) -> u64 {
         let snapshot = reader.snapshot().expect("a snapshot can be taken");
         let row = snapshot.function("count").expect("it is deployed");
         let at = snapshot
-            .state(row.ordinal, "at")
+            .state(row.slot, "at")
             .expect("state can be read")
             .map_or(0, |bytes| u64::from_le_bytes(bytes.try_into().expect("8 bytes")));
         assert!(at >= row.cursor.0, "the cursor is {}, and the state that of {at}", row.cursor);

@@ -1,10 +1,18 @@
 //! What the model says of upcasters: which form of an event a function reads.
 
-use retold_engine::model::{Event, FunctionKind, Kind};
+use std::collections::BTreeSet;
+
+use retold_engine::model::{Digest, Event, FunctionKind, Kind};
 
 use crate::guests::{is_too_old, upcast};
 use crate::model::{Model, Row, Status};
-use crate::stock;
+
+/// The code of a function, and the upcasters that its events pass: type, name and code of each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Code {
+    digest: Option<Digest>,
+    passed: BTreeSet<(String, String, Digest)>,
+}
 
 /// Types and data, in order.
 pub type Forms = Vec<(String, Vec<u8>)>;
@@ -13,6 +21,19 @@ impl Model {
     fn upcaster(&self, r#type: &str) -> Option<(&String, &Row)> {
         let takes = |row: &Row| row.function.kind == FunctionKind::Upcaster && row.status != Status::Retired;
         self.functions.iter().find(|(_, row)| takes(row) && row.function.subscribes.contains(&r#type))
+    }
+
+    /// Whether the upcasters lead from some type back to it.
+    pub fn goes_in_circles(&self) -> bool {
+        let taken = self.functions.values().filter(|row| row.function.kind == FunctionKind::Upcaster);
+        taken.flat_map(|row| row.function.subscribes).any(|r#type| {
+            let (mut seen, mut next) = (BTreeSet::new(), vec![*r#type]);
+            while let Some(at) = next.pop() {
+                let made = self.upcaster(at).map_or(&[][..], |(_, upcaster)| upcaster.function.emits);
+                next.extend(made.iter().filter(|made| seen.insert(**made)));
+            }
+            seen.contains(r#type)
+        })
     }
 
     /// Whether something that is made of this type, in whatever steps, is read.
@@ -43,14 +64,15 @@ impl Model {
         }
     }
 
-    /// What functions with state get of old types, but those of one module.
-    pub fn forms_of_stateful(&self, but: &str) -> Vec<(String, Forms)> {
-        let stateful = |row: &&Row| row.is_handler() && !row.state.is_empty() && self.modules[&row.module].name != but;
-        let rows = self.functions.values().filter(stateful);
-        rows.flat_map(|row| {
-            ["e.v1", "e.v2", "e.v3", stock::OLD].map(|r#type| (row.function.name.to_owned(), self.forms(row, r#type, b".\x05")))
-        })
-        .collect()
+    /// What the state of a function depends on.
+    pub fn code(&self, row: &Row) -> Code {
+        let taken = self.functions.values().filter(|row| row.function.kind == FunctionKind::Upcaster);
+        let taken = taken.flat_map(|upcaster| upcaster.function.subscribes).filter(|r#type| self.leads(row, r#type));
+        let passed = taken.filter_map(|r#type| {
+            let (name, upcaster) = self.upcaster(r#type)?;
+            Some(((*r#type).to_owned(), name.clone(), self.modules[&upcaster.module].digest))
+        });
+        Code { digest: Some(self.modules[&row.module].digest), passed: passed.collect() }
     }
 
     /// Whether the event may have been unreadable for the function.

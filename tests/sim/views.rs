@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use redb::StorageBackend;
-use retold_engine::model::{Digest, FunctionKind, Position};
-use retold_engine::run::{FoldedPart, Guests, Prepared, Projector, Reading, ViewStep};
-use retold_engine::store::{Folder, Portion, Snapshot, StoreError, ViewFile, ViewOpened, sweep_views};
+use retold_engine::model::{Digest, Event, FunctionKind, Position};
+use retold_engine::run::{Folded, Guests, Prepared, Projector, Reading, ViewStep};
+use retold_engine::store::{Folder, Made, Portion, Snapshot, StoreError, ViewFile, ViewOpened, sweep_views, view_file_name};
 
 use crate::chance::Chance;
 use crate::disk::{Crash, FaultFolder};
@@ -14,6 +14,7 @@ use crate::every_operation::at_every_operation;
 use crate::guests::{MODULES, ModelCalls, Seen, can_fail, project};
 use crate::model::Model;
 use crate::script::{append, event};
+use crate::upgrades::Upgrade;
 use crate::world::{Host, PowerLost, World, deploy};
 
 /// The views that a host has open, by function.
@@ -39,6 +40,13 @@ impl Known {
     /// Whether somebody spoiled the file, and no view has found that yet.
     pub fn is_spoiled(&self, file: &str) -> bool {
         self.spoiled.contains(file)
+    }
+}
+
+impl Views {
+    /// Closes what is open with this identity.
+    pub fn close(&mut self, identity: Digest) {
+        self.0.retain(|_, view| view.identity != identity);
     }
 }
 
@@ -72,7 +80,7 @@ impl World {
                 let held = held.filter(|held| held.function(&name).is_some_and(|row| held.identity(row) == view.identity));
                 self.fold(&mut view, &name, held.unwrap_or(&fresh), events)?;
                 if self.chance.percent(20) {
-                    self.check_rows(&name, &view.file)?;
+                    self.check_rows(&self.model, &name, &view.file)?;
                 }
                 host.views.0.insert(name, view);
             }
@@ -87,8 +95,18 @@ impl World {
         if let Some(view) = host.views.0.remove(name).filter(|view| view.identity == identity) {
             return Ok(view);
         }
+        // Nobody else may have it open.
+        host.upgrade.take_if(|upgrade| upgrade.holds(identity));
+        let file = self.open_file(name, identity, snapshot)?;
+        self.check_rows(&self.model, name, &file)?;
+        let lanes = self.chance.between(1, 3) as usize;
+        Ok(Open { file, projector: Projector::new(name, lanes), identity })
+    }
+
+    /// The file of a view with this identity, which is there as far as it was made durable.
+    pub fn open_file(&mut self, name: &str, identity: Digest, snapshot: &Snapshot) -> Result<ViewFile, PowerLost> {
         let folder: Arc<dyn Folder> = Arc::new(self.disk.clone());
-        let opened = ViewFile::open(&folder, name, identity, snapshot.log_identity(), snapshot.head(), 1 << 20);
+        let opened = ViewFile::open(&folder, Made::View, name, identity, snapshot.log_identity(), snapshot.head(), 1 << 20);
         let (file, how) = opened.or_else(|error| self.lost(&error))?;
         self.note(&how);
         let durable = self.views.durable.get(file.name()).copied();
@@ -105,9 +123,12 @@ impl World {
             }
         }
         self.views.durable.insert(file.name().to_owned(), file.cursor());
-        self.check_rows(name, &file)?;
-        let lanes = self.chance.between(1, 3) as usize;
-        Ok(Open { file, projector: Projector::new(name, lanes), identity })
+        Ok(file)
+    }
+
+    /// What is in a view's file is safe from here on.
+    pub fn note_durable(&mut self, file: &ViewFile) {
+        self.views.durable.insert(file.name().to_owned(), file.cursor());
     }
 
     fn fold(&mut self, view: &mut Open, name: &str, snapshot: &Snapshot, events: usize) -> Result<bool, PowerLost> {
@@ -125,7 +146,7 @@ impl World {
             Prepared::Idle | Prepared::Inactive => return Ok(false),
         };
         let guest = guests.guest(row.module).expect("every module has code");
-        let mut folded: Vec<FoldedPart> = parts.iter().map(|part| part.fold(&*guest, &mut |_, _| {})).collect();
+        let mut folded: Vec<Folded> = parts.iter().map(|part| part.fold(&*guest, &mut |_, _| {})).collect();
         self.chance.shuffle(&mut folded);
         let before = view.file.cursor();
         let step = view.projector.finish(&view.file, folded, self.now).or_else(|error| self.lost(&error))?;
@@ -143,10 +164,10 @@ impl World {
     }
 
     /// The rows are the fold of the log up to the cursor.
-    fn check_rows(&self, name: &str, file: &ViewFile) -> Result<(), PowerLost> {
+    pub fn check_rows(&self, code: &Model, name: &str, file: &ViewFile) -> Result<(), PowerLost> {
         let rows = file.snapshot().and_then(|snapshot| Ok((snapshot.cursor(), snapshot.scan("", None, usize::MAX)?)));
         let (cursor, rows) = rows.or_else(|error: StoreError| self.lost(&error))?;
-        let expected: Vec<(String, Vec<u8>)> = rows_of(&self.model, name, cursor).into_iter().collect();
+        let expected: Vec<(String, Vec<u8>)> = rows_of(code, &self.model.log, name, cursor).into_iter().collect();
         assert_eq!(rows, expected, "{name} at {cursor}");
         Ok(())
     }
@@ -175,10 +196,14 @@ impl World {
         if self.disk.has_power() { Ok(()) } else { Err(PowerLost) }
     }
 
-    /// Files of other versions than today's go.
+    /// Files of versions that are neither today's nor kept go.
     fn sweep(&mut self, host: &mut Host) -> Result<(), PowerLost> {
-        let keep: BTreeSet<String> = host.views.0.values().map(|view| view.file.name().to_owned()).collect();
-        for gone in sweep_views(&self.disk, &keep).or_else(|error| self.lost(&error))? {
+        let mut keep: BTreeSet<String> = host.views.0.values().map(|view| view.file.name().to_owned()).collect();
+        keep.extend(host.upgrade.iter().flat_map(Upgrade::files));
+        for row in host.store.reader().functions().values() {
+            keep.extend(row.kept.iter().map(|kept| view_file_name(Made::View, &row.name, kept.identity)));
+        }
+        for gone in sweep_views(&self.disk, Made::View, &keep).or_else(|error| self.lost(&error))? {
             // Its removal may not be durable: it may be there again, spoiled if it was.
             self.views.durable.remove(&gone);
         }
@@ -196,7 +221,7 @@ impl World {
         for name in names {
             let mut view = self.opened(host, &name, &snapshot).unwrap_or_else(|_| panic!("there is power"));
             let folder: Arc<dyn Folder> = Arc::new(self.disk.clone());
-            let anew = ViewFile::open(&folder, &name, Digest::of(b"anew"), snapshot.log_identity(), snapshot.head(), 1 << 20);
+            let anew = ViewFile::open(&folder, Made::View, &name, Digest::of(b"anew"), snapshot.log_identity(), snapshot.head(), 1 << 20);
             let mut anew = Open { file: anew.expect("it can be made").0, projector: Projector::new(&name, 2), identity: Digest::ZERO };
             view.projector = Projector::new(&name, 1);
             for (view, events) in [(&mut view, 7), (&mut anew, 1_000)] {
@@ -204,7 +229,7 @@ impl World {
                 assert_eq!(view.projector.halted(), None);
                 assert_eq!(view.projector.position(&view.file), snapshot.head());
                 view.projector.flush(&view.file).expect("there is power");
-                self.check_rows(&name, &view.file).unwrap_or_else(|_| panic!("there is power"));
+                self.check_rows(&self.model, &name, &view.file).unwrap_or_else(|_| panic!("there is power"));
             }
             let digest = |view: &Open| view.file.snapshot().and_then(|snapshot| snapshot.digest()).expect("there is power");
             assert_eq!(digest(&view), digest(&anew));
@@ -213,11 +238,11 @@ impl World {
     }
 }
 
-/// The rows that follow from the log up to a position, for the code of today.
-fn rows_of(model: &Model, name: &str, upto: Position) -> BTreeMap<String, Vec<u8>> {
-    let row = &model.functions[name];
+/// The rows that follow from the log up to a position.
+fn rows_of(code: &Model, log: &[Event], name: &str, upto: Position) -> BTreeMap<String, Vec<u8>> {
+    let row = &code.functions[name];
     let mut rows = BTreeMap::new();
-    for event in &model.log[row.start.0 as usize..(upto.0.max(row.start.0)) as usize] {
+    for event in &log[row.start.0 as usize..(upto.0.max(row.start.0)) as usize] {
         let lane = match row.function.split {
             None => String::new(),
             Some(parts) => {
@@ -226,7 +251,7 @@ fn rows_of(model: &Model, name: &str, upto: Position) -> BTreeMap<String, Vec<u8
                 lane.iter().map(|part| format!("{part}/")).collect()
             }
         };
-        for (_, data) in model.forms_of(row, event) {
+        for (_, data) in code.forms_of(row, event) {
             let seen = Seen { position: event.position, subject: &event.subject, data: &data };
             let mut calls = ModelCalls { state: &mut rows, written: &mut BTreeMap::new(), lane: lane.clone() };
             project(name, row.version, &seen, 0, &mut calls).expect("the model's rows are never refused");
@@ -259,7 +284,7 @@ fn a_view_goes_on_from_what_it_made_durable_when_power_is_lost() {
     assert_eq!((view.file.cursor(), world.counts.views_kept), (durable, 1));
     while world.fold(&mut view, "rows", &snapshot, 7).expect("there is power") {}
     assert_eq!(view.file.cursor(), snapshot.head());
-    world.check_rows("rows", &view.file).expect("there is power");
+    world.check_rows(&world.model, "rows", &view.file).expect("there is power");
 }
 
 /// Rows and cursor `at`, as the story below writes them.
@@ -273,7 +298,7 @@ fn write(file: &ViewFile, at: u64, durable: bool) -> Result<(), StoreError> {
 fn a_view_file_has_the_rows_of_its_cursor_whenever_power_is_lost() {
     let open = |disk: &FaultFolder| {
         let folder: Arc<dyn Folder> = Arc::new(disk.clone());
-        ViewFile::open(&folder, "rows", Digest::of(b"code"), Digest::of(b"log"), Position(1_000), 1 << 20)
+        ViewFile::open(&folder, Made::View, "rows", Digest::of(b"code"), Digest::of(b"log"), Position(1_000), 1 << 20)
     };
     let crashes = [Crash::Lost, Crash::Torn { percent: 50, garbage: true }, Crash::Reordered { percent: 50 }];
     for crash in crashes {

@@ -108,7 +108,7 @@ fn a_tail_that_fills_up_is_closed_and_sealed_part_by_part() {
         assert_eq!(reader.parts_to_seal(), left);
         check(&reader);
     }
-    while store.delete_sealed_rows().expect("rows can be deleted") {}
+    while store.delete_leftover_rows().expect("rows can be deleted") {}
     check(&reader);
     drop((store, reader));
     check(&Store::open(folder, &Options::default()).expect("the store opens").reader());

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use retold_engine::model::{Digest, Event, Timestamp};
+use retold_engine::model::{Digest, Event, Position, Timestamp};
 use retold_engine::run::{Settled, Ticket};
 use retold_engine::store::{Deploy, Options as StoreOptions, Proposal, Sealed, Snapshot, Store, StoreError};
 
@@ -18,6 +18,7 @@ use crate::load::Load;
 use crate::model::Model;
 use crate::options::Options;
 use crate::oracle;
+use crate::upgrades::Upgrade;
 use crate::views::{Known, Views};
 use crate::waiting::Waiting;
 
@@ -59,6 +60,14 @@ pub struct Counts {
     pub views_kept: u64,
     pub views_replaced: u64,
     pub upcast_parked: u64,
+    /// Switches to other code with state that was made ready, those back, and refused ones.
+    pub switched: u64,
+    pub rolled_back: u64,
+    pub not_level: u64,
+    pub given_up: u64,
+    /// Forks that were made, and those of which power was lost first.
+    pub forks: u64,
+    pub fork_cuts: u64,
 }
 
 impl Counts {
@@ -71,6 +80,12 @@ impl Counts {
         self.views_kept += other.views_kept;
         self.views_replaced += other.views_replaced;
         self.upcast_parked += other.upcast_parked;
+        self.switched += other.switched;
+        self.rolled_back += other.rolled_back;
+        self.not_level += other.not_level;
+        self.given_up += other.given_up;
+        self.forks += other.forks;
+        self.fork_cuts += other.fork_cuts;
         self.cuts += cuts;
         self.commits += commits;
         self.unacknowledged += unacknowledged;
@@ -102,6 +117,8 @@ pub struct Host {
     pub waiting: Waiting,
     pub hots: Hots,
     pub views: Views,
+    /// The one that is under way.
+    pub upgrade: Option<Upgrade>,
     /// Streams of which a part was refused.
     pub broken: BTreeSet<u64>,
 }
@@ -131,7 +148,7 @@ impl World {
         World::with(Options::quiet(), Chance::new(0))
     }
 
-    fn with(options: Options, mut chance: Chance) -> World {
+    pub fn with(options: Options, mut chance: Chance) -> World {
         let outside = Arc::new(Outside::new(chance.split(), options.unavailable, options.one_event_a_call));
         World {
             load: Load::default(),
@@ -162,9 +179,14 @@ impl World {
         let mut host = self.open(&[]).unwrap_or_else(|PowerLost| panic!("there is power"));
         self.drain(&mut host);
         self.finish_views(&mut host);
+        self.finish_upgrades(&mut host);
+        self.fork(&host).unwrap_or_else(|PowerLost| panic!("there is power"));
         oracle::check_all(&self.model, &host.store.reader(), &mut self.chance);
         oracle::check_past(&self.model, &host.store.reader());
+        let owned = oracle::owned_slots(&host.store.reader());
+        while host.store.delete_leftover_rows().expect("there is power") {}
         drop(host);
+        oracle::check_slots(&self.disk, &owned);
         oracle::check_pages(&self.disk, &self.views);
     }
 
@@ -257,7 +279,7 @@ impl World {
         let snapshot = reader.snapshot();
         let mut found = Vec::new();
         let read = snapshot.and_then(|snapshot| {
-            snapshot.records(0, &mut |record| {
+            snapshot.records(0, Position::START, &mut |record| {
                 found.push(record.clone());
                 Ok(true)
             })
@@ -294,6 +316,7 @@ impl World {
             waiting,
             hots: Hots::new(),
             views: Views::default(),
+            upgrade: None,
             broken: BTreeSet::new(),
         })
     }
@@ -317,5 +340,5 @@ impl InFlight {
 
 pub fn deploy(module: &crate::guests::Module) -> Proposal {
     let component = module.component();
-    Proposal::Deploy(Deploy { manifest: module.manifest(), digest: Digest::of(&component), component })
+    Proposal::Deploy(Deploy { manifest: module.manifest(), digest: Digest::of(&component), component, levels: Vec::new(), rollback: false })
 }

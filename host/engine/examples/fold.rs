@@ -7,8 +7,8 @@ use retold_engine::model::{
     Answer, CallLimits, Calls, Digest, EventRef, Failure, FailurePolicy, FunctionKind, FunctionManifest, Guest, GuestFault, LimitsAsked,
     Manifest, NewEvent, NotAnswered, Position, Start, Timestamp,
 };
-use retold_engine::run::{Guests, Prepared, Projector, Reading, ViewPart};
-use retold_engine::store::{Append, Deploy, DiskFolder, Folder, Options, Portion, Proposal, Store, ViewFile};
+use retold_engine::run::{Guests, Part, Prepared, Projector, Reading};
+use retold_engine::store::{Append, Deploy, DiskFolder, Folder, Made, Options, Portion, Proposal, Store, ViewFile};
 
 /// Adds to a number: one read and one write of a row for each event.
 struct Adding;
@@ -72,7 +72,12 @@ fn cpu_ns() -> u128 {
 fn fill(store: &mut Store, events: u64) {
     let functions = vec![view("whole", None), view("split", Some(1))];
     let manifest = Manifest { name: "views".into(), version: "1.0.0".into(), functions, schemas: Vec::new() };
-    store.commit([Proposal::Deploy(Deploy { manifest, digest: Digest::ZERO, component: Vec::new() })], Timestamp(1)).expect("deployed");
+    store
+        .commit(
+            [Proposal::Deploy(Deploy { manifest, digest: Digest::ZERO, component: Vec::new(), levels: Vec::new(), rollback: false })],
+            Timestamp(1),
+        )
+        .expect("deployed");
     let mut next = 0;
     while next < events {
         let batch = (next..(next + 4_000).min(events)).map(|number| NewEvent {
@@ -106,7 +111,8 @@ fn main() {
         let reading = Reading::new(&snapshot, &guests);
         let row = snapshot.function(name).expect("deployed").clone();
         let identity = Digest::of(format!("{name} {lanes} {:?}", now()).as_bytes());
-        let (file, _) = ViewFile::open(&disk, name, identity, snapshot.log_identity(), snapshot.head(), 64 << 20).expect("a view's file");
+        let (file, _) =
+            ViewFile::open(&disk, Made::View, name, identity, snapshot.log_identity(), snapshot.head(), 64 << 20).expect("a view's file");
         let mut projector = Projector::new(name, lanes);
         let portion = Portion { events: 128 * 1_024, bytes: 64 << 20 };
         let (began, mut prepare, mut fold, mut finish) = (now(), 0, 0, 0);
@@ -115,7 +121,7 @@ fn main() {
             let prepared = projector.prepare(&reading, &row, &file, portion, Timestamp(3)).expect("the log can be read");
             let Prepared::Parts(parts) = prepared else { break };
             let (prepared_at, guest) = (cpu_ns(), &*guest);
-            let run = |part: &ViewPart| (part.fold(guest, &mut |_, _| {}), cpu_ns());
+            let run = |part: &Part| (part.fold(guest, &mut |_, _| {}), cpu_ns());
             let folded = std::thread::scope(|scope| {
                 let threads: Vec<_> = parts.iter().map(|part| scope.spawn(move || run(part))).collect();
                 threads.into_iter().map(|thread| thread.join().expect("no panic")).collect::<Vec<_>>()

@@ -121,6 +121,7 @@ pub struct EventRef<'a> {
     pub time: Timestamp,
     /// Whether the caller gave the time; it is then part of the content.
     pub time_given: bool,
+    /// When it was first recorded: in a log that was retold, by the log that it is from.
     pub recorded: Timestamp,
     pub content_type: &'a str,
     pub data: &'a [u8],

@@ -109,6 +109,10 @@ pub trait Calls {
     /// The whole event at this position, if it is in the current batch.
     fn details(&mut self, position: Position) -> Option<Event>;
     fn log(&mut self, level: LogLevel, message: &str);
+    /// The call that ends now has used so much fuel. Whoever counts it asks for no more.
+    fn used(&mut self, fuel: u64) {
+        let _ = fuel;
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -48,6 +48,11 @@ pub const STATE_SCAN_MAX: usize = 1_000;
 /// Events of a subject that are folded again at most, after a restart: beyond, its state is kept.
 pub const SNAPSHOT_DISTANCE: u64 = 256;
 
+/// Versions of a function that ran and are kept for a rollback, beside the live one.
+pub const VERSIONS_KEPT: usize = 3;
+/// Candidates of a function whose state is being made ready.
+pub const CANDIDATES_KEPT: usize = 2;
+
 /// One JSON Schema, and how many may be uploaded beside those of the modules.
 pub const SCHEMA_BYTES_MAX: usize = 256 << 10;
 pub const SCHEMAS_PER_NAMESPACE_MAX: usize = 4_096;
@@ -60,10 +65,21 @@ pub const ATTEMPTS_DEFAULT: u32 = 4;
 pub const RETRY_DELAY_MS_MIN: u64 = 50;
 pub const RETRY_DELAY_MS_MAX: u64 = 30_000;
 
+/// State that one function may come to in a replay, and events that may fail in one before it ends.
+pub const SHADOW_BYTES_MAX: u64 = 4 << 30;
+pub const REPLAY_FAILURES_MAX: u64 = 1_000;
+
 pub const MODULE_BYTES_MAX: usize = 16 << 20;
 pub const FUNCTIONS_PER_MODULE_MAX: usize = 64;
 pub const FUNCTIONS_PER_NAMESPACE_MAX: usize = 1_024;
 pub const NAMESPACES_MAX: usize = 64;
+
+/// Where a retelling closes a record: after so many source events, or beyond so many bytes. Part of what
+/// makes two retellings the same, byte by byte.
+pub const RETOLD_UNITS_PER_RECORD: usize = 256;
+pub const RETOLD_BYTES_PER_RECORD: usize = 256 << 10;
+/// Where a step of a retelling ends, at the next border of a record.
+pub const RETOLD_BYTES_PER_STEP: usize = 16 << 20;
 
 /// The unsealed tail of the log: sealed into a segment beyond either.
 pub const TAIL_EVENTS_MAX: usize = 128 << 10;

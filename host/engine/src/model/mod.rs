@@ -3,6 +3,7 @@
 mod bytes;
 mod decided;
 mod digest;
+mod entry;
 mod event;
 mod guest;
 mod ids;
@@ -35,7 +36,7 @@ pub use names::{
 };
 pub use pattern::TypePattern;
 pub use place::{Position, Timestamp};
-pub use plan::{Emitted, ParkedEvent, Plan, PlanMode, StateWrite};
+pub use plan::{Emitted, ParkedEvent, Plan, PlanMode, StateWrite, state_digest};
 pub use processing::Processing;
-pub use record::{Commit, Events, FORMAT as RECORD_FORMAT, Record, StatePart};
+pub use record::{Commit, Events, FORMAT as RECORD_FORMAT, Record, RecordHead, StatePart};
 pub use record_builder::{Mark, RecordBuilder};

@@ -39,6 +39,9 @@ pub enum PlanMode {
     Rebuild { through_commit: u64 },
     /// Events set aside earlier are tried again; the cursor stays.
     Release,
+    /// Outputs that history lacks are appended. Cursor, state and parked events stay as they are, and
+    /// nothing is recorded but the events.
+    Backfill,
 }
 
 /// An event that a function made.
@@ -81,18 +84,23 @@ pub struct ParkedEvent {
 impl Plan {
     /// Takes the state writes in, with their digest.
     pub fn set_state(&mut self, state: Vec<StateWrite>) {
-        let mut writer = super::ByteWriter::default();
-        for write in &state {
-            writer.text(&write.key);
-            match &write.value {
-                Some(value) => {
-                    writer.u8(1);
-                    writer.blob(value);
-                }
-                None => writer.u8(0),
-            }
-        }
-        self.state_digest = (!state.is_empty()).then(|| Digest::of(&writer.bytes));
+        self.state_digest = state_digest(&state);
         self.state = state;
     }
+}
+
+/// What the kept part of a commit says of state writes; `None` of none at all.
+pub fn state_digest(state: &[StateWrite]) -> Option<Digest> {
+    let mut writer = super::ByteWriter::default();
+    for write in state {
+        writer.text(&write.key);
+        match &write.value {
+            Some(value) => {
+                writer.u8(1);
+                writer.blob(value);
+            }
+            None => writer.u8(0),
+        }
+    }
+    (!state.is_empty()).then(|| Digest::of(&writer.bytes))
 }

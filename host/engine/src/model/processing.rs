@@ -56,6 +56,25 @@ pub enum Processing {
         r#type: String,
         schema: Option<String>,
     },
+    /// Everything of the log that this one retells, up to here, is in this one.
+    Retold {
+        to: Position,
+    },
+    /// The function begins here: it never reads what comes before.
+    Began {
+        function: String,
+        at: Position,
+    },
+    /// Events were erased for good: what their sources and ids hash to under the namespace's key. No event
+    /// of these is taken again.
+    Forgot {
+        hashes: Vec<[u8; 16]>,
+    },
+    /// The function has state under the code that the next deployment or removal brings: it was made
+    /// ready out of the log, not written by reactions.
+    Ready {
+        function: String,
+    },
 }
 
 const REACTION: u8 = 1;
@@ -66,6 +85,10 @@ const RESUMED: u8 = 5;
 const REWOUND: u8 = 6;
 const RELEASED: u8 = 7;
 const SCHEMA_SET: u8 = 8;
+const RETOLD: u8 = 9;
+const BEGAN: u8 = 10;
+const FORGOT: u8 = 11;
+const READY: u8 = 12;
 
 impl Processing {
     pub(super) fn encode(&self, out: &mut ByteWriter) {
@@ -131,6 +154,24 @@ impl Processing {
                     out.text(schema);
                 }
             }
+            Processing::Retold { to } => {
+                out.u8(RETOLD);
+                out.varint(to.0);
+            }
+            Processing::Began { function, at } => {
+                out.u8(BEGAN);
+                out.text(function);
+                out.varint(at.0);
+            }
+            Processing::Forgot { hashes } => {
+                out.u8(FORGOT);
+                out.varint(hashes.len() as u64);
+                hashes.iter().for_each(|hash| out.raw(hash));
+            }
+            Processing::Ready { function } => {
+                out.u8(READY);
+                out.text(function);
+            }
         }
     }
 
@@ -182,6 +223,14 @@ impl Processing {
                 let schema = if reader.u8("schema")? != 0 { Some(reader.text("schema")?.to_owned()) } else { None };
                 Processing::SchemaSet { r#type, schema }
             }
+            RETOLD => Processing::Retold { to: Position(reader.varint("position")?) },
+            BEGAN => Processing::Began { function: reader.text("function")?.to_owned(), at: Position(reader.varint("position")?) },
+            FORGOT => {
+                let count = reader.length("forgotten")?;
+                let mut hash = || reader.raw(16, "forgotten")?.try_into().map_err(|_| Malformed { what: "forgotten", at });
+                Processing::Forgot { hashes: (0..count).map(|_| hash()).collect::<Result<_, _>>()? }
+            }
+            READY => Processing::Ready { function: reader.text("function")?.to_owned() },
             _ => return Err(Malformed { what: "processing tag", at }),
         })
     }

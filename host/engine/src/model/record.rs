@@ -4,7 +4,7 @@
 //!
 //! | part | bytes |
 //! |---|---|
-//! | format | u8, [`FORMAT`] |
+//! | format | u8: 1, or [`FORMAT`] if an event has a recorded time of its own |
 //! | commit, first position, count, recorded time | u64, u64, u32, u64 |
 //! | dictionary | varint count, then texts: types, sources, content types of the events below |
 //! | processing | varint count, then entries ([`Processing`]) |
@@ -18,7 +18,9 @@ use super::plan::StateWrite;
 use super::processing::Processing;
 use super::{ByteReader, Digest, Malformed, Position, Timestamp};
 
-pub const FORMAT: u8 = 1;
+pub const FORMAT: u8 = 2;
+/// Of a record all of whose events were recorded with it.
+pub(super) const FORMAT_PLAIN: u8 = 1;
 pub(super) const HEADER_BYTES: usize = 1 + 8 + 8 + 4 + 8;
 pub(super) const CHAIN_BYTES: usize = 32;
 
@@ -32,6 +34,7 @@ pub(super) const HAS_CORRELATION: u8 = 1 << 3;
 pub(super) const HAS_PRODUCER: u8 = 1 << 4;
 pub(super) const TIME_GIVEN: u8 = 1 << 5;
 pub(super) const HAS_CAUSATION: u8 = 1 << 6;
+pub(super) const HAS_RECORDED: u8 = 1 << 7;
 
 /// The part of a change that functions can make again: applied, sent to followers, never logged.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -73,7 +76,7 @@ impl Record {
         }
         let body = &bytes[..bytes.len() - CHAIN_BYTES];
         let mut reader = ByteReader::new(body);
-        if reader.u8("record format")? != FORMAT {
+        if !(FORMAT_PLAIN..=FORMAT).contains(&reader.u8("record format")?) {
             return Err(Malformed { what: "record format", at: 0 });
         }
         let (commit, first) = (reader.u64("commit")?, Position(reader.u64("first position")?));
@@ -177,6 +180,37 @@ impl Record {
     }
 }
 
+/// What stands before a record's events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordHead {
+    pub commit: u64,
+    pub first: Position,
+    pub count: u32,
+    pub processing: Vec<Processing>,
+}
+
+impl RecordHead {
+    /// Reads the head of a record from its first bytes; an error if these are too few.
+    pub fn parse(bytes: &[u8]) -> Result<RecordHead, Malformed> {
+        let mut reader = ByteReader::new(bytes);
+        if !(FORMAT_PLAIN..=FORMAT).contains(&reader.u8("record format")?) {
+            return Err(Malformed { what: "record format", at: 0 });
+        }
+        let (commit, first) = (reader.u64("commit")?, Position(reader.u64("first position")?));
+        let count = reader.u32("count")?;
+        reader.u64("recorded time")?;
+        for _ in 0..reader.varint("dictionary")? {
+            reader.blob("dictionary text")?;
+        }
+        let mut entries = ByteReader::new(reader.blob("processing")?);
+        let mut processing = Vec::new();
+        while !entries.is_empty() {
+            processing.push(Processing::decode(&mut entries)?);
+        }
+        Ok(RecordHead { commit, first, count, processing })
+    }
+}
+
 /// Decodes the events of a record one after the other.
 pub struct Events<'a> {
     words: Vec<&'a str>,
@@ -247,6 +281,7 @@ pub(super) fn decode_event<'a>(
     let time = Timestamp(recorded.0.wrapping_add_signed(reader.zigzag("time")?));
     let hops = reader.u8("hops")?;
     let optional = |flag: u8| flags & flag != 0;
+    let apart = if optional(HAS_RECORDED) { reader.zigzag("recorded time")? } else { 0 };
     let tags = if optional(HAS_TAGS) { reader.blob("tags")? } else { &[] };
     let extensions = if optional(HAS_EXTENSIONS) { reader.blob("extensions")? } else { &[] };
     let cause = if optional(HAS_CAUSE) { Some(Position(position.0.wrapping_sub(reader.varint("cause")?))) } else { None };
@@ -269,7 +304,7 @@ pub(super) fn decode_event<'a>(
         subject,
         time,
         time_given: flags & TIME_GIVEN != 0,
-        recorded,
+        recorded: Timestamp(recorded.0.wrapping_add_signed(apart)),
         content_type,
         data,
         hops,

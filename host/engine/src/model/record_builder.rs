@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use super::entry::{Pairs, Parts, Texts, derived_parts, source_parts};
 use super::event::{Class, EventRef, Kind, NewEvent};
 use super::plan::Emitted;
 use super::processing::Processing;
 use super::record::{
-    CHAIN_BYTES, COMMAND, FORMAT, HAS_CAUSATION, HAS_CAUSE, HAS_CORRELATION, HAS_EXTENSIONS, HAS_PRODUCER, HAS_TAGS, HEADER_BYTES, Record,
-    TIME_GIVEN, decode_event,
+    CHAIN_BYTES, COMMAND, FORMAT, FORMAT_PLAIN, HAS_CAUSATION, HAS_CAUSE, HAS_CORRELATION, HAS_EXTENSIONS, HAS_PRODUCER, HAS_RECORDED,
+    HAS_TAGS, HEADER_BYTES, Record, TIME_GIVEN, decode_event,
 };
 use super::{ByteReader, ByteWriter, Digest, Position, Timestamp};
 
@@ -27,6 +28,8 @@ pub struct RecordBuilder {
     body: ByteWriter,
     /// End of each event in `events`.
     ends: Vec<u32>,
+    /// How many of them have a recorded time of their own.
+    apart: usize,
 }
 
 /// A place in a [`RecordBuilder`] to go back to.
@@ -36,6 +39,7 @@ pub struct Mark {
     processing: usize,
     events: usize,
     count: usize,
+    apart: usize,
 }
 
 impl RecordBuilder {
@@ -50,6 +54,7 @@ impl RecordBuilder {
             events: ByteWriter::default(),
             body: ByteWriter::default(),
             ends: Vec::new(),
+            apart: 0,
         }
     }
 
@@ -78,7 +83,13 @@ impl RecordBuilder {
     }
 
     pub fn mark(&self) -> Mark {
-        Mark { words: self.words.len(), processing: self.processing.bytes.len(), events: self.events.bytes.len(), count: self.ends.len() }
+        Mark {
+            words: self.words.len(),
+            processing: self.processing.bytes.len(),
+            events: self.events.bytes.len(),
+            count: self.ends.len(),
+            apart: self.apart,
+        }
     }
 
     pub fn back_to(&mut self, mark: Mark) {
@@ -87,6 +98,7 @@ impl RecordBuilder {
         self.processing.bytes.truncate(mark.processing);
         self.events.bytes.truncate(mark.events);
         self.ends.truncate(mark.count);
+        self.apart = mark.apart;
     }
 
     /// An event added since [`RecordBuilder::new`], by its position.
@@ -131,12 +143,42 @@ impl RecordBuilder {
     /// Adds an event that an aggregate decided on, of a command from outside: a source event, as it is
     /// kept in a retelling.
     pub fn add_decided(&mut self, source: &str, module: u32, event: &Emitted) -> Position {
-        self.add(Parts { class: Class::Source, ..derived_parts(source, module, event) })
+        self.add(Parts { class: Class::Source, ..derived_parts(source, module, event, self.recorded) })
     }
 
     /// Adds an event that `function` made.
     pub fn add_derived(&mut self, source: &str, module: u32, event: &Emitted) -> Position {
-        self.add(derived_parts(source, module, event))
+        self.add(derived_parts(source, module, event, self.recorded))
+    }
+
+    /// Adds an event that `function` made of one that was first recorded at another time than this record.
+    pub fn add_derived_at(&mut self, source: &str, module: u32, event: &Emitted, recorded: Timestamp) -> Position {
+        self.add(derived_parts(source, module, event, recorded))
+    }
+
+    /// Adds an entry of another log as it is. Its cause and the module version that made it are those of
+    /// this log; it keeps the time at which it was first recorded.
+    pub fn add_retold(&mut self, event: &EventRef<'_>, cause: Option<Position>, producer: Option<u32>, recorded: Timestamp) -> Position {
+        self.add(Parts {
+            kind: event.kind,
+            class: event.class,
+            id: event.id,
+            source: event.source,
+            r#type: event.r#type,
+            subject: event.subject,
+            time: event.time,
+            time_given: event.time_given,
+            recorded,
+            content_type: event.content_type,
+            data: event.data,
+            hops: event.hops,
+            cause,
+            causation_id: event.causation_id,
+            correlation_id: event.correlation_id,
+            module: producer,
+            tags: Texts::Encoded(event.tags),
+            extensions: Pairs::Encoded(event.extensions),
+        })
     }
 
     /// Adds an entry that the host makes about itself.
@@ -151,6 +193,7 @@ impl RecordBuilder {
             subject,
             time: self.recorded,
             time_given: false,
+            recorded: self.recorded,
             content_type: "application/json",
             data,
             hops: 0,
@@ -158,8 +201,8 @@ impl RecordBuilder {
             causation_id: "",
             correlation_id: "",
             module: None,
-            tags: &[],
-            extensions: &[],
+            tags: Texts::Listed(&[]),
+            extensions: Pairs::Listed(&[]),
         })
     }
 
@@ -183,7 +226,8 @@ impl RecordBuilder {
             | flag(!parts.causation_id.is_empty(), HAS_CAUSATION)
             | flag(!parts.correlation_id.is_empty(), HAS_CORRELATION)
             | flag(parts.module.is_some(), HAS_PRODUCER)
-            | flag(parts.time_given, TIME_GIVEN));
+            | flag(parts.time_given, TIME_GIVEN)
+            | flag(parts.recorded != self.recorded, HAS_RECORDED));
         for word in words {
             body.varint(word);
         }
@@ -191,18 +235,15 @@ impl RecordBuilder {
         body.text(parts.subject);
         body.zigzag(parts.time.0.wrapping_sub(self.recorded.0) as i64);
         body.u8(parts.hops);
+        if parts.recorded != self.recorded {
+            body.zigzag(parts.recorded.0.wrapping_sub(self.recorded.0) as i64);
+            self.apart += 1;
+        }
         if !parts.tags.is_empty() {
-            let mut tags = ByteWriter::default();
-            parts.tags.iter().for_each(|tag| tags.text(tag));
-            body.blob(&tags.bytes);
+            body.blob(&parts.tags.encoded());
         }
         if !parts.extensions.is_empty() {
-            let mut extensions = ByteWriter::default();
-            for (name, value) in parts.extensions {
-                extensions.text(name);
-                extensions.text(value);
-            }
-            body.blob(&extensions.bytes);
+            body.blob(&parts.extensions.encoded());
         }
         if let Some(cause) = parts.cause {
             body.varint(position.0 - cause.0);
@@ -231,7 +272,7 @@ impl RecordBuilder {
     pub fn finish(self, previous: Digest) -> Record {
         let words: usize = self.words.iter().map(|word| word.len() + 2).sum();
         let mut out = ByteWriter { bytes: Vec::with_capacity(HEADER_BYTES + CHAIN_BYTES + 20 + words + self.bytes()) };
-        out.u8(FORMAT);
+        out.u8(if self.apart == 0 { FORMAT_PLAIN } else { FORMAT });
         out.u64(self.commit);
         out.u64(self.first.0);
         out.u32(self.ends.len() as u32);
@@ -262,69 +303,5 @@ impl RecordBuilder {
             events_at,
             offsets: OnceLock::new(),
         }
-    }
-}
-
-struct Parts<'a> {
-    kind: Kind,
-    class: Class,
-    id: &'a str,
-    source: &'a str,
-    r#type: &'a str,
-    subject: &'a str,
-    time: Timestamp,
-    time_given: bool,
-    content_type: &'a str,
-    data: &'a [u8],
-    hops: u8,
-    cause: Option<Position>,
-    causation_id: &'a str,
-    correlation_id: &'a str,
-    module: Option<u32>,
-    tags: &'a [String],
-    extensions: &'a [(String, String)],
-}
-
-fn source_parts(event: &NewEvent, recorded: Timestamp) -> Parts<'_> {
-    Parts {
-        kind: Kind::Event,
-        class: Class::Source,
-        id: &event.id,
-        source: &event.source,
-        r#type: &event.r#type,
-        subject: &event.subject,
-        time: event.time.unwrap_or(recorded),
-        time_given: event.time.is_some(),
-        content_type: &event.content_type,
-        data: &event.data,
-        hops: 0,
-        cause: None,
-        causation_id: event.causation_id.as_deref().unwrap_or_default(),
-        correlation_id: event.correlation_id.as_deref().filter(|id| *id != event.id).unwrap_or_default(),
-        module: None,
-        tags: &event.tags,
-        extensions: &event.extensions,
-    }
-}
-
-fn derived_parts<'a>(source: &'a str, module: u32, event: &'a Emitted) -> Parts<'a> {
-    Parts {
-        kind: Kind::Event,
-        class: Class::Derived,
-        id: &event.id,
-        source,
-        r#type: &event.r#type,
-        subject: &event.subject,
-        time: event.time,
-        time_given: true,
-        content_type: &event.content_type,
-        data: &event.data,
-        hops: event.hops,
-        cause: Some(event.cause),
-        causation_id: &event.causation_id,
-        correlation_id: &event.correlation_id,
-        module: Some(module),
-        tags: &event.tags,
-        extensions: &[],
     }
 }

@@ -249,6 +249,10 @@ fn every_processing_entry_comes_back_and_a_cut_one_is_refused() {
         Processing::Released { function: "f".into(), subject: Some(String::new()) },
         Processing::SchemaSet { r#type: "order.placed".into(), schema: Some("{}".into()) },
         Processing::SchemaSet { r#type: "order.placed".into(), schema: None },
+        Processing::Retold { to: Position(300) },
+        Processing::Began { function: "f".into(), at: Position(300) },
+        Processing::Forgot { hashes: vec![[7; 16], [9; 16]] },
+        Processing::Ready { function: "f".into() },
     ];
     for entry in entries {
         let mut builder = RecordBuilder::new(1, Position(1), Timestamp(0));
@@ -260,4 +264,60 @@ fn every_processing_entry_comes_back_and_a_cut_one_is_refused() {
             assert!(Processing::decode(&mut ByteReader::new(&out.bytes[..end])).is_err(), "{entry:?} cut at {end}");
         }
     }
+}
+
+/// An event with its own recorded time, as a retelling writes it.
+fn retold() -> (Record, Record) {
+    let mut old = RecordBuilder::new(7, Position(5), Timestamp(1_000));
+    old.add_source(&source());
+    old.add_source(&NewEvent { id: "2".into(), time: None, tags: Vec::new(), extensions: Vec::new(), ..source() });
+    let old = old.finish(BEFORE);
+    let mut new = RecordBuilder::new(2, Position(9), Timestamp(1_500));
+    for event in old.events() {
+        new.add_retold(&event, Some(Position(4)), Some(3), event.recorded);
+    }
+    new.add_derived_at("/functions/pricing", 3, &Emitted { cause: Position(9), ..derived() }, Timestamp(1_000));
+    let mark = new.mark();
+    new.add_derived_at("/functions/pricing", 3, &Emitted { cause: Position(9), ..derived() }, Timestamp(7));
+    new.back_to(mark);
+    (old, new.finish(BEFORE))
+}
+
+#[test]
+fn an_event_that_is_retold_keeps_all_that_it_says_and_when_it_was_first_recorded() {
+    let (old, new) = retold();
+    let new = Record::parse(new.bytes().into()).expect("own bytes");
+    for (old, new) in old.events().zip(new.events()) {
+        let expected = super::Event {
+            position: Position(old.position.0 + 4),
+            cause: Some(Position(4)),
+            producer: Some(Producer { module: 3 }),
+            ..old.to_event()
+        };
+        assert_eq!(new.to_event(), expected);
+        assert_eq!((new.time_given, new.correlation_id), (old.time_given, old.correlation_id));
+    }
+    let made = new.event(Position(11)).expect("it is there");
+    assert_eq!((made.recorded, made.time, made.cause), (Timestamp(1_000), Timestamp(900), Some(Position(9))));
+}
+
+#[test]
+fn a_recorded_time_of_its_own_has_the_bytes_that_the_page_on_the_data_file_says() {
+    let (old, new) = retold();
+    assert_eq!((old.bytes()[0], new.bytes()[0]), (1, 2), "only a record that needs it has the newer format");
+    let bytes = hex(new.bytes());
+    // Length, kind and class, flags, words, id, subject, time, hops; recorded time; then as ever.
+    let expected =
+        concat!("20", "01", "fc", "030402", "026431", "076f726465722f37", "af09", "01", "e707", "02", "0131", "0573746f7279", "03", "35");
+    assert_eq!(bytes[bytes.len() - 64 - expected.len()..bytes.len() - 64], *expected);
+}
+
+#[test]
+fn a_builder_that_goes_back_before_an_event_of_another_time_writes_the_plain_format() {
+    let mut builder = RecordBuilder::new(7, Position(5), Timestamp(1_000));
+    builder.add_source(&source());
+    let mark = builder.mark();
+    builder.add_derived_at("/functions/pricing", 3, &derived(), Timestamp(7));
+    builder.back_to(mark);
+    assert_eq!(builder.finish(BEFORE).bytes()[0], 1);
 }

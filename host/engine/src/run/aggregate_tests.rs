@@ -106,8 +106,10 @@ fn manifest(name: &str, functions: Vec<FunctionManifest>) -> Manifest {
     Manifest { name: name.into(), version: "1.0.0".into(), functions, schemas: Vec::new() }
 }
 
+/// Other code has another version.
 fn deploy(manifest: Manifest, code: &[u8]) -> Proposal {
-    Proposal::Deploy(Deploy { manifest, digest: Digest::of(code), component: code.to_vec() })
+    let manifest = Manifest { version: format!("1.0.0-{}", String::from_utf8_lossy(code)), ..manifest };
+    Proposal::Deploy(Deploy { manifest, digest: Digest::of(code), component: code.to_vec(), levels: Vec::new(), rollback: false })
 }
 
 struct Shop {
@@ -436,7 +438,7 @@ fn a_command_type_has_one_addressee() {
     assert!(matches!(shop.world.propose(twice), Err(Refused::CommandTaken { .. })));
     shop.execute(&self::command("c1", "stock.add", "1"));
     shop.world.propose(deploy(manifest("module", vec![stock("stock")]), b"new code")).expect("an aggregate has no state to lose");
-    shop.world.propose(Proposal::Remove { module: "module".into() }).expect("removed");
+    shop.world.propose(Proposal::Remove { module: "module".into(), levels: Vec::new() }).expect("removed");
     shop.world.propose(deploy(rival, b"rival")).expect("it is free again");
 }
 
@@ -467,7 +469,7 @@ fn an_uploaded_schema_is_in_force_before_those_of_modules_and_survives_a_restart
     let mut world = World { store: open(&folder), now: Timestamp(1) };
     assert_eq!(in_force(&world), Some(("3".into(), None)));
     assert_eq!(set(&mut world, None), Some(Position(4)));
-    world.propose(Proposal::Remove { module: "one".into() }).expect("removed");
+    world.propose(Proposal::Remove { module: "one".into(), levels: Vec::new() }).expect("removed");
     assert_eq!(in_force(&world), Some(("2".into(), Some(2))));
     drop(world);
     let mut world = World { store: open(&folder), now: Timestamp(1) };

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::calls::Writes;
-use super::fold_part::Folding;
-use super::handler::{Call, Progress, end_of_one};
-use super::overlay::Overlay;
+use super::handler::{Call, Progress, Stopped, end_of_one};
+use super::overlay::{Over, Overlay};
+use super::part::Folding;
 use super::reading::Reading;
 use super::upcast::Bare;
 use crate::model::{AggregateCall, CallLimits, Emitted, EventRef, FunctionKind, FunctionManifest, Guest, Position};
@@ -37,14 +37,14 @@ pub fn audit(reading: &Reading<'_>, manifest: &FunctionManifest, guest: &dyn Gue
 }
 
 fn audit_handler(reading: &Reading<'_>, manifest: &FunctionManifest, guest: &dyn Guest, events: &[EventRef<'_>]) -> Result<(), String> {
-    /// No function has this ordinal, and so no state.
+    /// Nothing is in this slot.
     const NOBODY: u32 = u32::MAX;
     let mut log = |_, _: &str| {};
     let mut call = Call {
         snapshot: reading.snapshot,
         guest,
         manifest,
-        ordinal: NOBODY,
+        slot: NOBODY,
         limits: manifest.limits.of_a_call(),
         in_flight: Vec::new(),
         log: &mut log,
@@ -64,7 +64,7 @@ fn audit_handler(reading: &Reading<'_>, manifest: &FunctionManifest, guest: &dyn
 
 fn audit_view(manifest: &FunctionManifest, guest: &dyn Guest, events: &[EventRef<'_>]) -> Result<(), String> {
     let fold = |events: &[EventRef<'_>], alone: bool, fresh: bool| {
-        let mut folding = Folding { manifest, guest, rows: None, overlay: Overlay::default(), calls: 0 };
+        let mut folding = Folding::new(manifest, guest, None, Overlay::default());
         let mut at = 0;
         while at < events.len() {
             let end = if alone || guest.one_event_a_call() { end_of_one(events, at) } else { events.len() };
@@ -75,7 +75,7 @@ fn audit_view(manifest: &FunctionManifest, guest: &dyn Guest, events: &[EventRef
         }
         Some(folding.overlay.into_writes())
     };
-    let mut folding = Folding { manifest, guest, rows: None, overlay: Overlay::default(), calls: 0 };
+    let mut folding = Folding::new(manifest, guest, None, Overlay::default());
     let failed = if events.is_empty() { None } else { folding.run(events, &mut |_, _| {}) };
     let end = failed.map_or(events.len(), |(position, _)| events.partition_point(|event| event.position < position));
     let first = folding.overlay.into_writes();
@@ -103,7 +103,7 @@ fn audit_aggregate(manifest: &FunctionManifest, guest: &dyn Guest, events: &[Eve
         let evolve = |events: &[EventRef<'_>], state: Option<&[u8]>, fresh_instance| {
             let aggregate = AggregateCall { function: &manifest.name, subject, state };
             let limits = CallLimits { fresh_instance, ..manifest.limits.of_a_call() };
-            guest.evolve(&aggregate, events, &limits, &mut Bare { events }).ok().and_then(Result::ok)
+            guest.evolve(&aggregate, events, &limits, &mut Bare { events, fuel: 0 }).ok().and_then(Result::ok)
         };
         let Some(whole) = evolve(&events, None, false) else { continue };
         let (mut alone, mut at) = (None, 0);
@@ -128,13 +128,54 @@ fn audit_aggregate(manifest: &FunctionManifest, guest: &dyn Guest, events: &[Eve
 /// Runs the first of the events that passed again, in two more ways. `None`: the same, or the host could
 /// not run them. `earlier` are the state writes that the first run stood on.
 pub fn sample(call: &mut Call<'_>, events: &[EventRef<'_>], first: &Progress, earlier: &Writes) -> Option<Difference> {
+    compare(call, &events[..end_of_sample(events)], first, earlier)
+}
+
+/// Runs the first of the events that a fold is about to run, in three ways and without effect. `None`: the
+/// same, or they can't be run so: that is then found out and judged.
+pub fn probe(folding: &Folding<'_>, events: &[EventRef<'_>]) -> Option<Difference> {
+    let sample = &events[..end_of_sample(events)];
+    let (first, last) = (sample.first()?, sample.last()?.position);
+    let under = Over { overlay: &folding.overlay, base: folding.rows };
+    let run = |alone: bool, fresh: bool| {
+        let mut again = Folding::new(folding.manifest, folding.guest, Some(&under), Overlay::default());
+        let one_event = folding.guest.one_event_a_call();
+        let mut at = 0;
+        while at < sample.len() {
+            let end = if alone || one_event { end_of_one(sample, at) } else { sample.len() };
+            match again.call(&sample[at..end], fresh || one_event, &mut |_, _| {}) {
+                Ok(()) => at = end,
+                Err(Stopped::Failed(fault)) => return Some(Err(fault)),
+                Err(Stopped::Unavailable(_)) => return None,
+            }
+        }
+        let writes = again.overlay.into_writes().into_iter();
+        let writes: Writes = writes.map(|(key, value)| (String::from_utf8_lossy(&key).into_owned(), value)).collect();
+        Some(Ok((again.emitted, writes)))
+    };
+    let (made, wrote) = run(false, false)?.ok()?;
+    let mut message = None;
+    for (how, again) in [("one by one", run(true, false)?), ("in a fresh instance", run(false, true)?)] {
+        message = message.or_else(|| match again {
+            Err(fault) => Some(format!("they passed in a batch, and {how} one failed: {}", fault.message)),
+            Ok((other_made, other_wrote)) => difference("in a batch", made.iter(), &wrote, how, other_made.iter(), &other_wrote),
+        });
+    }
+    Some(Difference {
+        position: first.position,
+        subject: first.subject.to_owned(),
+        message: format!("the same events gave two answers ({} to {last}): {}", first.position, message?),
+    })
+}
+
+fn end_of_sample(events: &[EventRef<'_>]) -> usize {
     let mut end = 0;
     for _ in 0..SAMPLE {
         if end < events.len() {
             end = end_of_one(events, end);
         }
     }
-    compare(call, &events[..end], first, earlier)
+    end
 }
 
 /// Runs events that passed again; they are the first of those that `first` was made of.

@@ -13,7 +13,8 @@ pub type Writes = BTreeMap<String, Option<Vec<u8>>>;
 /// those of earlier calls for the same plan, under the call's own.
 pub struct CallState<'a> {
     pub snapshot: &'a Snapshot,
-    pub ordinal: u32,
+    /// Where the function's state is.
+    pub slot: u32,
     pub split: Option<u32>,
     /// Oldest first.
     pub under: Vec<&'a Writes>,
@@ -27,13 +28,13 @@ pub struct CallState<'a> {
 impl<'a> CallState<'a> {
     pub fn new(
         snapshot: &'a Snapshot,
-        ordinal: u32,
+        slot: u32,
         split: Option<u32>,
         under: Vec<&'a Writes>,
         events: &'a [EventRef<'a>],
         log: &'a mut dyn FnMut(LogLevel, &str),
     ) -> Self {
-        CallState { snapshot, ordinal, split, under, events, own: Writes::new(), writes: 0, bytes: 0, log }
+        CallState { snapshot, slot, split, under, events, own: Writes::new(), writes: 0, bytes: 0, log }
     }
 
     fn event(&self, index: u32) -> Result<&EventRef<'a>, StateError> {
@@ -84,7 +85,7 @@ impl Calls for CallState<'_> {
         let key = self.key(event, key)?;
         match self.written(&key) {
             Some(value) => Ok(value.clone()),
-            None => self.snapshot.state(self.ordinal, &key).map_err(storage),
+            None => self.snapshot.state(self.slot, &key).map_err(storage),
         }
     }
 
@@ -120,7 +121,7 @@ impl Calls for CallState<'_> {
             over.iter().filter_map(|(key, value)| value.map(|value| ((*key).to_owned(), value.to_vec()))).collect();
         let mut stored = 0;
         self.snapshot
-            .scan_state(self.ordinal, &prefix, after.as_deref(), |key, value| {
+            .scan_state(self.slot, &prefix, after.as_deref(), |key, value| {
                 if !over.contains_key(key) {
                     found.insert(key.to_owned(), value.to_vec());
                     stored += 1;
@@ -160,8 +161,8 @@ mod tests {
         let in_flight = Writes::from([(format!("{lane}s/2"), None), (format!("{lane}s/4"), Some(b"4".to_vec()))]);
         let batch = snapshot.pick(&[Position(2), Position(3)]).expect("the log can be read");
         let events = batch.events();
-        let ordinal = snapshot.function("counting").expect("it is deployed").ordinal;
-        run(&mut CallState::new(&snapshot, ordinal, split, vec![&in_flight], &events, &mut |_, _| {}));
+        let slot = snapshot.function("counting").expect("it is deployed").slot;
+        run(&mut CallState::new(&snapshot, slot, split, vec![&in_flight], &events, &mut |_, _| {}));
     }
 
     #[track_caller]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::reading::{Guests, Reading, Unreadable};
+use super::reading::{Reading, Unreadable};
 use super::upcast::Wanted;
 use crate::model::{FunctionKind, Guest, Manifest, Position, TypePattern};
 use crate::store::{Filter, Portion, StoreError};
@@ -20,20 +20,6 @@ pub struct Checked {
     pub unavailable: Option<String>,
 }
 
-/// No module version has this ordinal.
-const CANDIDATE: u32 = u32::MAX;
-
-struct WithCandidate<'a> {
-    guests: &'a dyn Guests,
-    candidate: Arc<dyn Guest>,
-}
-
-impl Guests for WithCandidate<'_> {
-    fn guest(&self, module: u32) -> Option<Arc<dyn Guest>> {
-        if module == CANDIDATE { Some(self.candidate.clone()) } else { self.guests.guest(module) }
-    }
-}
-
 /// Runs the upcasters of a module that isn't deployed yet over one portion of the stored events in
 /// `(after, upto]`, together with the deployed ones: from the form that is stored to the newest. The
 /// same module's active version is left out. Until `seen` is `upto`, there is more to check.
@@ -46,8 +32,7 @@ pub fn check_upcaster(
     portion: Portion,
 ) -> Result<Checked, StoreError> {
     let upto = upto.min(reading.snapshot.head());
-    let replaced = reading.snapshot.modules().find(|module| module.active && module.name == manifest.name).map(|module| module.ordinal);
-    let upcasting = Arc::new(reading.upcasting().with_candidate(replaced, CANDIDATE, manifest));
+    let through = Reading::with_candidate(reading.snapshot, reading.guests, manifest, guest);
     let taken: Vec<TypePattern> = manifest
         .functions
         .iter()
@@ -58,9 +43,7 @@ pub fn check_upcaster(
         return Ok(Checked { seen: upto, ..Checked::default() });
     }
     // Stored as one of the types, or turned into one on the way.
-    let stored = Wanted::newest(taken, &upcasting).stored();
-    let guests = WithCandidate { guests: reading.guests, candidate: guest };
-    let through = Reading::through(reading.snapshot, &guests, upcasting);
+    let stored = Wanted::newest(taken, through.upcasting()).stored();
     let taken = through.newest_of_stored(after, upto, &Filter::types(stored), portion)?;
     let mut events: Vec<Position> = taken.batch.events().iter().map(|event| event.position).collect();
     events.dedup();

@@ -2,7 +2,9 @@
 
 use super::calls::{CallState, Writes};
 use super::outputs::emitted;
-use crate::model::{Answer, CallLimits, Emitted, EventRef, FailureKind, FunctionManifest, Guest, GuestFault, LogLevel, StateError};
+use crate::model::{
+    Answer, CallLimits, Emitted, EventRef, Failure, FailureKind, FunctionManifest, Guest, GuestFault, LogLevel, StateError,
+};
 use crate::store::Snapshot;
 
 /// What a call needs beside its events.
@@ -10,7 +12,8 @@ pub struct Call<'a> {
     pub snapshot: &'a Snapshot,
     pub guest: &'a dyn Guest,
     pub manifest: &'a FunctionManifest,
-    pub ordinal: u32,
+    /// Where the function's state is.
+    pub slot: u32,
     pub limits: CallLimits,
     /// State writes of plans in flight, oldest first.
     pub in_flight: Vec<&'a Writes>,
@@ -53,6 +56,14 @@ impl Fault {
 
     pub fn undeclared(message: String) -> Fault {
         Fault { reason: "undeclared", message, retry: true }
+    }
+
+    /// What the function itself says.
+    pub fn said(failure: Failure) -> Fault {
+        match failure.kind {
+            FailureKind::Retry => Fault { reason: "retry", message: failure.message, retry: true },
+            FailureKind::Reject => Fault { reason: "reject", message: failure.message, retry: false },
+        }
     }
 
     pub fn of(fault: GuestFault) -> Fault {
@@ -149,7 +160,7 @@ impl Call<'_> {
             snapshot: self.snapshot,
             guest: self.guest,
             manifest: self.manifest,
-            ordinal: self.ordinal,
+            slot: self.slot,
             limits: self.limits,
             in_flight: self.in_flight.clone(),
             log: &mut unheard,
@@ -179,7 +190,7 @@ impl Call<'_> {
 
     fn call(&mut self, events: &[EventRef<'_>], earlier: [&Writes; 2], fresh_instance: bool) -> Called {
         let under = self.in_flight.iter().copied().chain(earlier).collect();
-        let mut state = CallState::new(self.snapshot, self.ordinal, self.manifest.split, under, events, self.log);
+        let mut state = CallState::new(self.snapshot, self.slot, self.manifest.split, under, events, self.log);
         self.calls += 1;
         let answer = self.guest.handle(&self.manifest.name, events, &CallLimits { fresh_instance, ..self.limits }, &mut state);
         let writes = state.own;
@@ -188,16 +199,10 @@ impl Call<'_> {
                 Ok(emitted) => Called::Done(emitted, writes),
                 Err(fault) => Called::Fault(fault),
             },
-            Answer::Failed(failure) => {
-                let fault = match failure.kind {
-                    FailureKind::Retry => Fault { reason: "retry", message: failure.message, retry: true },
-                    FailureKind::Reject => Fault { reason: "reject", message: failure.message, retry: false },
-                };
-                match failure.event as usize {
-                    at if at < events.len() => Called::Named(at, fault),
-                    outside => Called::Fault(Fault::output(format!("a failure names event {outside} in a batch of {}", events.len()))),
-                }
-            }
+            Answer::Failed(failure) => match failure.event as usize {
+                at if at < events.len() => Called::Named(at, Fault::said(failure)),
+                outside => Called::Fault(Fault::output(format!("a failure names event {outside} in a batch of {}", events.len()))),
+            },
             Answer::Fault(GuestFault::StateRefused(StateError::Storage(why))) | Answer::Unavailable(why) => Called::Unavailable(why),
             Answer::Fault(fault) => Called::Fault(Fault::of(fault)),
         }

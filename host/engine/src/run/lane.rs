@@ -1,4 +1,87 @@
-//! Units of a view's rows: where a subject's rows lie.
+//! Units of state: where a subject's rows lie, and who folds them.
+
+use crate::model::{EventRef, FunctionKind, FunctionManifest};
+
+/// What goes before the keys that a function uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Nothing.
+    Whole,
+    /// Of a view: so many parts of the subject, a slash after each.
+    Parts(u32),
+    /// Of a handler: so many parts of the subject as they are, and a sign that no subject holds.
+    Marked(u32),
+}
+
+impl Unit {
+    pub fn of(manifest: &FunctionManifest) -> Unit {
+        match (manifest.split, manifest.kind) {
+            (None, _) => Unit::Whole,
+            (Some(parts), FunctionKind::Handler) => Unit::Marked(parts),
+            (Some(parts), _) => Unit::Parts(parts),
+        }
+    }
+
+    pub fn write(self, out: &mut String, subject: &str) {
+        match self {
+            Unit::Whole => {}
+            Unit::Parts(parts) => lane_into(out, subject, parts),
+            Unit::Marked(parts) => {
+                let end = subject.match_indices('/').nth(parts as usize - 1).map_or(subject.len(), |(at, _)| at);
+                out.push_str(&subject[..end]);
+                out.push('\u{1f}');
+            }
+        }
+    }
+}
+
+/// How the events of a portion are shared out among parts that run side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lanes {
+    One,
+    /// By units of so many parts of the subject.
+    Units(u32, usize),
+    Subjects(usize),
+    /// In any way: the events have nothing to do with each other. Whoever has the portion marks it.
+    Shares(usize),
+}
+
+impl Lanes {
+    /// How a function's events may be replayed; `stateful`: it is known to write state.
+    pub fn of(manifest: &FunctionManifest, lanes: usize, stateful: bool) -> Lanes {
+        match (manifest.kind, manifest.split) {
+            _ if lanes <= 1 && (stateful || manifest.kind != FunctionKind::Handler) => Lanes::One,
+            (FunctionKind::Aggregate, _) => Lanes::Subjects(lanes),
+            (_, Some(parts)) => Lanes::Units(parts, lanes.max(1)),
+            (FunctionKind::Handler, None) if !stateful => Lanes::Shares(lanes.max(1)),
+            _ => Lanes::One,
+        }
+    }
+
+    pub fn count(self) -> usize {
+        match self {
+            Lanes::One => 1,
+            Lanes::Units(_, lanes) | Lanes::Subjects(lanes) | Lanes::Shares(lanes) => lanes,
+        }
+    }
+
+    pub fn lane(self, event: &EventRef<'_>) -> u32 {
+        match self {
+            Lanes::One | Lanes::Shares(_) => 0,
+            Lanes::Units(parts, lanes) => lane_of(event.subject, parts, lanes) as u32,
+            Lanes::Subjects(lanes) => lane_of_subject(event.subject, lanes) as u32,
+        }
+    }
+}
+
+/// Whether an event's unit, or subject, is one of a sample of one in `every`. Says nothing of its lane.
+pub fn is_sampled(manifest: &FunctionManifest, every: u32, event: &EventRef<'_>) -> bool {
+    let hash = match manifest.split {
+        Some(parts) if manifest.kind != FunctionKind::Aggregate => unit_hash(event.subject, parts),
+        _ => subject_hash(event.subject),
+    };
+    every <= 1 || (hash as u32).wrapping_mul(0x9e37_79b1).is_multiple_of(every)
+}
 
 /// The first `parts` parts of a subject, with a slash after each: what goes before the keys of its
 /// unit. A subject with fewer parts counts as having empty ones, so that a key belongs to one unit only.
@@ -16,8 +99,32 @@ pub fn lane_into(out: &mut String, subject: &str, parts: u32) {
 
 /// Which of `lanes` a subject's unit goes to. Any place is right, as long as a unit has one; FNV-1a.
 pub fn lane_of(subject: &str, parts: u32, lanes: usize) -> usize {
+    ((unit_hash(subject, parts) >> 32) as usize * lanes) >> 32
+}
+
+/// The same for functions that have a unit for each subject.
+pub fn lane_of_subject(subject: &str, lanes: usize) -> usize {
+    ((subject_hash(subject) >> 32) as usize * lanes) >> 32
+}
+
+fn subject_hash(subject: &str) -> u64 {
+    spread(subject.bytes().fold(SEED, step))
+}
+
+const SEED: u64 = 0xcbf2_9ce4_8422_2325;
+
+fn step(hash: u64, byte: u8) -> u64 {
+    (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+}
+
+/// FNV's high bits say little of short texts.
+fn spread(hash: u64) -> u64 {
+    (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+fn unit_hash(subject: &str, parts: u32) -> u64 {
     let mut left = parts;
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut hash = SEED;
     for byte in subject.bytes() {
         if byte == b'/' {
             left -= 1;
@@ -25,16 +132,14 @@ pub fn lane_of(subject: &str, parts: u32, lanes: usize) -> usize {
                 break;
             }
         }
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        hash = step(hash, byte);
     }
     // Slashes that padding would add.
     while left > 1 {
-        hash = (hash ^ u64::from(b'/')).wrapping_mul(0x0100_0000_01b3);
+        hash = step(hash, b'/');
         left -= 1;
     }
-    // FNV's high bits say little of short texts.
-    let mixed = (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    ((mixed >> 32) as usize * lanes) >> 32
+    spread(hash)
 }
 
 #[cfg(test)]

@@ -5,24 +5,42 @@ mod aggregate;
 #[cfg(test)]
 mod aggregate_tests;
 mod audit;
+mod bring;
 mod calls;
 mod check;
+mod compare;
 mod fold;
-mod fold_part;
+#[cfg(test)]
+mod fork_tests;
+mod gather;
 mod handler;
+mod judge;
 mod lane;
 mod outputs;
 mod overlay;
+mod part;
+mod progress;
 mod query;
 mod read_on;
 mod reading;
 mod rebuild;
+mod recorded;
 mod release;
+mod replay;
+#[cfg(test)]
+mod replay_kinds_tests;
+mod replay_next;
+#[cfg(test)]
+mod replay_tests;
+mod report;
+mod retell;
 mod rows;
 mod runner;
 #[cfg(test)]
 mod runner_tests;
 mod subscriptions;
+#[cfg(test)]
+mod switch_tests;
 #[cfg(test)]
 mod testing;
 mod upcast;
@@ -35,12 +53,21 @@ mod waits;
 
 pub use aggregate::{Decided, decide};
 pub use audit::audit;
+pub use bring::{BroughtIn, bring_in};
 pub use check::{Checked, check_upcaster};
+pub use compare::{
+    Comparison, ComparisonStep, DerivedCompared, Example as LogExample, LogsCompared, RowDifference, RowsCompared, Shown as LogShown,
+    SourcesCompared, compare_rows,
+};
 pub use fold::{AggregateFault, FoldedState, Hot, fold};
-pub use fold_part::{FoldedPart, ViewPart};
 pub use handler::Fault;
+pub use part::{Folded, Part};
 pub use query::{QueryRefused, query};
 pub use reading::{Guests, Reading, Taken, Unreadable};
+pub use rebuild::{Brought, CatchUp, Measured, State, Stop, measure};
+pub use replay::{Replay, ReplayOptions, ReplayStep, Replayed};
+pub use report::{Content, Example, FailedEvent, Finding, FunctionReport};
+pub use retell::{Ending, RetellPlan, Retelling, Retold, RetoldModule, Rule, SubjectPattern, Told};
 pub use runner::{Audit, Retrying, Runner, Settled, Step, Ticket};
 pub use subscriptions::Subscriptions;
 pub use view::{Prepared, Projector, ViewHalted, ViewStep};

@@ -25,6 +25,8 @@ pub fn emitted(manifest: &FunctionManifest, events: &[EventRef<'_>], mut reactio
         let cause = &events[same_cause[0].cause as usize];
         let mut ordinals: BTreeMap<(String, String), u32> = BTreeMap::new();
         let mut ids: BTreeSet<String> = BTreeSet::new();
+        // One output has nothing beside it that it could be taken for.
+        let alone = same_cause.len() == 1;
         for reaction in same_cause {
             let Output::Emit(EventDraft { r#type, subject, tags, content_type, data, key }) =
                 std::mem::replace(&mut reaction.output, Output::Command)
@@ -36,6 +38,7 @@ pub fn emitted(manifest: &FunctionManifest, events: &[EventRef<'_>], mut reactio
             }
             let ordinal = match &key {
                 Some(_) => 0,
+                None if alone => 0,
                 None => {
                     let next = ordinals.entry((r#type.clone(), subject.clone())).or_default();
                     *next += 1;
@@ -52,7 +55,7 @@ pub fn emitted(manifest: &FunctionManifest, events: &[EventRef<'_>], mut reactio
                 key: key.as_deref(),
                 ordinal,
             });
-            if !ids.insert(id.clone()) {
+            if !alone && !ids.insert(id.clone()) {
                 return Err(Fault::output(format!(
                     "two outputs of type {type:?} and subject {subject:?} have the key {:?}: give each its own",
                     key.unwrap_or_default()

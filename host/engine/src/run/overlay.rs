@@ -1,10 +1,11 @@
-//! `Overlay`: the rows of a view that a fold has touched, over those of the file. Each is read from the
-//! file once and written once a portion; calls can be taken back, one after the other.
+//! `Overlay`: the rows that a fold has touched, over those that lie under it. Each is read from below
+//! once and written once a portion; calls can be taken back, one after the other.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::store::{RowRef, RowWrite, StoreError, ViewSnapshot};
+use super::rows::Rows;
+use crate::store::{RowRef, RowWrite, StoreError};
 
 #[derive(Default)]
 pub struct Overlay {
@@ -99,6 +100,11 @@ impl Overlay {
         self.order.iter().filter_map(row).collect()
     }
 
+    /// Whether anything was written since the last portion was.
+    pub fn is_written(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
     pub fn into_writes(mut self) -> Vec<RowWrite> {
         self.writes().into_iter().map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec))).collect()
     }
@@ -111,6 +117,25 @@ impl Overlay {
                 *state = State::Stored(value.take());
             }
         }
+    }
+
+    /// What is known of a row; `None` if nothing is.
+    fn known(&self, key: &str) -> Option<Option<&[u8]>> {
+        match &self.rows[*self.places.get(key)? as usize].state {
+            State::Stored(value) | State::Written(value) => Some(value.as_deref()),
+            State::Unknown => None,
+        }
+    }
+
+    /// Rows written, whose key begins with `prefix` and comes after `after`.
+    fn written_in(&self, prefix: &str, after: Option<&str>) -> BTreeMap<&str, Option<&[u8]>> {
+        let wanted = |row: &&Row| row.key.starts_with(prefix) && after.is_none_or(|after| &*row.key > after);
+        let written = |row: &'_ Row| match &row.state {
+            State::Written(_) => true,
+            State::Stored(_) | State::Unknown => false,
+        };
+        let rows = self.rows.iter().filter(wanted).filter(|row| written(row));
+        rows.map(|row| (&*row.key, self.known(&row.key).flatten())).collect()
     }
 
     fn place(&mut self, key: &str) -> u32 {
@@ -136,7 +161,7 @@ impl Overlay {
         place
     }
 
-    pub fn get(&mut self, base: Option<&ViewSnapshot>, key: &str) -> Result<Option<&[u8]>, StoreError> {
+    pub fn get(&mut self, base: Option<&dyn Rows>, key: &str) -> Result<Option<&[u8]>, StoreError> {
         let place = self.place(key) as usize;
         let row = &mut self.rows[place];
         if matches!(row.state, State::Unknown) {
@@ -192,7 +217,7 @@ impl Overlay {
 
     pub fn scan(
         &mut self,
-        base: Option<&ViewSnapshot>,
+        base: Option<&dyn Rows>,
         prefix: &str,
         after: Option<&str>,
         limit: usize,
@@ -211,7 +236,7 @@ impl Overlay {
             over.iter().filter_map(|(key, value)| value.map(|value| ((*key).to_owned(), value.clone()))).collect();
         let mut stored = 0;
         if let Some(base) = base.filter(|_| limit > 0) {
-            base.visit(prefix, after, |key, value| {
+            base.visit(prefix, after, &mut |key, value| {
                 if !over.contains_key(key) {
                     found.insert(key.to_owned(), value.to_vec());
                     stored += 1;
@@ -220,6 +245,44 @@ impl Overlay {
             })?;
         }
         Ok(found)
+    }
+}
+
+/// Rows as an overlay makes them, for somebody who writes over them again.
+pub struct Over<'a> {
+    pub overlay: &'a Overlay,
+    pub base: Option<&'a dyn Rows>,
+}
+
+impl Rows for Over<'_> {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.overlay.known(key) {
+            Some(value) => Ok(value.map(<[u8]>::to_vec)),
+            None => self.base.map_or(Ok(None), |base| base.get(key)),
+        }
+    }
+
+    fn visit(&self, prefix: &str, after: Option<&str>, visit: &mut dyn FnMut(&str, &[u8]) -> bool) -> Result<(), StoreError> {
+        let mut over = self.overlay.written_in(prefix, after).into_iter().peekable();
+        let mut more = true;
+        if let Some(base) = self.base {
+            base.visit(prefix, after, &mut |key, value| {
+                while let Some((key, value)) = over.next_if(|(written, _)| more && *written < key) {
+                    more = value.is_none_or(|value| visit(key, value));
+                }
+                if more {
+                    more = match over.next_if(|(written, _)| *written == key) {
+                        Some((_, written)) => written.is_none_or(|value| visit(key, value)),
+                        None => visit(key, value),
+                    };
+                }
+                more
+            })?;
+        }
+        while let Some((key, value)) = over.next().filter(|_| more) {
+            more = value.is_none_or(|value| visit(key, value));
+        }
+        Ok(())
     }
 }
 

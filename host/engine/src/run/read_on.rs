@@ -87,7 +87,7 @@ impl Runner {
         let mut next = 0;
         while next < events.len() && handled.stopped.is_none() {
             let event = &events[next];
-            if let Some((reason, message)) = set_aside(snapshot, row, event.subject, event.hops, &parked_here)? {
+            if let Some((reason, message)) = set_aside(snapshot, row, event.subject, event.hops, |subject| parked_here.contains(subject))? {
                 // The forms of one event are parked as one.
                 if plan.handled.last() != Some(&event.position) {
                     parked_here.extend((!event.subject.is_empty()).then_some(event.subject));
@@ -99,7 +99,9 @@ impl Runner {
                 continue;
             }
             let mut end = next + 1;
-            while end < events.len() && set_aside(snapshot, row, events[end].subject, events[end].hops, &parked_here)?.is_none() {
+            while end < events.len()
+                && set_aside(snapshot, row, events[end].subject, events[end].hops, |subject| parked_here.contains(subject))?.is_none()
+            {
                 end += 1;
             }
             let mut progress = call.run_on(&events[next..end], &handled.writes);
@@ -159,7 +161,7 @@ impl Runner {
         }
         let Some(unreadable) = &taken.unreadable else { return Ok(()) };
         let (position, subject) = (unreadable.position, unreadable.subject.clone());
-        match set_aside(work.reading.snapshot, work.row, &subject, unreadable.hops, parked_here)? {
+        match set_aside(work.reading.snapshot, work.row, &subject, unreadable.hops, |subject| parked_here.contains(subject))? {
             Some((reason, message)) => {
                 plan.parked.push(ParkedEvent { position, subject, reason: reason.to_owned(), message, attempts: 0, since: work.now });
                 plan.handled.push(position);
@@ -195,12 +197,12 @@ impl Runner {
 }
 
 /// Why an event is set aside before it is handed to the function, if it is.
-fn set_aside(
+pub(super) fn set_aside(
     snapshot: &Snapshot,
     row: &FunctionRow,
     subject: &str,
     hops: u8,
-    parked_here: &BTreeSet<&str>,
+    parked_here: impl Fn(&str) -> bool,
 ) -> Result<Option<(&'static str, String)>, StoreError> {
     if hops > limits::HOPS_MAX {
         return Ok(Some((
@@ -211,7 +213,7 @@ fn set_aside(
             ),
         )));
     }
-    let behind = !subject.is_empty() && (parked_here.contains(subject) || (row.parked > 0 && snapshot.is_parked(row.ordinal, subject)?));
+    let behind = !subject.is_empty() && (parked_here(subject) || (row.parked > 0 && snapshot.is_parked(row.ordinal, subject)?));
     Ok(behind.then(|| ("behind", "an earlier event of its subject is parked".to_owned())))
 }
 

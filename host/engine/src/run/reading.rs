@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::handler::{Fault, Stopped};
 use super::upcast::{Wanted, upcast};
-use crate::model::{EventRef, FunctionManifest, Guest, Position};
-use crate::store::{Batch, Filter, FunctionRow, Portion, Snapshot, StoreError, Upcasting};
+use crate::model::{EventRef, FunctionManifest, Guest, Manifest, Position, Record};
+use crate::store::{Batch, Filter, FunctionRow, Portion, Snapshot, StoreError, Take, Upcasting};
 
 /// The code of module versions. The server answers with what it has loaded, the simulator with
 /// native functions.
@@ -20,6 +20,23 @@ pub struct Reading<'a> {
     pub snapshot: &'a Snapshot,
     pub guests: &'a dyn Guests,
     upcasting: Arc<Upcasting>,
+    /// The code of upcasters that are not deployed yet.
+    candidate: Option<Arc<dyn Guest>>,
+}
+
+/// No module version has this ordinal.
+const CANDIDATE: u32 = u32::MAX;
+
+/// The code of upcasters, deployed or not.
+struct Code<'a> {
+    guests: &'a dyn Guests,
+    candidate: Option<&'a Arc<dyn Guest>>,
+}
+
+impl Guests for Code<'_> {
+    fn guest(&self, module: u32) -> Option<Arc<dyn Guest>> {
+        if module == CANDIDATE { self.candidate.cloned() } else { self.guests.guest(module) }
+    }
 }
 
 /// What a function reads next.
@@ -50,12 +67,20 @@ const LATEST_WINDOW: u64 = 4_096;
 
 impl<'a> Reading<'a> {
     pub fn new(snapshot: &'a Snapshot, guests: &'a dyn Guests) -> Reading<'a> {
-        Reading { snapshot, guests, upcasting: snapshot.upcasting().clone() }
+        Reading { snapshot, guests, upcasting: snapshot.upcasting().clone(), candidate: None }
     }
 
-    /// Reads with other upcasters than those that are deployed.
-    pub(super) fn through(snapshot: &'a Snapshot, guests: &'a dyn Guests, upcasting: Arc<Upcasting>) -> Reading<'a> {
-        Reading { snapshot, guests, upcasting }
+    /// Reads as if this module were deployed, in the place of its active version if there is one.
+    pub fn with_candidate(snapshot: &'a Snapshot, guests: &'a dyn Guests, manifest: &Manifest, guest: Arc<dyn Guest>) -> Reading<'a> {
+        let replaced = active_version(snapshot, &manifest.name);
+        let upcasting = Arc::new(snapshot.upcasting().with_candidate(replaced, CANDIDATE, manifest));
+        Reading { snapshot, guests, upcasting, candidate: Some(guest) }
+    }
+
+    /// Reads as if the module with this name were removed.
+    pub fn without_module(snapshot: &'a Snapshot, guests: &'a dyn Guests, module: &str) -> Reading<'a> {
+        let upcasting = Arc::new(snapshot.upcasting().without(active_version(snapshot, module)));
+        Reading { snapshot, guests, upcasting, candidate: None }
     }
 
     pub fn upcasting(&self) -> &Upcasting {
@@ -68,17 +93,18 @@ impl<'a> Reading<'a> {
         self.take_as(&row.manifest, after, upto, portion)
     }
 
-    /// The same, each event marked.
+    /// The same, each event marked, or left out where `mark` answers `None`.
     pub(super) fn take_marked(
         &self,
-        row: &FunctionRow,
+        manifest: &FunctionManifest,
         after: Position,
         upto: Position,
         portion: Portion,
-        mark: &dyn Fn(&EventRef<'_>) -> u32,
+        mark: &mut dyn FnMut(&EventRef<'_>) -> Option<u32>,
     ) -> Result<Taken, StoreError> {
-        let wanted = Wanted::by(&row.manifest, &self.upcasting);
-        let (batch, seen) = self.snapshot.collect_marked(after, upto, &Filter::types(wanted.stored()), portion, mark)?;
+        let wanted = Wanted::by(manifest, &self.upcasting);
+        let mut mark = |_: &Record, event: &EventRef<'_>| mark(event).map_or(Take::Not, Take::Marked);
+        let (batch, seen) = self.snapshot.collect_marked(after, upto, &Filter::types(wanted.stored()), portion, &mut mark)?;
         Ok(self.renew(&wanted, batch, seen, portion))
     }
 
@@ -104,10 +130,23 @@ impl<'a> Reading<'a> {
     }
 
     /// The events at these positions, in the newest form that the function subscribes to.
-    pub fn pick(&self, row: &FunctionRow, positions: &[Position]) -> Result<Taken, StoreError> {
-        let batch = self.snapshot.pick(positions)?;
+    pub fn pick(&self, manifest: &FunctionManifest, positions: &[Position]) -> Result<Taken, StoreError> {
+        self.pick_marked(manifest, positions, &mut |_| Some(0))
+    }
+
+    /// The same, each event marked, or left out where `mark` answers `None`.
+    pub(super) fn pick_marked(
+        &self,
+        manifest: &FunctionManifest,
+        positions: &[Position],
+        mark: &mut dyn FnMut(&EventRef<'_>) -> Option<u32>,
+    ) -> Result<Taken, StoreError> {
+        let wanted = Wanted::by(manifest, &self.upcasting);
+        let mut batch = self.snapshot.pick(positions)?;
+        let stored = Filter::types(wanted.stored());
+        batch.mark_stored(&mut |event| if stored.matches(event) { mark(event) } else { None });
         let seen = positions.last().copied().unwrap_or_default();
-        Ok(self.renew(&Wanted::by(&row.manifest, &self.upcasting), batch, seen, Portion { events: usize::MAX, bytes: usize::MAX }))
+        Ok(self.renew(&wanted, batch, seen, Portion { events: usize::MAX, bytes: usize::MAX }))
     }
 
     /// Everything in its newest form; the filter's types are those of the new forms.
@@ -158,7 +197,8 @@ impl<'a> Reading<'a> {
         let mut taken = Taken { seen, ..Taken::default() };
         let mut index = 0;
         for chunk in events.chunks(CHUNK) {
-            let (forms, stopped) = upcast(self.guests, &self.upcasting, wanted, chunk);
+            let code = Code { guests: self.guests, candidate: self.candidate.as_ref() };
+            let (forms, stopped) = upcast(&code, &self.upcasting, wanted, chunk);
             let whole = forms.len() == chunk.len();
             for (event, parts) in chunk.iter().zip(forms) {
                 take_along(&mut taken.batch, &batch, index, event, parts, wanted);
@@ -176,6 +216,10 @@ impl<'a> Reading<'a> {
         }
         taken
     }
+}
+
+fn active_version(snapshot: &Snapshot, module: &str) -> Option<u32> {
+    snapshot.modules().find(|version| version.active && version.name == module).map(|version| version.ordinal)
 }
 
 /// `None`: the event is as it is stored.

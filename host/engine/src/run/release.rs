@@ -11,7 +11,7 @@ impl Runner {
     pub(super) fn release(&mut self, work: &Work<'_>, log: &mut dyn FnMut(LogLevel, &str)) -> Result<Option<Step>, StoreError> {
         let (row, now) = (work.row, work.now);
         let Some(parked) = work.reading.snapshot.first_released(row.ordinal)? else { return Ok(None) };
-        let taken = work.reading.pick(row, &[parked.position])?;
+        let taken = work.reading.pick(&row.manifest, &[parked.position])?;
         if let Some(why) = taken.unavailable {
             return Ok(Some(unavailable(row, &why, now, log)));
         }

@@ -1,16 +1,50 @@
-//! The host's side of a call that folds events into a view's rows.
+//! Rows that code works on, and the host's side of a call that folds events into them.
 
-use super::lane::lane_into;
+use super::lane::Unit;
 use super::overlay::Overlay;
 use super::upcast::first_at;
 use crate::model::{Calls, Event, EventRef, LogLevel, Position, StateError, limits};
-use crate::store::{StoreError, ViewSnapshot};
+use crate::store::{Snapshot, StoreError, ViewSnapshot};
+
+/// Rows as they lie under what is written over them.
+pub trait Rows {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Rows whose key begins with `prefix` and comes after `after`, in key order, as long as `visit` says so.
+    fn visit(&self, prefix: &str, after: Option<&str>, visit: &mut dyn FnMut(&str, &[u8]) -> bool) -> Result<(), StoreError>;
+}
+
+impl Rows for ViewSnapshot {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        ViewSnapshot::get(self, key)
+    }
+
+    fn visit(&self, prefix: &str, after: Option<&str>, visit: &mut dyn FnMut(&str, &[u8]) -> bool) -> Result<(), StoreError> {
+        ViewSnapshot::visit(self, prefix, after, visit)
+    }
+}
+
+/// A function's state in the head.
+pub struct SlotRows<'a> {
+    pub snapshot: &'a Snapshot,
+    pub slot: u32,
+}
+
+impl Rows for SlotRows<'_> {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.snapshot.state(self.slot, key)
+    }
+
+    fn visit(&self, prefix: &str, after: Option<&str>, visit: &mut dyn FnMut(&str, &[u8]) -> bool) -> Result<(), StoreError> {
+        self.snapshot.scan_state(self.slot, prefix, after, visit)
+    }
+}
 
 /// The host's side of a call that folds events into a view's rows.
 pub struct RowCalls<'a> {
-    base: Option<&'a ViewSnapshot>,
+    base: Option<&'a dyn Rows>,
     overlay: &'a mut Overlay,
-    split: Option<u32>,
+    unit_form: Unit,
     events: &'a [EventRef<'a>],
     log: &'a mut dyn FnMut(LogLevel, &str),
     /// The key under way, with its unit before it.
@@ -19,17 +53,19 @@ pub struct RowCalls<'a> {
     unit: Option<(u32, usize)>,
     writes: usize,
     bytes: usize,
+    /// What the call has used.
+    pub fuel: u64,
 }
 
 impl<'a> RowCalls<'a> {
     pub fn new(
-        base: Option<&'a ViewSnapshot>,
+        base: Option<&'a dyn Rows>,
         overlay: &'a mut Overlay,
-        split: Option<u32>,
+        unit_form: Unit,
         events: &'a [EventRef<'a>],
         log: &'a mut dyn FnMut(LogLevel, &str),
     ) -> Self {
-        RowCalls { base, overlay, split, events, log, key: String::new(), unit: None, writes: 0, bytes: 0 }
+        RowCalls { base, overlay, unit_form, events, log, key: String::new(), unit: None, writes: 0, bytes: 0, fuel: 0 }
     }
 
     /// Makes the whole key; answers how much of it is the unit's.
@@ -40,9 +76,7 @@ impl<'a> RowCalls<'a> {
             Some((of, lane)) if of == index => lane,
             _ => {
                 self.key.clear();
-                if let Some(parts) = self.split {
-                    lane_into(&mut self.key, event.subject, parts);
-                }
+                self.unit_form.write(&mut self.key, event.subject);
                 self.key.len()
             }
         };
@@ -108,5 +142,9 @@ impl Calls for RowCalls<'_> {
 
     fn log(&mut self, level: LogLevel, message: &str) {
         (self.log)(level, message);
+    }
+
+    fn used(&mut self, fuel: u64) {
+        self.fuel += fuel;
     }
 }

@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 use super::calls::Writes;
 use super::handler::Call;
 use super::reading::Reading;
-use super::rebuild;
+use super::rebuild::{self, Bringing};
 use crate::model::{Digest, FunctionKind, Guest, LogLevel, Plan, PlanMode, Position, Timestamp, limits};
-use crate::store::{FunctionRow, StoreError};
+use crate::store::{FunctionRow, Past, StoreError};
 
 /// Names a plan until it is settled.
 pub type Ticket = u64;
@@ -70,6 +70,8 @@ pub struct Runner {
     pub(super) retrying: Option<Retrying>,
     pub(super) audit: Audit,
     pub(super) plans_until_audit: u32,
+    /// How far a rebuild is, from plan to plan.
+    rebuilding: Option<Past>,
 }
 
 /// What a step works with.
@@ -105,6 +107,7 @@ impl Runner {
             retrying: None,
             audit: Audit::default(),
             plans_until_audit: 0,
+            rebuilding: None,
         }
     }
 
@@ -154,8 +157,12 @@ impl Runner {
         };
         let work = Work { reading, guest: &*guest, row: &row, now };
         if row.rebuild.is_some() {
-            return Ok(match rebuild::plan(reading, &row, &mut self.call(&work, log), now)? {
-                Ok(plan) => self.propose(plan, Writes::new(), false),
+            let bringing = Bringing { reading, manifest: &row.manifest, row: &row, guest: &*guest, slot: row.slot };
+            return Ok(match rebuild::plan(&bringing, &mut self.rebuilding, now, log)? {
+                Ok((plan, calls)) => {
+                    self.audit.calls += calls;
+                    self.propose(plan, Writes::new(), false)
+                }
                 Err(why) => unavailable(&row, &why, now, log),
             });
         }
@@ -186,7 +193,7 @@ impl Runner {
             snapshot: work.reading.snapshot,
             guest: work.guest,
             manifest: &work.row.manifest,
-            ordinal: work.row.ordinal,
+            slot: work.row.slot,
             limits: work.row.manifest.limits.of_a_call(),
             in_flight: self.in_flight.iter().map(|plan| &plan.writes).collect(),
             log,

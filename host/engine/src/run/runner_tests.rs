@@ -262,7 +262,7 @@ fn a_rewound_function_makes_its_state_again_without_appending_anything_twice() {
     assert_eq!((plan.mode, plan.to), (PlanMode::Rebuild { through_commit: u64::MAX }, until));
     assert!(matches!(world.propose(Proposal::Reaction(*plan)), Ok(Accepted::Reacted(_))));
     runner.settled(ticket, Settled::Committed);
-    let count = |world: &World| world.snapshot().state(world.row("f").ordinal, "count").expect("nothing fails in memory");
+    let count = |world: &World| world.snapshot().state(world.row("f").slot, "count").expect("nothing fails in memory");
     assert_eq!(count(&world), Some(vec![2]));
     let reacted = world.work(&mut runner, &counting());
     assert_eq!((count(&world), world.store.head()), (Some(vec![3]), head));
@@ -296,11 +296,11 @@ fn state_that_was_deleted_again_is_made_again_by_a_rewind() {
     world.append(vec![event("1", "a", "x"), event("2", "a", "x")]);
     let mut runner = Runner::new("f");
     world.work(&mut runner, &once);
-    assert_eq!(world.snapshot().has_state(world.row("f").ordinal).ok(), Some(false));
+    assert_eq!(world.snapshot().has_state(world.row("f").slot).ok(), Some(false));
     world.control("f", Control::Rewind(Position(2)));
     world.work(&mut runner, &once);
     assert_eq!(world.row("f").cursor, Position(2));
-    assert_eq!(world.snapshot().state(world.row("f").ordinal, "open").expect("nothing fails in memory"), Some(b"yes".to_vec()));
+    assert_eq!(world.snapshot().state(world.row("f").slot, "open").expect("nothing fails in memory"), Some(b"yes".to_vec()));
 }
 
 #[test]
@@ -308,7 +308,7 @@ fn a_rebuild_of_many_commits_goes_on_from_plan_to_plan() {
     let mut world = world(FailurePolicy::Park);
     let mut runner = Runner::new("f");
     let total = |world: &World| {
-        let bytes = world.snapshot().state(world.row("f").ordinal, "total").expect("nothing fails in memory").unwrap_or_default();
+        let bytes = world.snapshot().state(world.row("f").slot, "total").expect("nothing fails in memory").unwrap_or_default();
         u64::from_le_bytes(bytes.try_into().unwrap_or_default())
     };
     let adding = coded(|event: &EventRef<'_>, index: u32, calls: &mut dyn Calls| {

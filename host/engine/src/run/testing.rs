@@ -62,7 +62,15 @@ impl World {
     pub fn new(functions: &[FunctionManifest]) -> World {
         let mut world = World { store: testing::store(), now: Timestamp(1_000_000) };
         let manifest = Manifest { name: "module".into(), version: "1.0.0".into(), functions: functions.to_vec(), schemas: Vec::new() };
-        world.propose(Proposal::Deploy(Deploy { manifest, digest: Digest::of(b"code"), component: b"code".to_vec() })).expect("deployed");
+        world
+            .propose(Proposal::Deploy(Deploy {
+                manifest,
+                digest: Digest::of(b"code"),
+                component: b"code".to_vec(),
+                levels: Vec::new(),
+                rollback: false,
+            }))
+            .expect("deployed");
         world
     }
 

@@ -167,7 +167,7 @@ fn split(guest: &dyn Guest, upcaster: &Upcaster, events: &[EventRef<'_>], lists:
 fn call(guest: &dyn Guest, upcaster: &Upcaster, events: &[EventRef<'_>], fresh_instance: bool) -> Result<Vec<Vec<Part>>, Stopped> {
     let call_limits = CallLimits { fresh_instance, ..upcaster.limits.of_a_call() };
     let failed = |what: &str, retry| Stopped::Failed(fault(upcaster, what, retry));
-    let lists = match guest.upcast(&upcaster.function, events, &call_limits, &mut Bare { events }) {
+    let lists = match guest.upcast(&upcaster.function, events, &call_limits, &mut Bare { events, fuel: 0 }) {
         Ok(Ok(lists)) => lists,
         Ok(Err(failure)) => return Err(failed(&failure.message, failure.kind == FailureKind::Retry)),
         Err(NotAnswered::Unavailable(why) | NotAnswered::Fault(GuestFault::StateRefused(StateError::Storage(why)))) => {
@@ -223,6 +223,8 @@ fn part(upcaster: &Upcaster, event: &EventRef<'_>, draft: EventDraft) -> Result<
 /// reads.
 pub struct Bare<'a> {
     pub events: &'a [EventRef<'a>],
+    /// What the call has used.
+    pub fuel: u64,
 }
 
 const STATELESS: StateError = StateError::NotHere("an upcaster or an aggregate has no state calls");
@@ -244,6 +246,9 @@ impl Calls for Bare<'_> {
         first_at(self.events, position).map(EventRef::to_event)
     }
     fn log(&mut self, _: LogLevel, _: &str) {}
+    fn used(&mut self, fuel: u64) {
+        self.fuel += fuel;
+    }
 }
 
 /// The first form of the event at a position.

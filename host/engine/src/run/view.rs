@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use super::fold_part::{FoldedPart, PartStop, Portioned, ViewPart};
 use super::handler::{Fault, Stopped};
 use super::lane::lane_of;
 use super::overlay::Overlay;
+use super::part::{Folded, Part, PartStop, Portioned};
 use super::reading::{Reading, Unreadable};
-use crate::model::{FunctionKind, Position, Timestamp, limits};
+use crate::model::{EventRef, FunctionKind, Position, Timestamp, limits};
 use crate::store::{FunctionRow, Portion, RowRef, StoreError, ViewFile};
 
 /// A crash undoes no more than this: beyond either, a commit is made durable.
@@ -30,7 +30,7 @@ pub enum Prepared {
     /// Nothing before this time.
     Later(Timestamp),
     /// Fold each, side by side or not, then [`Projector::finish`]. May be none: then only finish.
-    Parts(Vec<ViewPart>),
+    Parts(Vec<Part>),
 }
 
 /// How a portion ended.
@@ -174,7 +174,8 @@ impl Projector {
         let lanes = if row.manifest.split.is_some() { self.lanes } else { 1 };
         let taken = match row.manifest.split {
             Some(parts) if lanes > 1 => {
-                reading.take_marked(row, after, upto, portion, &|event| lane_of(event.subject, parts, lanes) as u32)?
+                let mark = &mut |event: &EventRef<'_>| Some(lane_of(event.subject, parts, lanes) as u32);
+                reading.take_marked(&row.manifest, after, upto, portion, mark)?
             }
             _ => reading.take(row, after, upto, portion)?,
         };
@@ -196,14 +197,14 @@ impl Projector {
         if taken.batch.is_empty() {
             return Ok(Prepared::Parts(Vec::new()));
         }
-        let portioned = Arc::new(Portioned { manifest: row.manifest.clone(), batch: taken.batch, rows: Some(view.snapshot()?) });
+        let portioned = Arc::new(Portioned { manifest: row.manifest.clone(), batch: taken.batch, rows: view.snapshot()?, judging: None });
         let mut warm = std::mem::take(&mut self.warm);
         if warm.file != view.name() || warm.cursor != view.cursor() {
             warm = Warm::default();
         }
         let mut part = |lane: usize| {
             let lane = (lanes > 1).then_some(lane as u32);
-            ViewPart { portioned: portioned.clone(), lane, overlay: Mutex::new(warm.lanes.remove(&lane).unwrap_or_default()) }
+            Part { portioned: portioned.clone(), lane, overlay: Mutex::new(warm.lanes.remove(&lane).unwrap_or_default()) }
         };
         Ok(Prepared::Parts((0..lanes).map(&mut part).collect()))
     }
@@ -215,7 +216,7 @@ impl Projector {
 
     /// Writes what the parts of the last portion came to: all of it, or what comes before the first event
     /// that failed.
-    pub fn finish(&mut self, view: &ViewFile, folded: Vec<FoldedPart>, now: Timestamp) -> Result<ViewStep, StoreError> {
+    pub fn finish(&mut self, view: &ViewFile, folded: Vec<Folded>, now: Timestamp) -> Result<ViewStep, StoreError> {
         let Some(pending) = self.pending.take() else { return Ok(ViewStep::Folded { to: view.cursor(), events: 0 }) };
         let (one_part, mut events, mut overlays, mut stopped) = (folded.len() == 1, 0, BTreeMap::new(), None);
         for part in folded {
@@ -244,6 +245,8 @@ impl Projector {
                 self.unavailable(&why, now);
                 ViewStep::Folded { to: view.cursor(), events: 0 }
             }
+            // Neither is looked for in a live view.
+            PartStop::Differs(_) | PartStop::TooManyFailures => ViewStep::Folded { to: view.cursor(), events: 0 },
             PartStop::Full => {
                 self.portion_events_max = (events as usize / 4).max(PORTION_MIN);
                 ViewStep::Folded { to: view.cursor(), events: 0 }
@@ -277,7 +280,7 @@ impl Projector {
         let mut writes: Vec<RowRef<'_>> = overlays.values_mut().flat_map(Overlay::writes).collect();
         // Two runs in order, or one: little is left to do.
         writes.sort();
-        view.commit_rows(&writes, to, durable)?;
+        view.commit_rows(&writes, to, None, durable)?;
         overlays.retain(|_, overlay| overlay.bytes() <= WARM_BYTES_MAX);
         overlays.values_mut().for_each(Overlay::written);
         self.warm = Warm { file: view.name().to_owned(), cursor: to, lanes: overlays };

@@ -10,7 +10,7 @@ use crate::model::{
     Answer, CallLimits, Calls, Digest, EventRef, Failure, FailureKind, FunctionKind, FunctionManifest, Guest, GuestFault, LimitsAsked,
     NotAnswered, Payload, Position, Query, Rejection,
 };
-use crate::store::{Control, Folder, Portion, ViewFile, ViewOpened, testing::MemoryFolder};
+use crate::store::{Control, Folder, Made, Portion, ViewFile, ViewOpened, testing::MemoryFolder};
 
 /// Counts events by the second part of the subject, in the unit of the first; keeps the last id. Data
 /// `bad` fails while it is broken, after it has written.
@@ -107,7 +107,7 @@ impl Story {
         let snapshot = self.world.snapshot();
         let folder: Arc<dyn Folder> = Arc::new(self.folder.clone());
         let identity = snapshot.identity(&self.world.row("v"));
-        ViewFile::open(&folder, "v", identity, snapshot.log_identity(), snapshot.head(), 1 << 20).expect("it opens").0
+        ViewFile::open(&folder, Made::View, "v", identity, snapshot.log_identity(), snapshot.head(), 1 << 20).expect("it opens").0
     }
 
     fn step(&mut self, view: &ViewFile) -> Option<ViewStep> {
@@ -232,10 +232,10 @@ fn other_code_has_a_file_of_its_own_and_the_old_one_is_swept() {
     story.work(&old);
     let folder: Arc<dyn Folder> = Arc::new(story.folder.clone());
     let log = story.world.snapshot().log_identity();
-    let (new, opened) = ViewFile::open(&folder, "v", Digest::of(b"new"), log, Position(9), 1 << 20).expect("it opens");
+    let (new, opened) = ViewFile::open(&folder, Made::View, "v", Digest::of(b"new"), log, Position(9), 1 << 20).expect("it opens");
     assert_eq!(opened, ViewOpened::New);
     assert_ne!(old.name(), new.name());
-    assert_eq!(crate::store::sweep_views(&story.folder, &[new.name().to_owned()].into()).expect("swept"), [old.name()]);
+    assert_eq!(crate::store::sweep_views(&story.folder, Made::View, &[new.name().to_owned()].into()).expect("swept"), [old.name()]);
 }
 
 #[test]

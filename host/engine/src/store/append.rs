@@ -96,6 +96,11 @@ impl Group<'_> {
                     found = Known::SameAs(earlier);
                 }
             }
+            if matches!(found, Known::New)
+                && let Err(refused) = self.unless_forgotten(index, &event.source, &event.id)?
+            {
+                return Ok(Err(refused));
+            }
             known.push(found);
         }
         Ok(Ok(known))

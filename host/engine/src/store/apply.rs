@@ -3,6 +3,8 @@
 use redb::{ReadableTable, WriteTransaction};
 
 use super::error::StoreError;
+use super::forgotten;
+use super::head::RETOLD;
 use super::mirror::{Dirty, Mirror};
 use super::schemas;
 use super::shared::Shared;
@@ -10,13 +12,18 @@ use super::snapshot::{Parked, decode_parked, encode_parked, state_key};
 use super::tables;
 use crate::model::{Commit, ParkedEvent, Position, Processing, StateWrite};
 
-/// Writes commits, which the mirror has taken into account, and makes them durable. Counts of parked
-/// events in the mirror are set here.
+/// Rows of a slot that no commit speaks of, as the function's code can make them again.
+pub type SlotWrites = (u32, Vec<StateWrite>);
+
+/// Writes commits, which the mirror has taken into account, and makes them durable. `prepared` goes
+/// before them: no commit writes to a slot before it is level. Counts of parked events in the mirror are
+/// set here.
 pub fn apply(
     shared: &Shared,
+    prepared: &[SlotWrites],
     commits: &[Commit],
     mirror: &mut Mirror,
-    extra: impl FnOnce(&WriteTransaction, &Mirror) -> Result<(), StoreError>,
+    extra: impl FnOnce(&WriteTransaction, &mut Mirror) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let transaction = shared.head.begin_write()?;
     {
@@ -25,17 +32,21 @@ pub fn apply(
             log.insert((commit.record.first.0, commit.record.commit), commit.record.bytes())?;
         }
     }
+    for (slot, writes) in prepared {
+        write_state(&transaction, *slot, writes)?;
+    }
+    let mut slots = std::mem::take(&mut mirror.dirty.state_slots).into_iter();
     for commit in commits {
         write_modules(&transaction, commit)?;
         let entries = commit.record.processing().map_err(StoreError::malformed("a commit", commit.record.first))?;
-        // A rewind drops what a reaction before it wrote, so both go in the order of the entries.
+        // What a reaction parked may be released or forgotten by a later entry: in the order of the entries.
         let mut writes = commit.state.writes.iter();
         for entry in &entries {
             write_parking(&transaction, entry, mirror)?;
             if let Processing::Reaction { state: Some(_), .. } = entry
-                && let Some((function, writes)) = writes.next()
+                && let (Some(Some(slot)), Some((_, writes))) = (slots.next(), writes.next())
             {
-                write_state(&transaction, function, writes, mirror)?;
+                write_state(&transaction, slot, writes)?;
             }
         }
     }
@@ -55,11 +66,10 @@ fn write_modules(transaction: &WriteTransaction, commit: &Commit) -> Result<(), 
     Ok(())
 }
 
-fn write_state(transaction: &WriteTransaction, function: &str, writes: &[StateWrite], mirror: &Mirror) -> Result<(), StoreError> {
-    let Some(row) = mirror.function(function) else { return Ok(()) };
+fn write_state(transaction: &WriteTransaction, slot: u32, writes: &[StateWrite]) -> Result<(), StoreError> {
     let mut table = transaction.open_table(tables::STATE)?;
     for write in writes {
-        let key = state_key(row.ordinal, &write.key);
+        let key = state_key(slot, &write.key);
         match &write.value {
             Some(value) => drop(table.insert(key.as_slice(), value.as_slice())?),
             None => drop(table.remove(key.as_slice())?),
@@ -68,7 +78,8 @@ fn write_state(transaction: &WriteTransaction, function: &str, writes: &[StateWr
     Ok(())
 }
 
-fn write_parking(transaction: &WriteTransaction, entry: &Processing, mirror: &mut Mirror) -> Result<(), StoreError> {
+/// Brings parked events, and what is forgotten, up to an entry that the mirror has taken into account.
+pub fn write_parking(transaction: &WriteTransaction, entry: &Processing, mirror: &mut Mirror) -> Result<(), StoreError> {
     match entry {
         Processing::Reaction { function, parked, unparked, .. } if !parked.is_empty() || !unparked.is_empty() => {
             let Some(ordinal) = mirror.function(function).map(|row| row.ordinal) else { return Ok(()) };
@@ -80,18 +91,16 @@ fn write_parking(transaction: &WriteTransaction, entry: &Processing, mirror: &mu
             }
             count_parked(transaction, function, mirror)
         }
+        Processing::Forgot { hashes } => forgotten::write(transaction, hashes),
         Processing::Released { function, subject } => {
             let Some(ordinal) = mirror.function(function).map(|row| row.ordinal) else { return Ok(()) };
             release(transaction, ordinal, subject.as_deref())?;
             count_parked(transaction, function, mirror)
         }
-        Processing::Rewound { function, to, rebuild } => {
+        Processing::Rewound { function, to, .. } => {
             let Some(ordinal) = mirror.function(function).map(|row| row.ordinal) else { return Ok(()) };
             for position in parked_positions(transaction, ordinal)?.into_iter().filter(|position| position > to) {
                 unpark(transaction, ordinal, position)?;
-            }
-            if *rebuild {
-                clear_state(transaction, ordinal)?;
             }
             count_parked(transaction, function, mirror)
         }
@@ -166,13 +175,6 @@ fn release(transaction: &WriteTransaction, ordinal: u32, subject: Option<&str>) 
     Ok(())
 }
 
-fn clear_state(transaction: &WriteTransaction, ordinal: u32) -> Result<(), StoreError> {
-    let mut table = transaction.open_table(tables::STATE)?;
-    let (from, to) = (ordinal.to_be_bytes(), (ordinal + 1).to_be_bytes());
-    table.retain_in::<&[u8], _>(from.as_slice()..to.as_slice(), |_, _| false)?;
-    Ok(())
-}
-
 fn count_parked(transaction: &WriteTransaction, function: &str, mirror: &mut Mirror) -> Result<(), StoreError> {
     let Some(row) = mirror.function_mut(function) else { return Ok(()) };
     let table = transaction.open_table(tables::PARKED)?;
@@ -191,12 +193,15 @@ pub fn count(table: &impl ReadableTable<(u32, u64), &'static [u8]>, ordinal: u32
 }
 
 /// Brings the stored rows of functions and modules up to the mirror.
-fn write_rows(transaction: &WriteTransaction, mirror: &mut Mirror) -> Result<(), StoreError> {
+pub fn write_rows(transaction: &WriteTransaction, mirror: &mut Mirror) -> Result<(), StoreError> {
     schemas::write(transaction, mirror)?;
-    let Dirty { functions, cursors, modules, schemas: _ } = std::mem::take(&mut mirror.dirty);
-    if !functions.is_empty() {
+    let Dirty { functions, kept, cursors, modules, schemas: _, retold, state_slots: _ } = std::mem::take(&mut mirror.dirty);
+    if let Some(to) = mirror.retold.filter(|_| retold) {
+        transaction.open_table(tables::META)?.insert(RETOLD, to.0.to_le_bytes().as_slice())?;
+    }
+    if !functions.is_empty() || !kept.is_empty() {
         let mut table = transaction.open_table(tables::FUNCTIONS)?;
-        for row in functions.iter().filter_map(|name| mirror.function(name)) {
+        for row in functions.union(&kept).filter_map(|name| mirror.function(name)) {
             table.insert(row.name.as_str(), row.encode().as_slice())?;
         }
     }

@@ -48,6 +48,43 @@ impl Batch {
         self.places.len()
     }
 
+    /// Takes over all that another one has, after its own.
+    pub fn append(&mut self, mut other: Batch) {
+        let (records, parts) = (self.records.len() as u32, self.parts.len() as u32);
+        self.places.extend(other.places.into_iter().map(|place| Place {
+            record: place.record + records,
+            part: if place.part == STORED { STORED } else { place.part + parts },
+            ..place
+        }));
+        self.records.append(&mut other.records);
+        self.parts.append(&mut other.parts);
+        self.nothing.append(&mut other.nothing);
+        self.bytes += other.bytes;
+    }
+
+    /// Marks events that are as they are stored; those without a mark are left out.
+    pub fn mark_stored(&mut self, mark: &mut dyn FnMut(&EventRef<'_>) -> Option<u32>) {
+        let Batch { records, places, .. } = self;
+        places.retain_mut(|place| {
+            let marked = records[place.record as usize].event(place.position).and_then(|event| mark(&event));
+            place.mark = marked.unwrap_or(place.mark);
+            marked.is_some()
+        });
+    }
+
+    /// Marks the events anew: as many shares as `lanes`, one after the other, about equal. The parts of one
+    /// event stay together.
+    pub fn mark_shares(&mut self, lanes: usize) {
+        let share = self.places.len().div_ceil(lanes.max(1)).max(1);
+        let mut last = (Position::START, 0);
+        for (index, place) in self.places.iter_mut().enumerate() {
+            if place.position != last.0 {
+                last = (place.position, (index / share) as u32);
+            }
+            place.mark = last.1;
+        }
+    }
+
     /// How many have this mark; all where it is `None`.
     pub fn count(&self, mark: Option<u32>) -> usize {
         mark.map_or(self.len(), |mark| self.places.iter().filter(|place| place.mark == mark).count())
@@ -79,6 +116,12 @@ impl Batch {
 
     pub fn mark(&self, index: usize) -> u32 {
         self.places[index].mark
+    }
+
+    /// The stored event with this index.
+    pub fn stored(&self, index: usize) -> Option<EventRef<'_>> {
+        let place = &self.places[index];
+        self.records[place.record as usize].event(place.position)
     }
 
     /// The record that holds the event with this index.

@@ -1,25 +1,20 @@
 //! The catalogue of a data directory: which namespaces there are. Its lock is the data directory's.
 
-use redb::{Database, ReadableDatabase, ReadableTable};
+use std::collections::BTreeSet;
+
+use redb::{Database, ReadableDatabase, ReadableTable, Table};
 
 use super::create::create;
 use super::error::StoreError;
 use super::folder::{Folder, Space};
+use super::namespace_row::NamespaceRow;
 use super::tables::{self, FILE_FORMAT};
-use crate::model::{ByteReader, ByteWriter, Position, Timestamp};
+use crate::model::Position;
 
 const FILE: &str = "catalogue.redb";
 
 pub struct Catalogue {
     database: Database,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NamespaceRow {
-    pub name: String,
-    /// Folder beside the catalogue; a name is never used twice for other content.
-    pub folder: String,
-    pub created: Timestamp,
 }
 
 impl Catalogue {
@@ -60,26 +55,78 @@ impl Catalogue {
 
     /// Namespaces by name.
     pub fn namespaces(&self) -> Result<Vec<NamespaceRow>, StoreError> {
-        let table = self.database.begin_read()?.open_table(tables::NAMESPACES)?;
-        let mut rows = Vec::new();
-        for row in table.iter()? {
-            let (name, bytes) = row?;
-            let mut reader = ByteReader::new(bytes.value());
-            let mut read = || Ok((reader.text("folder")?.to_owned(), Timestamp(reader.u64("created")?)));
-            let (folder, created) = read().map_err(StoreError::malformed(FILE, Position::START))?;
-            rows.push(NamespaceRow { name: name.value().to_owned(), folder, created });
-        }
-        Ok(rows)
+        read_all(&self.database.begin_read()?.open_table(tables::NAMESPACES)?)
     }
 
-    /// Enters a namespace. Its folder must be there already, so that a crash leaves no entry without one.
-    pub fn add(&self, row: &NamespaceRow) -> Result<(), StoreError> {
-        let mut out = ByteWriter::default();
-        out.text(&row.folder);
-        out.u64(row.created.0);
-        let transaction = self.database.begin_write()?;
-        transaction.open_table(tables::NAMESPACES)?.insert(row.name.as_str(), out.bytes.as_slice())?;
-        transaction.commit()?;
-        Ok(())
+    /// Enters a namespace, or what is known of it now. Its folder must be there already, so that a crash
+    /// leaves no entry without one.
+    pub fn set(&self, row: &NamespaceRow) -> Result<(), StoreError> {
+        self.change(|table| Ok(write(table, row)?))
     }
+
+    /// Forgets a namespace. Its folder, which nobody names then, is removed after.
+    pub fn remove(&self, name: &str) -> Result<(), StoreError> {
+        self.change(|table| {
+            table.remove(name)?;
+            Ok(())
+        })
+    }
+
+    /// The folders that some namespace has; any other one is a leftover.
+    pub fn folders(&self) -> Result<BTreeSet<String>, StoreError> {
+        Ok(self.namespaces()?.into_iter().map(|row| row.folder).collect())
+    }
+
+    /// The names of forks and retellings of what is in a folder: it must not be dropped before them.
+    pub fn uses(&self, folder: &str) -> Result<Vec<String>, StoreError> {
+        let rows = self.namespaces()?.into_iter();
+        Ok(rows.filter(|row| row.role.base_folder() == Some(folder)).map(|row| row.name).collect())
+    }
+
+    /// A folder for a new namespace of this name. No folder is ever answered twice.
+    pub fn next_folder(&self, name: &str) -> Result<String, StoreError> {
+        let path = |number: u64| if number == 1 { format!("namespaces/{name}") } else { format!("namespaces/{name}.{number}") };
+        let transaction = self.database.begin_write()?;
+        let number = {
+            let rows = read_all(&transaction.open_table(tables::NAMESPACES)?)?;
+            let taken: BTreeSet<&str> = rows.iter().flat_map(NamespaceRow::folders).collect();
+            let mut numbers = transaction.open_table(tables::FOLDERS)?;
+            let mut number = numbers.get(name)?.map_or(0, |last| last.value()) + 1;
+            while taken.contains(path(number).as_str()) {
+                number += 1;
+            }
+            numbers.insert(name, number)?;
+            number
+        };
+        transaction.commit()?;
+        Ok(path(number))
+    }
+
+    /// Changes the rows in one transaction.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Rows<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let transaction = self.database.begin_write()?;
+        let answer = change(&mut transaction.open_table(tables::NAMESPACES)?)?;
+        transaction.commit()?;
+        Ok(answer)
+    }
+}
+
+pub(super) type Rows<'t> = Table<'t, &'static str, &'static [u8]>;
+
+pub(super) fn write(table: &mut Rows<'_>, row: &NamespaceRow) -> Result<(), redb::StorageError> {
+    table.insert(row.name.as_str(), row.encode().as_slice()).map(drop)
+}
+
+pub(super) fn read(table: &Rows<'_>, name: &str) -> Result<Option<NamespaceRow>, StoreError> {
+    let Some(bytes) = table.get(name)? else { return Ok(None) };
+    NamespaceRow::decode(name, bytes.value()).map(Some).map_err(StoreError::malformed(FILE, Position::START))
+}
+
+fn read_all(table: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<Vec<NamespaceRow>, StoreError> {
+    let mut rows = Vec::new();
+    for row in table.iter()? {
+        let (name, bytes) = row?;
+        rows.push(NamespaceRow::decode(name.value(), bytes.value()).map_err(StoreError::malformed(FILE, Position::START))?);
+    }
+    Ok(rows)
 }

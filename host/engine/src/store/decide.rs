@@ -45,6 +45,9 @@ impl Group<'_> {
         if let Some(position) = self.known_id(hash, &command.source, &command.id)? {
             return self.repeated(command, position);
         }
+        if let Err(refused) = self.unless_forgotten(0, &command.source, &command.id)? {
+            return Ok(Err(refused));
+        }
         let row = match self.decider(&decision) {
             Ok(row) => row,
             Err(refused) => return Ok(Err(refused)),

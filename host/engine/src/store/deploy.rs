@@ -1,11 +1,13 @@
-//! Deployments and removals of modules: what they would change for functions with state.
+//! Deployments, rollbacks and removals of modules: each is one commit, for all functions that it changes.
 
+use super::affected::{Affected, affected, deployment};
 use super::error::StoreError;
+use super::function::FunctionStatus;
 use super::group::{Group, json_text};
 use super::mirror::Mirror;
-use super::proposal::{Accepted, Deploy, Refused};
+use super::proposal::{Accepted, Deploy, Level, Refused};
 use super::upcasting::Upcasting;
-use crate::model::{Digest, FunctionKind, Processing, limits};
+use crate::model::{Digest, Manifest, Processing, limits};
 
 impl Group<'_> {
     pub(super) fn deploy(&mut self, deploy: Deploy) -> Result<Result<Accepted, Refused>, StoreError> {
@@ -15,6 +17,45 @@ impl Group<'_> {
         {
             return Ok(Ok(Accepted::Deployed { module: active.ordinal, position: active.deployed_at, unchanged: true }));
         }
+        if let Some(refused) = self.names_taken(manifest, deploy.digest).or_else(|| self.command_taken(manifest)) {
+            return Ok(Err(refused));
+        }
+        let module = self.mirror.next_module();
+        let after = self.mirror.after(&deployment(manifest, deploy.digest, module, self.builder.next()), self.commit());
+        let ready = match self.check_switch(&after, Some(&manifest.name), &deploy.levels)? {
+            Ok(ready) => ready,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        self.begin_switch(ready, deploy.levels);
+        let r#type = if deploy.rollback { "retold.module.rolledback" } else { "retold.module.deployed" };
+        let position = self.add_record(r#type, &deploy.manifest.name, &deployed_json(&deploy.manifest, deploy.digest));
+        self.process(&deployment(&deploy.manifest, deploy.digest, module, position));
+        self.state.modules.push((deploy.digest, deploy.component));
+        Ok(Ok(Accepted::Deployed { module, position, unchanged: false }))
+    }
+
+    pub(super) fn remove(&mut self, module: &str, levels: Vec<Level>) -> Result<Result<Accepted, Refused>, StoreError> {
+        if self.mirror.active_module(module).is_none() {
+            return Ok(Err(Refused::UnknownModule(module.to_owned())));
+        }
+        let entry = Processing::Removed { name: module.to_owned() };
+        let after = self.mirror.after(&entry, self.commit());
+        let ready = match self.check_switch(&after, None, &levels)? {
+            Ok(ready) => ready,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        self.begin_switch(ready, levels);
+        let position = self.add_record("retold.module.removed", module, &format!("{{\"module\":{}}}", json_text(module)));
+        self.process(&entry);
+        Ok(Ok(Accepted::Removed { position }))
+    }
+
+    /// Whether a version or a function of this name is something else already, or there are too many.
+    fn names_taken(&self, manifest: &Manifest, digest: Digest) -> Option<Refused> {
+        let mut versions = self.mirror.modules.values().filter(|row| row.name == manifest.name && row.version == manifest.version);
+        if versions.any(|row| row.digest != digest) {
+            return Some(Refused::VersionTaken { module: manifest.name.clone(), version: manifest.version.clone() });
+        }
         let mut total = self.mirror.functions.len();
         for function in &manifest.functions {
             let Some(row) = self.mirror.function(&function.name) else {
@@ -23,107 +64,85 @@ impl Group<'_> {
             };
             let owner = self.mirror.modules.get(&row.module);
             if let Some(owner) = owner.filter(|owner| owner.name != manifest.name) {
-                return Ok(Err(Refused::NameTaken { function: function.name.clone(), owner: owner.name.clone() }));
-            }
-            let other_code = owner.is_some_and(|owner| owner.digest != deploy.digest);
-            if other_code && self.has_state(row.ordinal, &function.name)? {
-                return Ok(Err(Refused::HasState { module: manifest.name.clone(), function: function.name.clone() }));
+                return Some(Refused::NameTaken { function: function.name.clone(), owner: owner.name.clone() });
             }
         }
-        if let Some(refused) = self.command_taken(manifest) {
-            return Ok(Err(refused));
-        }
-        if total > limits::FUNCTIONS_PER_NAMESPACE_MAX {
-            return Ok(Err(Refused::TooManyFunctions { found: total, max: limits::FUNCTIONS_PER_NAMESPACE_MAX }));
-        }
-        let module = self.mirror.next_module();
-        if let Err(refused) = self.check_upcasting(&Processing::Deployed {
-            module,
-            name: manifest.name.clone(),
-            version: manifest.version.clone(),
-            digest: deploy.digest,
-            manifest: manifest.encode(),
-            at: self.builder.next(),
-        })? {
-            return Ok(Err(refused));
-        }
-        let position = self.add_record("retold.module.deployed", &manifest.name, &deployed_json(&deploy));
-        self.process(&Processing::Deployed {
-            module,
-            name: manifest.name.clone(),
-            version: manifest.version.clone(),
-            digest: deploy.digest,
-            manifest: manifest.encode(),
-            at: position,
-        });
-        self.state.modules.push((deploy.digest, deploy.component));
-        Ok(Ok(Accepted::Deployed { module, position, unchanged: false }))
+        let max = limits::FUNCTIONS_PER_NAMESPACE_MAX;
+        (total > max).then_some(Refused::TooManyFunctions { found: total, max })
     }
 
-    /// Whether the upcasters that a deployment or a removal would leave fit together, and with the state
-    /// that functions have.
-    fn check_upcasting(&self, entry: &Processing) -> Result<Result<(), Refused>, StoreError> {
-        let mut after = self.mirror.clone();
-        after.apply(entry).expect("the entry was made here");
-        if after.upcasting.is_empty() && self.mirror.upcasting.is_empty() {
-            return Ok(Ok(()));
-        }
-        if let Err(refused) = Upcasting::check(after.functions.values()) {
+    /// Whether the upcasters that a deployment or a removal would leave fit together, and whether all state
+    /// is level that other code would go on with. Answers the functions whose state was made ready.
+    fn check_switch(&self, after: &Mirror, module: Option<&str>, levels: &[Level]) -> Result<Result<Vec<Affected>, Refused>, StoreError> {
+        if !(after.upcasting.is_empty() && self.mirror.upcasting.is_empty())
+            && let Err(refused) = Upcasting::check(after.functions.values())
+        {
             return Ok(Err(refused));
         }
-        for row in self.mirror.functions.values().filter(|row| row.manifest.kind == FunctionKind::Handler) {
-            let patterns: Vec<_> = row.patterns().collect();
-            // Its own module's upcasters come and go with it: other code of it is refused for its state anyway.
-            let own = self.mirror.modules.get(&row.module).map(|module| &module.name);
-            let passed = |mirror: &Mirror| -> Vec<(String, String, Option<Digest>)> {
-                let module = |ordinal: u32| mirror.modules.get(&ordinal);
-                let passed = mirror.upcasting.passed(&patterns).into_iter();
-                passed
-                    .filter(|(_, upcaster)| module(upcaster.module).map(|module| &module.name) != own)
-                    .map(|(taken, upcaster)| (taken, upcaster.function.clone(), module(upcaster.module).map(|module| module.digest)))
-                    .collect()
-            };
-            let (before, after) = (passed(self.mirror), passed(&after));
-            let differs = after.iter().find(|passed| !before.contains(passed)).or(before.iter().find(|passed| !after.contains(passed)));
-            if let Some((_, upcaster, _)) = differs
-                && self.has_state(row.ordinal, &row.name)?
-            {
-                return Ok(Err(Refused::ReadsDifferently { function: row.name.clone(), upcaster: upcaster.clone() }));
+        let mut ready = Vec::new();
+        for changed in affected(self.mirror, after, module) {
+            let not_level = Refused::NotLevel { function: changed.row.name.clone() };
+            let level = levels.iter().find(|level| level.function == changed.row.name);
+            if !changed.is_handler() {
+                continue;
+            }
+            if changed.row.rebuild.is_some() {
+                // One that has come to a halt on the way won't end it: the new code makes the state anew.
+                if matches!(changed.row.status, FunctionStatus::Active | FunctionStatus::Paused) {
+                    return Ok(Err(not_level));
+                }
+            } else if let Some(level) = level {
+                if !self.is_level(&changed, level) {
+                    return Ok(Err(not_level));
+                }
+                ready.push(changed);
+            } else if self.has_state(changed.row.slot)? {
+                return Ok(Err(not_level));
             }
         }
-        Ok(Ok(()))
+        Ok(Ok(ready))
     }
 
-    fn has_state(&self, ordinal: u32, function: &str) -> Result<bool, StoreError> {
-        let in_group = self
-            .finished
-            .iter()
-            .map(|commit| &commit.state)
-            .chain([&self.state])
-            .any(|state| state.writes.iter().any(|(name, _)| name == function));
-        Ok(in_group || self.shared.has_state(ordinal)?)
+    fn is_level(&self, changed: &Affected, level: &Level) -> bool {
+        let kept = changed.row.kept(level.identity).filter(|kept| kept.whole && kept.through_commit == level.stands_on);
+        let durable = self.view.commit;
+        level.identity == changed.identity
+            && kept.is_some_and(|kept| kept.through_commit <= durable)
+            && (level.cursor, level.epoch) == (changed.row.cursor, changed.row.epoch)
     }
 
-    pub(super) fn remove(&mut self, module: &str) -> Result<Result<Accepted, Refused>, StoreError> {
-        if self.mirror.active_module(module).is_none() {
-            return Ok(Err(Refused::UnknownModule(module.to_owned())));
+    /// Whether there are rows in a slot, those of this group too.
+    fn has_state(&self, slot: u32) -> Result<bool, StoreError> {
+        let in_group = self.mirror.dirty.state_slots.contains(&Some(slot)) || self.prepared.iter().any(|(other, _)| *other == slot);
+        Ok(in_group || self.shared.has_state(slot)?)
+    }
+
+    /// Begins a record, so that what the code before did lies in commits before the switch and nothing of
+    /// it in the same one; and puts the last writes to the state that was made ready.
+    fn begin_switch(&mut self, ready: Vec<Affected>, levels: Vec<Level>) {
+        self.finish_record();
+        let through_commit = self.commit() - 1;
+        for changed in ready {
+            let name = &changed.row.name;
+            self.process(&Processing::Ready { function: name.clone() });
+            let mut slot = None;
+            self.mirror.change_kept(name, |row, _| {
+                let kept = row.kept_mut(changed.identity).expect("it is level");
+                kept.through_commit = through_commit;
+                slot = Some(kept.slot);
+            });
+            let writes = levels.iter().find(|level| level.function == *name).map(|level| level.writes.clone());
+            self.prepared.extend(slot.zip(writes));
         }
-        if let Err(refused) = self.check_upcasting(&Processing::Removed { name: module.to_owned() })? {
-            return Ok(Err(refused));
-        }
-        let position = self.add_record("retold.module.removed", module, &format!("{{\"module\":{}}}", json_text(module)));
-        self.process(&Processing::Removed { name: module.to_owned() });
-        Ok(Ok(Accepted::Removed { position }))
     }
 }
 
-fn deployed_json(deploy: &Deploy) -> String {
-    let functions: Vec<String> = deploy.manifest.functions.iter().map(|function| json_text(&function.name)).collect();
+fn deployed_json(manifest: &Manifest, digest: Digest) -> String {
+    let functions: Vec<String> = manifest.functions.iter().map(|function| json_text(&function.name)).collect();
     format!(
-        "{{\"module\":{},\"version\":{},\"digest\":\"sha256:{}\",\"functions\":[{}]}}",
-        json_text(&deploy.manifest.name),
-        json_text(&deploy.manifest.version),
-        deploy.digest,
+        "{{\"module\":{},\"version\":{},\"digest\":\"sha256:{digest}\",\"functions\":[{}]}}",
+        json_text(&manifest.name),
+        json_text(&manifest.version),
         functions.join(",")
     )
 }

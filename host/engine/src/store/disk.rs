@@ -1,5 +1,6 @@
 //! `DiskFolder`: a folder of the file system.
 
+use std::any::Any;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::ops::Bound;
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
 
+use super::create::PASSING;
 use super::folder::{Backend, Folder, Overlay, Space};
 
 #[derive(Clone, Debug)]
@@ -39,6 +41,14 @@ impl DiskFolder {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whole or not at all.
+    fn copy(&self, old: &Path, name: &str) -> io::Result<()> {
+        let passing = self.path.join(format!("{name}{PASSING}"));
+        fs::copy(old, &passing)?;
+        File::open(&passing)?.sync_all()?;
+        fs::rename(&passing, self.path.join(name))
     }
 
     fn reserved(&self, file: File) -> io::Result<Backend> {
@@ -90,6 +100,24 @@ impl Folder for DiskFolder {
 
     fn sync(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
+    }
+
+    fn link(&self, from: &dyn Folder, name: &str) -> io::Result<()> {
+        let Some(from) = (from as &dyn Any).downcast_ref::<DiskFolder>() else {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "the other folder is not of a file system"));
+        };
+        let (old, new) = (from.path.join(name), self.path.join(name));
+        match fs::hard_link(&old, &new) {
+            // File systems that know no second names, and those that are not one.
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::CrossesDevices | io::ErrorKind::Unsupported | io::ErrorKind::TooManyLinks) =>
+            {
+                self.copy(&old, name)
+            }
+            // What vfat says.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => self.copy(&old, name),
+            other => other,
+        }
     }
 
     fn allocated(&self, name: &str) -> io::Result<u64> {

@@ -24,6 +24,15 @@ pub enum StoreError {
     /// Written by a newer Retold.
     #[error("{file} has format {found}, and this host reads up to {known}: use the newer host that wrote it")]
     NewerFormat { file: String, found: u32, known: u32 },
+    /// A commit made elsewhere that isn't the next one here. Nothing of it was taken, nor of those after it.
+    #[error("commit {commit} can't be taken: {what}")]
+    NotNext { commit: u64, what: String },
+    /// A place in the log that isn't there yet.
+    #[error("there is no position {at} yet: the head is {head}")]
+    BeyondHead { at: Position, head: Position },
+    /// A folder that was to be new has a namespace in it.
+    #[error("the folder holds a namespace already: choose a new one")]
+    NotEmpty,
     /// Bytes that no host of ours wrote, or that changed since.
     #[error("{file} is damaged at position {position}: {what}; restore it from a backup")]
     Damaged { file: String, position: Position, what: String },
@@ -35,7 +44,8 @@ impl StoreError {
         move |source| StoreError::Io { what, source: Arc::new(source) }
     }
 
-    pub(crate) fn malformed(file: &str, position: Position) -> impl FnOnce(Malformed) -> StoreError {
+    /// Bytes of a file that don't say what their format promises.
+    pub fn malformed(file: &str, position: Position) -> impl FnOnce(Malformed) -> StoreError {
         let file = file.to_owned();
         move |malformed| StoreError::Damaged { file, position, what: malformed.to_string() }
     }

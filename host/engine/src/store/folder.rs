@@ -1,6 +1,7 @@
 //! `Folder`: the store's only way to files. The disk answers it, and so does a simulator that loses
 //! power.
 
+use std::any::Any;
 use std::fmt::Debug;
 use std::io;
 use std::ops::Bound;
@@ -17,7 +18,7 @@ pub enum Space {
 }
 
 /// One folder of files. Names have no separators.
-pub trait Folder: Send + Sync + Debug {
+pub trait Folder: Any + Send + Sync + Debug {
     fn list(&self) -> io::Result<Vec<String>>;
     /// A new, empty file; an old one of this name is an error.
     fn create(&self, name: &str, space: Space) -> io::Result<Backend>;
@@ -28,6 +29,9 @@ pub trait Folder: Send + Sync + Debug {
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Makes creations, renames and removals durable.
     fn sync(&self) -> io::Result<()>;
+    /// Takes a sealed file of another folder into this one, under the same name: shared where that is
+    /// possible, so that it costs nothing, else copied. Durable once the folder is synced.
+    fn link(&self, from: &dyn Folder, name: &str) -> io::Result<()>;
     /// Bytes that a file takes on the disk; holes take none.
     fn allocated(&self, name: &str) -> io::Result<u64> {
         self.open_sealed(name)?.len()

@@ -1,6 +1,11 @@
 //! What the store knows of a function and of a module version.
 
-use crate::model::{ByteReader, ByteWriter, Digest, FunctionManifest, Malformed, Manifest, Position, TypePattern};
+use super::kept::Kept;
+use super::slots::NO_SLOT;
+use crate::model::{ByteReader, ByteWriter, Digest, FunctionKind, FunctionManifest, Malformed, Manifest, Position, TypePattern};
+
+/// Of a row of the table of functions. Format 1 knew no slots: the state was under the ordinal.
+const FORMAT: u8 = 2;
 
 /// A function as the log says it stands.
 #[derive(Clone, Debug)]
@@ -21,6 +26,14 @@ pub struct FunctionRow {
     pub rebuild: Option<Rebuild>,
     /// Whether it ever wrote state, which a rewind then makes again.
     pub stateful: bool,
+    /// Where its state is in the table of state; 0 for functions that have none there.
+    pub slot: u32,
+    /// Identity of the code that the state in the slot belongs to: what runs, or ran when it was retired.
+    pub identity: Digest,
+    /// State of other code, oldest first.
+    pub kept: Vec<Kept>,
+    /// Nothing of it was ever parked or rewound: its past is one reading from its start to its cursor.
+    pub straight: bool,
     /// Digest of what its last plan wrote, if that left nothing but a new cursor and state: what a plan
     /// on top of it names. Not stored, as plans in flight end with the host.
     pub standing: Option<Digest>,
@@ -43,7 +56,7 @@ pub enum FunctionStatus {
     Retired,
 }
 
-/// State being made again by replay after a rewind.
+/// State being made again by replay, after a rewind or for other code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rebuild {
     /// The cursor that it ends at.
@@ -69,7 +82,7 @@ impl FunctionRow {
     /// the counts, which are counted at open.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = ByteWriter::default();
-        out.u8(1);
+        out.u8(FORMAT);
         out.u32(self.ordinal);
         out.u32(self.module);
         out.u64(self.start.0);
@@ -93,16 +106,23 @@ impl FunctionRow {
             }
         }
         out.u8(u8::from(self.stateful));
+        out.u32(self.slot);
+        out.raw(&self.identity.0);
+        out.u8(u8::from(self.straight));
+        out.varint(self.kept.len() as u64);
+        self.kept.iter().for_each(|kept| kept.encode(&mut out));
         out.bytes
     }
 
+    /// A row of format 1 doesn't tell the identity: it is zero then, and whoever reads it finds it out.
     pub(crate) fn decode(
         name: &str,
         bytes: &[u8],
         manifest: impl FnOnce(u32) -> Option<FunctionManifest>,
     ) -> Result<FunctionRow, Malformed> {
         let mut reader = ByteReader::new(bytes);
-        if reader.u8("function format")? != 1 {
+        let format = reader.u8("function format")?;
+        if !(1..=FORMAT).contains(&format) {
             return Err(Malformed { what: "function format", at: 0 });
         }
         let (ordinal, module) = (reader.u32("ordinal")?, reader.u32("module")?);
@@ -124,7 +144,8 @@ impl FunctionRow {
         };
         let stateful = reader.u8("stateful")? != 0;
         let manifest = manifest(module).ok_or(Malformed { what: "function's module", at: 0 })?;
-        Ok(FunctionRow {
+        let mut row = FunctionRow {
+            slot: if manifest.kind == FunctionKind::Handler { ordinal } else { NO_SLOT },
             name: name.to_owned(),
             ordinal,
             module,
@@ -135,10 +156,21 @@ impl FunctionRow {
             epoch: 0,
             rebuild,
             stateful,
+            identity: Digest::ZERO,
+            kept: Vec::new(),
+            straight: false,
             standing: None,
             parked: 0,
             released: 0,
-        })
+        };
+        if format > 1 {
+            row.slot = reader.u32("slot")?;
+            row.identity = Digest(reader.raw(32, "identity")?.try_into().unwrap_or([0; 32]));
+            row.straight = reader.u8("straight")? != 0;
+            let count = reader.length("kept")?;
+            row.kept = (0..count).map(|_| Kept::decode(&mut reader)).collect::<Result<_, _>>()?;
+        }
+        Ok(row)
     }
 }
 

@@ -4,7 +4,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, RwLockWriteGuard};
 
+use super::apply::SlotWrites;
 use super::error::StoreError;
+use super::forgotten::Forgotten;
 use super::mirror::Mirror;
 use super::proposal::{Accepted, Proposal, Refused, SubjectSnapshot};
 use super::shared::{Shared, View};
@@ -21,6 +23,8 @@ pub struct Group<'a> {
     pub shared: &'a Shared,
     pub view: Arc<View>,
     pub tail: RwLockWriteGuard<'a, Tail>,
+    /// What was erased for good; a group forgets nothing, so it is what it was before.
+    pub forgotten: Option<Forgotten>,
     pub mirror: &'a mut Mirror,
     pub cache: &'a mut Vec<Arc<Record>>,
     /// Streams of which a part was refused, the latest last.
@@ -29,6 +33,8 @@ pub struct Group<'a> {
     pub state: StatePart,
     /// Folded states to keep: no part of any commit, as anybody can make them again.
     pub snapshots: Vec<SubjectSnapshot>,
+    /// State of versions that are being made ready: no part of any commit either.
+    pub prepared: Vec<SlotWrites>,
     pub finished: Vec<Commit>,
     pub chain: Digest,
 }
@@ -40,9 +46,13 @@ impl Group<'_> {
             Proposal::Append(append) => self.append_in_stream(append).map(|answer| answer.map(Accepted::Appended)),
             Proposal::Reaction(plan) => self.react(plan).map(|answer| answer.map(Accepted::Reacted)),
             Proposal::Deploy(deploy) => self.deploy(deploy),
-            Proposal::Remove { module } => self.remove(&module),
+            Proposal::Remove { module, levels } => self.remove(&module, levels),
+            Proposal::Prepare(prepare) => Ok(self.prepare(prepare)),
             Proposal::Control { function, control } => self.control(&function, control),
             Proposal::Decide(decision) => self.decide(decision).map(|answer| answer.map(Accepted::Decided)),
+            Proposal::Record { r#type, subject, data } => {
+                Ok(Ok(Accepted::Recorded { position: self.add_record(&r#type, &subject, &data) }))
+            }
             Proposal::Snapshot(snapshot) => Ok(self.keep_snapshot(snapshot).map(|()| Accepted::Kept)),
             Proposal::SetSchema { r#type, schema } => Ok(self.set_schema(r#type, schema)),
         };
@@ -52,12 +62,17 @@ impl Group<'_> {
         answer
     }
 
+    /// The commit that the open record will be.
+    pub fn commit(&self) -> u64 {
+        self.view.commit + 1 + self.finished.len() as u64
+    }
+
     /// Closes the open record, if there is anything in it.
     pub fn finish_record(&mut self) {
         if self.builder.is_empty() {
             return;
         }
-        let commit = self.view.commit + 1 + self.finished.len() as u64;
+        let commit = self.commit();
         let next = RecordBuilder::new(commit + 1, self.builder.next(), self.builder.recorded());
         let record = std::mem::replace(&mut self.builder, next).finish(self.chain);
         assert_eq!(record.commit, commit, "gap in the commits");
@@ -67,7 +82,7 @@ impl Group<'_> {
 
     pub fn process(&mut self, entry: &Processing) {
         self.builder.add_processing(entry);
-        self.mirror.apply(entry).expect("the entry was made here");
+        self.mirror.apply(entry, self.commit()).expect("the entry was made here");
     }
 
     /// Enters what was just added into the tail's index.

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use super::function::{FunctionRow, FunctionStatus, ModuleRow, Rebuild};
 use super::schemas::{SchemaRow, in_force};
+use super::shared::View;
+use super::slots::{NO_SLOT, Slots};
 use super::upcasting::Upcasting;
 use crate::model::{Digest, Malformed, Manifest, Position, Processing, Start};
 
@@ -17,6 +19,11 @@ pub struct Mirror {
     /// JSON Schemas by event type: those uploaded, and those in force, the active modules' too.
     pub uploaded: BTreeMap<String, String>,
     pub schemas: Arc<BTreeMap<String, SchemaRow>>,
+    /// Up to where this log retells another; `None` for one that doesn't.
+    pub retold: Option<Position>,
+    /// Whether any event was ever erased for good.
+    pub forgotten: bool,
+    pub slots: Slots,
     /// Rows whose stored form is behind.
     pub dirty: Dirty,
 }
@@ -24,18 +31,50 @@ pub struct Mirror {
 #[derive(Clone, Debug, Default)]
 pub struct Dirty {
     pub functions: BTreeSet<String>,
+    /// Functions of which only what is kept beside them changed: nobody who runs them need know.
+    pub kept: BTreeSet<String>,
     pub cursors: BTreeSet<String>,
     pub modules: BTreeSet<u32>,
     pub schemas: BTreeSet<String>,
+    pub retold: bool,
+    /// Where the state writes of reactions belong, in the order of the reactions that have any: a later
+    /// entry of the same transaction may give the function another slot. `None`: nowhere.
+    pub state_slots: Vec<Option<u32>>,
 }
 
 impl Mirror {
+    /// As a reader sees it. Good to try entries out on; it knows no slots and no uploaded schemas.
+    pub fn of(view: &View) -> Mirror {
+        Mirror {
+            functions: view.functions.clone(),
+            modules: view.modules.clone(),
+            upcasting: view.upcasting.clone(),
+            schemas: view.schemas.clone(),
+            ..Mirror::default()
+        }
+    }
+
+    /// What an entry of a commit would make of it.
+    pub fn after(&self, entry: &Processing, commit: u64) -> Mirror {
+        let mut after = self.clone();
+        after.apply(entry, commit).expect("the entry was made here");
+        after
+    }
+
     pub fn function(&self, name: &str) -> Option<&Arc<FunctionRow>> {
         self.functions.get(name)
     }
 
     pub fn function_mut(&mut self, name: &str) -> Option<&mut FunctionRow> {
         Arc::make_mut(&mut self.functions).get_mut(name).map(Arc::make_mut)
+    }
+
+    /// Changes what is kept beside a function. Not a matter of the log: the state there is a cache of it.
+    pub fn change_kept(&mut self, name: &str, change: impl FnOnce(&mut FunctionRow, &mut Slots)) {
+        if let Some(row) = Arc::make_mut(&mut self.functions).get_mut(name) {
+            change(Arc::make_mut(row), &mut self.slots);
+            self.dirty.kept.insert(name.to_owned());
+        }
     }
 
     /// The active version of the module with this name.
@@ -47,13 +86,18 @@ impl Mirror {
         self.modules.keys().next_back().map_or(1, |last| last + 1)
     }
 
-    /// Takes one entry of a record into account. Entries about functions that aren't there change nothing.
-    pub fn apply(&mut self, entry: &Processing) -> Result<(), Malformed> {
+    /// Takes one entry of the record of this commit into account. Entries about functions that aren't
+    /// there change nothing.
+    pub fn apply(&mut self, entry: &Processing, commit: u64) -> Result<(), Malformed> {
         match entry {
             Processing::Reaction { function, to, rebuild, state, unparked, parked, halted, from, .. } => {
+                let slot = self.function(function).filter(|row| row.rebuild.is_none() || rebuild.is_some()).map(|row| row.slot);
+                self.dirty.state_slots.extend(state.map(|_| slot));
                 let Some(row) = self.function_mut(function) else { return Ok(()) };
                 row.cursor = *to;
-                let mut whole = state.is_some() && !row.stateful;
+                let curved = row.straight && !(parked.is_empty() && unparked.is_empty());
+                row.straight &= !curved;
+                let mut whole = curved || (state.is_some() && !row.stateful);
                 row.stateful |= state.is_some();
                 let plain = rebuild.is_none() && parked.is_empty() && unparked.is_empty() && halted.is_none();
                 row.standing = plain.then(|| state.unwrap_or(Digest::ZERO));
@@ -62,6 +106,10 @@ impl Mirror {
                         .rebuild
                         .filter(|_| *through_commit != u64::MAX)
                         .map(|rebuild| Rebuild { through_commit: *through_commit, ..rebuild });
+                    whole = true;
+                } else if let Some(rebuild) = &mut row.rebuild {
+                    // It went on where this log comes from, where its state was ready: here it is still to be made.
+                    rebuild.until = rebuild.until.max(*to);
                     whole = true;
                 }
                 // Nothing but the epoch fences what doesn't move the cursor.
@@ -83,6 +131,7 @@ impl Mirror {
             }
             Processing::Deployed { module, name, version, digest, manifest, at } => {
                 let manifest = Manifest::decode(manifest)?;
+                let before = self.functions.clone();
                 self.retire(name, |function| !manifest.functions.iter().any(|kept| kept.name == function));
                 for function in &manifest.functions {
                     let ordinal = self.functions.values().map(|row| row.ordinal + 1).max().unwrap_or(1);
@@ -103,6 +152,10 @@ impl Mirror {
                             epoch: 0,
                             rebuild: None,
                             stateful: false,
+                            slot: NO_SLOT,
+                            identity: Digest::ZERO,
+                            kept: Vec::new(),
+                            straight: true,
                             standing: None,
                             parked: 0,
                             released: 0,
@@ -130,13 +183,19 @@ impl Mirror {
                 };
                 Arc::make_mut(&mut self.modules).insert(*module, Arc::new(row));
                 self.dirty.modules.insert(*module);
-                self.modules_changed();
+                self.switch(&before, commit);
                 self.renew_schemas();
             }
             Processing::Removed { name } => {
+                let before = self.functions.clone();
                 self.retire(name, |_| true);
-                self.modules_changed();
+                self.switch(&before, commit);
                 self.renew_schemas();
+            }
+            Processing::Ready { function } => {
+                let Some(row) = self.function_mut(function) else { return Ok(()) };
+                row.stateful = true;
+                self.dirty.functions.insert(function.clone());
             }
             Processing::SchemaSet { r#type, schema } => {
                 match schema {
@@ -149,9 +208,14 @@ impl Mirror {
             Processing::Paused { function } => self.set_status(function, FunctionStatus::Paused),
             Processing::Resumed { function } => self.set_status(function, FunctionStatus::Active),
             Processing::Rewound { function, to, rebuild } => {
-                let Some(row) = self.function_mut(function) else { return Ok(()) };
+                let Some(row) = Arc::make_mut(&mut self.functions).get_mut(function).map(Arc::make_mut) else { return Ok(()) };
                 row.epoch += 1;
+                row.straight = false;
+                // What is kept has events in it that are no longer dealt with.
+                row.drop_kept(&mut self.slots, |_| true);
                 if *rebuild {
+                    self.slots.abandon(row.slot);
+                    row.slot = self.slots.fresh();
                     row.cursor = row.start;
                     row.rebuild = Some(Rebuild { until: *to, through_commit: 0 });
                 } else {
@@ -161,6 +225,17 @@ impl Mirror {
                 self.dirty.functions.insert(function.clone());
                 self.dirty.cursors.insert(function.clone());
             }
+            Processing::Retold { to } => {
+                self.retold = Some(*to);
+                self.dirty.retold = true;
+            }
+            Processing::Began { function, at } => {
+                let Some(row) = self.function_mut(function).filter(|row| row.cursor <= *at) else { return Ok(()) };
+                (row.start, row.cursor) = (*at, *at);
+                self.dirty.functions.insert(function.clone());
+                self.dirty.cursors.insert(function.clone());
+            }
+            Processing::Forgot { hashes } => self.forgotten |= !hashes.is_empty(),
             Processing::Released { .. } => {}
         }
         Ok(())
@@ -176,28 +251,6 @@ impl Mirror {
             row.epoch += 1;
             self.dirty.functions.insert(function.to_owned());
             self.dirty.cursors.insert(function.to_owned());
-        }
-    }
-
-    /// Takes upcasters that came or went into account. What a function reads by others than before is
-    /// fenced, as new code is: a plan that was made by the old ones is stale.
-    fn modules_changed(&mut self) {
-        let upcasting = Upcasting::of(self.functions.values());
-        if upcasting == *self.upcasting {
-            return;
-        }
-        let before = std::mem::replace(&mut self.upcasting, Arc::new(upcasting));
-        let others: Vec<String> = self
-            .functions
-            .values()
-            .filter(|row| before.identity(row, &self.modules) != self.upcasting.identity(row, &self.modules))
-            .map(|row| row.name.clone())
-            .collect();
-        for name in others {
-            if let Some(row) = self.function_mut(&name) {
-                row.epoch += 1;
-                self.dirty.cursors.insert(name);
-            }
         }
     }
 

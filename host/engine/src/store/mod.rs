@@ -3,6 +3,7 @@
 //! `Store` is the one writer: it judges proposals and commits them. `Reader` is handed to everybody
 //! else. The log is the truth; every other table says on `tables` who can make it again.
 
+mod affected;
 mod append;
 mod apply;
 mod batch;
@@ -10,19 +11,43 @@ mod catalogue;
 mod condition;
 mod control;
 mod create;
+mod cursor_map;
+#[cfg(test)]
+mod cursor_map_tests;
 mod decide;
+mod deletion;
 mod deploy;
+#[cfg(test)]
+mod deploy_tests;
 mod disk;
 mod error;
 mod filter;
+mod fingerprint;
 mod folder;
+mod follow;
+#[cfg(test)]
+mod follow_tests;
+mod forgotten;
+mod fork;
+#[cfg(test)]
+mod fork_tests;
 mod function;
 mod group;
+mod head;
 mod history;
+#[cfg(test)]
+mod history_tests;
+mod kept;
 mod mirror;
+mod mirror_of;
+mod namespace_row;
 mod open;
 #[cfg(test)]
 mod open_tests;
+mod prepare;
+#[cfg(test)]
+mod prepare_tests;
+mod promote;
 mod proposal;
 mod react;
 mod reader;
@@ -31,8 +56,13 @@ mod schemas;
 mod seal;
 mod segment;
 mod shared;
+mod slots;
 mod snapshot;
+mod split;
+#[cfg(test)]
+mod story;
 mod subject;
+mod switch;
 mod tables;
 mod tail;
 mod terms;
@@ -40,6 +70,8 @@ mod terms;
 pub mod testing;
 mod types;
 mod upcasting;
+#[cfg(test)]
+mod upgrade_testing;
 mod verify;
 mod view_file;
 #[cfg(test)]
@@ -47,26 +79,35 @@ mod view_file_tests;
 mod view_snapshot;
 mod writer;
 
+pub use affected::Affected;
 pub use batch::{Batch, Part, Walk};
-pub use catalogue::{Catalogue, NamespaceRow};
+pub use catalogue::Catalogue;
+pub use cursor_map::{CursorMap, Resume, Was, cursor_map_name};
 pub use decide::check_command;
 pub use disk::DiskFolder;
 pub use error::StoreError;
+pub use fingerprint::Fingerprints;
 pub use folder::{Backend, Folder, Overlay, Space};
+pub use follow::NextRecord;
+pub use fork::{Forked, fork};
 pub use function::{FunctionRow, FunctionStatus, ModuleRow, Rebuild};
-pub use history::{Step, steps};
+pub use history::{Next, Past, Stretch};
+pub use kept::Kept;
+pub use namespace_row::{NamespaceRow, Previous, Role};
 pub use open::Options;
+pub use promote::{NotPromoted, Promoted};
 pub use proposal::{
-    Accepted, Append, Appended, Condition, Control, Decided, Decision, Deploy, Different, Proposal, Reacted, Refused, SubjectSnapshot,
+    Accepted, Append, Appended, Condition, Control, Decided, Decision, Deploy, Different, Level, Prepare, PreparePart, Proposal, Reacted,
+    Refused, SubjectSnapshot,
 };
 pub use reader::Reader;
-pub use scan::{Filter, Portion};
+pub use scan::{Filter, Portion, Take};
 pub use schemas::SchemaRow;
 pub use seal::{Housekeeping, Sealed};
 pub use snapshot::{Parked, ParkedPage, Snapshot};
 pub use types::TypeCount;
 pub use upcasting::{Upcaster, Upcasting};
 pub use verify::Verified;
-pub use view_file::{RowRef, RowWrite, ViewFile, ViewOpened, sweep_views, view_file_name};
+pub use view_file::{Made, RowRef, RowWrite, ViewFile, ViewOpened, sweep_views, view_file_name};
 pub use view_snapshot::ViewSnapshot;
 pub use writer::{Changes, Committed, Store};

@@ -9,32 +9,36 @@ use super::apply;
 use super::create::{PASSING, create};
 use super::error::StoreError;
 use super::folder::{Folder, Space};
+use super::forgotten;
 use super::function::{FunctionRow, ModuleRow};
+use super::head::{self, HEAD, Meta, make_tables, read_meta};
 use super::mirror::{Dirty, Mirror};
 use super::schemas;
 use super::segment::Segment;
 use super::shared::{Shared, View};
+use super::slots::Slots;
 use super::tables::{self, FILE_FORMAT};
 use super::tail::{Indexed, Tail};
 use super::terms::TermHasher;
 use super::upcasting::Upcasting;
 use super::writer::Store;
-use crate::model::{ByteReader, ByteWriter, Digest, Position, Record, Timestamp};
-
-pub const HEAD: &str = "head.redb";
+use crate::model::{Digest, Position, Record, Timestamp};
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Memory for pages of the head.
     pub cache_bytes: usize,
-    /// Drawn at random for a new namespace; not used for one that is there.
+    /// Drawn at random for a new namespace, each; not used for one that is there.
     pub term_key: [u8; 16],
+    pub forget_key: [u8; 16],
+    /// Tells a fork from what it is a fork of: they have one term key.
+    pub identity: [u8; 16],
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { cache_bytes: 32 << 20, term_key: [0; 16] }
+        Options { cache_bytes: 32 << 20, term_key: [0; 16], forget_key: [0; 16], identity: [0; 16] }
     }
 }
 
@@ -56,21 +60,25 @@ impl Store {
             }
             other => other.into(),
         })?;
-        let (hasher, segments) = read_meta(&*folder, &head)?;
-        remove_leftovers(&*folder, &segments)?;
+        let meta = read_meta(&head)?;
+        let (keys, segments) = (meta.keys(), open_segments(&*folder, &meta)?);
+        remove_leftovers(&*folder, &meta.segments)?;
         let mirror = read_rows(&head)?;
-        let opened = read_tail(&head, &hasher, &segments)?;
+        let opened = read_tail(&head, &keys.hasher, &segments)?;
         let view = View {
             head: opened.position,
             commit: opened.commit,
             chain: opened.chain,
+            recorded: opened.recorded,
+            retold: mirror.retold,
+            forgotten: mirror.forgotten,
             segments: Arc::new(segments),
             functions: mirror.functions.clone(),
             modules: mirror.modules.clone(),
             upcasting: mirror.upcasting.clone(),
             schemas: mirror.schemas.clone(),
         };
-        let shared = Arc::new(Shared::new(folder, head, hasher, view, opened.tail));
+        let shared = Arc::new(Shared::new(folder, head, keys, view, opened.tail));
         Ok(Store::new(shared, mirror, opened.recorded, opened.sealed_rows_left))
     }
 }
@@ -79,68 +87,33 @@ fn create_head(folder: &dyn Folder, options: &Options) -> Result<(), StoreError>
     create(folder, HEAD, Space::Reserved, |backend| {
         let database = Database::builder().set_cache_size(1 << 20).create_with_backend(backend)?;
         let transaction = database.begin_write()?;
-        {
-            let mut meta = transaction.open_table(tables::META)?;
-            meta.insert("format", FILE_FORMAT.to_le_bytes().as_slice())?;
-            meta.insert("term key", options.term_key.as_slice())?;
-            meta.insert("segments", encode_segments(&[]).as_slice())?;
-            transaction.open_table(tables::LOG)?;
-            transaction.open_table(tables::MODULES)?;
-            transaction.open_table(tables::DEPLOYMENTS)?;
-            transaction.open_table(tables::FUNCTIONS)?;
-            transaction.open_table(tables::CURSORS)?;
-            transaction.open_table(tables::STATE)?;
-            transaction.open_table(tables::PARKED)?;
-            transaction.open_table(tables::PARKED_SUBJECTS)?;
-            transaction.open_table(tables::SNAPSHOTS)?;
-            transaction.open_table(tables::SCHEMAS)?;
-        }
+        make_tables(&transaction, &Meta::new(options))?;
         Ok(transaction.commit()?)
     })
 }
 
-pub fn encode_segments(files: &[String]) -> Vec<u8> {
-    let mut out = ByteWriter::default();
-    out.varint(files.len() as u64);
-    files.iter().for_each(|file| out.text(file));
-    out.bytes
-}
-
-fn read_meta(folder: &dyn Folder, head: &Database) -> Result<(TermHasher, Vec<Arc<Segment>>), StoreError> {
-    let damaged = |what: &str| StoreError::Damaged { file: HEAD.into(), position: Position::START, what: what.to_owned() };
-    let transaction = head.begin_read()?;
-    let meta = transaction.open_table(tables::META)?;
-    let read = |name: &'static str| -> Result<Vec<u8>, StoreError> {
-        meta.get(name)?.map(|value| value.value().to_vec()).ok_or_else(|| damaged(name))
-    };
-    let format = u32::from_le_bytes(read("format")?.try_into().map_err(|_| damaged("format"))?);
-    if format > FILE_FORMAT {
-        return Err(StoreError::NewerFormat { file: HEAD.into(), found: format, known: FILE_FORMAT });
-    }
-    let hasher = TermHasher::new(read("term key")?.try_into().map_err(|_| damaged("term key"))?);
-    let bytes = read("segments")?;
-    let mut reader = ByteReader::new(&bytes);
-    let mut names = || -> Result<Vec<String>, crate::model::Malformed> {
-        let count = reader.length("segments")?;
-        (0..count).map(|_| Ok(reader.text("segment")?.to_owned())).collect()
-    };
+/// Opens the segments, which must follow each other.
+fn open_segments(folder: &dyn Folder, meta: &Meta) -> Result<Vec<Arc<Segment>>, StoreError> {
     let mut segments: Vec<Arc<Segment>> = Vec::new();
-    for name in names().map_err(StoreError::malformed(HEAD, Position::START))? {
-        let segment = Segment::open(folder, &name)?;
+    for name in &meta.segments {
+        let segment = Segment::open(folder, name, meta.caps.get(name).copied())?;
         let (expected, chain) = segments.last().map_or((Position(1), Digest::ZERO), |before| (before.last.next(), before.chain_end));
         if segment.first != expected || segment.chain_before != chain {
-            return Err(StoreError::Damaged { file: name, position: expected, what: "it doesn't follow the segment before it".into() });
+            return Err(StoreError::Damaged {
+                file: name.clone(),
+                position: expected,
+                what: "it doesn't follow the segment before it".into(),
+            });
         }
         segments.push(Arc::new(segment));
     }
-    Ok((hasher, segments))
+    Ok(segments)
 }
 
 /// Removes files that nothing refers to: what a crash left of sealing and merging.
-fn remove_leftovers(folder: &dyn Folder, segments: &[Arc<Segment>]) -> Result<(), StoreError> {
-    let named: BTreeSet<&str> = segments.iter().map(|segment| segment.file.as_str()).collect();
+pub fn remove_leftovers(folder: &dyn Folder, segments: &[String]) -> Result<(), StoreError> {
     for name in folder.list().map_err(StoreError::io("the namespace's folder can't be listed"))? {
-        let ours = name.ends_with(PASSING) || (name.starts_with("segment-") && !named.contains(name.as_str()));
+        let ours = name.ends_with(PASSING) || (name.starts_with("segment-") && !segments.contains(&name));
         if ours {
             folder.remove(&name).map_err(StoreError::io(format!("leftover {name} can't be removed")))?;
         }
@@ -176,7 +149,37 @@ fn read_rows(head: &Database) -> Result<Mirror, StoreError> {
     let uploaded = schemas::read(&transaction)?;
     let schemas = Arc::new(schemas::in_force(&uploaded, &modules));
     let upcasting = Arc::new(Upcasting::of(functions.values()));
-    Ok(Mirror { functions: Arc::new(functions), modules: Arc::new(modules), upcasting, uploaded, schemas, dirty: Dirty::default() })
+    let retold = head::retold(&transaction)?;
+    let kept = find_identities(&mut functions, &modules, &upcasting);
+    let slots = Slots::found(&functions, &transaction.open_table(tables::STATE)?)?;
+    Ok(Mirror {
+        functions: Arc::new(functions),
+        modules: Arc::new(modules),
+        upcasting,
+        uploaded,
+        schemas,
+        retold,
+        forgotten: forgotten::any(&transaction)?,
+        slots,
+        dirty: Dirty { kept, ..Dirty::default() },
+    })
+}
+
+/// Finds out what rows of format 1 don't tell, and answers which these are. A function that was retired
+/// with the upcasters of its module had passed these.
+fn find_identities(
+    functions: &mut BTreeMap<String, Arc<FunctionRow>>,
+    modules: &BTreeMap<u32, Arc<ModuleRow>>,
+    upcasting: &Upcasting,
+) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for row in functions.values_mut().filter(|row| row.identity == Digest::ZERO) {
+        let own = modules.get(&row.module).map(|module| upcasting.with_candidate(None, module.ordinal, &module.manifest));
+        let identity = own.as_ref().unwrap_or(upcasting).identity(row, modules);
+        Arc::make_mut(row).identity = identity;
+        found.insert(row.name.clone());
+    }
+    found
 }
 
 struct Opened {

@@ -7,7 +7,8 @@ use redb::{Database, ReadableTable};
 use super::disk::DiskFolder;
 use super::error::StoreError;
 use super::folder::Folder;
-use super::open::{HEAD, Options};
+use super::head::HEAD;
+use super::open::Options;
 use super::proposal::{Append, Proposal};
 use super::tables;
 use super::testing::MemoryFolder;
@@ -103,7 +104,7 @@ fn a_changed_byte_a_missing_commit_and_a_missing_segment_stop_the_open_and_say_w
     };
     check_damaged(with_changed_head(remove), 4, "gap");
     let forget = |transaction: &redb::WriteTransaction| {
-        let none = super::open::encode_segments(&["segment-none.redb".to_owned()]);
+        let none = super::head::encode_segments(&["segment-none.redb".to_owned()]);
         transaction.open_table(tables::META).expect("the table").insert("segments", none.as_slice()).expect("written");
     };
     assert!(matches!(with_changed_head(forget).map(|_| ()), Err(StoreError::Io { what, .. }) if what.contains("segment-none.redb")));
@@ -169,4 +170,37 @@ fn a_sealed_file_is_never_written_again() {
     assert_eq!(store.reader().snapshot().expect("a snapshot").find("/shop", "1").expect("found"), Some(Position(1)));
     drop(store);
     assert!(bytes() == before, "the bytes of {name} changed");
+}
+
+#[test]
+fn a_fork_on_the_disk_shares_the_very_files_of_its_base() {
+    let passing = Passing::new("fork");
+    let folder = |name: &str| Arc::new(DiskFolder::create(passing.0.join(name)).expect("made"));
+    let mut store = Store::open(folder("base"), &Options::default()).expect("it opens");
+    append(&mut store, 1);
+    append(&mut store, 2);
+    seal(&mut store);
+    append(&mut store, 3);
+    for (name, at, capped) in [("border", 2, 0), ("within", 1, 1), ("tail", 3, 0)] {
+        let told = super::fork(&store.reader(), Position(at), folder(name), &Options::default()).expect("forked");
+        assert_eq!((told.segments_linked, told.segments_capped), (1, capped));
+        let segment = folder(name).list().expect("listed").into_iter().find(|name| name.starts_with("segment-")).expect("a segment");
+        let inode = |folder: &str| {
+            std::fs::metadata(passing.0.join(folder).join(&segment)).map(|facts| std::os::unix::fs::MetadataExt::ino(&facts))
+        };
+        assert_eq!(inode(name).expect("it is there"), inode("base").expect("it is there"));
+        let fork = Store::open(folder(name), &Options::default()).expect("it opens");
+        assert_eq!(fork.reader().verify().expect("whole").events, at);
+    }
+}
+
+#[test]
+fn the_head_of_a_fork_has_a_format_that_older_hosts_refuse() {
+    let folder = MemoryFolder::default();
+    let mut base = open(&MemoryFolder::default()).expect("it opens");
+    append(&mut base, 1);
+    super::fork(&base.reader(), Position(1), Arc::new(folder.clone()), &Options::default()).expect("forked");
+    let head = Database::builder().create_with_backend(folder.open(HEAD).expect("it is there")).expect("it opens");
+    let meta = redb::ReadableDatabase::begin_read(&head).expect("a transaction").open_table(tables::META).expect("the table");
+    assert_eq!(meta.get("format").expect("read").expect("it is there").value(), 2u32.to_le_bytes());
 }

@@ -1,6 +1,6 @@
 //! Everything that can change a namespace, and what can be answered.
 
-use crate::model::{Digest, EventDraft, Manifest, NewEvent, Plan, Position, Timestamp};
+use crate::model::{Digest, EventDraft, Manifest, NewEvent, Plan, Position, StateWrite, Timestamp};
 
 /// Everything that can change a namespace. If it isn't here, it can't happen.
 #[derive(Clone, Debug)]
@@ -11,13 +11,23 @@ pub enum Proposal {
     /// Retires the functions of the module with this name.
     Remove {
         module: String,
+        /// Of functions whose events no longer pass upcasters of this module.
+        levels: Vec<Level>,
     },
+    /// A part of making the state of a function ready for other code. Not recorded.
+    Prepare(Prepare),
     Control {
         function: String,
         control: Control,
     },
     /// A command that an aggregate has accepted, with its events.
     Decide(Decision),
+    /// An event of the host's own, about the log itself.
+    Record {
+        r#type: String,
+        subject: String,
+        data: String,
+    },
     /// The folded state of a subject, kept so that nobody folds it from the start again. Not recorded.
     Snapshot(SubjectSnapshot),
     /// Checks data of this type against a JSON Schema, or no more.
@@ -86,6 +96,46 @@ pub struct Deploy {
     pub digest: Digest,
     /// The component, as it was compiled.
     pub component: Vec<u8>,
+    /// Of every handler with state whose code identity changes by it, those of other modules too.
+    pub levels: Vec<Level>,
+    /// Whether it goes back to a version that ran before; it is recorded as that.
+    pub rollback: bool,
+}
+
+/// "With these last writes, the state kept for that code is level with the function as it stands."
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Level {
+    pub function: String,
+    /// Of the code that goes on with the state.
+    pub identity: Digest,
+    /// The function as the writes were made for it.
+    pub cursor: Position,
+    pub epoch: u64,
+    /// The commit that the kept state was level with before these writes.
+    pub stands_on: u64,
+    pub writes: Vec<StateWrite>,
+}
+
+/// One step of making state ready for the code with this identity.
+#[derive(Clone, Debug)]
+pub struct Prepare {
+    pub function: String,
+    pub identity: Digest,
+    pub part: PreparePart,
+}
+
+#[derive(Clone, Debug)]
+pub enum PreparePart {
+    /// An empty slot, in the place of one that is there.
+    Begin,
+    /// Into a slot that is not whole yet.
+    Rows(Vec<StateWrite>),
+    /// Nothing that the log recorded up to this commit is missing now.
+    Done { through_commit: u64 },
+    /// What the log recorded after the commit that it `stands_on`.
+    On { stands_on: u64, writes: Vec<StateWrite>, through_commit: u64 },
+    /// It will not be needed.
+    Drop,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,8 +168,15 @@ pub enum Accepted {
         parked: u64,
     },
     Decided(Decided),
+    Recorded {
+        position: Position,
+    },
     /// A snapshot is stored.
     Kept,
+    /// Where the state lies that is being made ready.
+    Prepared {
+        slot: u32,
+    },
     /// `None`: it was so already.
     SchemaSet {
         position: Option<Position>,
@@ -151,6 +208,8 @@ pub struct Reacted {
     pub parked: Vec<Position>,
     /// Of each output: its cause, and where it is.
     pub outputs: Vec<(Position, Position)>,
+    /// How many of them are new; the others were known already.
+    pub new: usize,
     /// Outputs that were in the log already with other content; the log's stands.
     pub different: Vec<Different>,
 }
@@ -170,6 +229,9 @@ pub enum Refused {
     /// The same id was used for something else.
     #[error("event {index}: id {id:?} of source {source_attribute:?} stands at position {position} with other content: use a new id")]
     Content { index: usize, id: String, source_attribute: String, position: Position },
+    /// The event was erased, and its source and id stay taken.
+    #[error("event {index}: id {id:?} of source {source_attribute:?} was erased for good: use a new id")]
+    Forgotten { index: usize, id: String, source_attribute: String },
     /// An attribute is not as it should be.
     #[error("event {index}: `{field}` {what}")]
     Field { index: usize, field: &'static str, what: String },
@@ -187,11 +249,15 @@ pub enum Refused {
     /// Function names are a function's identity and unique in a namespace.
     #[error("function {function:?} belongs to module {owner:?} already: give it another name")]
     NameTaken { function: String, owner: String },
-    /// Other code may not read state that it did not write.
-    #[error(
-        "function {function:?} of module {module:?} has state that other code made: upgrades of functions with state are not built yet; deploy it under another module and function name, or rewind nothing and keep the running version"
-    )]
-    HasState { module: String, function: String },
+    /// A version is what was deployed under it first.
+    #[error("version {version:?} of module {module:?} is other code already: give this one another version")]
+    VersionTaken { module: String, version: String },
+    /// Other code may not go on with state that it did not make, nor with an old one.
+    #[error("the state of function {function:?} is not ready for its new code at this moment: deploy again, which makes it ready")]
+    NotLevel { function: String },
+    /// The preparation goes on from something that is no longer so.
+    #[error("the state of function {function:?} can't be made ready in this way: {why}")]
+    NotPrepared { function: String, why: &'static str },
     #[error("the type {type:?} is taken by two upcasters, {one:?} and {other:?}: let one of them take it")]
     TwoUpcasters { r#type: String, one: String, other: String },
     #[error("upcaster {upcaster:?} takes {type:?}, and what it makes of it leads back to that type: give each form a type of its own")]
@@ -200,11 +266,6 @@ pub enum Refused {
         "upcaster {maker:?} makes {made:?} and {taker:?} takes {taken:?}, but nothing takes {made:?}: deploy an upcaster from {made:?} with them"
     )]
     UpcastGap { made: String, maker: String, taken: String, taker: String },
-    /// A function with state would go on with events in another form than those that it folded.
-    #[error(
-        "function {function:?} has state, made of events as upcaster {upcaster:?} has not or no longer made them: upgrades of functions with state are not built yet; keep the upcasters as they are, or have a new function read the new form"
-    )]
-    ReadsDifferently { function: String, upcaster: String },
     /// The subject has an event that the aggregate did not know of: fold and decide again.
     #[error("{subject:?} moved on: it was folded up to position {folded}, and event {found} came since; decide again")]
     Conflict { subject: String, folded: Position, found: Position },

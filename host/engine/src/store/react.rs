@@ -10,7 +10,8 @@ impl Group<'_> {
     pub(super) fn react(&mut self, plan: Plan) -> Result<Result<Reacted, Refused>, StoreError> {
         let stale = |why| Ok(Err(Refused::Stale { function: plan.function.clone(), why }));
         let Some(row) = self.mirror.function(&plan.function) else { return Ok(Err(Refused::UnknownFunction(plan.function))) };
-        if row.status != FunctionStatus::Active {
+        let backfill = plan.mode == PlanMode::Backfill;
+        if row.status != FunctionStatus::Active && !backfill {
             return stale("it is not active");
         }
         if row.module != plan.module {
@@ -19,6 +20,12 @@ impl Group<'_> {
         if row.epoch != plan.epoch {
             return stale("it was changed by an operator");
         }
+        if backfill {
+            return Ok(Ok(self.emit(&plan)?));
+        }
+        if row.rebuild.is_some() != matches!(plan.mode, PlanMode::Rebuild { .. }) {
+            return stale("its state is being made again, or is again whole");
+        }
         if row.cursor != plan.from {
             return stale("its cursor is elsewhere");
         }
@@ -26,45 +33,11 @@ impl Group<'_> {
         if plan.stands_on.is_some() && plan.stands_on != row.standing {
             return stale("the plan it stands on was not committed");
         }
-        let mut reacted = Reacted {
-            function: plan.function.clone(),
-            parked: plan.parked.iter().map(|parked| parked.position).collect(),
-            ..Reacted::default()
+        let mut reacted = match plan.mode {
+            PlanMode::Rebuild { .. } => Reacted { function: plan.function.clone(), ..Reacted::default() },
+            PlanMode::Live | PlanMode::Release | PlanMode::Backfill => self.emit(&plan)?,
         };
-        if !matches!(plan.mode, PlanMode::Rebuild { .. }) {
-            let source = function_source(&plan.function);
-            for output in &plan.emitted {
-                let hash = self.shared.hasher.id(&source, &output.id);
-                let suspect = self.suspects(&[hash])[0];
-                let mut found = None;
-                for position in self.positions(hash, suspect)? {
-                    let same = self.with_event(position, |stored| {
-                        (stored.source == source && stored.id == output.id).then(|| {
-                            stored.r#type == output.r#type
-                                && stored.subject == output.subject
-                                && stored.data == output.data
-                                && stored.content_type == output.content_type
-                                && stored.tags().eq(output.tags.iter().map(String::as_str))
-                        })
-                    })?;
-                    if let Some(same) = same {
-                        found = Some(position);
-                        if !same {
-                            reacted.different.push(Different { id: output.id.clone(), position });
-                        }
-                    }
-                }
-                let position = match found {
-                    Some(position) => position,
-                    None => {
-                        let position = self.builder.add_derived(&source, plan.module, output);
-                        self.index(position, hash, (Kind::Event, &output.r#type, &output.subject), &output.tags);
-                        position
-                    }
-                };
-                reacted.outputs.push((output.cause, position));
-            }
-        }
+        reacted.parked = plan.parked.iter().map(|parked| parked.position).collect();
         reacted.handled = plan.handled;
         self.process(&Processing::Reaction {
             function: plan.function.clone(),
@@ -73,7 +46,7 @@ impl Group<'_> {
             to: plan.to,
             rebuild: match plan.mode {
                 PlanMode::Rebuild { through_commit } => Some(through_commit),
-                PlanMode::Live | PlanMode::Release => None,
+                PlanMode::Live | PlanMode::Release | PlanMode::Backfill => None,
             },
             state: plan.state_digest,
             parked: plan.parked,
@@ -84,5 +57,44 @@ impl Group<'_> {
             self.state.writes.push((plan.function, plan.state));
         }
         Ok(Ok(reacted))
+    }
+
+    /// Appends the outputs that the log doesn't have.
+    fn emit(&mut self, plan: &Plan) -> Result<Reacted, StoreError> {
+        let mut reacted = Reacted { function: plan.function.clone(), ..Reacted::default() };
+        let source = function_source(&plan.function);
+        for output in &plan.emitted {
+            let hash = self.shared.hasher.id(&source, &output.id);
+            let suspect = self.suspects(&[hash])[0];
+            let mut found = None;
+            for position in self.positions(hash, suspect)? {
+                let same = self.with_event(position, |stored| {
+                    (stored.source == source && stored.id == output.id).then(|| {
+                        stored.r#type == output.r#type
+                            && stored.subject == output.subject
+                            && stored.data == output.data
+                            && stored.content_type == output.content_type
+                            && stored.tags().eq(output.tags.iter().map(String::as_str))
+                    })
+                })?;
+                if let Some(same) = same {
+                    found = Some(position);
+                    if !same {
+                        reacted.different.push(Different { id: output.id.clone(), position });
+                    }
+                }
+            }
+            let position = match found {
+                Some(position) => position,
+                None => {
+                    let position = self.builder.add_derived(&source, plan.module, output);
+                    self.index(position, hash, (Kind::Event, &output.r#type, &output.subject), &output.tags);
+                    reacted.new += 1;
+                    position
+                }
+            };
+            reacted.outputs.push((output.cause, position));
+        }
+        Ok(reacted)
     }
 }

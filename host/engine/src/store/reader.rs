@@ -9,8 +9,8 @@ use super::schemas::SchemaRow;
 use super::shared::Shared;
 use super::snapshot::Snapshot;
 use super::upcasting::Upcasting;
-use super::view_file::{ViewFile, ViewOpened, sweep_views};
-use crate::model::{Digest, Position};
+use super::view_file::{Made, ViewFile, ViewOpened, sweep_views};
+use crate::model::{Digest, Position, Record};
 
 /// Cheap to clone; reads never wait for the writer's disk.
 #[derive(Clone)]
@@ -26,7 +26,7 @@ impl Reader {
 
     /// Tells this namespace's log from all others.
     pub fn log_identity(&self) -> Digest {
-        self.shared.hasher.identity()
+        self.shared.identity
     }
 
     /// Functions as they stand, by name. Opens no snapshot.
@@ -61,12 +61,37 @@ impl Reader {
     /// Opens the file of a view that is made by this code, which lies beside the log; made new if it is
     /// of no use.
     pub fn open_view(&self, function: &str, identity: Digest, cache_bytes: usize) -> Result<(ViewFile, ViewOpened), StoreError> {
-        ViewFile::open(&self.shared.folder, function, identity, self.log_identity(), self.head(), cache_bytes)
+        ViewFile::open(&self.shared.folder, Made::View, function, identity, self.log_identity(), self.head(), cache_bytes)
     }
 
     /// Removes the files of views but those of these names.
     pub fn sweep_views(&self, keep: &BTreeSet<String>) -> Result<Vec<String>, StoreError> {
-        sweep_views(&*self.shared.folder, keep)
+        sweep_views(&*self.shared.folder, Made::View, keep)
+    }
+
+    /// Opens the shadow in which this code is replayed, with how far the replay got; made new if it is of no
+    /// use.
+    pub fn open_shadow(&self, function: &str, identity: Digest, cache_bytes: usize) -> Result<(ViewFile, ViewOpened), StoreError> {
+        ViewFile::open(&self.shared.folder, Made::Shadow, function, identity, self.log_identity(), self.head(), cache_bytes)
+    }
+
+    /// Removes shadows but those of these names.
+    pub fn sweep_shadows(&self, keep: &BTreeSet<String>) -> Result<Vec<String>, StoreError> {
+        sweep_views(&*self.shared.folder, Made::Shadow, keep)
+    }
+
+    /// The durable event with this source and id up to `upto`, and the record that holds it.
+    pub fn find(&self, source: &str, id: &str, upto: Position) -> Result<Option<(Arc<Record>, Position)>, StoreError> {
+        for position in self.shared.positions_of_id(self.shared.hasher.id(source, id))? {
+            if position <= upto {
+                let recent = self.shared.tail().recent(position);
+                let record = recent.map_or_else(|| self.shared.stored_record(&self.shared.view(), position), Ok)?;
+                if record.event(position).is_some_and(|event| event.source == source && event.id == id) {
+                    return Ok(Some((record, position)));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Whether the writer has stopped for good because the disk failed.

@@ -8,7 +8,7 @@ use super::error::StoreError;
 use super::segment::Segment;
 use super::snapshot::Snapshot;
 use super::terms::Term;
-use crate::model::{EventRef, Kind, Position, Record, TypePattern};
+use crate::model::{Class, EventRef, Kind, Position, Record, TypePattern};
 
 /// What to read. An empty list means "all".
 #[derive(Clone, Debug, Default)]
@@ -44,6 +44,17 @@ const POSITIONS_AT_A_TIME: usize = 4_096;
 
 type Visit<'a> = &'a mut dyn FnMut(&Arc<Record>, EventRef<'_>) -> ControlFlow<()>;
 
+/// What becomes of an event that a reader comes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Take {
+    /// It is taken along with this mark.
+    Marked(u32),
+    /// It is left out.
+    Not,
+    /// It is not seen, nor what comes after it.
+    Stop,
+}
+
 /// How much a reader takes along at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Portion {
@@ -55,7 +66,7 @@ impl Snapshot {
     /// Takes along events after `after` that the filter wants. Answers them, and the position up to
     /// which everything was seen.
     pub fn collect(&self, after: Position, upto: Position, filter: &Filter, portion: Portion) -> Result<(Batch, Position), StoreError> {
-        self.collect_marked(after, upto, filter, portion, &|_| 0)
+        self.collect_marked(after, upto, filter, portion, &mut |_, _| Take::Marked(0))
     }
 
     /// The same, each event marked: so that who wants a share of them needn't decode the others.
@@ -65,11 +76,32 @@ impl Snapshot {
         upto: Position,
         filter: &Filter,
         portion: Portion,
-        mark: &dyn Fn(&EventRef<'_>) -> u32,
+        mark: &mut dyn FnMut(&Record, &EventRef<'_>) -> Take,
     ) -> Result<(Batch, Position), StoreError> {
         let mut batch = Batch::default();
+        let mut before = None;
         let seen = self.scan_records(after, upto, filter, &mut |record, event| {
-            batch.push(record, &event, mark(&event));
+            match mark(record, &event) {
+                Take::Marked(mark) => batch.push(record, &event, mark),
+                Take::Not => return ControlFlow::Continue(()),
+                Take::Stop => {
+                    before = Some(Position(event.position.0 - 1));
+                    return ControlFlow::Break(());
+                }
+            }
+            if batch.is_full(portion) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok((batch, before.unwrap_or(seen)))
+    }
+
+    /// The same of source events and commands: what came from outside.
+    pub fn collect_sources(&self, after: Position, upto: Position, portion: Portion) -> Result<(Batch, Position), StoreError> {
+        let mut batch = Batch::default();
+        let seen = self.scan_records(after, upto, &Filter::default(), &mut |record, event| {
+            if event.class != Class::Source {
+                return ControlFlow::Continue(());
+            }
+            batch.push(record, &event, 0);
             if batch.is_full(portion) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         Ok((batch, seen))
@@ -156,7 +188,7 @@ impl Snapshot {
             return Ok(None);
         }
         let wanted: Vec<_> = segment
-            .types()?
+            .types_bound()?
             .into_iter()
             .filter(|seen| filter.kind.is_none_or(|kind| kind == seen.kind))
             .filter(|seen| filter.types.iter().any(|pattern| pattern.matches(&seen.r#type)))

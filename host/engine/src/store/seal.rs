@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::error::StoreError;
-use super::open::encode_segments;
+use super::head::encode_segments;
 use super::reader::Reader;
 use super::segment::{Segment, build, merge};
 use super::shared::View;
@@ -73,7 +73,7 @@ impl Reader {
                 (commits, parts)
             }
         };
-        let segment = Segment::open(folder, &name(commits.0, commits.1))?;
+        let segment = Segment::open(folder, &name(commits.0, commits.1), None)?;
         // What it takes the place of is deleted soon.
         assert_eq!((segment.commit_first, segment.commit_last), commits, "commits are missing in {}", segment.file);
         Ok(Sealed { segment: Arc::new(segment), replaces })
@@ -109,12 +109,13 @@ impl LogRows {
 /// often its bytes hold a full run of the tier below.
 fn tier_to_merge(view: &View) -> Option<Vec<Arc<Segment>>> {
     let segments = &view.segments;
-    let tier = |segment: &Segment| segment_tier(segment.count(), segment.stream_bytes);
+    // A capped segment is not merged: it ends in what is not this log's.
+    let tier = |segment: &Segment| (!segment.capped).then(|| segment_tier(segment.count(), segment.stream_bytes));
     let mut end = segments.len();
     while end >= SEGMENTS_PER_TIER {
         let wanted = tier(&segments[end - 1]);
         let start = segments[..end].iter().rposition(|segment| tier(segment) != wanted).map_or(0, |before| before + 1);
-        if end - start >= SEGMENTS_PER_TIER {
+        if end - start >= SEGMENTS_PER_TIER && wanted.is_some() {
             return Some(segments[start..start + SEGMENTS_PER_TIER].to_vec());
         }
         end = start;

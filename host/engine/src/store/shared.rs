@@ -8,6 +8,7 @@ use redb::{Database, ReadableDatabase, ReadableTableMetadata};
 
 use super::error::StoreError;
 use super::folder::Folder;
+use super::forgotten::ForgetKey;
 use super::function::{FunctionRow, ModuleRow};
 use super::schemas::SchemaRow;
 use super::segment::Segment;
@@ -15,12 +16,15 @@ use super::tables;
 use super::tail::Tail;
 use super::terms::TermHasher;
 use super::upcasting::Upcasting;
-use crate::model::{Digest, Position, Record};
+use crate::model::{Digest, Position, Record, Timestamp};
 
 pub struct Shared {
     pub folder: Arc<dyn Folder>,
     pub head: Database,
     pub hasher: TermHasher,
+    pub forget_key: ForgetKey,
+    /// Tells this log from all others.
+    pub identity: Digest,
     /// Set when a commit failed: no more writes.
     pub poisoned: AtomicBool,
     view: RwLock<Arc<View>>,
@@ -34,6 +38,12 @@ pub struct View {
     pub head: Position,
     pub commit: u64,
     pub chain: Digest,
+    /// When the last record was made.
+    pub recorded: Timestamp,
+    /// Up to where this log retells another.
+    pub retold: Option<Position>,
+    /// Whether any event was ever erased for good.
+    pub forgotten: bool,
     /// Oldest first, without gaps.
     pub segments: Arc<Vec<Arc<Segment>>>,
     pub functions: Arc<BTreeMap<String, Arc<FunctionRow>>>,
@@ -41,6 +51,13 @@ pub struct View {
     pub upcasting: Arc<Upcasting>,
     /// By event type.
     pub schemas: Arc<BTreeMap<String, SchemaRow>>,
+}
+
+/// What is drawn once a namespace, and what follows from it.
+pub struct Keys {
+    pub hasher: TermHasher,
+    pub forget_key: ForgetKey,
+    pub identity: Digest,
 }
 
 impl View {
@@ -56,8 +73,18 @@ impl View {
 }
 
 impl Shared {
-    pub fn new(folder: Arc<dyn Folder>, head: Database, hasher: TermHasher, view: View, tail: Tail) -> Shared {
-        Shared { folder, head, hasher, poisoned: AtomicBool::new(false), view: RwLock::new(Arc::new(view)), tail: RwLock::new(tail) }
+    pub fn new(folder: Arc<dyn Folder>, head: Database, keys: Keys, view: View, tail: Tail) -> Shared {
+        let Keys { hasher, forget_key, identity } = keys;
+        Shared {
+            folder,
+            head,
+            hasher,
+            forget_key,
+            identity,
+            poisoned: AtomicBool::new(false),
+            view: RwLock::new(Arc::new(view)),
+            tail: RwLock::new(tail),
+        }
     }
 
     pub fn view(&self) -> Arc<View> {
@@ -101,11 +128,11 @@ impl Shared {
         Ok(Arc::new(Record::parse(row.1.value().into()).map_err(StoreError::malformed("head.redb", position))?))
     }
 
-    /// Whether a function has any state.
-    pub fn has_state(&self, ordinal: u32) -> Result<bool, StoreError> {
+    /// Whether there are any rows in a slot.
+    pub fn has_state(&self, slot: u32) -> Result<bool, StoreError> {
         let state = self.head.begin_read()?.open_table(tables::STATE)?;
-        let (from, to) = (ordinal.to_be_bytes(), (ordinal + 1).to_be_bytes());
-        Ok(state.range::<&[u8]>(from.as_slice()..to.as_slice())?.next().is_some())
+        let first = state.range::<&[u8]>(slot.to_be_bytes().as_slice()..)?.next().transpose()?;
+        Ok(first.is_some_and(|(key, _)| key.value().starts_with(&slot.to_be_bytes())))
     }
 
     /// Bytes of the head's pages in use.

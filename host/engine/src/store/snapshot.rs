@@ -7,6 +7,7 @@ use redb::ReadTransaction;
 
 use super::error::StoreError;
 use super::function::{FunctionRow, ModuleRow};
+use super::reader::Reader;
 use super::schemas::SchemaRow;
 use super::shared::{Shared, View};
 use super::tables;
@@ -60,6 +61,11 @@ impl Snapshot {
         })
     }
 
+    /// The namespace, as it goes on after this moment.
+    pub fn reader(&self) -> Reader {
+        Reader { shared: self.shared.clone() }
+    }
+
     /// The last position that this snapshot sees.
     pub fn head(&self) -> Position {
         self.head
@@ -76,7 +82,7 @@ impl Snapshot {
 
     /// Tells this namespace's log from all others, those that it is copied to aside.
     pub fn log_identity(&self) -> Digest {
-        self.shared.hasher.identity()
+        self.shared.identity
     }
 
     pub fn functions(&self) -> impl Iterator<Item = &Arc<FunctionRow>> {
@@ -163,24 +169,24 @@ impl Snapshot {
         Ok(None)
     }
 
-    /// A value of a function's state. `ordinal` is the function's.
-    pub fn state(&self, ordinal: u32, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.transaction.open_table(tables::STATE)?.get(state_key(ordinal, key).as_slice())?.map(|value| value.value().to_vec()))
+    /// A value of a function's state. `slot` is the function's, or one that is kept beside it.
+    pub fn state(&self, slot: u32, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.transaction.open_table(tables::STATE)?.get(state_key(slot, key).as_slice())?.map(|value| value.value().to_vec()))
     }
 
-    /// Entries of a function's state in key order: those that begin with `prefix` and come after
+    /// Entries of a slot in key order: those that begin with `prefix` and come after
     /// `after`, as long as `visit` says so.
     pub fn scan_state(
         &self,
-        ordinal: u32,
+        slot: u32,
         prefix: &str,
         after: Option<&str>,
         mut visit: impl FnMut(&str, &[u8]) -> bool,
     ) -> Result<(), StoreError> {
         let table = self.transaction.open_table(tables::STATE)?;
-        let prefix_key = state_key(ordinal, prefix);
+        let prefix_key = state_key(slot, prefix);
         let from = match after {
-            Some(after) if after >= prefix => std::ops::Bound::Excluded(state_key(ordinal, after)),
+            Some(after) if after >= prefix => std::ops::Bound::Excluded(state_key(slot, after)),
             _ => std::ops::Bound::Included(prefix_key.clone()),
         };
         let from = from.as_ref().map(Vec::as_slice);
@@ -197,9 +203,9 @@ impl Snapshot {
         Ok(())
     }
 
-    pub fn has_state(&self, ordinal: u32) -> Result<bool, StoreError> {
+    pub fn has_state(&self, slot: u32) -> Result<bool, StoreError> {
         let mut any = false;
-        self.scan_state(ordinal, "", None, |_, _| {
+        self.scan_state(slot, "", None, |_, _| {
             any = true;
             false
         })?;
@@ -252,9 +258,9 @@ impl Snapshot {
     }
 }
 
-pub(super) fn state_key(ordinal: u32, key: &str) -> Vec<u8> {
+pub(super) fn state_key(slot: u32, key: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(4 + key.len());
-    bytes.extend_from_slice(&ordinal.to_be_bytes());
+    bytes.extend_from_slice(&slot.to_be_bytes());
     bytes.extend_from_slice(key.as_bytes());
     bytes
 }

@@ -15,7 +15,8 @@ pub const DEPLOYMENTS: TableDefinition<u32, &[u8]> = TableDefinition::new("deplo
 pub const FUNCTIONS: TableDefinition<&str, &[u8]> = TableDefinition::new("functions");
 /// Function ordinal -> (cursor, epoch). Made again from the log.
 pub const CURSORS: TableDefinition<u32, (u64, u64)> = TableDefinition::new("cursors");
-/// Function ordinal and key -> value. Made again by the function from the log.
+/// Slot (4 bytes, big-endian) and key -> value: the state of one version of a function. Made again by
+/// the function from the log.
 pub const STATE: TableDefinition<&[u8], &[u8]> = TableDefinition::new("state");
 /// Function ordinal and position -> parked event. Made again from the log.
 pub const PARKED: TableDefinition<(u32, u64), &[u8]> = TableDefinition::new("parked");
@@ -26,6 +27,9 @@ pub const PARKED_SUBJECTS: TableDefinition<(u32, &str, u64), ()> = TableDefiniti
 pub const SNAPSHOTS: TableDefinition<(u32, &str), &[u8]> = TableDefinition::new("snapshots");
 /// Event type -> JSON Schema that was uploaded. Made again from the log.
 pub const SCHEMAS: TableDefinition<&str, &str> = TableDefinition::new("schemas");
+/// Keyed hash of a source and id -> nothing: an event that was erased and is never taken again. Made again
+/// from the log.
+pub const FORGOTTEN: TableDefinition<[u8; 16], ()> = TableDefinition::new("forgotten");
 
 /// Of a segment: format, range, chain ends. The tables of a segment are written once.
 pub const SEGMENT_META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
@@ -48,8 +52,21 @@ pub const VIEW_META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta")
 /// Key, with its unit before it where the view is split -> value, in the view's own form.
 pub const VIEW_ROWS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("rows");
 
-/// Of `catalogue.redb`: namespace -> its folder and when it was made.
+/// Of the map of cursors of an older generation: format, which two logs, how far it has come. All of the
+/// file is made again by comparing the two logs.
+pub const MAP_META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+/// Position in the older log -> the newer log up to here holds nothing, differences aside, from beyond it.
+pub const MAP_MARKS: TableDefinition<u64, u64> = TableDefinition::new("marks");
+/// Position in the newer log -> where the older log has the same event, far from there; 0 for nowhere,
+/// the largest number for what the newer log says of itself.
+pub const MAP_DIFFERENCES: TableDefinition<u64, u64> = TableDefinition::new("differences");
+
+/// Of `catalogue.redb`: namespace -> its folder, when it was made, its generation and what it is.
 pub const NAMESPACES: TableDefinition<&str, &[u8]> = TableDefinition::new("namespaces");
+/// Namespace -> number of the last folder that it was given: none is given twice.
+pub const FOLDERS: TableDefinition<&str, u64> = TableDefinition::new("folders");
 
 /// Format of the files themselves; a newer one is refused.
 pub const FILE_FORMAT: u32 = 1;
+/// Of the head of a fork: a host that knows no caps would see what is not the fork's.
+pub const FORKED_HEAD_FORMAT: u32 = 2;

@@ -23,6 +23,10 @@ impl TermHasher {
         TermHasher { key }
     }
 
+    pub fn key(&self) -> [u8; 16] {
+        self.key
+    }
+
     /// What the key, which is drawn once a namespace, may be told of.
     pub fn identity(&self) -> crate::model::Digest {
         crate::model::Digest::link(crate::model::Digest::of(b"retold.log.1"), &self.key)

@@ -1,5 +1,6 @@
 //! For unit tests: a folder in memory that never fails.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Bound;
@@ -32,6 +33,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl MemoryFolder {
+    /// The files as they are now, as a host finds them that starts after this one was killed.
+    pub fn copy(&self) -> MemoryFolder {
+        let copied = |(name, file): (&String, &MemoryFile)| (name.clone(), MemoryFile(Arc::new(Mutex::new(lock(&file.0).clone()))));
+        MemoryFolder(Arc::new(Mutex::new(lock(&self.0).iter().map(copied).collect())))
+    }
+
     fn file(&self, name: &str) -> io::Result<MemoryFile> {
         lock(&self.0).get(name).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
@@ -63,6 +70,12 @@ impl Folder for MemoryFolder {
         Ok(())
     }
     fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+    fn link(&self, from: &dyn Folder, name: &str) -> io::Result<()> {
+        let from = (from as &dyn Any).downcast_ref::<MemoryFolder>().ok_or(io::ErrorKind::Unsupported)?;
+        let file = from.file(name)?;
+        lock(&self.0).insert(name.to_owned(), file);
         Ok(())
     }
 }

@@ -36,11 +36,17 @@ impl Upcasting {
 
     /// These and the upcasters of a module that isn't deployed yet, in the place of those of `replaced`.
     pub fn with_candidate(&self, replaced: Option<u32>, ordinal: u32, manifest: &Manifest) -> Upcasting {
-        let mut upcasting = self.clone();
-        upcasting.by_type.retain(|_, upcaster| Some(upcaster.module) != replaced);
+        let mut upcasting = self.without(replaced);
         for function in manifest.functions.iter().filter(|function| function.kind == FunctionKind::Upcaster) {
             upcasting.add(ordinal, function);
         }
+        upcasting
+    }
+
+    /// These but those of a module version.
+    pub fn without(&self, module: Option<u32>) -> Upcasting {
+        let mut upcasting = self.clone();
+        upcasting.by_type.retain(|_, upcaster| Some(upcaster.module) != module);
         upcasting
     }
 

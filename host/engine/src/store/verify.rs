@@ -17,7 +17,7 @@ impl Reader {
     pub fn verify(&self) -> Result<Verified, StoreError> {
         let snapshot = self.snapshot()?;
         let (mut next, mut commits, mut chain) = (Position(1), 0, Digest::ZERO);
-        snapshot.records(0, &mut |record| {
+        snapshot.records(0, Position::START, &mut |record| {
             if record.commit > snapshot.commit() {
                 return Ok(false);
             }

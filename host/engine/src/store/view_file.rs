@@ -1,5 +1,6 @@
-//! `ViewFile`: the rows of one version of a view, in a file of its own. It can always be made again
-//! from the log, so bad content is never an error: the file is made new.
+//! `ViewFile`: rows that one version of a function has made, in a file of its own: those of a view, or the
+//! shadow in which a replay works. It can always be made again from the log, so bad content is never an
+//! error: the file is made new.
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,7 +17,6 @@ use super::view_snapshot::ViewSnapshot;
 use crate::model::{ByteReader, ByteWriter, Digest, Malformed, Position};
 
 const FORMAT: u32 = 1;
-const PREFIX: &str = "view-";
 
 /// One writer at a time; snapshots from any thread.
 pub struct ViewFile {
@@ -24,6 +24,15 @@ pub struct ViewFile {
     name: String,
     database: Database,
     cursor: AtomicU64,
+}
+
+/// What the rows of a file are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// A view answers with them.
+    View,
+    /// A replay works on them: nobody sees them, and what is wanted of them is copied elsewhere.
+    Shadow,
 }
 
 /// What was found when a view's file was opened.
@@ -52,16 +61,25 @@ enum Unusable {
     Trouble(StoreError),
 }
 
-/// The file of a view as this code and these upcasters make it.
-pub fn view_file_name(function: &str, identity: Digest) -> String {
-    format!("{PREFIX}{function}-{}.redb", &identity.to_string()[..16])
+impl Made {
+    fn prefix(self) -> &'static str {
+        match self {
+            Made::View => "view-",
+            Made::Shadow => "shadow-",
+        }
+    }
 }
 
-/// Removes the files of views that nobody needs, and what a crash left of making one. `keep` are names of
-/// files. Not while a view's file is being made.
-pub fn sweep_views(folder: &dyn Folder, keep: &BTreeSet<String>) -> Result<Vec<String>, StoreError> {
+/// The file of a function as this code and these upcasters make it.
+pub fn view_file_name(made: Made, function: &str, identity: Digest) -> String {
+    format!("{}{function}-{}.redb", made.prefix(), &identity.to_string()[..16])
+}
+
+/// Removes the files of a kind that nobody needs, and what a crash left of making one. `keep` are names of
+/// files. Not while such a file is being made.
+pub fn sweep_views(folder: &dyn Folder, made: Made, keep: &BTreeSet<String>) -> Result<Vec<String>, StoreError> {
     let names = folder.list().map_err(StoreError::io("the namespace's folder can't be listed"))?;
-    let gone: Vec<String> = names.into_iter().filter(|name| name.starts_with(PREFIX) && !keep.contains(name)).collect();
+    let gone: Vec<String> = names.into_iter().filter(|name| name.starts_with(made.prefix()) && !keep.contains(name)).collect();
     for name in &gone {
         folder.remove(name).map_err(StoreError::io(format!("{name} can't be removed")))?;
     }
@@ -73,13 +91,14 @@ impl ViewFile {
     /// head: rows made of another log, or of events that this one has not, are of no use.
     pub fn open(
         folder: &Arc<dyn Folder>,
+        made: Made,
         function: &str,
         identity: Digest,
         log: Digest,
         head: Position,
         cache_bytes: usize,
     ) -> Result<(ViewFile, ViewOpened), StoreError> {
-        let name = view_file_name(function, identity);
+        let name = view_file_name(made, function, identity);
         let facts = Facts { function, identity, log };
         let names = folder.list().map_err(StoreError::io("the namespace's folder can't be listed"))?;
         let mut opened = ViewOpened::New;
@@ -153,11 +172,12 @@ impl ViewFile {
     /// since the last commit that was.
     pub fn commit(&self, writes: &[RowWrite], cursor: Position, durable: bool) -> Result<(), StoreError> {
         let writes: Vec<RowRef<'_>> = writes.iter().map(|(key, value)| (key.as_slice(), value.as_deref())).collect();
-        self.commit_rows(&writes, cursor, durable)
+        self.commit_rows(&writes, cursor, None, durable)
     }
 
-    /// The same of rows that lie elsewhere. In key order they are written fastest.
-    pub fn commit_rows(&self, writes: &[RowRef<'_>], cursor: Position, durable: bool) -> Result<(), StoreError> {
+    /// The same of rows that lie elsewhere, with what a replay has to say of how far it is. In key order they
+    /// are written fastest.
+    pub fn commit_rows(&self, writes: &[RowRef<'_>], cursor: Position, progress: Option<&[u8]>, durable: bool) -> Result<(), StoreError> {
         let mut transaction = self.database.begin_write()?;
         transaction.set_durability(if durable { Durability::Immediate } else { Durability::None })?;
         {
@@ -168,10 +188,35 @@ impl ViewFile {
                     None => drop(rows.remove(*key)?),
                 }
             }
-            transaction.open_table(tables::VIEW_META)?.insert("cursor", cursor.0.to_le_bytes().as_slice())?;
+            let mut meta = transaction.open_table(tables::VIEW_META)?;
+            meta.insert("cursor", cursor.0.to_le_bytes().as_slice())?;
+            if let Some(progress) = progress {
+                meta.insert("progress", progress)?;
+            }
         }
         transaction.commit()?;
         self.cursor.store(cursor.0, Ordering::Release);
+        Ok(())
+    }
+
+    /// What a replay last said of how far it is.
+    pub fn progress(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        let meta = self.database.begin_read()?.open_table(tables::VIEW_META)?;
+        Ok(meta.get("progress")?.map(|progress| progress.value().to_vec()))
+    }
+
+    /// Drops all rows: the file is as if it were new.
+    pub fn clear(&self) -> Result<(), StoreError> {
+        let transaction = self.database.begin_write()?;
+        transaction.delete_table(tables::VIEW_ROWS)?;
+        transaction.open_table(tables::VIEW_ROWS)?;
+        {
+            let mut meta = transaction.open_table(tables::VIEW_META)?;
+            meta.insert("cursor", Position::START.0.to_le_bytes().as_slice())?;
+            meta.remove("progress")?;
+        }
+        transaction.commit()?;
+        self.cursor.store(Position::START.0, Ordering::Release);
         Ok(())
     }
 

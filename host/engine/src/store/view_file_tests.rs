@@ -6,12 +6,13 @@ use redb::StorageBackend;
 
 use super::folder::Folder;
 use super::testing::MemoryFolder;
-use super::view_file::{ViewFile, ViewOpened, sweep_views, view_file_name};
+use super::view_file::{Made, ViewFile, ViewOpened, sweep_views, view_file_name};
 use crate::model::{Digest, Position};
 
 fn open_as(folder: &MemoryFolder, identity: &[u8], log: &[u8], head: u64) -> (ViewFile, ViewOpened) {
     let folder: Arc<dyn Folder> = Arc::new(folder.clone());
-    ViewFile::open(&folder, "totals", Digest::of(identity), Digest::of(log), Position(head), 1 << 20).expect("content is never an error")
+    ViewFile::open(&folder, Made::View, "totals", Digest::of(identity), Digest::of(log), Position(head), 1 << 20)
+        .expect("content is never an error")
 }
 
 fn row(key: &str, value: Option<&str>) -> (Vec<u8>, Option<Vec<u8>>) {
@@ -48,7 +49,7 @@ fn rows_of_other_code_another_log_or_events_that_are_not_there_are_thrown_away_w
         let folder = filled();
         // The name says the first bytes of the identity; here only the content differs.
         let names = folder.list().expect("a list");
-        folder.rename(&names[0], &view_file_name("totals", Digest::of(identity))).expect("renamed");
+        folder.rename(&names[0], &view_file_name(Made::View, "totals", Digest::of(identity))).expect("renamed");
         let (view, opened) = open_as(&folder, identity, log, head);
         assert!(matches!(&opened, ViewOpened::Replaced(found) if found.contains(why)), "{opened:?}");
         assert_eq!((view.cursor(), view.snapshot().and_then(|snapshot| snapshot.count()).ok()), (Position::START, Some(0)));
@@ -98,8 +99,8 @@ fn files_of_old_versions_and_leftovers_are_swept_and_nothing_else() {
     for other in ["head.redb", "view-totals-0.redb.new", "segment-1-2.redb"] {
         drop(folder.create(other, super::folder::Space::Sparse).expect("made"));
     }
-    let kept = view_file_name("totals", Digest::of(b"new code"));
-    let gone = sweep_views(&folder, &[kept.clone()].into()).expect("swept");
+    let kept = view_file_name(Made::View, "totals", Digest::of(b"new code"));
+    let gone = sweep_views(&folder, Made::View, &[kept.clone()].into()).expect("swept");
     assert_eq!(gone.len(), 2);
     assert_eq!(folder.list().expect("a list"), ["head.redb".to_owned(), "segment-1-2.redb".to_owned(), kept]);
 }

@@ -62,6 +62,11 @@ impl ViewSnapshot {
         Ok(found)
     }
 
+    /// Bytes of all keys and values. Walks the whole table.
+    pub fn stored_bytes(&self) -> Result<u64, StoreError> {
+        Ok(self.rows.stats()?.stored_bytes())
+    }
+
     pub fn count(&self) -> Result<u64, StoreError> {
         Ok(self.rows.len()?)
     }

@@ -4,31 +4,17 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use redb::ReadableTable;
-
 use super::append::note_broken;
 use super::apply::apply;
+use super::deletion::{Deleted, delete_dropped, delete_sealed};
 use super::error::StoreError;
 use super::group::Group;
 use super::mirror::Mirror;
-use super::proposal::{Accepted, Proposal, Refused};
+use super::proposal::{Accepted, Proposal, Refused, SubjectSnapshot};
 use super::reader::Reader;
 use super::shared::{Shared, View};
 use super::subject::write_snapshots;
-use super::tables;
-use crate::model::{Position, Record, RecordBuilder, StatePart, Timestamp};
-
-/// What of the log's rows that a segment holds now is deleted with a commit, so that no commit waits
-/// long for it: this, or somewhat more than the commit itself brings.
-const DELETED_PER_COMMIT: Deleted = Deleted { rows: 64, bytes: 256 << 10 };
-
-/// A measure of deletion.
-#[derive(Clone, Copy, Debug)]
-struct Deleted {
-    rows: usize,
-    /// redb reads a row to delete it.
-    bytes: usize,
-}
+use crate::model::{Commit, Position, Record, RecordBuilder, StatePart, StateWrite, Timestamp};
 
 pub struct Store {
     pub(super) shared: Arc<Shared>,
@@ -108,12 +94,14 @@ impl Store {
             shared: &shared,
             view: view.clone(),
             tail: shared.tail_mut(),
+            forgotten: shared.forgotten()?,
             mirror: &mut self.mirror,
             cache: &mut self.cache,
             broken: &mut self.broken,
             builder,
             state: StatePart::default(),
             snapshots: Vec::new(),
+            prepared: Vec::new(),
             finished: Vec::new(),
             chain,
         };
@@ -122,59 +110,87 @@ impl Store {
         }
         group.finish_record();
         let (commits, snapshots) = (std::mem::take(&mut group.finished), std::mem::take(&mut group.snapshots));
+        let prepared = std::mem::take(&mut group.prepared);
         drop(group);
-        if commits.is_empty() && snapshots.is_empty() && !self.sealed_rows_left {
+        let nothing_new = commits.is_empty() && snapshots.is_empty() && prepared.is_empty() && self.mirror.dirty.kept.is_empty();
+        if nothing_new && !self.rows_left() {
             return Ok(Committed { answers, changes: Changes::default() });
         }
+        let changes = self.write(commits, &snapshots, &prepared)?;
+        shared.tail_mut().committed(&changes.records);
+        self.show(&changes.records);
+        Ok(Committed { answers, changes })
+    }
+
+    /// Makes commits durable that the mirror has taken into account. Nobody sees them yet.
+    pub(super) fn write(
+        &mut self,
+        commits: Vec<Commit>,
+        snapshots: &[SubjectSnapshot],
+        prepared: &[(u32, Vec<StateWrite>)],
+    ) -> Result<Changes, StoreError> {
+        let (shared, view) = (self.shared.clone(), self.shared.view());
         let dirty = &self.mirror.dirty;
         let changed = !dirty.functions.is_empty() || !dirty.modules.is_empty() || !dirty.schemas.is_empty();
         let functions = changed || parking_changed(&commits);
         let delete = self.sealed_rows_left;
         let bytes: usize = commits.iter().map(|commit| commit.record.bytes().len()).sum();
-        let most = Deleted { bytes: DELETED_PER_COMMIT.bytes.max(bytes + bytes / 2), ..DELETED_PER_COMMIT };
+        let most = Deleted::with_commit(bytes);
         let mut left = false;
-        apply(&shared, &commits, &mut self.mirror, |transaction, mirror| {
-            write_snapshots(transaction, &snapshots, mirror)?;
+        apply(&shared, prepared, &commits, &mut self.mirror, |transaction, mirror| {
+            write_snapshots(transaction, snapshots, mirror)?;
             if delete {
                 left = delete_sealed(transaction, &view, most)?;
             }
-            Ok(())
+            delete_dropped(transaction, &mut mirror.slots, most)
         })?;
         self.sealed_rows_left = left;
-        let records: Vec<Arc<Record>> = commits.into_iter().map(|commit| Arc::new(commit.record)).collect();
-        if let Some(last) = records.last() {
-            shared.tail_mut().committed(&records);
-            shared.set_view(View {
-                head: last.last(),
-                commit: last.commit,
-                chain: last.chain,
-                segments: view.segments.clone(),
-                functions: self.mirror.functions.clone(),
-                modules: self.mirror.modules.clone(),
-                upcasting: self.mirror.upcasting.clone(),
-                schemas: self.mirror.schemas.clone(),
-            });
-        }
-        Ok(Committed { answers, changes: Changes { records, functions } })
+        Ok(Changes { records: commits.into_iter().map(|commit| Arc::new(commit.record)).collect(), functions })
     }
 
-    /// Deletes rows of the log that a segment holds now. For idle moments; answers whether more are left.
-    pub fn delete_sealed_rows(&mut self) -> Result<bool, StoreError> {
-        const IDLE: Deleted = Deleted { rows: 4_096, bytes: 4 << 20 };
-        if !self.sealed_rows_left {
+    /// Shows everybody what is durable now, up to the last of these records.
+    pub(super) fn show(&self, records: &[Arc<Record>]) {
+        let view = self.shared.view();
+        let (head, commit, chain, recorded) = records
+            .last()
+            .map_or((view.head, view.commit, view.chain, view.recorded), |last| (last.last(), last.commit, last.chain, last.recorded));
+        self.shared.set_view(View {
+            head,
+            commit,
+            chain,
+            recorded,
+            retold: self.mirror.retold,
+            forgotten: self.mirror.forgotten,
+            segments: view.segments.clone(),
+            functions: self.mirror.functions.clone(),
+            modules: self.mirror.modules.clone(),
+            upcasting: self.mirror.upcasting.clone(),
+            schemas: self.mirror.schemas.clone(),
+        });
+    }
+
+    /// Deletes rows of the log that a segment holds now, and state that nobody keeps any more. For idle
+    /// moments; answers whether more are left.
+    pub fn delete_leftover_rows(&mut self) -> Result<bool, StoreError> {
+        if !self.rows_left() {
             return Ok(false);
         }
         self.unless_poisoned(|store| {
             let view = store.shared.view();
             let transaction = store.shared.head.begin_write()?;
-            store.sealed_rows_left = delete_sealed(&transaction, &view, IDLE)?;
+            store.sealed_rows_left = delete_sealed(&transaction, &view, Deleted::IDLE)?;
+            delete_dropped(&transaction, &mut store.mirror.slots, Deleted::IDLE)?;
             transaction.commit()?;
-            Ok(store.sealed_rows_left)
+            Ok(store.rows_left())
         })
+    }
+
+    fn rows_left(&self) -> bool {
+        self.sealed_rows_left || self.mirror.slots.next_dropped().is_some()
     }
 }
 
-fn parking_changed(commits: &[crate::model::Commit]) -> bool {
+fn parking_changed(commits: &[Commit]) -> bool {
     commits.iter().any(|commit| {
         commit.record.processing().is_ok_and(|entries| {
             entries.iter().any(|entry| match entry {
@@ -184,28 +200,4 @@ fn parking_changed(commits: &[crate::model::Commit]) -> bool {
             })
         })
     })
-}
-
-/// Deletes rows that segments hold, oldest first; answers whether some are left.
-fn delete_sealed(transaction: &redb::WriteTransaction, view: &View, most: Deleted) -> Result<bool, StoreError> {
-    let Some(sealed) = view.segments.last().map(|segment| segment.commit_last) else { return Ok(false) };
-    let mut log = transaction.open_table(tables::LOG)?;
-    let mut keys = Vec::new();
-    let (mut bytes, mut left) = (0, false);
-    for row in log.iter()? {
-        let (key, value) = row?;
-        if key.value().1 > sealed {
-            break;
-        }
-        if keys.len() == most.rows || (bytes >= most.bytes && !keys.is_empty()) {
-            left = true;
-            break;
-        }
-        bytes += value.value().len();
-        keys.push(key.value());
-    }
-    for key in keys {
-        log.remove(key)?;
-    }
-    Ok(left)
 }

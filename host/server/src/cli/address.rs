@@ -23,12 +23,13 @@ pub fn query(pairs: &[(&str, Option<&str>)]) -> String {
     query
 }
 
-/// RFC 3986: everything but the unreserved characters, and `,`, which separates the items of a list.
+/// RFC 3986: everything but the unreserved characters, `,`, which separates the items of a list, and `@`,
+/// which stands in the names of earlier generations and is never escaped there.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b',' => escaped.push(byte as char),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b',' | b'@' => escaped.push(byte as char),
             _ => escaped.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -42,6 +43,7 @@ mod tests {
     #[test]
     fn a_subject_with_slashes_and_spaces_arrives_as_it_was_written() {
         assert_eq!(query(&[("subjects", Some("UA/1545 x&y")), ("after", None)]), "?subjects=UA%2F1545%20x%26y");
+        assert_eq!(namespaced("main@1", &["events"]), "/v1/namespaces/main@1/events");
         assert_eq!(namespaced("main", &["functions", "a/b"]), "/v1/namespaces/main/functions/a%2Fb");
     }
 }

@@ -3,8 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    aggregate, append, bench, build, command, demo, deploy, events, functions, logs, modules, namespaces, parked, query, serve, test,
-    types, why,
+    aggregate, append, bench, build, command, demo, deploy, diff, events, fork, functions, logs, modules, namespaces, parked, promote,
+    query, rehearse, replays, retell, rollback, serve, test, types, why,
 };
 
 const AFTER_HELP: &str = "\
@@ -17,6 +17,7 @@ The first ten minutes:
   retold command cart.check-out --subject cart/1
                                             an aggregate decides, and what follows is recorded
   retold query order-history order/1        what a view has made of it all
+  retold rehearse my_handlers.wasm          what a new version would make of history
   retold events --follow                    everything that happens, as it happens
   retold why 17                             what caused event 17, and what it caused
 
@@ -74,6 +75,20 @@ pub enum Verb {
     Test(test::Test),
     /// Upload a module; its functions start to read the log
     Deploy(deploy::Deploy),
+    /// Replay history through a module and report what comes out otherwise
+    Rehearse(rehearse::Rehearse),
+    /// Go back to an earlier version of a module
+    Rollback(rollback::Rollback),
+    /// Show rehearsals and other replays; stop, resume or drop one
+    Replays(replays::Replays),
+    /// Make a namespace that shares another's history up to a position
+    Fork(fork::Fork),
+    /// Tell a namespace's events again, through other modules or without some of them
+    Retell(retell::Retell),
+    /// Hold two namespaces against each other
+    Diff(diff::Diff),
+    /// Have a retelling take its base's place, or go back
+    Promote(promote::Promote),
     /// Print what a function said, or follow it
     Logs(logs::Logs),
     /// List or remove modules
@@ -82,7 +97,7 @@ pub enum Verb {
     Functions(functions::Functions),
     /// Show the events that a function set aside, or release them
     Parked(parked::Parked),
-    /// List or create namespaces
+    /// List, create or drop namespaces
     Namespaces(namespaces::Namespaces),
     /// Start a host with example handlers and a day of real flights
     Demo(demo::Demo),

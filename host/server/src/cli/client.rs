@@ -51,6 +51,11 @@ impl Client {
         Ok(Client { agent: config.into(), url, namespace: common.namespace.clone(), token: common.token.clone() })
     }
 
+    /// A client of another namespace of the same host.
+    pub fn of(&self, namespace: &str) -> Client {
+        Client { namespace: namespace.to_owned(), ..self.clone() }
+    }
+
     pub fn namespace(&self) -> &str {
         &self.namespace
     }

@@ -7,8 +7,8 @@ use clap::Parser;
 use super::arguments::{Arguments, Verb};
 use super::failure::report;
 use super::{
-    aggregate, append, bench, build, command, demo, deploy, events, functions, logs, modules, namespaces, parked, query, serve, test,
-    types, why,
+    aggregate, append, bench, build, command, demo, deploy, diff, events, fork, functions, logs, modules, namespaces, parked, promote,
+    query, rehearse, replays, retell, rollback, serve, test, types, why,
 };
 
 /// Runs the verb that the command line names.
@@ -28,6 +28,13 @@ pub fn main() -> ExitCode {
         Verb::Why(verb) => why::run(&common, &verb),
         Verb::Build(verb) => build::run(&common, &verb),
         Verb::Deploy(verb) => deploy::run(&common, &verb),
+        Verb::Rehearse(verb) => rehearse::run(&common, &verb),
+        Verb::Rollback(verb) => rollback::run(&common, &verb),
+        Verb::Replays(verb) => replays::run(&common, &verb),
+        Verb::Fork(verb) => fork::run(&common, &verb),
+        Verb::Retell(verb) => retell::run(&common, &verb),
+        Verb::Diff(verb) => diff::run(&common, &verb),
+        Verb::Promote(verb) => promote::run(&common, &verb),
         Verb::Modules(verb) => modules::run(&common, &verb),
         Verb::Functions(verb) => functions::run(&common, &verb),
         Verb::Parked(verb) => parked::run(&common, &verb),

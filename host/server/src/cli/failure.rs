@@ -27,6 +27,18 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
+/// What was asked for came out otherwise than it was to: the request was understood, and has to change.
+#[derive(Debug)]
+pub struct Refusal(pub String);
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
 /// Prints the error for a reader, or for a program, and chooses the exit code.
 pub fn report(error: &anyhow::Error, as_json: bool) -> ExitCode {
     if is_closed_output(error) {
@@ -46,6 +58,9 @@ pub fn report(error: &anyhow::Error, as_json: bool) -> ExitCode {
 fn code(error: &anyhow::Error) -> u8 {
     if find::<Usage>(error).is_some() {
         return USAGE;
+    }
+    if find::<Refusal>(error).is_some() {
+        return REFUSAL;
     }
     match find::<Problem>(error) {
         Some(problem) if (400..500).contains(&problem.status) => REFUSAL,
@@ -94,6 +109,7 @@ mod tests {
         check(problem(409).into(), REFUSAL);
         check(problem(422).into(), REFUSAL);
         check(problem(503).into(), FAILURE);
+        check(Refusal("pricing makes something else than what is recorded".into()).into(), REFUSAL);
         check(Usage("--listen needs a port".into()).into(), USAGE);
         check(anyhow::anyhow!("the disk is full"), FAILURE);
     }

@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 use super::arguments::Common;
 use super::client::Client;
 use super::output::{print, print_json};
-use super::words::table;
+use super::words::{bytes, counted, table};
 
 const AFTER_HELP: &str = "\
 Examples:
   retold namespaces
   retold namespaces create shop
+  retold namespaces drop whatif             a fork, a retelling or an old generation, with all its files
   retold --namespace shop events";
 
 #[derive(Debug, Args)]
@@ -26,6 +27,8 @@ pub struct Namespaces {
 enum Verb {
     /// Make a namespace: a log of its own, with its modules
     Create { name: String },
+    /// Remove a fork, a retelling or an earlier generation
+    Drop { name: String },
 }
 
 pub fn run(common: &Common, namespaces: &Namespaces) -> Result<()> {
@@ -35,6 +38,10 @@ pub fn run(common: &Common, namespaces: &Namespaces) -> Result<()> {
         Some(Verb::Create { name }) => {
             let created = create(&client, name)?;
             if common.json { print_json(&created) } else { print(&format!("{name} is there\n")) }
+        }
+        Some(Verb::Drop { name }) => {
+            let dropped = client.delete(&client.of(name).path(&[]))?;
+            if common.json { print_json(&dropped) } else { print(&gone(&dropped)) }
         }
     }
 }
@@ -50,15 +57,58 @@ fn list(client: &Client, as_json: bool) -> Result<()> {
     if as_json {
         return print_json(&answer);
     }
-    let rows: Vec<Vec<String>> = answer["namespaces"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|namespace| ["name", "head", "created"].map(|field| shown(&namespace[field])).to_vec())
-        .collect();
-    print(&table(&["namespace", "head", "created"], &rows))
+    print(&listed(answer["namespaces"].as_array().map(Vec::as_slice).unwrap_or_default()))
 }
 
-fn shown(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+fn listed(namespaces: &[Value]) -> String {
+    let row = |namespace: &Value| {
+        let text = |field: &str| namespace[field].as_str().unwrap_or("").to_owned();
+        vec![text("name"), text("head"), namespace["generation"].to_string(), role(namespace), text("created")]
+    };
+    table(&["namespace", "head", "generation", "role", "created"], &namespaces.iter().map(row).collect::<Vec<_>>())
+}
+
+/// What it is, and of what.
+fn role(namespace: &Value) -> String {
+    let text = |field: &str| namespace[field].as_str().unwrap_or("?");
+    match text("role") {
+        "fork" => format!("fork of {} at {}", text("base"), text("at")),
+        "retelling" => format!("retelling of {}", text("base")),
+        "old" => format!("earlier generation of {}, read only", text("base")),
+        _ => String::new(),
+    }
+}
+
+fn gone(dropped: &Value) -> String {
+    let number = |field: &str| dropped[field].as_u64().unwrap_or(0);
+    let name = dropped["namespace"].as_str().unwrap_or("?");
+    format!("{name} is gone: {} with {} removed\n", counted(number("files"), "file"), bytes(number("bytes")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn namespaces_are_listed_with_where_they_are_from() {
+        let of = |name: &str, generation: u64, role: &str, base: Value, at: Value| json!({ "name": name, "head": "9", "generation": generation, "role": role, "base": base, "at": at, "created": "2026-11-21T05:18:36Z" });
+        let namespaces = [
+            of("main", 2, "own", Value::Null, Value::Null),
+            of("main@1", 1, "old", json!("main"), Value::Null),
+            of("whatif", 1, "fork", json!("main"), json!("7")),
+        ];
+        let expected = "\
+namespace  head  generation  role                                   created
+main       9     2                                                  2026-11-21T05:18:36Z
+main@1     9     1           earlier generation of main, read only  2026-11-21T05:18:36Z
+whatif     9     1           fork of main at 7                      2026-11-21T05:18:36Z
+";
+        assert_eq!(listed(&namespaces), expected);
+    }
+
+    #[test]
+    fn what_was_freed_is_told() {
+        let dropped = json!({ "namespace": "whatif", "files": 3, "bytes": 3 << 20 });
+        assert_eq!(gone(&dropped), "whatif is gone: 3 files with 3.0 MiB removed\n");
+    }
 }

@@ -75,6 +75,11 @@ impl Problem {
         lines
     }
 
+    /// A member that is text.
+    pub fn text(&self, field: &str) -> Option<&str> {
+        self.fields.get(field).and_then(Value::as_str)
+    }
+
     pub fn as_value(&self) -> Value {
         let mut fields = self.fields.clone();
         fields.entry("status").or_insert(json!(self.status));

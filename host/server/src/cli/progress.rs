@@ -20,7 +20,7 @@ pub struct Progress {
 
 enum Shown {
     Bar(ProgressBar),
-    Lines { total: Option<u64>, last: Cell<Instant> },
+    Lines { total: Cell<Option<u64>>, last: Cell<Instant> },
     Nothing,
 }
 
@@ -31,9 +31,18 @@ impl Progress {
         let shown = match (quiet, stderr().is_terminal()) {
             (true, _) => Shown::Nothing,
             (false, true) => Shown::Bar(bar(what, total)),
-            (false, false) => Shown::Lines { total, last: Cell::new(started) },
+            (false, false) => Shown::Lines { total: Cell::new(total), last: Cell::new(started) },
         };
         Progress { what, shown, started }
+    }
+
+    /// What was the whole has grown.
+    pub fn grown(&self, whole: u64) {
+        match &self.shown {
+            Shown::Bar(bar) => bar.set_length(whole),
+            Shown::Lines { total, .. } => total.set(Some(whole)),
+            Shown::Nothing => {}
+        }
     }
 
     /// How far it is, and a few words on it.
@@ -47,7 +56,7 @@ impl Progress {
                 let now = clock::now();
                 if now.duration_since(last.get()) >= LINE_EVERY {
                     last.set(now);
-                    eprintln!("{}: {}", self.what, line(done, *total, words));
+                    eprintln!("{}: {}", self.what, line(done, total.get(), words));
                 }
             }
             Shown::Nothing => {}

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::handling::position_of;
+use super::words::shortened;
 
 /// Of an event's data, so many characters.
 const DATA_CHARS_MAX: usize = 90;
@@ -48,7 +49,7 @@ impl Tree<'_> {
     fn tell(&mut self, event: &Value, branches: &str) {
         self.text.push_str(&format!("{branches}  {}\n", maker(event)));
         if !event["data"].is_null() {
-            self.text.push_str(&format!("{branches}  {}\n", shortened(&event["data"].to_string())));
+            self.text.push_str(&format!("{branches}  {}\n", shortened(&event["data"].to_string(), DATA_CHARS_MAX)));
         }
     }
 
@@ -77,15 +78,6 @@ fn maker(event: &Value) -> String {
         }
         None => format!("from {source}, {when}"),
     }
-}
-
-fn shortened(data: &str) -> String {
-    if data.chars().count() <= DATA_CHARS_MAX {
-        return data.to_owned();
-    }
-    let mut start: String = data.chars().take(DATA_CHARS_MAX).collect();
-    start.push('…');
-    start
 }
 
 #[cfg(test)]

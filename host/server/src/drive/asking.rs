@@ -2,7 +2,6 @@
 //! queries.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use retold_engine::model::{FunctionKind, NewEvent, Payload, Position, Query};
@@ -13,11 +12,12 @@ use tokio::sync::oneshot;
 use super::commands::{CommandAccepted, CommandOutcome};
 use super::committer::Job;
 use super::loaded::Loaded;
-use super::namespace::{Inside, Namespace};
+use super::namespace::{Inside, Namespace, next_number};
 use super::queue::Cost;
 use super::types::{DriveError, WaitFor};
 use super::views::ViewTask;
 use super::workers::Errand;
+use crate::wasm::WasmModule;
 
 /// How long a command may wait for its subject and for the disk.
 const COMMAND_TIME_MAX: Duration = Duration::from_secs(60);
@@ -25,11 +25,20 @@ const COMMAND_TIME_MAX: Duration = Duration::from_secs(60);
 /// A view at one moment.
 pub struct ViewRead {
     pub snapshot: ViewSnapshot,
+    /// The function as it was when its code made these rows.
     pub row: Arc<FunctionRow>,
+    guest: Option<Arc<WasmModule>>,
     /// Everything up to here is in it.
     pub position: Position,
     /// Positions between there and the head.
     pub lag: u64,
+}
+
+impl ViewRead {
+    fn of(task: &ViewTask, position: Position, head: Position) -> Result<ViewRead, DriveError> {
+        let lag = head.0.saturating_sub(position.0);
+        Ok(ViewRead { snapshot: task.file.snapshot()?, row: task.row.clone(), guest: task.guest(), position, lag })
+    }
 }
 
 /// What a view answered, and how far it was.
@@ -42,8 +51,9 @@ pub struct QueryAnswer {
 
 impl Namespace {
     /// Has the aggregate that takes this type of command decide it. Once this is `Accepted`, the command
-    /// and its events are on disk.
+    /// and its events are on disk. `Superseded`: another log has this one's name by now, ask there.
     pub async fn command(&self, command: NewEvent, wait: WaitFor) -> Result<CommandOutcome, DriveError> {
+        self.check_writable()?;
         let inside = self.inside();
         let function = match inside.decider(&command.r#type) {
             Ok(function) => function,
@@ -59,7 +69,7 @@ impl Namespace {
                 Err(_) => Err(DriveError::Busy),
             };
         };
-        let key = inside.next_wait_key();
+        let key = next_number();
         inside.commands.command(inside, &function, command, Some(key), reply)?;
         let answer = match tokio::time::timeout(timeout, &mut answer).await {
             Ok(answer) => answer,
@@ -98,7 +108,7 @@ impl Namespace {
         let task = self.inside().view(name).ok_or_else(|| DriveError::Unavailable(format!("the file of view {name} is not open")))?;
         if let Some(before) = task.stand_in().filter(|before| min.is_none_or(|min| min <= before.position())) {
             let (position, head) = (before.position(), self.reader().head());
-            return Ok(ViewRead { snapshot: before.file.snapshot()?, row, position, lag: head.0.saturating_sub(position.0) });
+            return ViewRead::of(&before, position, head);
         }
         let wanted = min.unwrap_or_default().max(if task.is_level() { Position::START } else { task.level_at });
         if task.position() < wanted {
@@ -114,7 +124,7 @@ impl Namespace {
         // Read before the snapshot is taken: the snapshot has at least this.
         let position = task.position();
         let head = self.reader().head();
-        Ok(ViewRead { snapshot: task.file.snapshot()?, row, position, lag: head.0.saturating_sub(position.0) })
+        ViewRead::of(&task, position, head)
     }
 
     fn behind(&self, task: &ViewTask, row: &FunctionRow, wanted: Position) -> DriveError {
@@ -133,10 +143,10 @@ impl Namespace {
 
     /// Asks a view in its own words, on one snapshot.
     pub async fn query(&self, name: &str, query: Query, min: Option<Position>, timeout: Duration) -> Result<QueryAnswer, DriveError> {
-        let ViewRead { snapshot, row, position, lag } = self.view(name, min, timeout).await?;
+        let ViewRead { snapshot, row, guest, position, lag } = self.view(name, min, timeout).await?;
         let inside = self.inside().clone();
         let _permit = inside.queries.clone().try_acquire_owned().map_err(|_| DriveError::Busy)?;
-        let guest = inside.guest_of(row.module).ok_or_else(|| DriveError::Unavailable(format!("the module of {name} is not loaded")))?;
+        let guest = guest.ok_or_else(|| DriveError::Unavailable(format!("the module of {name} is not loaded")))?;
         let (reply, answer) = oneshot::channel();
         let log = inside.logs.of(name);
         inside.pool.push(Errand::new("query", move || {
@@ -229,9 +239,5 @@ impl Inside {
     /// The code of this moment's module versions, with this moment's schemas around it.
     pub fn guests_at<'a>(&'a self, snapshot: &'a Snapshot) -> Loaded<'a> {
         Loaded::new(self, snapshot)
-    }
-
-    pub fn next_wait_key(&self) -> u64 {
-        self.wait_keys.fetch_add(1, Ordering::Relaxed)
     }
 }

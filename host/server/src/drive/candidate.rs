@@ -33,6 +33,15 @@ impl Candidate {
         Ok(Candidate { manifest, guest, schemas })
     }
 
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Its code, with the schemas around it that there would be.
+    pub fn guest(&self) -> Arc<dyn Guest> {
+        self.guest.clone()
+    }
+
     /// Looks at the events after `after`.
     pub fn check(&self, namespace: &Inside, snapshot: &Snapshot, after: Position) -> Result<(), DriveError> {
         let upcasters = self.manifest.functions.iter().filter(|function| function.kind == FunctionKind::Upcaster);

@@ -238,6 +238,9 @@ impl SubjectTask {
     }
 
     fn decide(&self, namespace: &Arc<Inside>, command: &NewEvent, hot: &mut Option<Hot>) -> Result<Step, DriveError> {
+        if namespace.is_frozen() {
+            return Err(DriveError::Superseded);
+        }
         let snapshot = namespace.reader.snapshot()?;
         let guests = namespace.guests_at(&snapshot);
         let reading = Reading::new(&snapshot, &guests);

@@ -53,10 +53,13 @@ pub enum Job {
     /// A deployment, removal or an operator's word.
     Change {
         proposal: Box<Proposal>,
-        /// Looks at what came since it was last looked, on the log as it is just before the change.
-        check: Option<LastCheck>,
+        /// Looks at what came since it was last looked, on the log as it is just before the change, and
+        /// completes it.
+        last_look: Option<LastLook>,
         reply: oneshot::Sender<Result<Accepted, DriveError>>,
     },
+    /// Something to do on the writer's thread, while nothing else is written.
+    Alone(Box<dyn FnOnce(&mut Store) + Send>),
     /// Whoever waits for this append waits no longer: tell how far it is.
     GiveUp(WaitKey),
     /// Work on files has ended: look what came of it.
@@ -66,8 +69,8 @@ pub enum Job {
 /// Names an append or a command that waits to be handled.
 pub type WaitKey = u64;
 
-/// The last look before a change is committed. An `Err` refuses it.
-pub type LastCheck = Box<dyn FnOnce(&Snapshot) -> Result<(), DriveError> + Send>;
+/// The last look before a change is committed: answers what is to be proposed. An `Err` refuses it.
+pub type LastLook = Box<dyn FnOnce(&Snapshot, Proposal) -> Result<Proposal, DriveError> + Send>;
 
 /// Parts of the tail that may wait to be sealed before the writer waits for housekeeping.
 const PARTS_WAITING_MAX: usize = 8;
@@ -120,7 +123,7 @@ impl Committer {
         while let Some(jobs) = namespace.queue.take(most) {
             self.commit(jobs);
             if namespace.queue.len() == 0
-                && let Err(error) = self.store.delete_sealed_rows()
+                && let Err(error) = self.store.delete_leftover_rows()
             {
                 self.fail(&error);
             }
@@ -131,7 +134,13 @@ impl Committer {
         let mut group = Jobs::default();
         let mut given_up = Vec::new();
         for job in jobs {
+            let Some(job) = self.unless_superseded(job) else { continue };
             match job {
+                Job::Alone(work) => {
+                    self.commit_group(std::mem::take(&mut group));
+                    work(&mut self.store);
+                    self.aftermath();
+                }
                 Job::Append { append, checked, wait, reply } => match self.recheck(&append, checked) {
                     Ok(()) => group.push(Proposal::Append(append), Caller::Append { wait, reply }),
                     Err(error) => {
@@ -149,12 +158,13 @@ impl Committer {
                 Job::Reaction { plan, function, ticket } => {
                     group.push(Proposal::Reaction(*plan), Caller::Function { function, ticket });
                 }
-                Job::Change { proposal, check: None, reply } => group.push(*proposal, Caller::Change { reply }),
-                Job::Change { proposal, check: Some(check), reply } => {
+                Job::Change { proposal, last_look: None, reply } => group.push(*proposal, Caller::Change { reply }),
+                Job::Change { proposal, last_look: Some(look), reply } => {
                     // It must see what came before it, and nothing may come between its look and the change.
                     self.commit_group(std::mem::take(&mut group));
-                    match self.namespace.reader.snapshot().map_err(DriveError::from).and_then(|snapshot| check(&snapshot)) {
-                        Ok(()) => group.push(*proposal, Caller::Change { reply }),
+                    let snapshot = self.namespace.reader.snapshot().map_err(DriveError::from);
+                    match snapshot.and_then(|snapshot| look(&snapshot, *proposal)) {
+                        Ok(proposal) => group.push(proposal, Caller::Change { reply }),
                         Err(error) => drop(reply.send(Err(error))),
                     }
                     self.commit_group(std::mem::take(&mut group));
@@ -214,15 +224,16 @@ impl Committer {
             changes.records.get(index)?.event(position).map(|event| event.r#type.to_owned())
         };
         let mut ended: Vec<(WaitId, Outcome)> = Vec::new();
+        let generation = self.namespace.generation.load(Ordering::Acquire);
         for (answer, caller) in answers.into_iter().zip(callers) {
             match (caller, answer) {
                 (Caller::Append { wait, reply }, Ok(Accepted::Appended(appended))) => {
                     self.namespace.counts.appended_events.fetch_add(appended.new as u64, Ordering::Relaxed);
                     match wait {
-                        None => drop(reply.send(Ok(answered(appended, None)))),
+                        None => drop(reply.send(Ok(answered(generation, appended, None)))),
                         Some(key) => {
                             let positions = appended.positions.clone();
-                            let answer = move |outcome| drop(reply.send(Ok(answered(appended, Some(outcome)))));
+                            let answer = move |outcome| drop(reply.send(Ok(answered(generation, appended, Some(outcome)))));
                             self.begin_wait(key, &positions, Box::new(answer), &type_of);
                         }
                     }
@@ -301,7 +312,7 @@ impl Committer {
     }
 
     /// Brings tasks and subscriptions up to the functions as they stand.
-    fn refresh(&mut self) {
+    pub(super) fn refresh(&mut self) {
         let schemas = self.namespace.reader.schemas();
         self.namespace.set_schemas(&schemas);
         self.registry.refresh(&self.namespace);
@@ -379,8 +390,8 @@ impl Caller {
     }
 }
 
-fn answered(appended: Appended, outcome: Option<Outcome>) -> Append {
-    Append { positions: appended.positions, new: appended.new, handled: outcome.map(handled) }
+fn answered(generation: u64, appended: Appended, outcome: Option<Outcome>) -> Append {
+    Append { generation, positions: appended.positions, new: appended.new, handled: outcome.map(handled) }
 }
 
 /// Proposals of one transaction, and who is answered for each.

@@ -6,55 +6,70 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use retold_engine::model::{EventRef, Manifest, Position, TypePattern};
-use retold_engine::store::{Accepted, Deploy, Filter, ModuleRow, Proposal, SchemaRow, Snapshot};
+use retold_engine::model::{Digest, EventRef, Manifest, Position, TypePattern};
+use retold_engine::store::{Accepted, Filter, ModuleRow, Proposal, Refused, SchemaRow, Snapshot};
 use tokio::sync::oneshot;
 
-use super::candidate::Candidate;
-use super::committer::{Job, LastCheck};
+use super::clock;
+use super::committer::{Job, LastLook};
+use super::generations::blocking;
+use super::host::io;
 use super::modules::Upload;
 use super::namespace::{Inside, Namespace};
 use super::queue::Cost;
+use super::replay_files::StoredReplay;
+use super::replay_info::{DeployOptions, DeployOutcome, Rehearse, ReplayKind, ReplayedModule};
+use super::replay_task::ReplayTask;
 use super::schemas::{SchemaBook, fits};
-use super::types::{Deployed, DriveError, SchemaRefused};
+use super::types::{Deployed, DriveError, ModuleInfo, SchemaRefused};
+use super::upgrade::{self, Upgrade, UpgradeEnd};
 use crate::schema::Schema;
 
-/// Events that may come between two looks before the writer takes the last one.
-const LAST_LOOK_EVENTS: u64 = 2_048;
-/// Looks before the writer takes the last one anyway.
-const LOOKS_MAX: usize = 8;
-
 impl Namespace {
-    /// Checks, compiles and activates a module. Nothing is changed where that fails.
-    pub async fn deploy(&self, name: &str, bytes: Bytes) -> Result<Deployed, DriveError> {
+    /// Checks and compiles a module, replays it over history, and activates it. Nothing is changed where any
+    /// of it fails.
+    pub async fn deploy(&self, name: &str, bytes: Bytes, options: DeployOptions) -> Result<DeployOutcome, DriveError> {
+        self.check_writable()?;
         let (modules, module_name) = (self.inside().modules.clone(), name.to_owned());
-        let upload = blocking(move || modules.upload(&module_name, &bytes)).await?;
-        // One at a time: each is checked against what the one before it left.
-        let _turn = self.inside().deploying.lock().await;
-        self.inside().set_guest(upload.digest, upload.module.clone());
-        let deployed = self.activate(upload).await;
-        let infos = self.all_modules();
-        self.inside().keep_guests(|digest| infos.iter().any(|(_, info)| info.active && info.digest == digest));
-        deployed
+        let upload = blocking(move || modules.upload(Some(&module_name), &bytes)).await?;
+        if options.rehearse == Rehearse::Only {
+            return self.upgrade(upload, ReplayKind::Rehearsal, options).await;
+        }
+        let active = |(_, info): &(u32, ModuleInfo)| info.active && info.name == name && info.digest == upload.digest;
+        if let Some((_, module)) = self.inside().all_modules().into_iter().find(active) {
+            // Its code may not have been loaded when the host started.
+            self.inside().set_guest(upload.digest, upload.module);
+            return Ok(DeployOutcome::Deployed { deployed: Deployed { module, unchanged: true }, replay: None });
+        }
+        self.upgrade(upload, ReplayKind::Deployment, options).await
     }
 
-    async fn activate(&self, upload: Upload) -> Result<Deployed, DriveError> {
-        let Upload { manifest, digest, component, module } = upload;
-        let is_active = |row: &ModuleRow| row.active && row.digest == digest && row.name == manifest.name;
-        let check = if self.reader().modules().values().any(|row| is_active(row)) {
-            None
-        } else {
-            let (inside, manifest) = (self.inside().clone(), manifest.clone());
-            let candidate = blocking(move || Candidate::new(&inside, manifest, module)).await?;
-            let inside = self.inside().clone();
-            Some(self.looked(move |snapshot, after| candidate.check(&inside, snapshot, after)).await?)
-        };
-        let proposal = Proposal::Deploy(Deploy { manifest, digest, component });
-        let Accepted::Deployed { module, unchanged, .. } = self.change_after(proposal, check).await? else {
-            return Err(DriveError::Stopping);
-        };
-        let info = self.all_modules().into_iter().find(|(ordinal, _)| *ordinal == module).map(|(_, info)| info);
-        info.map(|module| Deployed { module, unchanged }).ok_or(DriveError::Stopping)
+    /// Has the version that ran before take over again, or the one with this version text.
+    pub async fn rollback(&self, module: &str, to: Option<&str>, options: DeployOptions) -> Result<DeployOutcome, DriveError> {
+        self.check_writable()?;
+        let (inside, name, to) = (self.inside().clone(), module.to_owned(), to.map(str::to_owned));
+        let upload = blocking(move || inside.former(&name, to.as_deref())).await?;
+        self.upgrade(upload, ReplayKind::Rollback, options).await
+    }
+
+    async fn upgrade(&self, upload: Upload, kind: ReplayKind, options: DeployOptions) -> Result<DeployOutcome, DriveError> {
+        let inside = self.inside();
+        if kind != ReplayKind::Rehearsal {
+            inside.check_version(&upload)?;
+            if let Some(replay) = inside.upgrade_of(&upload.manifest.name) {
+                return Err(DriveError::DeployUnderWay { module: upload.manifest.name, replay });
+            }
+        }
+        let wait = options.wait;
+        let (task, ended) = inside.begin_upgrade(upload, kind, options)?;
+        match tokio::time::timeout(wait, ended).await {
+            Err(_) => Ok(DeployOutcome::UnderWay(task.info())),
+            Ok(Err(_)) => Err(DriveError::Stopping),
+            Ok(Ok(end)) => Ok(match end? {
+                None => DeployOutcome::Rehearsed(task.info()),
+                Some(deployed) => DeployOutcome::Deployed { deployed, replay: Some(task.info()) },
+            }),
+        }
     }
 
     /// Gives a type a schema. Every stored event of the type must fit it. Answers whether it is new.
@@ -97,34 +112,120 @@ impl Namespace {
     async fn looked(
         &self,
         look: impl Fn(&Snapshot, Position) -> Result<(), DriveError> + Send + Sync + 'static,
-    ) -> Result<LastCheck, DriveError> {
+    ) -> Result<LastLook, DriveError> {
         let inside = self.inside().clone();
         blocking(move || {
-            let mut after = Position::START;
-            for _ in 0..LOOKS_MAX {
-                let snapshot = inside.reader.snapshot()?;
-                look(&snapshot, after)?;
-                after = snapshot.head();
-                if inside.reader.head().0 - after.0 <= LAST_LOOK_EVENTS {
-                    break;
-                }
-            }
-            let last: LastCheck = Box::new(move |snapshot| look(snapshot, after));
+            let after = upgrade::looked(&inside, &look)?;
+            let last: LastLook = Box::new(move |snapshot, proposal| look(snapshot, after).map(|()| proposal));
             Ok(last)
         })
         .await
     }
 
-    async fn change_after(&self, proposal: Proposal, check: Option<LastCheck>) -> Result<Accepted, DriveError> {
+    async fn change_after(&self, proposal: Proposal, last_look: Option<LastLook>) -> Result<Accepted, DriveError> {
+        self.check_writable()?;
         let (reply, answer) = oneshot::channel();
-        self.inside().queue.push(Job::Change { proposal: Box::new(proposal), check, reply }, Cost { events: 1, bytes: 0 })?;
+        self.inside().queue.push(Job::Change { proposal: Box::new(proposal), last_look, reply }, Cost { events: 1, bytes: 0 })?;
         answer.await.map_err(|_| DriveError::Stopping)?
     }
 }
 
-/// On a thread that may block.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, DriveError> + Send + 'static) -> Result<T, DriveError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| DriveError::Stopping)?
+impl Inside {
+    /// A version's text stands for one code, for ever.
+    fn check_version(&self, upload: &Upload) -> Result<(), DriveError> {
+        let Upload { manifest, digest, .. } = upload;
+        let other = |row: &ModuleRow| row.name == manifest.name && row.version == manifest.version && row.digest != *digest;
+        if self.reader.modules().values().any(|row| other(row)) {
+            let refused = Refused::VersionTaken { module: manifest.name.clone(), version: manifest.version.clone() };
+            return Err(DriveError::Refused(refused));
+        }
+        Ok(())
+    }
+
+    /// The code of a version that ran before, loaded: the last other than the active one, or that of this
+    /// version text.
+    fn former(&self, module: &str, to: Option<&str>) -> Result<Upload, DriveError> {
+        let rows = self.reader.modules();
+        let active = rows.values().find(|row| row.active && row.name == module);
+        let Some(active) = active else { return Err(DriveError::Refused(Refused::UnknownModule(module.to_owned()))) };
+        let wanted =
+            |row: &&Arc<ModuleRow>| row.name == module && row.digest != active.digest && to.is_none_or(|version| row.version == version);
+        let Some(row) = rows.values().rev().find(wanted) else {
+            let what = match to {
+                Some(version) => {
+                    format!("module {module} has no other version {version}: `retold modules --history` lists those that there are")
+                }
+                None => format!("module {module} has never had another version to go back to"),
+            };
+            return Err(DriveError::Generation { namespace: self.name.clone(), what });
+        };
+        let snapshot = self.reader.snapshot()?;
+        let component = snapshot.component(row.digest)?.ok_or_else(|| {
+            DriveError::Unavailable(format!("the code of {module} {} is no longer here: deploy its file again", row.version))
+        })?;
+        let module = self.modules.load(&component)?;
+        Ok(Upload { manifest: row.manifest.clone(), digest: row.digest, component, module })
+    }
+
+    /// Begins a replay, and writes it down so that it goes on after a restart.
+    fn begin_upgrade(
+        self: &Arc<Self>,
+        upload: Upload,
+        kind: ReplayKind,
+        options: DeployOptions,
+    ) -> Result<(Arc<ReplayTask>, oneshot::Receiver<UpgradeEnd>), DriveError> {
+        let (started, files) = (clock::now(), &self.replay_files);
+        let module = ReplayedModule { name: upload.manifest.name.clone(), version: upload.manifest.version.clone(), digest: upload.digest };
+        let task = self.replays.add(files, |id| ReplayTask::new(id, kind, started, Some(module.clone()), None));
+        let stored = StoredReplay::new(&task.id, kind, (&module.name, &module.version, module.digest), started, &options);
+        let written = files.write_component(&task.id, &upload.component).and_then(|()| files.write(&stored));
+        written.map_err(io("the replay can't be written down"))?;
+        let (reply, ended) = oneshot::channel();
+        let upgrade = Upgrade { inside: self.clone(), task: task.clone(), upload, options, stored };
+        upgrade.start(move |end| drop(reply.send(end))).map_err(io("the thread of the replay can't be started"))?;
+        Ok((task, ended))
+    }
+
+    /// Goes on with what an earlier process had begun, and shows what has ended.
+    pub fn restore_replays(self: &Arc<Self>) {
+        for stored in self.replay_files.all() {
+            let Some(info) = stored.info() else { continue };
+            let task = ReplayTask::new(stored.id.clone(), stored.kind(), info.started, info.module.clone(), None);
+            let over = info.ended.is_some();
+            task.restore(info);
+            self.replays.restore(task.clone());
+            if over || self.is_frozen() {
+                continue;
+            }
+            if stored.stopped {
+                task.stop();
+            }
+            if let Err(error) = self.go_on_with(task.clone(), stored) {
+                task.fail("failed", format!("it could not go on after a restart: {error}"));
+            }
+        }
+    }
+
+    fn go_on_with(self: &Arc<Self>, task: Arc<ReplayTask>, stored: StoredReplay) -> Result<(), DriveError> {
+        let component = self.replay_files.component(&stored.id).map_err(io("its code can't be read"))?;
+        let module = self.modules.load(&component)?;
+        let manifest = module.describe()?;
+        let digest = Digest::of(&component);
+        let upload = Upload { manifest, digest, component, module };
+        let upgrade = Upgrade { inside: self.clone(), task, upload, options: stored.options(), stored };
+        upgrade.start(|_| {}).map_err(io("the thread of the replay can't be started"))?;
+        Ok(())
+    }
+
+    /// Whether the operator wants a replay to stand still, also after a restart.
+    pub fn note_stopped(&self, id: &str, stopped: bool) {
+        if let Some(mut stored) = self.replay_files.all().into_iter().find(|stored| stored.id == id) {
+            stored.stopped = stopped;
+            if let Err(error) = self.replay_files.write(&stored) {
+                tracing::warn!(replay = %id, %error, "the operator's word on it can't be written down");
+            }
+        }
+    }
 }
 
 pub fn compile(r#type: &str, json: &str) -> Result<Schema, DriveError> {

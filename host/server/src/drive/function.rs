@@ -79,7 +79,7 @@ impl FunctionTask {
     fn one_turn(self: &Arc<Self>) {
         self.turns.begin();
         let Some(namespace) = self.namespace.upgrade() else { return };
-        let again = self.turn(&namespace);
+        let again = !namespace.is_frozen() && self.turn(&namespace);
         if self.turns.end(again) {
             self.queue();
         }

@@ -2,19 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 use retold_engine::model::{Timestamp, limits, valid_namespace_name};
-use retold_engine::store::{Catalogue, DiskFolder, NamespaceRow, Options, Store, StoreError};
+use retold_engine::store::{Catalogue, CursorMap, DiskFolder, NamespaceRow, Options, Role, Store, StoreError};
 use tokio::sync::watch;
 
 use super::clock;
 use super::committer::Committer;
+use super::comparing::Comparisons;
 use super::housekeeper::Housekeeper;
 use super::memory;
 use super::modules::Modules;
-use super::namespace::{Common, Inside, Namespace};
+use super::namespace::{Common, Inside, Namespace, Standing};
+use super::replay_info::NamespaceRole;
+use super::retelling::Retelling;
 use super::ticker::{Beats, Ticker};
 use super::types::DriveError;
 use super::workers::Pool;
@@ -54,13 +58,21 @@ pub const MAIN: &str = "main";
 
 /// Cheap to clone.
 #[derive(Clone)]
-pub struct Host(Arc<Shared>);
+pub struct Host(pub(super) Arc<Shared>);
 
-struct Shared {
-    options: HostOptions,
+pub(super) struct Shared {
+    pub options: HostOptions,
     catalogue: Mutex<Catalogue>,
+    /// Handles by the names of this moment.
     namespaces: Arc<RwLock<BTreeMap<String, Namespace>>>,
-    common: Common,
+    /// What is open, by its folder: names change hands, folders don't.
+    open: Mutex<BTreeMap<String, Arc<Inside>>>,
+    /// Retellings under way, by their folder.
+    pub retellings: Mutex<BTreeMap<String, Arc<Retelling>>>,
+    pub comparisons: Comparisons,
+    /// Held while a namespace is made, promoted or dropped.
+    pub changing: tokio::sync::Mutex<()>,
+    pub common: Common,
     stopping: watch::Sender<bool>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -92,13 +104,24 @@ impl Host {
             options,
             catalogue: Mutex::new(catalogue),
             namespaces,
+            open: Mutex::default(),
+            retellings: Mutex::default(),
+            comparisons: Comparisons::default(),
+            changing: tokio::sync::Mutex::default(),
             common,
             stopping: watch::Sender::new(false),
             threads: Mutex::new(threads),
         }));
         let rows = host.catalogue().namespaces()?;
+        let rows = host.finish_drops(rows)?;
+        for row in &rows {
+            let store = host.open_store(&row.folder, None)?;
+            host.start(row, store)?;
+        }
+        host.name_all()?;
+        // A retelling reads its base, and so begins when all are open.
         for row in rows {
-            host.start_namespace(row)?;
+            host.resume_retelling(&row)?;
         }
         if host.namespace(MAIN).is_none() {
             host.create_now(MAIN)?;
@@ -106,7 +129,7 @@ impl Host {
         Ok(host)
     }
 
-    fn catalogue(&self) -> std::sync::MutexGuard<'_, Catalogue> {
+    pub(super) fn catalogue(&self) -> std::sync::MutexGuard<'_, Catalogue> {
         self.0.catalogue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -131,46 +154,144 @@ impl Host {
         if let Some(namespace) = self.namespace(name) {
             return Ok((namespace, false));
         }
-        if self.namespaces().len() >= limits::NAMESPACES_MAX {
-            return Err(DriveError::Name(format!(
-                "there are {} namespaces already, which is the most: drop one first",
-                limits::NAMESPACES_MAX
-            )));
-        }
-        let row = NamespaceRow { name: name.to_owned(), folder: format!("namespaces/{name}"), created: clock::now() };
+        self.check_room()?;
+        let row = NamespaceRow::own(name, catalogue.next_folder(name)?, clock::now());
         // The store is made first: an entry in the catalogue always has a folder.
-        let store = self.open_store(&row)?;
-        catalogue.add(&row)?;
+        let store = self.open_store(&row.folder, None)?;
+        catalogue.set(&row)?;
         drop(catalogue);
-        Ok((self.start(row, store)?, true))
+        self.start(&row, store)?;
+        self.name_all()?;
+        let namespace = self.namespace(name).ok_or_else(|| DriveError::UnknownNamespace(name.to_owned()))?;
+        Ok((namespace, true))
     }
 
-    fn open_store(&self, row: &NamespaceRow) -> Result<Store, DriveError> {
-        let folder = DiskFolder::create(self.0.options.data.join(&row.folder)).map_err(io("the namespace's folder can't be made"))?;
-        let mut term_key = [0; 16];
-        getrandom::fill(&mut term_key)
-            .map_err(|error| StoreError::Io { what: "no randomness".into(), source: Arc::new(std::io::Error::other(error.to_string())) })?;
-        Ok(Store::open(Arc::new(folder), &Options { cache_bytes: self.0.options.cache_bytes, term_key })?)
+    /// Whether a new namespace may have this name.
+    pub(super) fn check_new_name(&self, name: &str) -> Result<(), DriveError> {
+        valid_namespace_name(name).map_err(|error| DriveError::Name(error.to_string()))?;
+        if self.namespace(name).is_some() {
+            return Err(DriveError::Generation {
+                namespace: name.to_owned(),
+                what: format!(
+                    "there is a namespace {name:?} already: choose another name, or drop it with `retold namespaces drop {name}`"
+                ),
+            });
+        }
+        self.check_room()
     }
 
-    fn start_namespace(&self, row: NamespaceRow) -> Result<(), DriveError> {
-        let store = self.open_store(&row)?;
-        self.start(row, store).map(drop)
+    fn check_room(&self) -> Result<(), DriveError> {
+        if self.namespaces().len() < limits::NAMESPACES_MAX {
+            return Ok(());
+        }
+        Err(DriveError::Name(format!("there are {} namespaces already, which is the most: drop one first", limits::NAMESPACES_MAX)))
     }
 
-    fn start(&self, row: NamespaceRow, store: Store) -> Result<Namespace, DriveError> {
+    pub(super) fn folder(&self, folder: &str) -> Result<Arc<DiskFolder>, DriveError> {
+        Ok(Arc::new(DiskFolder::create(self.0.options.data.join(folder)).map_err(io("the namespace's folder can't be made"))?))
+    }
+
+    pub(super) fn store_options(&self) -> Result<Options, DriveError> {
+        let random = || {
+            let mut bytes = [0; 16];
+            getrandom::fill(&mut bytes).map(|()| bytes).map_err(|error| StoreError::Io {
+                what: "no randomness".into(),
+                source: Arc::new(std::io::Error::other(error.to_string())),
+            })
+        };
+        Ok(Options { cache_bytes: self.0.options.cache_bytes, term_key: random()?, forget_key: random()?, identity: random()? })
+    }
+
+    /// Opens the store in a folder, making it if there is none.
+    pub(super) fn open_store(&self, folder: &str, options: Option<Options>) -> Result<Store, DriveError> {
+        let options = options.map_or_else(|| self.store_options(), Ok)?;
+        Ok(Store::open(self.folder(folder)?, &options)?)
+    }
+
+    /// Has a namespace's log opened and its functions run, if they are to. A retelling's store is its
+    /// thread's until it is promoted.
+    pub(super) fn start(&self, row: &NamespaceRow, store: Store) -> Result<Arc<Inside>, DriveError> {
         let common = &self.0.common;
-        let inside = Arc::new(Inside::new(row.name.clone(), row.created, store.reader(), common));
+        let folder = self.0.options.data.join(&row.folder);
+        let inside = Arc::new(Inside::new(row.name.clone(), row.created, &folder, store.reader(), common));
         common.modules.load_active(&inside)?;
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner).insert(row.folder.clone(), inside.clone());
+        inside.generation.store(row.generation, Ordering::Release);
+        inside.frozen.store(!matches!(row.role, Role::Own | Role::Fork { .. }), Ordering::Release);
+        match row.role {
+            Role::Retelling { .. } => {
+                inside.hold_store(store);
+                inside.set_schemas(&inside.reader.schemas());
+                inside.open_views();
+            }
+            Role::Own | Role::Fork { .. } | Role::Old { .. } => self.start_writer(&inside, store)?,
+        }
+        if row.generation > 1 {
+            let (folder, before) = (self.folder(&row.folder)?, row.generation - 1);
+            let folder: Arc<dyn retold_engine::store::Folder> = folder;
+            if let Some(map) = CursorMap::find(&folder, before, inside.reader.log_identity(), inside.reader.head())? {
+                inside.set_map(before, map);
+            }
+        }
+        inside.restore_replays();
+        Ok(inside)
+    }
+
+    pub(super) fn start_writer(&self, inside: &Arc<Inside>, store: Store) -> Result<(), DriveError> {
         let committer = Committer::new(store, inside.clone());
         let thread = std::thread::Builder::new()
-            .name(format!("writer-{}", row.name))
+            .name(format!("writer-{}", inside.name))
             .spawn(move || committer.run())
             .map_err(io("the writer can't be started"))?;
-        self.0.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
-        let namespace = Namespace::new(inside);
-        self.0.namespaces.write().unwrap_or_else(PoisonError::into_inner).insert(row.name, namespace.clone());
-        Ok(namespace)
+        self.keep_thread(thread);
+        Ok(())
+    }
+
+    pub(super) fn keep_thread(&self, thread: JoinHandle<()>) {
+        let mut threads = self.0.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.retain(|thread| !thread.is_finished());
+        threads.push(thread);
+    }
+
+    /// What is open in a folder.
+    pub(super) fn open_in(&self, folder: &str) -> Option<Arc<Inside>> {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner).get(folder).cloned()
+    }
+
+    pub(super) fn close(&self, folder: &str) -> Option<Arc<Inside>> {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner).remove(folder)
+    }
+
+    /// Gives out new handles, under the names that the catalogue has now. Old handles go on to mean what
+    /// they meant.
+    pub(super) fn name_all(&self) -> Result<(), DriveError> {
+        let rows = self.catalogue().namespaces()?;
+        let old = |name: &str| -> Vec<String> {
+            let of = |row: &&NamespaceRow| matches!(&row.role, Role::Old { of, .. } if of == name);
+            rows.iter().filter(of).map(|row| row.name.clone()).collect()
+        };
+        let mut named = BTreeMap::new();
+        for row in &rows {
+            let Some(inside) = self.open_in(&row.folder) else { continue };
+            let role = match &row.role {
+                Role::Own => NamespaceRole::Own,
+                Role::Fork { base_folder, at } => NamespaceRole::Fork { base: name_of(&rows, base_folder), at: *at },
+                Role::Retelling { base, .. } => NamespaceRole::Retelling { base: base.clone() },
+                Role::Old { of, .. } => NamespaceRole::Old { of: of.clone() },
+            };
+            let previous = old(&row.name);
+            // The map into a generation lies with that generation's log.
+            let into = |name: &String| {
+                let row = rows.iter().find(|row| row.name == *name)?;
+                let before = row.generation.checked_sub(1)?;
+                Some((before, self.open_in(&row.folder)?.map(before)?))
+            };
+            let maps = previous.iter().filter_map(into).collect();
+            let standing = Standing { generation: row.generation, role, previous, maps };
+            named.insert(row.name.clone(), Namespace::new(inside, &row.name, standing));
+        }
+        *self.0.namespaces.write().unwrap_or_else(PoisonError::into_inner) = named;
+        Ok(())
     }
 
     /// Whether every namespace can be written.
@@ -205,12 +326,14 @@ impl Host {
     /// Finishes what waits for the disk and ends all threads.
     pub fn stop(&self) {
         self.begin_stop();
+        self.end_replays();
         let common = &self.0.common;
         common.pool.close();
         common.view_pool.close();
         common.ticker.stop();
         common.housekeeper.close();
-        self.namespaces().iter().for_each(|namespace| namespace.inside().queue.close());
+        let open: Vec<Arc<Inside>> = self.0.open.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        open.iter().for_each(|inside| inside.queue.close());
         let threads = std::mem::take(&mut *self.0.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             if thread.join().is_err() {
@@ -218,9 +341,15 @@ impl Host {
             }
         }
         // Nothing folds any more: what was folded need not be folded again.
-        self.namespaces().iter().for_each(|namespace| namespace.inside().all_views().values().for_each(|view| view.flush()));
+        open.iter().for_each(|inside| inside.all_views().values().for_each(|view| view.flush()));
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.0.namespaces.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
+}
+
+/// What the namespace in a folder is called, or the folder where nothing has it any more.
+fn name_of(rows: &[NamespaceRow], folder: &str) -> String {
+    rows.iter().find(|row| row.folder == folder).map_or_else(|| folder.to_owned(), |row| row.name.clone())
 }
 
 fn start_ticker(common: &Common, namespaces: &Arc<RwLock<BTreeMap<String, Namespace>>>, tick_ms: u64) -> std::io::Result<JoinHandle<()>> {

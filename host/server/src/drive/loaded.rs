@@ -27,12 +27,3 @@ impl Guests for Loaded<'_> {
         Some(CheckedGuest::around(guest, self.namespace.book()))
     }
 }
-
-impl Inside {
-    /// The code of a module version by its ordinal, with the schemas in force around it.
-    pub fn guest_of(&self, module: u32) -> Option<Arc<dyn Guest>> {
-        let digest = self.reader.modules().get(&module)?.digest;
-        let guest = self.guest(digest)?;
-        Some(CheckedGuest::around(guest, self.book()))
-    }
-}

@@ -1,30 +1,46 @@
 //! Every thread, task and clock reading of the host: the commit loop of each namespace, the workers
 //! that run functions, housekeeping, the ticker. It carries what the engine decides and decides nothing.
 
+mod activation;
 mod asking;
+mod backfill;
 mod candidate;
 mod catalogue;
 mod checked;
 mod clock;
 mod commands;
 mod committer;
+mod comparing;
 mod deploying;
 mod function;
 mod function_info;
 mod function_log;
+mod generations;
 mod host;
 mod housekeeper;
 mod loaded;
+mod mapping;
 mod memory;
 mod modules;
 mod namespace;
+mod promoting;
 mod queue;
 mod registry;
+mod replay_files;
+mod replay_info;
+mod replay_part;
+mod replay_report;
+mod replay_task;
+mod replays;
+mod retelling;
+mod returning;
 mod schemas;
 mod stream;
+mod superseding;
 mod ticker;
 mod turns;
 mod types;
+mod upgrade;
 mod view_files;
 mod views;
 mod waiting;
@@ -34,8 +50,14 @@ pub use asking::{QueryAnswer, ViewRead};
 pub use clock::now;
 pub use commands::{CommandAccepted, CommandOutcome};
 pub use function_log::{FunctionLog, LogPage};
+pub use generations::Resume;
 pub use host::{Host, HostOptions};
 pub use namespace::Namespace;
+pub use replay_info::{
+    DeployOptions, DeployOutcome, DifferenceKind, Dropped, Forked, FunctionReplay, Generations, LogDifference, LogEntryDifference,
+    ModuleVersion, NamespaceRole, OutputCounts, OutputDifference, Promoted, Rehearse, ReplayFailure, ReplayInfo, ReplayKind, ReplayOptions,
+    ReplayStatus, ReplayedModule, RetellRequest, RetellRule, RetellingInfo, RowDifference, Shown, ViewDifference,
+};
 pub use stream::AppendStream;
 pub use types::{
     Append, DeployRefused, Deployed, DriveError, FunctionCounts, FunctionInfo, Handled, LogLine, ModuleInfo, NamespaceMetrics, Retrying,

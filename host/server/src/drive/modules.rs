@@ -38,11 +38,17 @@ impl Modules {
         self.loader.sandbox()
     }
 
-    /// Checks, compiles and asks a module what it is. Blocks as long as that takes.
-    pub fn upload(&self, name: &str, bytes: &[u8]) -> Result<Upload, DriveError> {
+    /// Checks, compiles and asks a module what it is. Blocks as long as that takes. Without a name it has its
+    /// own.
+    pub fn upload(&self, name: Option<&str>, bytes: &[u8]) -> Result<Upload, DriveError> {
         let loaded = self.loader.upload(bytes)?;
-        loaded.manifest.check(name).map_err(DriveError::Manifest)?;
+        loaded.manifest.check(name.unwrap_or(&loaded.manifest.name)).map_err(DriveError::Manifest)?;
         Ok(Upload { manifest: loaded.manifest, digest: loaded.digest, component: loaded.component, module: loaded.module })
+    }
+
+    /// A component that was checked when it was uploaded.
+    pub fn load(&self, component: &[u8]) -> Result<Arc<WasmModule>, DriveError> {
+        Ok(self.loader.open(component)?)
     }
 
     /// Loads the code of a namespace's active modules. One that can't be loaded is reported; its

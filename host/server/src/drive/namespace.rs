@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use retold_engine::model::{Digest, NewEvent, Position, Timestamp};
-use retold_engine::store::{self, Accepted, Control, Proposal, Reader};
+use retold_engine::store::{self, Accepted, Control, CursorMap, Proposal, Reader, Store, ViewFile};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::commands::Commands;
@@ -16,6 +17,9 @@ use super::function_log::{FunctionLog, FunctionLogs};
 use super::housekeeper::Housekeeper;
 use super::modules::Modules;
 use super::queue::{Cost, Queue};
+use super::replay_files::ReplayFiles;
+use super::replay_info::NamespaceRole;
+use super::replays::Replays;
 use super::schemas::Book;
 use super::stream::AppendStream;
 use super::ticker::Ticker;
@@ -24,12 +28,30 @@ use super::views::ViewTask;
 use super::workers::Pool;
 use crate::wasm::WasmModule;
 
-/// Cheap to clone.
+/// Cheap to clone. What it is called and what it is for are as they were when it was asked for.
 #[derive(Clone)]
-pub struct Namespace(Arc<Inside>);
+pub struct Namespace {
+    inside: Arc<Inside>,
+    name: Arc<str>,
+    standing: Arc<Standing>,
+}
+
+/// What a namespace is at one moment.
+#[derive(Clone)]
+pub struct Standing {
+    /// Its log's generation, which its cursors begin with.
+    pub generation: u64,
+    pub role: NamespaceRole,
+    /// Names of earlier generations that can still be read.
+    pub previous: Vec<String>,
+    /// How cursors of one generation become cursors of the next, by the former: those of earlier generations
+    /// that are still there.
+    pub maps: BTreeMap<u64, Arc<CursorMap>>,
+}
 
 /// What the handle, the writer and the functions share.
 pub struct Inside {
+    /// For messages: what it was called when it was opened.
     pub name: String,
     pub created: Timestamp,
     pub reader: Reader,
@@ -48,8 +70,25 @@ pub struct Inside {
     pub commands: Commands,
     /// Queries that run or wait to.
     pub queries: Arc<Semaphore>,
-    /// Held by the one deployment that is being checked.
+    /// Held by the one change of code that is being made.
     pub deploying: tokio::sync::Mutex<()>,
+    pub replays: Replays,
+    pub replay_files: ReplayFiles,
+    /// The store of a retelling until its thread takes it.
+    store: Mutex<Option<Store>>,
+    /// New versions of views that are folded before they serve.
+    prepared: Mutex<BTreeMap<(String, Digest), Prepared>>,
+    /// Shadows of replays, by replay.
+    shadows: Mutex<BTreeMap<String, BTreeSet<String>>>,
+    /// Where readers with cursors of earlier generations go on, by generation.
+    pub maps: Mutex<BTreeMap<u64, Arc<CursorMap>>>,
+    /// The log's generation.
+    pub generation: AtomicU64,
+    /// No function runs, nothing is taken in: a retelling under way, or an old generation.
+    pub frozen: AtomicBool,
+    /// Turns true when another log has taken this one's place.
+    pub superseded: watch::Sender<bool>,
+    successor: RwLock<Option<Namespace>>,
     pub modules: Arc<Modules>,
     views: RwLock<BTreeMap<Arc<str>, Arc<ViewTask>>>,
     /// Held while files of views are opened and removed: one name stands for one file at a time.
@@ -58,8 +97,20 @@ pub struct Inside {
     /// Loaded code by digest: there before the deployment is committed.
     guests: RwLock<BTreeMap<Digest, Arc<WasmModule>>>,
     tasks: RwLock<BTreeMap<Arc<str>, Arc<FunctionTask>>>,
-    pub wait_keys: AtomicU64,
-    streams: AtomicU64,
+}
+
+/// Of waits and streams. One counter for all namespaces: what waits goes along when another log takes a
+/// namespace's place.
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
+
+pub fn next_number() -> u64 {
+    NUMBERS.fetch_add(1, Ordering::Relaxed)
+}
+
+/// A view's new version, folded by a replay.
+struct Prepared {
+    replay: String,
+    file: Arc<ViewFile>,
 }
 
 #[derive(Default)]
@@ -91,7 +142,7 @@ pub struct Common {
 }
 
 impl Inside {
-    pub fn new(name: String, created: Timestamp, reader: Reader, common: &Common) -> Inside {
+    pub fn new(name: String, created: Timestamp, folder: &Path, reader: Reader, common: &Common) -> Inside {
         Inside {
             name,
             created,
@@ -109,15 +160,111 @@ impl Inside {
             commands: Commands::default(),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             deploying: tokio::sync::Mutex::default(),
+            replays: Replays::default(),
+            replay_files: ReplayFiles::new(folder),
+            store: Mutex::default(),
+            prepared: Mutex::default(),
+            shadows: Mutex::default(),
+            maps: Mutex::default(),
+            generation: AtomicU64::new(1),
+            frozen: AtomicBool::new(false),
+            superseded: watch::Sender::new(false),
+            successor: RwLock::default(),
             modules: common.modules.clone(),
             views: RwLock::default(),
             view_files: Mutex::default(),
             book: RwLock::default(),
             guests: RwLock::default(),
             tasks: RwLock::default(),
-            wait_keys: AtomicU64::new(0),
-            streams: AtomicU64::new(0),
         }
+    }
+
+    pub fn hold_store(&self, store: Store) {
+        *self.store.lock().unwrap_or_else(PoisonError::into_inner) = Some(store);
+    }
+
+    pub fn take_store(&self) -> Option<Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// A view's new version is being folded by a replay: its file stays, whatever is deployed.
+    pub fn keep_prepared(&self, replay: &str, view: &str, identity: Digest, file: Arc<ViewFile>) {
+        let prepared = Prepared { replay: replay.to_owned(), file };
+        self.prepared.lock().unwrap_or_else(PoisonError::into_inner).insert((view.to_owned(), identity), prepared);
+    }
+
+    /// Takes up what was folded for this version of a view.
+    pub fn take_prepared(&self, view: &str, identity: Digest) -> Option<Arc<ViewFile>> {
+        let taken = self.prepared.lock().unwrap_or_else(PoisonError::into_inner).remove(&(view.to_owned(), identity));
+        taken.map(|prepared| prepared.file)
+    }
+
+    /// The replay is over: what nobody took up is of no use.
+    pub fn forget_prepared(&self, replay: &str) {
+        self.prepared.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, prepared| prepared.replay != replay);
+    }
+
+    /// Names of the files of views that are being folded.
+    pub fn prepared_files(&self) -> Vec<String> {
+        self.prepared.lock().unwrap_or_else(PoisonError::into_inner).values().map(|prepared| prepared.file.name().to_owned()).collect()
+    }
+
+    /// A replay works on this shadow.
+    pub fn note_shadow(&self, replay: &str, file: &str) {
+        self.shadows.lock().unwrap_or_else(PoisonError::into_inner).entry(replay.to_owned()).or_default().insert(file.to_owned());
+    }
+
+    /// The replay is over: its shadows go, and those that nobody knows.
+    pub fn sweep_shadows(&self, replay: &str) {
+        let mut shadows = self.shadows.lock().unwrap_or_else(PoisonError::into_inner);
+        shadows.remove(replay);
+        let keep: BTreeSet<String> = shadows.values().flatten().cloned().collect();
+        if let Err(error) = self.reader.sweep_shadows(&keep) {
+            tracing::warn!(%error, "shadows of replays that are over can't be removed; it is tried again after the next replay");
+        }
+    }
+
+    /// Lets go of the code of module versions that don't run.
+    pub fn keep_active_guests(&self) {
+        let modules = self.reader.modules();
+        self.keep_guests(|digest| modules.values().any(|module| module.active && module.digest == digest));
+    }
+
+    /// Every module version that was ever deployed, by ordinal.
+    pub fn all_modules(&self) -> Vec<(u32, ModuleInfo)> {
+        let rows = self.reader.modules();
+        let info = |row: &store::ModuleRow| ModuleInfo {
+            name: row.name.clone(),
+            version: row.version.clone(),
+            digest: row.digest,
+            deployed_at: row.deployed_at,
+            active: row.active,
+            functions: row.manifest.functions.iter().map(|function| function.name.clone()).collect(),
+        };
+        rows.values().map(|row| (row.ordinal, info(row))).collect()
+    }
+
+    pub fn is_frozen(&self) -> bool {
+        self.frozen.load(Ordering::Acquire)
+    }
+
+    /// Who took this one's place.
+    pub fn successor(&self) -> Option<Namespace> {
+        self.successor.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Another log has this one's place now. Nothing runs here any more.
+    pub fn supersede(&self, successor: Namespace) {
+        self.frozen.store(true, Ordering::Release);
+        *self.successor.write().unwrap_or_else(PoisonError::into_inner) = Some(successor);
+        self.superseded.send_replace(true);
+    }
+
+    /// This log has a place again.
+    pub fn reinstate(&self) {
+        self.successor.write().unwrap_or_else(PoisonError::into_inner).take();
+        self.superseded.send_replace(false);
+        self.frozen.store(false, Ordering::Release);
     }
 
     pub fn guest(&self, digest: Digest) -> Option<Arc<WasmModule>> {
@@ -180,46 +327,69 @@ pub fn cost(append: &store::Append) -> Cost {
 }
 
 impl Namespace {
-    pub(super) fn new(inside: Arc<Inside>) -> Namespace {
-        Namespace(inside)
+    pub(super) fn new(inside: Arc<Inside>, name: &str, standing: Standing) -> Namespace {
+        Namespace { inside, name: Arc::from(name), standing: Arc::new(standing) }
     }
 
     pub(super) fn inside(&self) -> &Arc<Inside> {
-        &self.0
+        &self.inside
     }
 
     pub fn name(&self) -> &str {
-        &self.0.name
+        &self.name
+    }
+
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// Whether it takes events, commands and modules; else why not.
+    pub fn check_writable(&self) -> Result<(), DriveError> {
+        let what = match &self.standing.role {
+            NamespaceRole::Own | NamespaceRole::Fork { .. } => return Ok(()),
+            NamespaceRole::Retelling { base } => format!(
+                "{} is a retelling of {base} and takes nothing of its own until it is promoted: send it to {base}, or run `retold promote {}`",
+                self.name, self.name
+            ),
+            NamespaceRole::Old { of } => {
+                format!(
+                    "{} is an earlier generation of {of} and can only be read: send it to {of}, or run `retold promote --back {of}`",
+                    self.name
+                )
+            }
+        };
+        Err(DriveError::ReadOnly { namespace: self.name.to_string(), what })
     }
 
     pub fn created(&self) -> Timestamp {
-        self.0.created
+        self.inside.created
     }
 
     pub fn reader(&self) -> &Reader {
-        &self.0.reader
+        &self.inside.reader
     }
 
     /// Changes with every commit that has events.
     pub fn head_changes(&self) -> watch::Receiver<Position> {
-        self.0.head.subscribe()
+        self.inside.head.subscribe()
     }
 
     /// Appends events together or not at all. Once this returns `Ok` they are on disk.
     pub async fn append(&self, append: store::Append, wait: WaitFor) -> Result<Append, DriveError> {
+        self.check_writable()?;
         let (reply, mut answer) = oneshot::channel();
         let cost = cost(&append);
-        let checked = self.0.check(&append)?;
+        let checked = self.inside.check(&append)?;
         let WaitFor::Handled { timeout } = wait else {
-            self.0.push_append(Job::Append { append, checked, wait: None, reply }, cost)?;
+            self.inside.push_append(Job::Append { append, checked, wait: None, reply }, cost)?;
             return answer.await.map_err(|_| DriveError::Stopping)?;
         };
-        let key: WaitKey = self.0.next_wait_key();
-        self.0.push_append(Job::Append { append, checked, wait: Some(key), reply }, cost)?;
+        let key: WaitKey = next_number();
+        self.inside.push_append(Job::Append { append, checked, wait: Some(key), reply }, cost)?;
         let answer = match tokio::time::timeout(timeout, &mut answer).await {
             Ok(answer) => answer,
             Err(_) => {
-                self.0.queue.push_own(Job::GiveUp(key), Cost::default());
+                self.inside.queue.push_own(Job::GiveUp(key), Cost::default());
                 answer.await
             }
         };
@@ -234,7 +404,7 @@ impl Namespace {
 
     /// A function's log.
     pub fn log(&self, function: &str) -> Arc<FunctionLog> {
-        self.0.logs.of(function)
+        self.inside.logs.of(function)
     }
 
     /// What events that were known already had given before: looked for in what came soon after them.
@@ -242,7 +412,7 @@ impl Namespace {
         const LOOK_THROUGH: u64 = 4_096;
         let Some(first) = positions.iter().min().copied() else { return };
         let mut causes: BTreeSet<Position> = positions.iter().chain(&handled.derived).copied().collect();
-        let found = self.0.reader.snapshot().and_then(|snapshot| {
+        let found = self.inside.reader.snapshot().and_then(|snapshot| {
             snapshot.scan(first, Position(first.0 + LOOK_THROUGH), &store::Filter::default(), &mut |event| {
                 if event.cause.is_some_and(|cause| causes.contains(&cause)) && causes.insert(event.position) {
                     handled.derived.push(event.position);
@@ -258,18 +428,19 @@ impl Namespace {
 
     /// A stream of appends, for loads that are many requests.
     pub fn stream(&self) -> AppendStream {
-        AppendStream::new(self.clone(), self.0.streams.fetch_add(1, Ordering::Relaxed))
+        AppendStream::new(self.clone(), next_number())
     }
 
     async fn change(&self, proposal: Proposal) -> Result<Accepted, DriveError> {
+        self.check_writable()?;
         let (reply, answer) = oneshot::channel();
-        self.0.queue.push(Job::Change { proposal: Box::new(proposal), check: None, reply }, Cost { events: 1, bytes: 0 })?;
+        self.inside.queue.push(Job::Change { proposal: Box::new(proposal), last_look: None, reply }, Cost { events: 1, bytes: 0 })?;
         answer.await.map_err(|_| DriveError::Stopping)?
     }
 
     /// Retires a module's functions. Answers the position of the record of it.
     pub async fn remove_module(&self, name: &str) -> Result<Position, DriveError> {
-        match self.change(Proposal::Remove { module: name.to_owned() }).await? {
+        match self.change(Proposal::Remove { module: name.to_owned(), levels: Vec::new() }).await? {
             Accepted::Removed { position } => Ok(position),
             _ => Err(DriveError::Stopping),
         }
@@ -278,7 +449,7 @@ impl Namespace {
     /// Pauses, resumes, rewinds, releases. Answers how many events were parked.
     pub async fn control(&self, function: &str, control: Control) -> Result<u64, DriveError> {
         // A view that stands before an event is active as far as the log knows.
-        let stands = self.0.view(function).and_then(|view| view.stuck()).is_some();
+        let stands = self.inside.view(function).and_then(|view| view.stuck()).is_some();
         if control == Control::Resume && stands {
             self.change(Proposal::Control { function: function.to_owned(), control: Control::Pause }).await?;
         }
@@ -290,30 +461,17 @@ impl Namespace {
 
     /// Active versions, by name.
     pub fn modules(&self) -> Vec<ModuleInfo> {
-        let mut modules: Vec<ModuleInfo> = self.all_modules().into_iter().map(|(_, info)| info).filter(|info| info.active).collect();
+        let mut modules: Vec<ModuleInfo> = self.inside.all_modules().into_iter().map(|(_, info)| info).filter(|info| info.active).collect();
         modules.sort_by(|one, other| one.name.cmp(&other.name));
         modules
     }
 
-    pub(super) fn all_modules(&self) -> Vec<(u32, ModuleInfo)> {
-        let rows = self.0.reader.modules();
-        let info = |row: &store::ModuleRow| ModuleInfo {
-            name: row.name.clone(),
-            version: row.version.clone(),
-            digest: row.digest,
-            deployed_at: row.deployed_at,
-            active: row.active,
-            functions: row.manifest.functions.iter().map(|function| function.name.clone()).collect(),
-        };
-        rows.values().map(|row| (row.ordinal, info(row))).collect()
-    }
-
     pub fn metrics(&self) -> NamespaceMetrics {
-        let counts = &self.0.counts;
+        let counts = &self.inside.counts;
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let snapshot = self.0.reader.snapshot().ok();
+        let snapshot = self.inside.reader.snapshot().ok();
         NamespaceMetrics {
-            head: self.0.reader.head().0,
+            head: self.inside.reader.head().0,
             appended_events: of(&counts.appended_events),
             appended_bytes: of(&counts.appended_bytes),
             derived_events: of(&counts.derived_events),
@@ -321,7 +479,7 @@ impl Namespace {
             commits: of(&counts.commits),
             commit_us: of(&counts.commit_us),
             refused: of(&counts.refused),
-            queue_length: self.0.queue.len(),
+            queue_length: self.inside.queue.len(),
             segments: snapshot.as_ref().map_or(0, store::Snapshot::segments),
             bytes_in_use: snapshot.and_then(|snapshot| snapshot.bytes_in_use().ok()).unwrap_or_default(),
         }
@@ -329,6 +487,6 @@ impl Namespace {
 
     /// Whether the writer still writes.
     pub fn is_writable(&self) -> bool {
-        !self.0.reader.is_poisoned()
+        !self.inside.reader.is_poisoned()
     }
 }

@@ -20,6 +20,8 @@ pub enum WaitFor {
 /// What became of an append.
 #[derive(Clone, Debug)]
 pub struct Append {
+    /// Of the log that took it: another may have taken the place of the one that was asked.
+    pub generation: u64,
     /// In the order of the request.
     pub positions: Vec<Position>,
     /// How many events are new; the others were known.
@@ -175,9 +177,52 @@ pub enum DriveError {
     /// The host could not run a function's code now.
     #[error("the host could not run the function: {0}; try again in a moment")]
     Unavailable(String),
+    /// There is no such replay.
+    #[error("there is no replay {0:?} here: `retold replays` lists those that there are")]
+    UnknownReplay(String),
+    /// There is no such namespace.
+    #[error("there is no namespace {0:?}: `retold namespaces` lists those that there are")]
+    UnknownNamespace(String),
+    /// What was asked for doesn't fit what the namespace is, or what is under way in it.
+    #[error("{what}")]
+    Generation { namespace: String, what: String },
+    /// A deployment of the module is under way.
+    #[error("a deployment of {module} is under way as replay {replay}: wait for it, or stop it with `retold replays stop {replay}`")]
+    DeployUnderWay { module: String, replay: String },
+    /// The rehearsal found what the deployment was not to have; nothing was changed.
+    #[error("{module} was not deployed: {what}; nothing was changed, the report is at replay {replay}")]
+    Rehearsal { module: String, replay: String, reason: &'static str, what: String },
+    /// The namespace takes no writes for what it is.
+    #[error("{what}")]
+    ReadOnly { namespace: String, what: String },
+    /// A function's code failed at an event that history has; nothing was changed.
+    #[error("{0}; nothing was changed")]
+    ReplayFailed(FunctionFailed),
+    /// The function was sent back in the log while its state was made ready.
+    #[error("{function} was rewound while its new version was made ready: deploy again; nothing was changed")]
+    Rewound { function: String },
+    /// Nothing was done, and the log that took this one's place doesn't know of it.
+    #[error("another log has taken the place of this one meanwhile: send it again")]
+    Superseded,
     /// An earlier chunk of the same stream was refused.
     #[error("an earlier part of the stream was refused")]
     StreamBroken,
+}
+
+/// Where and why code can't go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionFailed {
+    pub function: String,
+    pub position: Position,
+    pub reason: &'static str,
+    pub message: String,
+}
+
+impl std::fmt::Display for FunctionFailed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let FunctionFailed { function, position, reason, message } = self;
+        write!(f, "{function} can't handle the event at position {position} ({reason}): {message}")
+    }
 }
 
 /// Counts of a namespace. Those of events, commits and refusals begin anew with the host.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 use retold_engine::model::FunctionKind;
-use retold_engine::store::{FunctionRow, FunctionStatus, StoreError, ViewOpened};
+use retold_engine::store::{FunctionRow, FunctionStatus, Made, StoreError, ViewOpened, view_file_name};
 
 use super::namespace::Inside;
 use super::types::DriveError;
@@ -45,18 +45,26 @@ impl Inside {
         views
     }
 
-    fn open_view(self: &Arc<Self>, row: &FunctionRow) -> Result<ViewTask, StoreError> {
+    fn open_view(self: &Arc<Self>, row: &Arc<FunctionRow>) -> Result<ViewTask, StoreError> {
         let identity = self.reader.identity(row);
+        // It may have been folded before it was deployed.
+        if let Some(file) = self.take_prepared(&row.name, identity) {
+            return Ok(ViewTask::new(row, identity, file, self.view_threads, self));
+        }
         let (file, opened) = self.reader.open_view(&row.name, identity, CACHE_BYTES)?;
         match opened {
             ViewOpened::Kept | ViewOpened::New => {}
             ViewOpened::Replaced(why) => tracing::warn!(view = %row.name, %why, "its file was of no use and is made again from the log"),
         }
-        Ok(ViewTask::new(&row.name, identity, file, self.view_threads, self))
+        Ok(ViewTask::new(row, identity, Arc::new(file), self.view_threads, self))
     }
 
     fn sweep_views(&self, views: &Views) {
-        let keep: BTreeSet<String> = views.values().map(|task| task.file.name().to_owned()).collect();
+        let open = views.values().map(|task| task.file.name().to_owned());
+        let rows = self.reader.functions();
+        let former = rows.values().filter(|row| row.manifest.kind == FunctionKind::View);
+        let former = former.flat_map(|row| row.kept.iter().map(|kept| view_file_name(Made::View, &row.name, kept.identity)));
+        let keep: BTreeSet<String> = open.chain(self.prepared_files()).chain(former).collect();
         if let Err(error) = self.reader.sweep_views(&keep) {
             tracing::warn!(%error, "files of views that are no longer wanted can't be removed; it is tried again");
         }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use retold_engine::model::{Digest, Guest, LogLevel, Position, Timestamp, limits};
-use retold_engine::run::{FoldedPart, Guests, Prepared, Projector, Reading, ViewPart, ViewStep};
-use retold_engine::store::{Portion, StoreError, ViewFile};
+use retold_engine::run::{Folded, Guests, Part, Prepared, Projector, Reading, ViewStep};
+use retold_engine::store::{FunctionRow, Portion, StoreError, ViewFile};
 use tokio::sync::watch;
 
 use super::clock;
@@ -15,6 +15,7 @@ use super::namespace::Inside;
 use super::turns::Turns;
 use super::types::{FunctionCounts, Retrying};
 use super::workers::Work;
+use crate::wasm::WasmModule;
 
 /// Read and folded in one step: much, as each row is then written once for many events.
 const PORTION: Portion = Portion { events: 64 << 10, bytes: 24 << 20 };
@@ -26,6 +27,9 @@ const TROUBLE_MS: u64 = 1_000;
 /// One version of a view.
 pub struct ViewTask {
     pub name: String,
+    /// The function as it was when the task began, and the code that folds and is asked.
+    pub row: Arc<FunctionRow>,
+    guest: Option<Arc<WasmModule>>,
     /// Of the code that folded the rows.
     pub identity: Digest,
     pub file: Arc<ViewFile>,
@@ -66,12 +70,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl ViewTask {
-    pub fn new(name: &str, identity: Digest, file: ViewFile, lanes: usize, namespace: &Arc<Inside>) -> ViewTask {
-        let cursor = file.cursor();
+    pub fn new(row: &Arc<FunctionRow>, identity: Digest, file: Arc<ViewFile>, lanes: usize, namespace: &Arc<Inside>) -> ViewTask {
+        let (cursor, name) = (file.cursor(), row.name.as_str());
+        let digest = namespace.reader.modules().get(&row.module).map(|module| module.digest);
         ViewTask {
             name: name.to_owned(),
+            row: row.clone(),
+            guest: digest.and_then(|digest| namespace.guest(digest)),
             identity,
-            file: Arc::new(file),
+            file,
             level_at: namespace.reader.head(),
             stand_in: Mutex::default(),
             namespace: Arc::downgrade(namespace),
@@ -100,6 +107,11 @@ impl ViewTask {
         if !self.is_level() {
             *lock(&self.stand_in) = Some(before);
         }
+    }
+
+    /// The code that made the rows: queries are asked of it, whatever is deployed meanwhile.
+    pub fn guest(&self) -> Option<Arc<WasmModule>> {
+        self.guest.clone()
     }
 
     pub fn position(&self) -> Position {
@@ -225,7 +237,7 @@ impl ViewTask {
     }
 
     /// Takes the folded parts in.
-    fn finish(self: &Arc<Self>, namespace: &Arc<Inside>, parts: Vec<FoldedPart>) {
+    fn finish(self: &Arc<Self>, namespace: &Arc<Inside>, parts: Vec<Folded>) {
         let mut folder = lock(&self.folder);
         let step = folder.projector.finish(&self.file, parts, clock::now());
         self.moved(folder.projector.position(&self.file));
@@ -278,14 +290,14 @@ struct Fold {
     task: Arc<ViewTask>,
     namespace: Arc<Inside>,
     began: Instant,
-    parts: Mutex<Vec<ViewPart>>,
+    parts: Mutex<Vec<Part>>,
     left: AtomicUsize,
-    folded: Mutex<Vec<FoldedPart>>,
+    folded: Mutex<Vec<Folded>>,
     guest: Arc<dyn Guest>,
 }
 
 impl Fold {
-    fn start(task: Arc<ViewTask>, namespace: &Arc<Inside>, parts: Vec<ViewPart>, guest: Arc<dyn Guest>) {
+    fn start(task: Arc<ViewTask>, namespace: &Arc<Inside>, parts: Vec<Part>, guest: Arc<dyn Guest>) {
         let count = parts.len();
         if count == 0 {
             return task.finish(namespace, Vec::new());

@@ -12,7 +12,7 @@ use super::values::write_value;
 pub async fn state(call: Box<Call>) -> Answer {
     let namespace = call.namespace()?;
     let (name, subject) = (call.parameter("name").to_owned(), call.decoded("subject")?);
-    let at = call.query()?.position("at")?;
+    let at = call.query()?.position("at", &namespace)?;
     let head = namespace.reader().head();
     if let Some(at) = at.filter(|at| *at > head) {
         let what = format!("is {at}, and the log ends at {head}: ask for an earlier place, or leave it out");

@@ -57,7 +57,7 @@ impl Call {
         Query::read(self.parts.uri.query().unwrap_or_default(), self.route.query)
     }
 
-    /// The namespace that the path names.
+    /// The namespace that the path names, as it is written: the `@` of an earlier generation unescaped.
     pub fn namespace(&self) -> Result<Namespace, Problem> {
         let name = self.parameter("ns");
         self.site.host.namespace(name).ok_or_else(|| {

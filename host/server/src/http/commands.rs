@@ -14,7 +14,7 @@ use super::problem::Problem;
 use super::problem_kinds as kinds;
 use super::upload;
 use super::values::value_member;
-use crate::drive::{CommandAccepted, CommandOutcome, Namespace};
+use crate::drive::{CommandAccepted, CommandOutcome, DriveError, Namespace};
 
 /// The source of commands that name none.
 const SOURCE_DEFAULT: &str = "/";
@@ -35,7 +35,18 @@ pub async fn command(call: Box<Call>) -> Answer {
     let command = read(&parts.headers, &body, &name, attributes)?;
     drop(body);
     let id = command.id.clone();
-    match namespace.command(command, wait).await? {
+    let mut namespace = namespace;
+    let outcome = loop {
+        match namespace.command(command.clone(), wait).await {
+            // Another log has taken this one's place: it is decided there.
+            Err(DriveError::Superseded) => match site.host.namespace(namespace.name()) {
+                Some(successor) if successor.generation() != namespace.generation() => namespace = successor,
+                _ => break Err(DriveError::Superseded),
+            },
+            outcome => break outcome,
+        }
+    };
+    match outcome? {
         CommandOutcome::Accepted(accepted) => accepted_response(&namespace, &id, &accepted),
         CommandOutcome::Rejected(rejection) => {
             let mut problem = Problem::new(&kinds::COMMAND_REJECTED, rejection.message).with("code", rejection.code);
@@ -131,7 +142,7 @@ fn accepted_response(namespace: &Namespace, id: &str, accepted: &CommandAccepted
         write_one(&snapshot, &mut writer, *position, &mut out)?;
     }
     out.extend_from_slice(b"],\"cursor\":\"");
-    write_cursor(&mut out, accepted.events.last().copied().unwrap_or(accepted.command));
+    write_cursor(&mut out, namespace.generation(), accepted.events.last().copied().unwrap_or(accepted.command));
     out.extend_from_slice(if accepted.new { b"\",\"new\":true" } else { b"\",\"new\":false" });
     let mut status = StatusCode::OK;
     if let Some(handled) = &accepted.handled {

@@ -92,12 +92,15 @@ mod tests {
                 .replace("{ns}", "main")
                 .replace("{name}", "pricing")
                 .replace("{position}", "7")
+                .replace("{other}", "main@1")
+                .replace("{id}", "7")
                 .replace("{type}", "order.placed")
                 .replace("{subject+}", "cart/1")
                 .replace("{key+}", "a/b/c");
             check(expected.method.clone(), &path, Ok(expected.name));
         }
         check(Method::HEAD, "/healthz", Ok("alive"));
+        check(Method::GET, "/v1/namespaces/main@1/events", Ok("readEvents"));
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod stalling;
 mod tests;
 mod timestamps;
 mod types;
+mod upgrades;
 mod upload;
 mod values;
 mod views;

@@ -78,7 +78,12 @@ fn schema(name: &str) -> Value {
 
 fn path_parameter(name: &str) -> Value {
     let (about, shape) = match name {
-        "ns" => ("The namespace; every host has `main`.", json!({ "type": "string", "pattern": NAME })),
+        "ns" => (
+            "The namespace; every host has `main`. Earlier generations are `main@1`, `main@2` …",
+            json!({ "type": "string", "pattern": NAMESPACE }),
+        ),
+        "other" => ("The namespace that is held against it.", json!({ "type": "string", "pattern": NAMESPACE })),
+        "id" => ("The replay's id.", json!({ "type": "string" })),
         "position" => ("The event's position.", schema("Cursor")),
         "type" => ("The type of event or command.", json!({ "type": "string" })),
         "subject" => ("The subject; its slashes stand as they are, other characters escaped as in any path.", json!({ "type": "string" })),
@@ -88,6 +93,7 @@ fn path_parameter(name: &str) -> Value {
     json!({ "name": name, "in": "path", "required": true, "description": about, "schema": shape })
 }
 
+const NAMESPACE: &str = "^[a-z][a-z0-9_-]{0,63}(@[0-9]+)?$";
 const NAME: &str = "^[a-z][a-z0-9_-]{0,63}$";
 
 fn query_parameter(parameter: &Parameter) -> Value {
@@ -97,6 +103,7 @@ fn query_parameter(parameter: &Parameter) -> Value {
             (json!({ "type": "array", "items": { "type": "string" }, "maxItems": retold_engine::model::limits::FILTER_TERMS_MAX }), true)
         }
         Form::Number { max, default } => (json!({ "type": "integer", "minimum": 1, "maximum": max, "default": default }), false),
+        Form::Count { max } => (json!({ "type": "integer", "minimum": 1, "maximum": max }), false),
         Form::Duration { default } => (json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m)?$", "default": default }), false),
         Form::Text => (json!({ "type": "string" }), false),
         Form::Choice { of, default } => (json!({ "type": "string", "enum": of, "default": default }), false),
@@ -142,6 +149,7 @@ fn responses(route: &Route) -> Value {
     for (status, gives) in route.gives {
         let content = match gives {
             Gives::Json(name) => json!({ "application/json": { "schema": schema(name) } }),
+            Gives::Either(one, other) => json!({ "application/json": { "schema": { "oneOf": [schema(one), schema(other)] } } }),
             Gives::Payload => {
                 json!({ "*/*": { "schema": { "description": "What the view answers; the headers Retold-Position and Retold-Lag tell how far it was." } } })
             }

@@ -27,6 +27,10 @@ pub enum Form {
         of: &'static [&'static str],
         default: &'static str,
     },
+    /// A number without a default.
+    Count {
+        max: u64,
+    },
 }
 
 /// Events of a JSON page.
@@ -41,6 +45,8 @@ pub const SEARCH_EVENTS_DEFAULT: u64 = 100_000;
 /// How long an answer may wait for something to happen.
 pub const WAIT_SECONDS_MAX: u64 = 300;
 pub const HANDLED_SECONDS_DEFAULT: u64 = 30;
+/// How long an upload or a comparison is waited for before it is answered as under way.
+pub const DEPLOY_SECONDS_DEFAULT: u64 = 30;
 
 /// Rows of a page.
 pub const ROWS_MAX: u64 = 10_000;
@@ -102,7 +108,7 @@ pub const TO: Parameter =
 
 pub const UPCAST: Parameter = Parameter {
     name: "upcast",
-    form: Form::Choice { of: &["true", "false"], default: "false" },
+    form: FLAG,
     about: "Old events in their newest form, as functions read them; `types` are those of that form.",
 };
 
@@ -140,3 +146,38 @@ pub const LOG_LEVEL: Parameter = Parameter {
 };
 pub const LOG_LIMIT: Parameter =
     Parameter { name: "limit", form: Form::Number { max: LOG_LINES_MAX, default: LOG_LINES_DEFAULT }, about: "At most so many lines." };
+
+const FLAG: Form = Form::Choice { of: &["true", "false"], default: "false" };
+
+pub const HISTORY: Parameter =
+    Parameter { name: "history", form: FLAG, about: "Every version that was ever deployed, and what became of it." };
+pub const REHEARSE: Parameter = Parameter {
+    name: "rehearse",
+    form: Form::Choice { of: &["first", "only", "skip"], default: "first" },
+    about: "Hold what the module makes of history against what is recorded: first, and then it takes over; only, and nothing is changed; or not at all.",
+};
+pub const REHEARSE_BACK: Parameter = Parameter {
+    name: "rehearse",
+    form: Form::Choice { of: &["first", "only", "skip"], default: "skip" },
+    about: "Hold what the version makes of history against what is recorded: first, only, or not at all.",
+};
+pub const EXPECT_SAME: Parameter =
+    Parameter { name: "expect-same", form: FLAG, about: "Refuse the module if it makes anything else than what is recorded." };
+pub const BACKFILL: Parameter = Parameter { name: "backfill", form: FLAG, about: "Append, once, the outputs that history lacks." };
+pub const SINCE: Parameter = Parameter { name: "since", form: Form::Cursor, about: "Compare from behind this place on." };
+pub const LAST: Parameter = Parameter { name: "last", form: Form::Count { max: u64::MAX }, about: "Compare the last so many positions." };
+pub const SAMPLE: Parameter =
+    Parameter { name: "sample", form: Form::Count { max: u32::MAX as u64 }, about: "Compare one in so many subjects." };
+pub const BUDGET: Parameter = Parameter {
+    name: "budget",
+    form: Form::Count { max: 100 },
+    about: "Percent of a processor's time that the replay may take; without it, what live work leaves.",
+};
+pub const REPLAY_TIMEOUT: Parameter = Parameter {
+    name: "timeout",
+    form: Form::Duration { default: "30s" },
+    about: "How long to wait for the end of it at most; then the answer is 202, and it goes on.",
+};
+/// What an upload takes.
+pub const DEPLOY_PARAMETERS: &[Parameter] = &[REHEARSE, EXPECT_SAME, BACKFILL, SINCE, LAST, SAMPLE, BUDGET, REPLAY_TIMEOUT];
+pub const ROLLBACK_PARAMETERS: &[Parameter] = &[REHEARSE_BACK, EXPECT_SAME, BACKFILL, SINCE, LAST, SAMPLE, BUDGET, REPLAY_TIMEOUT];

@@ -158,7 +158,31 @@ impl From<DriveError> for Problem {
                 .with("position", position.to_string())
                 .with("lag", lag)
                 .retry_after(1),
-            DriveError::Unavailable(_) => Problem::new(&kinds::BUSY, error.to_string()).retry_after(1),
+            DriveError::UnknownReplay(ref id) => Problem::new(&kinds::UNKNOWN_REPLAY, error.to_string()).with("replay", id.clone()),
+            DriveError::UnknownNamespace(ref name) => {
+                Problem::new(&kinds::UNKNOWN_NAMESPACE, error.to_string()).with("namespace", name.clone())
+            }
+            DriveError::Generation { ref namespace, .. } => {
+                Problem::new(&kinds::GENERATION_CONFLICT, error.to_string()).with("namespace", namespace.clone())
+            }
+            DriveError::DeployUnderWay { ref module, ref replay } => {
+                Problem::new(&kinds::DEPLOY_UNDER_WAY, error.to_string()).with("module", module.clone()).with("replay", replay.clone())
+            }
+            DriveError::Rehearsal { ref module, ref replay, reason, .. } => Problem::new(&kinds::REHEARSAL_REFUSED, error.to_string())
+                .with("module", module.clone())
+                .with("replay", replay.clone())
+                .with("reason", reason),
+            DriveError::ReadOnly { ref namespace, .. } => {
+                Problem::new(&kinds::READ_ONLY, error.to_string()).with("namespace", namespace.clone())
+            }
+            DriveError::ReplayFailed(ref failed) => Problem::new(&kinds::REHEARSAL_REFUSED, error.to_string())
+                .with("function", failed.function.clone())
+                .with("reason", failed.reason)
+                .with("position", failed.position.to_string()),
+            DriveError::Rewound { ref function } => {
+                Problem::new(&kinds::STATE_CONFLICT, error.to_string()).with("function", function.clone()).retry_after(1)
+            }
+            DriveError::Superseded | DriveError::Unavailable(_) => Problem::new(&kinds::BUSY, error.to_string()).retry_after(1),
             DriveError::StreamBroken => Problem::new(&kinds::CONDITION_FAILED, error.to_string()),
         }
     }
@@ -191,13 +215,18 @@ impl From<Refused> for Problem {
                 Problem::new(&kinds::UPCASTER_CONFLICT, detail).with("event_type", r#type)
             }
             Refused::UpcastGap { made, .. } => Problem::new(&kinds::UPCASTER_CONFLICT, detail).with("event_type", made),
-            Refused::ReadsDifferently { function, .. } => Problem::new(&kinds::STATE_CONFLICT, detail).with("function", function),
             Refused::CommandTaken { command, .. } => Problem::new(&kinds::COMMAND_TAKEN, detail).with("command", command),
             Refused::Conflict { subject, found, .. } => {
                 Problem::new(&kinds::SUBJECT_CONFLICT, detail).with("subject", subject).with("position", found.to_string()).retry_after(1)
             }
-            Refused::HasState { module, function } => {
-                Problem::new(&kinds::STATE_CONFLICT, detail).with("function", function).with("module", module)
+            Refused::NotLevel { function } | Refused::NotPrepared { function, .. } => {
+                Problem::new(&kinds::STATE_CONFLICT, detail).with("function", function)
+            }
+            Refused::VersionTaken { module, version } => {
+                Problem::new(&kinds::VERSION_TAKEN, detail).with("module", module).with("version", version)
+            }
+            Refused::Forgotten { index, id, source_attribute } => {
+                Problem::new(&kinds::ERASED, detail).with("index", index).with("id", id).with("source", source_attribute)
             }
             Refused::Control { function, .. } | Refused::Stale { function, .. } | Refused::NotRunning { function, .. } => {
                 Problem::new(&kinds::CONTROL_CONFLICT, detail).with("function", function)
@@ -216,6 +245,9 @@ impl From<StoreError> for Problem {
             StoreError::Disk(_)
             | StoreError::Io { .. }
             | StoreError::InUse(_)
+            | StoreError::NotNext { .. }
+            | StoreError::BeyondHead { .. }
+            | StoreError::NotEmpty
             | StoreError::NewerFormat { .. }
             | StoreError::Damaged { .. } => {
                 tracing::error!(%error, "a request met a storage error");
@@ -268,12 +300,21 @@ mod tests {
         check(Refused::UnknownFunction(function.clone()), 404, "unknown-function");
         check(Refused::UnknownModule(module.clone()), 404, "unknown-module");
         check(Refused::NameTaken { function: function.clone(), owner: module.clone() }, 409, "name-taken");
-        check(Refused::HasState { module, function: function.clone() }, 409, "state-conflict");
+        check(Refused::NotLevel { function: function.clone() }, 409, "state-conflict");
+        check(Refused::VersionTaken { module, version: "1.0.0".into() }, 409, "version-taken");
         check(Refused::Control { function, why: "it is being rebuilt".into() }, 409, "control-conflict");
         check(StoreError::Full, 507, "storage-full");
         check(StoreError::Poisoned("EIO".into()), 503, "storage-failed");
         check(ModuleError::Empty, 415, "not-wasm");
         check(ModuleError::Malformed { offset: 9, problem: "x".into() }, 422, "module-refused");
+        check(DriveError::UnknownReplay("7".into()), 404, "unknown-replay");
+        check(DriveError::UnknownNamespace("whatif".into()), 404, "unknown-namespace");
+        let (namespace, what) = ("retold".to_owned(), "retold is behind its base: wait until it is level".to_owned());
+        check(DriveError::Generation { namespace: namespace.clone(), what: what.clone() }, 409, "generation-conflict");
+        check(DriveError::ReadOnly { namespace, what: what.clone() }, 409, "read-only");
+        check(DriveError::DeployUnderWay { module: "m".into(), replay: "7".into() }, 409, "deploy-under-way");
+        let refused = DriveError::Rehearsal { module: "m".into(), replay: "7".into(), reason: "different", what };
+        check(refused, 422, "rehearsal-refused");
         check(DriveError::Busy, 503, "busy");
         check(DriveError::Stopping, 503, "stopping");
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use retold_engine::model::{Position, limits};
 
-use super::cursor::parse_cursor;
+use super::cursor::{Cursor, Lineage, parse_cursor};
 use super::parameters::Parameter;
 use super::problem::Problem;
 
@@ -58,8 +58,22 @@ impl<'a> Query<'a> {
         Ok(list)
     }
 
-    pub fn position(&self, name: &str) -> Result<Option<Position>, Problem> {
+    pub fn cursor(&self, name: &str) -> Result<Option<Cursor>, Problem> {
         self.text(name)?.map(|text| parse_cursor(&text).map_err(|what| Problem::parameter(name, what))).transpose()
+    }
+
+    /// A cursor as one position of the log's own generation.
+    pub fn position(&self, name: &str, lineage: &impl Lineage) -> Result<Option<Position>, Problem> {
+        self.cursor(name)?.map(|cursor| cursor.position(name, lineage)).transpose()
+    }
+
+    /// `true` or `false`; false if it isn't given.
+    pub fn flag(&self, name: &str) -> Result<bool, Problem> {
+        match self.text(name)?.as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(other) => Err(Problem::parameter(name, format!("is {other:?}: use true or false"))),
+        }
     }
 
     /// A number from 1 to `max`.
@@ -152,8 +166,8 @@ mod tests {
             assert!(problem.detail.contains(says) && problem.detail.contains(':'), "{}", problem.detail);
         }
         check(Query::read("if-none-afterr=1", KNOWN), "`if-none-afterr` is not known");
-        check(query("after=1&after=2").position("after"), "twice");
-        check(query("after=x").position("after"), "`after` is \"x\"");
+        check(query("after=1&after=2").cursor("after"), "twice");
+        check(query("after=x").cursor("after"), "`after` is \"x\"");
         check(query("subjects=%zz").list("subjects"), "%25");
         check(query("subjects=%ff").list("subjects"), "UTF-8");
         check(query(&format!("subjects={}", "a,".repeat(65))).list("subjects"), "at most 64");

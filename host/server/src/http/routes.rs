@@ -6,7 +6,7 @@ use http::Method;
 use super::call::Handler;
 use super::parameters::{self as query, Parameter};
 use super::problem_kinds::{self as kinds, Kind};
-use super::{admin, aggregates, commands, events, logs, openapi, types, views};
+use super::{admin, aggregates, commands, events, logs, openapi, types, upgrades, views};
 
 pub struct Route {
     pub method: Method,
@@ -40,6 +40,8 @@ pub enum Takes {
 #[derive(Clone, Copy, Debug)]
 pub enum Gives {
     Json(&'static str),
+    /// One of two.
+    Either(&'static str, &'static str),
     Text,
     /// Whatever a view's query answers.
     Payload,
@@ -52,13 +54,19 @@ pub enum Gives {
 const NAMESPACE: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE];
 const EVENT: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_EVENT];
 const MODULE: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_MODULE];
+const REMOVE: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_MODULE, &kinds::DEPLOY_UNDER_WAY, &kinds::READ_ONLY];
+const REPLAY: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_REPLAY];
+const REPLAY_CONTROL: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_REPLAY, &kinds::GENERATION_CONFLICT];
+const GENERATION: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::GENERATION_CONFLICT];
 const FUNCTION: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_FUNCTION];
-const CONTROL: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_FUNCTION, &kinds::CONTROL_CONFLICT];
+const CONTROL: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_FUNCTION, &kinds::CONTROL_CONFLICT, &kinds::READ_ONLY];
 const APPEND: &[&Kind] = &[
     &kinds::UNKNOWN_NAMESPACE,
     &kinds::INVALID_EVENT,
     &kinds::CONTENT_CONFLICT,
     &kinds::CONDITION_FAILED,
+    &kinds::READ_ONLY,
+    &kinds::ERASED,
     &kinds::SCHEMA_VIOLATION,
     &kinds::TOO_LARGE,
     &kinds::UNSUPPORTED_MEDIA,
@@ -71,6 +79,8 @@ const COMMAND: &[&Kind] = &[
     &kinds::CONTENT_CONFLICT,
     &kinds::SUBJECT_CONFLICT,
     &kinds::CONTROL_CONFLICT,
+    &kinds::READ_ONLY,
+    &kinds::ERASED,
     &kinds::COMMAND_REJECTED,
     &kinds::SCHEMA_VIOLATION,
     &kinds::FUNCTION_FAILED,
@@ -92,7 +102,9 @@ const QUERY: &[&Kind] = &[
     &kinds::BODY_TIMEOUT,
 ];
 const TYPE: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_TYPE];
-const SET_SCHEMA: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::INVALID_SCHEMA, &kinds::SCHEMA_CONFLICT, &kinds::TOO_LARGE];
+const REMOVE_SCHEMA: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_TYPE, &kinds::READ_ONLY];
+const SET_SCHEMA: &[&Kind] =
+    &[&kinds::UNKNOWN_NAMESPACE, &kinds::INVALID_SCHEMA, &kinds::SCHEMA_CONFLICT, &kinds::READ_ONLY, &kinds::TOO_LARGE];
 const DEPLOY: &[&Kind] = &[
     &kinds::UNKNOWN_NAMESPACE,
     &kinds::COMMAND_TAKEN,
@@ -103,9 +115,36 @@ const DEPLOY: &[&Kind] = &[
     &kinds::MODULE_REFUSED,
     &kinds::NAME_TAKEN,
     &kinds::STATE_CONFLICT,
+    &kinds::VERSION_TAKEN,
+    &kinds::DEPLOY_UNDER_WAY,
+    &kinds::REHEARSAL_REFUSED,
+    &kinds::READ_ONLY,
     &kinds::LIMIT_REACHED,
     &kinds::TOO_LARGE,
     &kinds::UNSUPPORTED_MEDIA,
+];
+const ROLLBACK: &[&Kind] = &[
+    &kinds::UNKNOWN_NAMESPACE,
+    &kinds::UNKNOWN_MODULE,
+    &kinds::COMMAND_TAKEN,
+    &kinds::SCHEMA_CONFLICT,
+    &kinds::UPCASTER_CONFLICT,
+    &kinds::MODULE_REFUSED,
+    &kinds::NAME_TAKEN,
+    &kinds::STATE_CONFLICT,
+    &kinds::DEPLOY_UNDER_WAY,
+    &kinds::REHEARSAL_REFUSED,
+    &kinds::READ_ONLY,
+];
+const MAKE: &[&Kind] = &[
+    &kinds::INVALID_NAME,
+    &kinds::UNKNOWN_NAMESPACE,
+    &kinds::UNKNOWN_MODULE,
+    &kinds::GENERATION_CONFLICT,
+    &kinds::MODULE_REFUSED,
+    &kinds::NOT_WASM,
+    &kinds::TOO_LARGE,
+    &kinds::BODY_TIMEOUT,
 ];
 
 /// The busiest first: they are found in this order.
@@ -261,7 +300,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("SchemaRemoved"))],
-        problems: TYPE,
+        problems: REMOVE_SCHEMA,
         handler: |call| Box::pin(types::remove_schema(call)),
     },
     Route {
@@ -279,8 +318,8 @@ pub static ROUTES: &[Route] = &[
         method: Method::GET,
         path: "/v1/namespaces/{ns}/modules",
         name: "listModules",
-        summary: "List active modules",
-        query: &[],
+        summary: "List active modules; with their history, every version",
+        query: &[query::HISTORY],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Modules"))],
         problems: NAMESPACE,
@@ -301,12 +340,78 @@ pub static ROUTES: &[Route] = &[
         method: Method::PUT,
         path: "/v1/namespaces/{ns}/modules/{name}",
         name: "deployModule",
-        summary: "Deploy a module: check, compile and activate it",
-        query: &[],
+        summary: "Deploy a module: check it, rehearse it over history and activate it",
+        query: query::DEPLOY_PARAMETERS,
         takes: Takes::Wasm,
-        gives: &[(201, Gives::Json("Module")), (200, Gives::Json("Module"))],
+        gives: &[(201, Gives::Json("Module")), (200, Gives::Either("Module", "Replay")), (202, Gives::Json("Replay"))],
         problems: DEPLOY,
-        handler: |call| Box::pin(admin::deploy(call)),
+        handler: |call| Box::pin(upgrades::deploy(call)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/namespaces/{ns}/modules/{name}/rollback",
+        name: "rollbackModule",
+        summary: "Roll a module back: the version before, or another that ran, takes over again",
+        query: query::ROLLBACK_PARAMETERS,
+        takes: Takes::OptionalJson("Rollback"),
+        gives: &[(201, Gives::Json("Module")), (200, Gives::Either("Module", "Replay")), (202, Gives::Json("Replay"))],
+        problems: ROLLBACK,
+        handler: |call| Box::pin(upgrades::rollback(call)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/namespaces/{ns}/replays",
+        name: "listReplays",
+        summary: "List rehearsals, deployments, retellings and comparisons, the newest first",
+        query: &[],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("Replays"))],
+        problems: NAMESPACE,
+        handler: |call| Box::pin(upgrades::list_replays(call)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/namespaces/{ns}/replays/{id}",
+        name: "readReplay",
+        summary: "Read how far a replay is, and what it has found",
+        query: &[],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("Replay"))],
+        problems: REPLAY,
+        handler: |call| Box::pin(upgrades::one_replay(call)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/namespaces/{ns}/replays/{id}/stop",
+        name: "stopReplay",
+        summary: "Stop a replay where it is",
+        query: &[],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("Replay"))],
+        problems: REPLAY_CONTROL,
+        handler: |call| Box::pin(upgrades::stop_replay(call)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/namespaces/{ns}/replays/{id}/resume",
+        name: "resumeReplay",
+        summary: "Let a stopped replay go on from where it is",
+        query: &[],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("Replay"))],
+        problems: REPLAY_CONTROL,
+        handler: |call| Box::pin(upgrades::resume_replay(call)),
+    },
+    Route {
+        method: Method::DELETE,
+        path: "/v1/namespaces/{ns}/replays/{id}",
+        name: "dropReplay",
+        summary: "End a replay, and forget its report",
+        query: &[],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("ReplayDropped"))],
+        problems: REPLAY_CONTROL,
+        handler: |call| Box::pin(upgrades::drop_replay(call)),
     },
     Route {
         method: Method::DELETE,
@@ -316,7 +421,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Removed"))],
-        problems: MODULE,
+        problems: REMOVE,
         handler: |call| Box::pin(admin::remove(call)),
     },
     Route {
@@ -411,12 +516,12 @@ pub static ROUTES: &[Route] = &[
         method: Method::POST,
         path: "/v1/namespaces",
         name: "createNamespace",
-        summary: "Make a namespace: a log of its own",
+        summary: "Make a namespace: a log of its own, a fork of another or a retelling of it",
         query: &[],
         takes: Takes::Json("NewNamespace"),
-        gives: &[(201, Gives::Json("Namespace")), (200, Gives::Json("Namespace"))],
-        problems: &[&kinds::INVALID_NAME],
-        handler: |call| Box::pin(admin::create_namespace(call)),
+        gives: &[(201, Gives::Either("Namespace", "Forked")), (200, Gives::Json("Namespace")), (202, Gives::Json("Replay"))],
+        problems: MAKE,
+        handler: |call| Box::pin(upgrades::create_namespace(call)),
     },
     Route {
         method: Method::GET,
@@ -428,6 +533,39 @@ pub static ROUTES: &[Route] = &[
         gives: &[(200, Gives::Json("Namespace"))],
         problems: NAMESPACE,
         handler: |call| Box::pin(admin::one_namespace(call)),
+    },
+    Route {
+        method: Method::DELETE,
+        path: "/v1/namespaces/{ns}",
+        name: "dropNamespace",
+        summary: "Remove a fork, a retelling or an earlier generation with all its files",
+        query: &[],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("Dropped"))],
+        problems: GENERATION,
+        handler: |call| Box::pin(upgrades::drop_namespace(call)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/namespaces/{ns}/diff/{other}",
+        name: "diffNamespaces",
+        summary: "Hold another namespace's log and views against this one's",
+        query: &[query::REPLAY_TIMEOUT],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("LogDifference")), (202, Gives::Json("LogDifference"))],
+        problems: GENERATION,
+        handler: |call| Box::pin(upgrades::diff(call)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/namespaces/{ns}/promote",
+        name: "promote",
+        summary: "Have a retelling take the place of its base; or, said to the base, go back",
+        query: &[],
+        takes: Takes::OptionalJson("Promote"),
+        gives: &[(200, Gives::Json("Promoted"))],
+        problems: GENERATION,
+        handler: |call| Box::pin(upgrades::promote(call)),
     },
     Route {
         method: Method::GET,

@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 
 pub fn schemas() -> Value {
     let mut all = event_schemas();
-    for (name, schema) in admin_schemas().as_object().into_iter().flatten() {
-        all[name.as_str()] = schema.clone();
+    for more in [admin_schemas(), upgrade_schemas()] {
+        for (name, schema) in more.as_object().into_iter().flatten() {
+            all[name.as_str()] = schema.clone();
+        }
     }
     all
 }
@@ -80,7 +82,7 @@ fn event_schemas() -> Value {
     }
     json!({
         "Position": { "type": "string", "pattern": "^[0-9]+$", "description": "1, 2, 3 …: an event's place in its namespace." },
-        "Cursor": { "type": "string", "pattern": "^([0-9]+\\.)?[0-9]+$", "description": "Opaque; a position may stand for it." },
+        "Cursor": { "type": "string", "pattern": "^[0-9]+(\\.[0-9]+(\\.[0-9]+\\.[0-9]+)?)?$", "description": "Opaque; a position may stand for it." },
         "NewEvent": object(&["specversion", "id", "source", "type"], attributes),
         "Event": event,
         "Events": whole(json!({ "events": list(named("Event")), "cursor": named("Cursor"), "head": named("Position") })),
@@ -113,12 +115,20 @@ fn event_schemas() -> Value {
 fn admin_schemas() -> Value {
     let digest = json!({ "type": "string", "pattern": "^sha256:[0-9a-f]{64}$" });
     json!({
-        "NewNamespace": whole(json!({ "name": text() })),
-        "Namespace": whole(json!({ "name": text(), "created": time(), "head": named("Position"), "functions": count(), "modules": count() })),
+        "Namespace": whole(json!({
+            "name": text(), "created": time(), "head": named("Position"), "functions": count(), "modules": count(), "generation": count(),
+            "role": { "enum": ["own", "fork", "retelling", "old"] }, "base": or_null(text()), "at": or_null(named("Position")),
+            "previous": { "type": "array", "items": text(), "description": "Earlier generations that are kept, by name." },
+        })),
         "Namespaces": whole(json!({ "namespaces": list(named("Namespace")) })),
         "Module": object(&["name", "version", "digest", "deployed_at", "active", "functions"], json!({
             "name": text(), "version": text(), "digest": digest, "deployed_at": named("Position"), "active": { "type": "boolean" }, "functions": list(text()),
             "unchanged": { "type": "boolean", "description": "Only of an upload: these bytes were active already." },
+            "replay": named("Replay"),
+            "ordinal": { "type": "integer", "description": "Only with history=true, as all below." },
+            "ended_at": or_null(named("Position")),
+            "rolled_back": { "type": "boolean", "description": "It took over from a later version." },
+            "kept": { "type": "boolean", "description": "What it made is kept: going back to it is quick." },
         })),
         "Modules": whole(json!({ "modules": list(named("Module")) })),
         "Removed": whole(json!({ "module": text(), "position": named("Position") })),
@@ -198,5 +208,113 @@ fn admin_schemas() -> Value {
             }))),
         })),
         "OpenApi": { "type": "object" },
+    })
+}
+
+fn flag() -> Value {
+    json!({ "type": "boolean" })
+}
+
+fn number() -> Value {
+    json!({ "type": "number" })
+}
+
+/// Data in a report: at most one of the members is there.
+fn with_data(mut properties: Value) -> Value {
+    properties["data"] = json!({ "description": "JSON." });
+    properties["data_text"] = json!({ "type": "string", "description": "Other text, or the beginning of JSON." });
+    properties["data_base64"] = json!({ "type": "string", "contentEncoding": "base64" });
+    properties
+}
+
+fn upgrade_schemas() -> Value {
+    let digest = json!({ "type": "string", "pattern": "^sha256:[0-9a-f]{64}$" });
+    let status = json!({ "enum": ["running", "stopped", "level", "done", "failed"] });
+    let failed = or_null(whole(json!({ "reason": text(), "message": text() })));
+    let difference = json!({ "enum": ["new", "missing", "different"] });
+    let rule = json!({
+        "type": "object", "description": "All that is given must fit.", "minProperties": 1,
+        "properties": {
+            "type": { "type": "string", "description": "A type, or a pattern such as order.*" },
+            "subject": { "type": "string", "description": "A subject, or a prefix such as cart/*" },
+            "tag": text(),
+            "before": { "type": "string", "format": "date-time", "description": "Its time is before this one." },
+        },
+    });
+    json!({
+        "Rollback": object(&[], json!({ "to": { "type": "string", "description": "The version; without it, the one that ran before." } })),
+        "Promote": object(&[], json!({ "back": { "type": "boolean", "default": false } })),
+        "NewNamespace": object(&["name"], json!({
+            "name": text(),
+            "fork": object(&["base"], json!({ "base": text(), "at": { "$ref": "#/components/schemas/Cursor", "description": "The head, without it." } })),
+            "retell": object(&["base"], json!({
+                "base": text(),
+                "with": list(object(&["wasm"], json!({ "name": text(), "wasm": { "type": "string", "contentEncoding": "base64" } }))),
+                "without": { "type": "array", "items": text(), "description": "Modules of the base that are left out." },
+                "drop": list(named("RetellRule")), "keep": list(named("RetellRule")),
+                "forget": { "type": "array", "items": text(), "description": "Subjects that are erased." },
+                "budget": { "type": "integer", "minimum": 1, "maximum": 100 },
+            })),
+        })),
+        "RetellRule": rule,
+        "Forked": whole(json!({
+            "name": text(), "base": text(), "at": named("Position"), "segments": count(), "bytes_copied": count(), "took_us": count(),
+        })),
+        "Counts": whole(json!({ "equal": count(), "new": count(), "missing": count(), "different": count() })),
+        "Shown": object(
+            &["position", "type", "subject", "datacontenttype", "cut"],
+            with_data(json!({
+                "position": or_null(named("Position")), "type": text(), "subject": text(), "datacontenttype": text(),
+                "cut": { "type": "boolean", "description": "The data is longer than what is shown." },
+            })),
+        ),
+        "FunctionReplay": whole(json!({
+            "function": text(), "kind": { "enum": ["handler", "aggregate", "view", "upcaster", "ingress"] },
+            "new": flag(), "retired": flag(), "events": count(),
+            "passes_now": { "type": "integer", "minimum": 0, "description": "Events that the record set aside and that this code can handle." },
+            "fails_still": count(),
+            "outputs": named("Counts"),
+            "differences": list(whole(json!({
+                "kind": difference, "id": text(), "cause": named("Position"), "recorded": or_null(named("Shown")), "made": or_null(named("Shown")),
+            }))),
+            "failures": count(),
+            "first_failures": list(whole(json!({ "position": named("Position"), "type": text(), "subject": text(), "reason": text(), "message": text() }))),
+            "state_rows": count(), "state_bytes": count(),
+            "fuel_per_event": or_null(number()), "microseconds_per_event": or_null(number()),
+            "running_fuel_per_event": or_null(number()), "running_microseconds_per_event": or_null(number()),
+            "note": or_null(text()),
+        })),
+        "Replay": whole(json!({
+            "id": text(), "kind": { "enum": ["rehearsal", "deployment", "rollback", "retelling", "comparison"] },
+            "status": status, "failed": failed, "started": time(), "ended": or_null(time()),
+            "module": or_null(whole(json!({ "name": text(), "version": text(), "digest": digest }))),
+            "target": or_null(text()), "position": named("Position"), "head": named("Position"),
+            "events": count(), "events_per_second": number(), "seconds_left": or_null(number()),
+            "functions": list(named("FunctionReplay")),
+            "retelling": or_null(whole(json!({
+                "base": text(), "kept": count(), "dropped": count(), "forgotten": count(), "derived": count(), "parked": count(),
+            }))),
+        })),
+        "Replays": whole(json!({ "replays": list(named("Replay")) })),
+        "ReplayDropped": whole(json!({ "replay": text() })),
+        "LogDifference": whole(json!({
+            "base": text(), "other": text(), "status": status, "failed": failed, "position": named("Position"), "head": named("Position"),
+            "source": named("Counts"), "derived": named("Counts"),
+            "functions": list(whole(json!({ "function": text(), "outputs": named("Counts") }))),
+            "first": list(whole(json!({
+                "kind": difference, "derived": flag(), "source": text(), "id": text(), "base": or_null(named("Shown")), "other": or_null(named("Shown")),
+            }))),
+            "views": list(whole(json!({
+                "view": text(), "rows": named("Counts"), "note": or_null(text()),
+                "first": list(whole(json!({
+                    "key": text(), "base": or_null(object(&[], with_data(json!({})))), "other": or_null(object(&[], with_data(json!({})))),
+                }))),
+            }))),
+        })),
+        "Promoted": whole(json!({
+            "namespace": text(), "generation": count(), "old": text(), "paused_us": count(), "old_head": named("Position"), "new_head": named("Position"),
+            "old_chain": digest, "new_chain": digest, "kept": count(), "dropped": count(), "forgotten": count(),
+        })),
+        "Dropped": whole(json!({ "namespace": text(), "files": count(), "bytes": count() })),
     })
 }

@@ -16,7 +16,7 @@ use super::problem::Problem;
 use super::problem_kinds as kinds;
 use super::upload;
 use super::values::write_value;
-use crate::drive::ViewRead;
+use crate::drive::{Namespace, ViewRead};
 
 /// How long a reader waits for `min-position`, unless it says otherwise.
 const MIN_POSITION_SECONDS_DEFAULT: u64 = 5;
@@ -34,17 +34,18 @@ struct Freshness {
     timeout: Duration,
 }
 
-fn freshness(call: &Call) -> Result<Freshness, Problem> {
+fn freshness(call: &Call, namespace: &Namespace) -> Result<Freshness, Problem> {
     let query = call.query()?;
-    let min = query.position("min-position")?;
+    let min = query.position("min-position", namespace)?;
     let timeout = query.duration("timeout", Duration::from_secs(WAIT_SECONDS_MAX))?;
     let default = Duration::from_secs(if min.is_some() { MIN_POSITION_SECONDS_DEFAULT } else { 0 });
     Ok(Freshness { min, timeout: timeout.unwrap_or(default) })
 }
 
 async fn view(call: &Call) -> Result<ViewRead, Problem> {
-    let Freshness { min, timeout } = freshness(call)?;
-    Ok(call.namespace()?.view(call.parameter("name"), min, timeout).await?)
+    let namespace = call.namespace()?;
+    let Freshness { min, timeout } = freshness(call, &namespace)?;
+    Ok(namespace.view(call.parameter("name"), min, timeout).await?)
 }
 
 pub async fn row(call: Box<Call>) -> Answer {
@@ -121,7 +122,7 @@ fn write_place(out: &mut Vec<u8>, view: &ViewRead) {
 pub async fn query(call: Box<Call>) -> Answer {
     let namespace = call.namespace()?;
     let name = call.parameter("name").to_owned();
-    let Freshness { min, timeout } = freshness(&call)?;
+    let Freshness { min, timeout } = freshness(&call, &namespace)?;
     let question = call.query()?.text("name")?.map(|text| text.into_owned()).unwrap_or_default();
     let Call { site, parts, body, .. } = *call;
     let body = upload::whole(body, &parts.headers, QUESTION_BYTES_MAX, &site.bodies).await?;

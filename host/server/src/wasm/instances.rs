@@ -57,7 +57,9 @@ pub(super) fn run<R>(
     store.set_fuel(limits.fuel).expect("fuel is on in every engine of ours");
     store.set_epoch_deadline(sandbox.wall_ticks(question));
     store.data_mut().limiter.start_call(limits.memory_bytes);
-    match lend(store, calls, body) {
+    let ended = lend(store, calls, body);
+    calls.used(limits.fuel.saturating_sub(store.get_fuel().unwrap_or_default()));
+    match ended {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => Err(fault::ended(&error, question, store.data(), limits, sandbox.options())),
         Err(panic) => Err(fault::panicked(&*panic)),

@@ -24,6 +24,7 @@ pub struct WasmModule {
     component: InstancePre<CallData>,
     exports: Exports,
     wasi: WasiUse,
+    imports_state: bool,
     idle: Arc<Idle>,
 }
 
@@ -54,7 +55,8 @@ impl WasmModule {
         let exports = Exports::of(component)?;
         let idle = Arc::new(Idle::default());
         sandbox.register(&idle);
-        Ok(WasmModule { sandbox: sandbox.clone(), component: linked, exports, wasi: wasi_use(sandbox, component), idle })
+        let imports_state = component.component_type().imports(sandbox.engine()).any(|(name, _)| name == interfaces::STATE);
+        Ok(WasmModule { sandbox: sandbox.clone(), component: linked, exports, wasi: wasi_use(sandbox, component), imports_state, idle })
     }
 
     /// What the module says of itself, under limits and in a fresh instance; and whether it exports
@@ -76,6 +78,11 @@ impl WasmModule {
             }
         }
         Ok(manifest)
+    }
+
+    /// Whether its code can keep state at all.
+    pub fn imports_state(&self) -> bool {
+        self.imports_state
     }
 
     /// Drops the instances kept for next calls. An idle module then costs its compiled code alone,

@@ -21,6 +21,7 @@ pub fn merge(folder: &dyn Folder, name: &str, parts: &[Arc<Segment>]) -> Result<
             return Err(StoreError::Damaged { file: name.to_owned(), position: Position::START, what: "nothing to merge".into() });
         };
         assert!(parts.windows(2).all(|pair| pair[0].last.next() == pair[1].first), "segments to merge must follow each other");
+        assert!(!parts.iter().any(|part| part.capped), "what only a fork's base has must not be merged");
         let stream_bytes = join_streams(file, parts)?;
         merge_ids(file, parts)?;
         merge_terms(file, parts)?;

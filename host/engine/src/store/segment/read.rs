@@ -1,6 +1,6 @@
 //! Reading a segment.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable};
 
@@ -9,6 +9,7 @@ use super::super::filter::Filter;
 use super::super::folder::Folder;
 use super::super::tables::{self, FILE_FORMAT};
 use super::super::types::TypeCount;
+use super::cap::Cap;
 use super::postings::{Postings, find_ids};
 use super::stream::RecordStream;
 use crate::model::{ByteReader, Digest, Malformed, Position, Record};
@@ -26,6 +27,10 @@ pub struct Segment {
     pub chain_end: Digest,
     /// Length of the stream of records.
     pub stream_bytes: u64,
+    /// Whether the file goes on beyond `last`, which only its owner sees.
+    pub capped: bool,
+    /// The types of a capped segment, once they were asked for.
+    pub(super) counted: OnceLock<Vec<TypeCount>>,
     filter: Filter,
     chunks: ReadOnlyTable<u64, &'static [u8]>,
     offsets: ReadOnlyTable<u64, u64>,
@@ -79,7 +84,8 @@ impl Facts {
 }
 
 impl Segment {
-    pub fn open(folder: &dyn Folder, file: &str) -> Result<Segment, StoreError> {
+    /// Opens a segment; with a cap, as if it ended there.
+    pub fn open(folder: &dyn Folder, file: &str, cap: Option<Cap>) -> Result<Segment, StoreError> {
         let backend = folder.open_sealed(file).map_err(StoreError::io(format!("segment {file} can't be opened")))?;
         let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend)?;
         let transaction = database.begin_read()?;
@@ -90,6 +96,11 @@ impl Segment {
         if format > FILE_FORMAT {
             return Err(StoreError::NewerFormat { file: file.to_owned(), found: format, known: FILE_FORMAT });
         }
+        let whole = Cap { last: facts.last, commit_last: facts.commit_last, chain_end: facts.chain_end, stream_bytes: facts.stream_bytes };
+        let end = cap.unwrap_or(whole);
+        if end.last.next() < facts.first || end.last > facts.last || end.stream_bytes > facts.stream_bytes {
+            return Err(malformed(Malformed { what: "cap", at: 0 }));
+        }
         let mut filter = Vec::new();
         for part in transaction.open_table(tables::SEGMENT_FILTER)?.iter()? {
             filter.extend_from_slice(part?.1.value());
@@ -98,12 +109,14 @@ impl Segment {
         Ok(Segment {
             file: file.to_owned(),
             first: facts.first,
-            last: facts.last,
+            last: end.last,
             commit_first: facts.commit_first,
-            commit_last: facts.commit_last,
+            commit_last: end.commit_last,
             chain_before: facts.chain_before,
-            chain_end: facts.chain_end,
-            stream_bytes: facts.stream_bytes,
+            chain_end: end.chain_end,
+            stream_bytes: end.stream_bytes,
+            capped: end != whole,
+            counted: OnceLock::new(),
             filter,
             chunks: transaction.open_table(tables::SEGMENT_CHUNKS)?,
             offsets: transaction.open_table(tables::SEGMENT_OFFSETS)?,
@@ -132,7 +145,8 @@ impl Segment {
         let mut rows = self.ids.range(..=hash)?;
         let Some(row) = rows.next_back() else { return Ok(Vec::new()) };
         let row = row?.1;
-        Ok(find_ids(row.value(), hash).map(|place| self.position(place)).collect())
+        let positions = find_ids(row.value(), hash).map(|place| self.position(place));
+        Ok(positions.filter(|position| *position <= self.last).collect())
     }
 
     fn position(&self, place: u32) -> Position {
@@ -142,6 +156,7 @@ impl Segment {
     /// Positions under a term that come after `after`, oldest first, at most `limit`.
     pub fn with_term(&self, hash: u64, after: Position, limit: usize) -> Result<Vec<Position>, StoreError> {
         let from = after.0.saturating_add(1).saturating_sub(self.first.0);
+        let wanted = from..self.count();
         let mut found = Vec::new();
         if after >= self.last {
             return Ok(found);
@@ -156,7 +171,7 @@ impl Segment {
             let mut postings = Postings::new(row.value());
             while let Some((term, places)) = postings.next().map_err(StoreError::malformed(&self.file, self.first))? {
                 if term == hash {
-                    found.extend(places.iter().filter(|place| u64::from(**place) >= from).map(|place| self.position(*place)));
+                    found.extend(places.iter().filter(|place| wanted.contains(&u64::from(**place))).map(|place| self.position(*place)));
                 }
                 if term > hash || found.len() >= limit {
                     found.truncate(limit);
@@ -167,13 +182,17 @@ impl Segment {
         Ok(found)
     }
 
-    /// Types of events and commands, with how many there are and where.
-    pub fn types(&self) -> Result<Vec<TypeCount>, StoreError> {
+    /// Types of events and commands, with how many there are at most and where; exact, if the segment isn't
+    /// capped.
+    pub fn types_bound(&self) -> Result<Vec<TypeCount>, StoreError> {
         let mut types = Vec::new();
         for row in self.types.iter()? {
             let (name, facts) = row?;
             let (count, first, last) = facts.value();
             let (kind, r#type) = TypeCount::from_key(name.value());
+            if Position(first) > self.last {
+                continue;
+            }
             types.push(TypeCount { r#type: r#type.to_owned(), kind, count, first: Position(first), last: Position(last) });
         }
         Ok(types)
@@ -187,12 +206,29 @@ impl Segment {
         Ok(stream)
     }
 
+    /// The records after a commit, those without events too.
+    pub fn records_after(&self, commit: u64) -> Result<RecordStream<'_>, StoreError> {
+        // Commits grow with positions, and by positions there is an index.
+        let (mut low, mut high) = (0, self.count());
+        while commit >= self.commit_first && high - low > 1 {
+            let middle = low + (high - low) / 2;
+            match self.records_from(Position(self.first.0 + middle))?.commit()? {
+                Some(found) if found <= commit => low = middle,
+                _ => high = middle,
+            }
+        }
+        let mut stream = if low == 0 { self.records() } else { self.records_from(Position(self.first.0 + low))? };
+        stream.pass(commit)?;
+        Ok(stream)
+    }
+
     /// All records, those without events too.
     pub fn records(&self) -> RecordStream<'_> {
         self.stream_at(0)
     }
 
-    fn stream_at(&self, offset: u64) -> RecordStream<'_> {
+    /// The records from an offset in the stream on.
+    pub fn stream_at(&self, offset: u64) -> RecordStream<'_> {
         RecordStream::new(&self.chunks, &self.file, self.first, offset, self.stream_bytes)
     }
 

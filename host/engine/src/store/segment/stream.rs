@@ -6,7 +6,7 @@ use std::sync::Arc;
 use redb::{AccessGuard, ReadOnlyTable};
 
 use super::super::error::StoreError;
-use crate::model::{Position, Record};
+use crate::model::{Digest, Position, Record, RecordHead};
 
 /// 64 KiB less redb's own bytes in a leaf of one pair: 4 for the header, 8 for the key, 4 for the
 /// value's end.
@@ -45,6 +45,14 @@ impl ChunkWriter {
     pub fn finish<E>(self, chunk: &mut impl FnMut(u64, &[u8]) -> Result<(), E>) -> Result<(), E> {
         if self.chunk.is_empty() { Ok(()) } else { chunk(self.next, &self.chunk) }
     }
+}
+
+/// What the first bytes of a record say.
+struct Header {
+    length: usize,
+    commit: u64,
+    /// The position after its last event.
+    end: u64,
 }
 
 /// Reads records one after the other from an offset on.
@@ -99,23 +107,78 @@ impl<'a> RecordStream<'a> {
         Ok(Some(u32::from_le_bytes([length[0], length[1], length[2], length[3]]) as usize))
     }
 
+    /// Where in the stream the next record begins.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The chain of the record before the next one; `None` at the start.
+    pub fn chain_before(&mut self) -> Result<Option<Digest>, StoreError> {
+        let Some(at) = self.offset.checked_sub(32) else { return Ok(None) };
+        let mut chain = Vec::with_capacity(32);
+        self.read(at, 32, &mut chain)?;
+        Ok(chain.try_into().ok().map(Digest))
+    }
+
+    /// What stands before the events of the next record; its events are not read.
+    pub fn next_head(&mut self) -> Result<Option<RecordHead>, StoreError> {
+        /// Enough for the head of most records.
+        const FEW: usize = 1_024;
+        let Some(length) = self.length()? else { return Ok(None) };
+        let (mut bytes, mut wanted) = (Vec::with_capacity(FEW), FEW);
+        loop {
+            bytes.clear();
+            self.read(self.offset + 4, wanted.min(length), &mut bytes)?;
+            match RecordHead::parse(&bytes) {
+                Ok(head) => {
+                    self.offset += 4 + length as u64;
+                    self.first = head.first;
+                    return Ok(Some(head));
+                }
+                Err(malformed) if wanted >= length => return Err(StoreError::malformed(self.file, self.first)(malformed)),
+                Err(_) => wanted *= 4,
+            }
+        }
+    }
+
     /// Passes over records that end before `position`, looking at no more than their headers.
     pub fn seek(&mut self, position: Position) -> Result<(), StoreError> {
-        const HEADER: usize = 1 + 8 + 8 + 4;
-        while let Some(length) = self.length()? {
-            let mut header = Vec::with_capacity(HEADER);
-            self.read(self.offset + 4, HEADER.min(length), &mut header)?;
-            if header.len() < HEADER {
-                return Err(self.damaged("a record is short"));
-            }
-            let number = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().unwrap_or_default());
-            let (first, count) = (number(9), u64::from(u32::from_le_bytes([header[17], header[18], header[19], header[20]])));
-            if first + count > position.0 {
+        while let Some(header) = self.header()? {
+            if header.end > position.0 {
                 return Ok(());
             }
-            self.offset += 4 + length as u64;
+            self.offset += 4 + header.length as u64;
         }
         Ok(())
+    }
+
+    /// Passes over records up to this commit, looking at no more than their headers.
+    pub fn pass(&mut self, commit: u64) -> Result<(), StoreError> {
+        while let Some(header) = self.header()? {
+            if header.commit > commit {
+                return Ok(());
+            }
+            self.offset += 4 + header.length as u64;
+        }
+        Ok(())
+    }
+
+    /// The commit of the next record.
+    pub fn commit(&mut self) -> Result<Option<u64>, StoreError> {
+        Ok(self.header()?.map(|header| header.commit))
+    }
+
+    fn header(&mut self) -> Result<Option<Header>, StoreError> {
+        const HEADER: usize = 1 + 8 + 8 + 4;
+        let Some(length) = self.length()? else { return Ok(None) };
+        let mut header = Vec::with_capacity(HEADER);
+        self.read(self.offset + 4, HEADER.min(length), &mut header)?;
+        if header.len() < HEADER {
+            return Err(self.damaged("a record is short"));
+        }
+        let number = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().unwrap_or_default());
+        let count = u64::from(u32::from_le_bytes([header[17], header[18], header[19], header[20]]));
+        Ok(Some(Header { length, commit: number(1), end: number(9) + count }))
     }
 
     pub fn next(&mut self) -> Result<Option<Arc<Record>>, StoreError> {

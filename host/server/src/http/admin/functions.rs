@@ -1,7 +1,7 @@
 //! Functions: how they stand, and the operator's words to them.
 
 use http::StatusCode;
-use retold_engine::model::{FailurePolicy, FunctionKind, LogLevel, Position, Start};
+use retold_engine::model::{FailurePolicy, LogLevel, Position, Start};
 use retold_engine::store::{Control, FunctionStatus};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,7 @@ use super::super::cursor::{cursor_text, parse_cursor};
 use super::super::problem::Problem;
 use super::super::problem_kinds as kinds;
 use super::super::timestamps::timestamp_text;
+use super::super::upgrades::kind_of_function;
 use crate::drive::{FunctionInfo, Namespace};
 
 const BODY_BYTES_MAX: usize = 4 << 10;
@@ -107,23 +108,17 @@ pub fn status_word(status: &FunctionStatus) -> &'static str {
     }
 }
 
-impl From<FunctionInfo> for FunctionAnswer {
-    fn from(info: FunctionInfo) -> FunctionAnswer {
+impl FunctionAnswer {
+    fn of(info: FunctionInfo, generation: u64) -> FunctionAnswer {
         FunctionAnswer {
-            kind: match info.kind {
-                FunctionKind::Handler => "handler",
-                FunctionKind::Aggregate => "aggregate",
-                FunctionKind::View => "view",
-                FunctionKind::Upcaster => "upcaster",
-                FunctionKind::Ingress => "ingress",
-            },
+            kind: kind_of_function(info.kind),
             digest: format!("sha256:{}", info.digest),
             status: status_word(&info.status),
             halted: match info.status {
                 FunctionStatus::Halted { position, reason, message } => Some(Halted { position: position.to_string(), reason, message }),
                 _ => None,
             },
-            cursor: cursor_text(info.cursor),
+            cursor: cursor_text(generation, info.cursor),
             oldest_parked: info.oldest_parked.map(timestamp_text),
             retrying: info.retrying.map(|retrying| Retrying {
                 position: retrying.position.to_string(),
@@ -168,7 +163,8 @@ impl From<FunctionInfo> for FunctionAnswer {
 pub async fn list_functions(call: Box<Call>) -> Answer {
     call.query()?;
     let namespace = call.namespace()?;
-    let functions = namespace.functions().into_iter().map(FunctionAnswer::from).collect();
+    let generation = namespace.generation();
+    let functions = namespace.functions().into_iter().map(|info| FunctionAnswer::of(info, generation)).collect();
     Ok(json(StatusCode::OK, &FunctionsAnswer { functions }))
 }
 
@@ -194,12 +190,12 @@ struct RewindBody {
 }
 
 pub async fn rewind(call: Box<Call>) -> Answer {
-    let to = call.query()?.position("to")?;
     let (namespace, name) = (call.namespace()?, call.parameter("name").to_owned());
+    let to = call.query()?.position("to", &namespace)?;
     known(&namespace, &name)?;
     let to = match to {
         Some(to) => to,
-        None => position_in(&call.whole_body(BODY_BYTES_MAX).await?)?,
+        None => position_in(&call.whole_body(BODY_BYTES_MAX).await?, &namespace)?,
     };
     let head = namespace.reader().head();
     if to > head {
@@ -211,7 +207,7 @@ pub async fn rewind(call: Box<Call>) -> Answer {
     as_it_stands(&namespace, &name)
 }
 
-fn position_in(body: &[u8]) -> Result<Position, Problem> {
+fn position_in(body: &[u8], namespace: &Namespace) -> Result<Position, Problem> {
     let RewindBody { to } = serde_json::from_slice(body).map_err(|error| {
         Problem::new(
             &kinds::MALFORMED_REQUEST,
@@ -219,7 +215,7 @@ fn position_in(body: &[u8]) -> Result<Position, Problem> {
         )
         .with("field", "to")
     })?;
-    parse_cursor(&to).map_err(|what| Problem::parameter("to", what))
+    parse_cursor(&to).map_err(|what| Problem::parameter("to", what))?.position("to", namespace)
 }
 
 async fn control(call: &Call, control: Control) -> Answer {
@@ -231,7 +227,7 @@ async fn control(call: &Call, control: Control) -> Answer {
 
 /// The function's answer, read after a change was committed.
 pub fn as_it_stands(namespace: &Namespace, name: &str) -> Answer {
-    Ok(json(StatusCode::OK, &FunctionAnswer::from(known(namespace, name)?)))
+    Ok(json(StatusCode::OK, &FunctionAnswer::of(known(namespace, name)?, namespace.generation())))
 }
 
 pub fn known(namespace: &Namespace, name: &str) -> Result<FunctionInfo, Problem> {

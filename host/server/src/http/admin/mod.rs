@@ -12,6 +12,6 @@ pub use functions::{known, level_word, list_functions, one_function, pause, resu
 pub use health::{alive, ready};
 pub use index::index;
 pub use metrics::metrics;
-pub use modules::{deploy, list_modules, one_module, remove};
-pub use namespaces::{create_namespace, list_namespaces, one_namespace};
+pub use modules::{ModuleAnswer, list_modules, one_module, remove};
+pub use namespaces::{NamespaceAnswer, list_namespaces, one_namespace};
 pub use parked::{list_parked, release};

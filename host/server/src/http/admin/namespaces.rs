@@ -1,48 +1,62 @@
-//! Namespaces: made, listed.
+//! Namespaces, listed: where each is from and how far it is.
 
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::super::body::json;
 use super::super::call::{Answer, Call};
-use super::super::problem::Problem;
-use super::super::problem_kinds as kinds;
 use super::super::timestamps::timestamp_text;
-use crate::drive::Namespace;
-
-/// What is enough for a name and what a client may send beside it by mistake.
-const BODY_BYTES_MAX: usize = 4 << 10;
+use crate::drive::{Generations, Namespace, NamespaceRole};
 
 #[derive(Serialize)]
-struct NamespaceAnswer {
+pub struct NamespaceAnswer {
     name: String,
     created: String,
     head: String,
     functions: usize,
     modules: usize,
+    generation: u64,
+    /// `own`, `fork`, `retelling` or `old`.
+    role: &'static str,
+    /// What it is a fork, a retelling or an earlier generation of.
+    base: Option<String>,
+    /// Up to where a fork shares its base's history.
+    at: Option<String>,
+    /// Earlier generations that are kept.
+    previous: Vec<String>,
 }
 
 impl NamespaceAnswer {
-    fn of(namespace: &Namespace) -> NamespaceAnswer {
+    pub fn of(namespace: &Namespace) -> NamespaceAnswer {
+        let Generations { generation, role, previous } = namespace.generations();
+        let (role, base, at) = told(role);
         NamespaceAnswer {
             name: namespace.name().to_owned(),
             created: timestamp_text(namespace.created()),
             head: namespace.reader().head().to_string(),
             functions: namespace.functions().len(),
             modules: namespace.modules().len(),
+            generation,
+            role,
+            base,
+            at,
+            previous,
         }
+    }
+}
+
+fn told(role: NamespaceRole) -> (&'static str, Option<String>, Option<String>) {
+    match role {
+        NamespaceRole::Own => ("own", None, None),
+        NamespaceRole::Fork { base, at } => ("fork", Some(base), Some(at.to_string())),
+        NamespaceRole::Retelling { base } => ("retelling", Some(base), None),
+        NamespaceRole::Old { of } => ("old", Some(of), None),
     }
 }
 
 #[derive(Serialize)]
 struct NamespacesAnswer {
     namespaces: Vec<NamespaceAnswer>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewNamespace {
-    name: String,
 }
 
 pub async fn list_namespaces(call: Box<Call>) -> Answer {
@@ -56,15 +70,18 @@ pub async fn one_namespace(call: Box<Call>) -> Answer {
     Ok(json(StatusCode::OK, &NamespaceAnswer::of(&call.namespace()?)))
 }
 
-pub async fn create_namespace(call: Box<Call>) -> Answer {
-    call.query()?;
-    let host = call.site.host.clone();
-    let body = call.whole_body(BODY_BYTES_MAX).await?;
-    let NewNamespace { name } = serde_json::from_slice(&body).map_err(|error| {
-        Problem::new(&kinds::MALFORMED_REQUEST, format!("the body is not what this path takes ({error}): send {{\"name\":\"shop\"}}"))
-            .with("field", "name")
-    })?;
-    let (namespace, created) = host.create_namespace(&name).await?;
-    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-    Ok(json(status, &NamespaceAnswer::of(&namespace)))
+#[cfg(test)]
+mod tests {
+    use retold_engine::model::Position;
+
+    use super::*;
+
+    #[test]
+    fn a_namespace_tells_where_it_is_from() {
+        let base = || "main".to_owned();
+        assert_eq!(told(NamespaceRole::Own), ("own", None, None));
+        assert_eq!(told(NamespaceRole::Fork { base: base(), at: Position(7) }), ("fork", Some(base()), Some("7".into())));
+        assert_eq!(told(NamespaceRole::Retelling { base: base() }), ("retelling", Some(base()), None));
+        assert_eq!(told(NamespaceRole::Old { of: base() }), ("old", Some(base()), None));
+    }
 }

@@ -63,9 +63,9 @@ impl ParkedAnswer {
 
 pub async fn list_parked(call: Box<Call>) -> Answer {
     let query = call.query()?;
-    let after = query.position("after")?.unwrap_or_default();
-    let limit = query.number("limit", PARKED_MAX)?.unwrap_or(PARKED_DEFAULT);
     let (namespace, name) = (call.namespace()?, call.parameter("name"));
+    let after = query.position("after", &namespace)?.unwrap_or_default();
+    let limit = query.number("limit", PARKED_MAX)?.unwrap_or(PARKED_DEFAULT);
     known(&namespace, name)?;
     let snapshot = namespace.reader().snapshot()?;
     let Some(row) = snapshot.function(name).cloned() else {
@@ -74,7 +74,10 @@ pub async fn list_parked(call: Box<Call>) -> Answer {
     let page = snapshot.parked(row.ordinal, after, limit as usize)?;
     let cursor = page.events.last().map_or(after, |parked| parked.event.position);
     let parked = page.events.into_iter().map(|parked| ParkedAnswer::of(&snapshot, parked)).collect::<Result<_, _>>()?;
-    Ok(json(StatusCode::OK, &ParkedPageAnswer { parked, cursor: cursor_text(cursor), more: page.more, total: row.parked }))
+    Ok(json(
+        StatusCode::OK,
+        &ParkedPageAnswer { parked, cursor: cursor_text(namespace.generation(), cursor), more: page.more, total: row.parked },
+    ))
 }
 
 #[derive(Default, Deserialize)]

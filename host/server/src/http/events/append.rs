@@ -9,6 +9,7 @@ use retold_engine::store::{Append, Condition};
 
 use super::super::call::{Answer, Call};
 use super::super::cloudevents::{BadEvent, batch_from_json, event_from_headers, event_from_json, json_text};
+use super::super::cursor::Lineage;
 use super::super::parameters::{HANDLED_SECONDS_DEFAULT, WAIT_SECONDS_MAX};
 use super::super::problem::Problem;
 use super::super::problem_kinds as kinds;
@@ -23,7 +24,7 @@ pub async fn append(call: Box<Call>) -> Answer {
     let namespace = call.namespace()?;
     let form = Form::of(call.headers())?;
     let query = call.query()?;
-    let (wait, condition) = (wait(&query)?, condition(&query)?);
+    let (wait, condition) = (wait(&query)?, condition(&query, &namespace)?);
     if form == Form::Lines {
         if condition.is_some() || wait != WaitFor::Durable {
             return Err(Problem::parameter(
@@ -38,7 +39,8 @@ pub async fn append(call: Box<Call>) -> Answer {
     let body = upload::whole(body, &parts.headers, limits::APPEND_BYTES_MAX, &site.bodies).await?;
     let events = read(form, &parts.headers, &body)?;
     drop(body);
-    Ok(appended::response(&namespace.append(Append { events, condition, stream: None }, wait).await?))
+    let appended = namespace.append(Append { events, condition, stream: None }, wait).await?;
+    Ok(appended::response(&appended))
 }
 
 fn read(form: Form, headers: &HeaderMap, body: &[u8]) -> Result<Vec<NewEvent>, BadEvent> {
@@ -76,9 +78,9 @@ pub fn wait(query: &Query<'_>) -> Result<WaitFor, Problem> {
     }
 }
 
-fn condition(query: &Query<'_>) -> Result<Option<Condition>, Problem> {
+fn condition(query: &Query<'_>, lineage: &impl Lineage) -> Result<Option<Condition>, Problem> {
     let (types, subjects, tags) = (query.list("if-none-types")?, query.list("if-none-subjects")?, query.list("if-none-tags")?);
-    let Some(after) = query.position("if-none-after")? else {
+    let Some(after) = query.position("if-none-after", lineage)? else {
         if types.is_empty() && subjects.is_empty() && tags.is_empty() {
             return Ok(None);
         }
@@ -97,6 +99,7 @@ fn condition(query: &Query<'_>) -> Result<Option<Condition>, Problem> {
 mod tests {
     use retold_engine::model::Position;
 
+    use super::super::super::cursor::tests::Third;
     use super::super::super::parameters::{IF_NONE_AFTER, IF_NONE_SUBJECTS, IF_NONE_TAGS, IF_NONE_TYPES, TIMEOUT, WAIT};
     use super::*;
 
@@ -107,15 +110,19 @@ mod tests {
 
     #[test]
     fn a_condition_is_read_whole_or_refused_never_dropped() {
-        assert_eq!(condition(&query("wait=durable")).ok(), Some(None));
-        let read = condition(&query("if-none-after=1.7&if-none-types=a,b&if-none-tags=eu")).ok().flatten();
+        assert_eq!(condition(&query("wait=durable"), &Third).ok(), Some(None));
+        let read = condition(&query("if-none-after=3.7&if-none-types=a,b&if-none-tags=eu"), &Third).ok().flatten();
         assert_eq!(
             read,
             Some(Condition { after: Position(7), types: vec!["a".into(), "b".into()], subjects: vec![], tags: vec!["eu".into()] })
         );
-        assert!(condition(&query("if-none-subjects=x")).is_err_and(|problem| problem.detail.contains("0 means")));
-        assert!(condition(&query("if-none-after=1&if-none-types=order.*")).is_err_and(|problem| problem.detail.contains("exact types")));
-        assert!(condition(&query("if-none-after=2.1")).is_err());
+        assert!(condition(&query("if-none-subjects=x"), &Third).is_err_and(|problem| problem.detail.contains("0 means")));
+        assert!(
+            condition(&query("if-none-after=1&if-none-types=order.*"), &Third).is_err_and(|problem| problem.detail.contains("exact types"))
+        );
+        assert!(condition(&query("if-none-after=4.1"), &Third).is_err());
+        let mapped = condition(&query("if-none-after=2.70"), &Third).ok().flatten();
+        assert_eq!(mapped.map(|condition| condition.after), Some(Position(7)));
     }
 
     #[test]

@@ -83,16 +83,8 @@ enum Next {
 
 impl Load {
     fn new(namespace: Namespace) -> Load {
-        let stream = namespace.stream();
-        Load {
-            namespace,
-            stream,
-            splitter: Splitter::default(),
-            line: 1,
-            under_way: VecDeque::new(),
-            spare: Vec::new(),
-            tally: Tally::default(),
-        }
+        let (stream, tally) = (namespace.stream(), Tally::of(namespace.generation()));
+        Load { namespace, stream, splitter: Splitter::default(), line: 1, under_way: VecDeque::new(), spare: Vec::new(), tally }
     }
 
     async fn read(&mut self, body: &mut Incoming) -> Result<(), Problem> {
@@ -232,12 +224,12 @@ impl Load {
     }
 
     fn at(&self, line: u64, problem: Problem) -> Problem {
-        let Tally { events, new, last } = self.tally;
+        let Tally { events, new, last, generation } = self.tally;
         let detail = format!(
             "line {line}: {}. The {events} events before it stand, {new} of them new; send the mended stream again, what stands is not added twice",
             problem.detail
         );
-        problem.with_detail(detail).with("line", line).with("events", events).with("new", new).with("cursor", cursor_text(last))
+        problem.with_detail(detail).with("line", line).with("events", events).with("new", new).with("cursor", cursor_text(generation, last))
     }
 }
 

@@ -14,7 +14,7 @@ pub fn response(append: &Append) -> Response<Body> {
     out.extend_from_slice(b"{\"positions\":");
     write_positions(&mut out, &append.positions);
     let last = append.positions.iter().max().copied().unwrap_or_default();
-    write_end(&mut out, last, append.new);
+    write_end(&mut out, append.generation, last, append.new);
     let mut status = if append.new > 0 { StatusCode::CREATED } else { StatusCode::OK };
     if let Some(handled) = &append.handled {
         write_handled(&mut out, handled);
@@ -32,12 +32,20 @@ pub struct Tally {
     /// Lines that stand, new or known.
     pub events: u64,
     pub new: usize,
-    /// The highest position among them.
+    /// The highest position among them, of this generation.
     pub last: Position,
+    pub generation: u64,
 }
 
 impl Tally {
+    pub fn of(generation: u64) -> Tally {
+        Tally { generation, ..Tally::default() }
+    }
+
     pub fn add(&mut self, append: &Append) {
+        if append.generation != self.generation {
+            (self.generation, self.last) = (append.generation, Position::START);
+        }
         self.events += append.positions.len() as u64;
         self.new += append.new;
         self.last = self.last.max(append.positions.iter().max().copied().unwrap_or_default());
@@ -46,16 +54,16 @@ impl Tally {
     pub fn response(&self) -> Response<Body> {
         let mut out = b"{\"events\":".to_vec();
         write_number(&mut out, self.events);
-        write_end(&mut out, self.last, self.new);
+        write_end(&mut out, self.generation, self.last, self.new);
         out.push(b'}');
         let status = if self.new > 0 { StatusCode::CREATED } else { StatusCode::OK };
         body::answer(status, "application/json", Body::full(out))
     }
 }
 
-fn write_end(out: &mut Vec<u8>, last: Position, new: usize) {
+fn write_end(out: &mut Vec<u8>, generation: u64, last: Position, new: usize) {
     out.extend_from_slice(b",\"cursor\":\"");
-    write_cursor(out, last);
+    write_cursor(out, generation, last);
     out.extend_from_slice(b"\",\"new\":");
     write_number(out, new as u64);
 }
@@ -105,9 +113,13 @@ mod tests {
     #[test]
     fn an_answer_tells_where_the_events_are_and_what_is_new() {
         let positions = vec![Position(7), Position(3)];
-        check(&Append { positions: positions.clone(), new: 1, handled: None }, 201, r#"{"positions":["7","3"],"cursor":"1.7","new":1}"#);
-        check(&Append { positions, new: 0, handled: None }, 200, r#"{"positions":["7","3"],"cursor":"1.7","new":0}"#);
-        check(&Append { positions: vec![], new: 0, handled: None }, 200, r#"{"positions":[],"cursor":"1.0","new":0}"#);
+        check(
+            &Append { generation: 2, positions: positions.clone(), new: 1, handled: None },
+            201,
+            r#"{"positions":["7","3"],"cursor":"2.7","new":1}"#,
+        );
+        check(&Append { generation: 2, positions, new: 0, handled: None }, 200, r#"{"positions":["7","3"],"cursor":"2.7","new":0}"#);
+        check(&Append { generation: 2, positions: vec![], new: 0, handled: None }, 200, r#"{"positions":[],"cursor":"2.0","new":0}"#);
     }
 
     #[test]
@@ -119,15 +131,15 @@ mod tests {
             waiting: vec![],
         };
         check(
-            &Append { positions: vec![Position(7)], new: 1, handled: Some(handled) },
+            &Append { generation: 2, positions: vec![Position(7)], new: 1, handled: Some(handled) },
             201,
-            r#"{"positions":["7"],"cursor":"1.7","new":1,"handled":true,"derived":["8"],"parked":[{"function":"f","position":"7"},{"function":"g","position":"8"}],"waiting":[]}"#,
+            r#"{"positions":["7"],"cursor":"2.7","new":1,"handled":true,"derived":["8"],"parked":[{"function":"f","position":"7"},{"function":"g","position":"8"}],"waiting":[]}"#,
         );
         let handled = Handled { complete: false, waiting: vec!["f".into(), "g".into()], ..Handled::default() };
         check(
-            &Append { positions: vec![Position(7)], new: 0, handled: Some(handled) },
+            &Append { generation: 2, positions: vec![Position(7)], new: 0, handled: Some(handled) },
             202,
-            r#"{"positions":["7"],"cursor":"1.7","new":0,"handled":false,"derived":[],"parked":[],"waiting":["f","g"]}"#,
+            r#"{"positions":["7"],"cursor":"2.7","new":0,"handled":false,"derived":[],"parked":[],"waiting":["f","g"]}"#,
         );
     }
 }

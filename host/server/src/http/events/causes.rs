@@ -24,7 +24,7 @@ const EFFECTS_BYTES: usize = 8 << 20;
 
 pub async fn causes(call: Box<Call>) -> Answer {
     let namespace = call.namespace()?;
-    let position = position(&call)?;
+    let position = position(&call, &namespace)?;
     let limit = call.query()?.number("limit", SEARCH_EVENTS_MAX)?.unwrap_or(SEARCH_EVENTS_DEFAULT);
     let reader = namespace.reader().clone();
     let tree = tokio::task::spawn_blocking(move || tree(&reader, position, limit))

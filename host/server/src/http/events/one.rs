@@ -7,14 +7,15 @@ use retold_engine::store::{Snapshot, StoreError};
 use super::super::body::{Body, answer};
 use super::super::call::{Answer, Call};
 use super::super::cloudevents::EventWriter;
-use super::super::cursor::parse_cursor;
+use super::super::cursor::{Place, parse_cursor};
 use super::super::problem::Problem;
 use super::super::problem_kinds as kinds;
+use crate::drive::Namespace;
 
 pub async fn one(call: Box<Call>) -> Answer {
     call.query()?;
     let namespace = call.namespace()?;
-    let position = position(&call)?;
+    let position = position(&call, &namespace)?;
     let reader = namespace.reader();
     let snapshot = reader.snapshot()?;
     let mut out = Vec::new();
@@ -25,8 +26,17 @@ pub async fn one(call: Box<Call>) -> Answer {
 }
 
 /// The position that the path names.
-pub fn position(call: &Call) -> Result<Position, Problem> {
-    parse_cursor(call.parameter("position")).map_err(|what| Problem::parameter("position", what))
+pub fn position(call: &Call, namespace: &Namespace) -> Result<Position, Problem> {
+    let cursor = parse_cursor(call.parameter("position")).map_err(|what| Problem::parameter("position", what))?;
+    match cursor.place("position", namespace)? {
+        Place::Here(position) => Ok(position),
+        // Another event may stand there now.
+        Place::Earlier { generation, position, .. } => {
+            let old = format!("{}@{generation}", namespace.name());
+            let what = format!("is of generation {generation}: read {position} in the namespace {old}, as long as that is kept");
+            Err(Problem::parameter("position", what).with("generation", namespace.generation()))
+        }
+    }
 }
 
 pub fn unknown(position: Position, head: Position) -> Problem {

@@ -6,13 +6,13 @@ use tokio::time::{Instant, timeout_at};
 
 use super::super::body::{Body, answer};
 use super::super::call::{Answer, Call};
-use super::super::cursor::write_cursor;
+use super::super::cursor::{Place, write_place};
 use super::super::json::write_number;
 use super::super::parameters::PAGE_EVENTS_DEFAULT;
 use super::super::problem::Problem;
-use super::super::race::race;
+use super::super::race::{is_true, race};
 use super::follow::follow;
-use super::pages::{Framing, Most, Portion, portion, read_upcast};
+use super::pages::{Framing, Most, Portion, portion};
 use super::read_lines::read_lines;
 use super::selection::{Form, Selection};
 use crate::drive::Namespace;
@@ -43,7 +43,7 @@ async fn page(namespace: &Namespace, selection: &Selection, call: &Call) -> Answ
     out.extend_from_slice(b"{\"events\":[");
     out.extend_from_slice(&page.bytes);
     out.extend_from_slice(b"],\"cursor\":\"");
-    write_cursor(&mut out, page.seen);
+    write_place(&mut out, namespace.generation(), page.place);
     out.extend_from_slice(b"\",\"head\":\"");
     write_number(&mut out, head.0);
     out.extend_from_slice(b"\"}");
@@ -51,28 +51,35 @@ async fn page(namespace: &Namespace, selection: &Selection, call: &Call) -> Answ
 }
 
 /// The next page, and the head that it was read under. If there is nothing yet, it waits as long as it
-/// may.
+/// may, or until another generation has taken the log's place.
 async fn first_page(namespace: &Namespace, selection: &Selection, call: &Call) -> Result<(Portion, Position), Problem> {
+    let (page, head) = page_behind(namespace, selection, selection.after).await?;
+    if page.events > 0 || selection.wait.is_zero() {
+        return Ok((page, head));
+    }
+    // In a place of its own: it holds much, and most readers don't wait.
+    Box::pin(awaited(namespace, selection, call, page.place)).await
+}
+
+async fn page_behind(namespace: &Namespace, selection: &Selection, place: Place) -> Result<(Portion, Position), Problem> {
+    let head = namespace.reader().head();
+    let most = Most { upto: head, events: selection.limit.unwrap_or(PAGE_EVENTS_DEFAULT), bytes: PAGE_BYTES };
+    Ok((portion(namespace, place, &selection.wanted(Framing::Array), most).await?, head))
+}
+
+async fn awaited(namespace: &Namespace, selection: &Selection, call: &Call, mut place: Place) -> Result<(Portion, Position), Problem> {
     let deadline = Instant::now() + selection.wait;
     let mut heads = namespace.head_changes();
     let mut stopping = call.site.host.stopping();
-    let mut after = selection.after;
+    let mut superseded = namespace.superseded();
     loop {
         heads.mark_unchanged();
-        let head = namespace.reader().head();
-        let most = Most { upto: head, events: selection.limit.unwrap_or(PAGE_EVENTS_DEFAULT), bytes: PAGE_BYTES };
-        let page = if selection.upcast {
-            let (namespace, filter) = (namespace.clone(), selection.filter.clone());
-            let read = move || read_upcast(&namespace, after, &filter, most, Framing::Array);
-            tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?
-        } else {
-            portion(namespace.reader(), after, &selection.filter, most, Framing::Array).await?
-        };
-        if page.events > 0 || selection.wait.is_zero() || *stopping.borrow() {
+        let (page, head) = page_behind(namespace, selection, place).await?;
+        if page.events > 0 || *stopping.borrow() || *superseded.borrow() {
             return Ok((page, head));
         }
-        after = page.seen;
-        let news = race(heads.changed(), stopping.changed());
+        place = page.place;
+        let news = race(heads.changed(), race(stopping.changed(), is_true(&mut superseded)));
         // A wake-up may be lost: at the end the log itself is asked.
         let waited = timeout_at(deadline, news).await.is_err();
         if waited && namespace.reader().head() == head {

@@ -1,14 +1,16 @@
 //! What a reader asks for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use retold_engine::model::{Position, TypePattern};
 use retold_engine::store::Filter;
 
 use super::super::call::Call;
-use super::super::cursor::parse_cursor;
+use super::super::cursor::{Place, parse_cursor};
 use super::super::parameters::{PAGE_EVENTS_MAX, WAIT_SECONDS_MAX};
 use super::super::problem::Problem;
+use super::pages::{Framing, Wanted};
 use crate::drive::Namespace;
 
 /// In which form events are answered.
@@ -45,8 +47,8 @@ impl Form {
 #[derive(Debug)]
 pub struct Selection {
     pub form: Form,
-    pub after: Position,
-    pub filter: Filter,
+    pub after: Place,
+    pub filter: Arc<Filter>,
     /// At most so many events.
     pub limit: Option<u64>,
     /// How long to wait for a first event.
@@ -74,21 +76,25 @@ impl Selection {
             tags: query.list("tags")?,
             kind: None,
         };
-        let upcast = match query.text("upcast")?.as_deref() {
-            None | Some("false") => false,
-            Some("true") if form == Form::Messages => {
-                return Err(Problem::parameter("upcast", "is for pages and lines: a stream to follow tells events as they are recorded"));
-            }
-            Some("true") => true,
-            Some(other) => return Err(Problem::parameter("upcast", format!("is {other:?}: use true or false"))),
-        };
+        let upcast = query.flag("upcast")?;
+        if upcast && form == Form::Messages {
+            return Err(Problem::parameter("upcast", "is for pages and lines: a stream to follow tells events as they are recorded"));
+        }
         // A reader that comes back tells what it saw last; that is later than where it began.
         let after = match header("last-event-id").filter(|_| form == Form::Messages) {
-            Some(id) => parse_cursor(id).map_err(|what| Problem::parameter("Last-Event-ID", what))?,
-            None => query.position("after")?.unwrap_or_default(),
+            Some(id) => {
+                let cursor = parse_cursor(id).map_err(|what| Problem::parameter("Last-Event-ID", what))?;
+                cursor.place("Last-Event-ID", namespace)?
+            }
+            None => match query.cursor("after")? {
+                Some(cursor) => cursor.place("after", namespace)?,
+                None => Place::Here(Position::START),
+            },
         };
         let head = namespace.reader().head();
-        if after > head {
+        if let Place::Here(after) = after
+            && after > head
+        {
             return Err(Problem::parameter(
                 "after",
                 format!("is {after}, and this log ends at {head}: is the cursor another log's? Position 0 is the beginning"),
@@ -100,7 +106,11 @@ impl Selection {
         if form == Form::Lines && !wait.is_zero() {
             return Err(Problem::parameter("wait", "is for pages: to follow the log ask for text/event-stream"));
         }
-        Ok(Selection { form, after, filter, limit, wait, upcast })
+        Ok(Selection { form, after, filter: Arc::new(filter), limit, wait, upcast })
+    }
+
+    pub fn wanted(&self, framing: Framing) -> Wanted {
+        Wanted { filter: self.filter.clone(), framing, upcast: self.upcast }
     }
 }
 

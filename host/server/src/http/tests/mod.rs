@@ -4,6 +4,7 @@ mod appending;
 mod hostile;
 mod others;
 mod reading;
-mod running;
+pub mod running;
 mod schemas_hold;
 mod sizes;
+mod upgrading;

@@ -1,0 +1,198 @@
+//! What a replay makes of a part: counts events that fail and goes on behind them, holds outputs against
+//! the record, asks code twice. Everything here runs on any thread, beside the other parts.
+
+use super::audit;
+use super::handler::{Stopped, end_of_one};
+use super::part::{Folding, PartStop};
+use super::recorded::Recorded;
+use super::report::{Content, Example, FailedEvent, Finding, SHOWN_MAX};
+use crate::model::{Emitted, EventRef, LogLevel, Position, function_source, limits};
+use crate::store::{Reader, StoreError};
+
+/// Of so many calls of a part, one is audited; the first is.
+const CALLS_PER_AUDIT: u32 = 64;
+
+/// What a replay wants to know of a portion.
+pub struct Judging {
+    pub asked: Asked,
+    pub reader: Reader,
+    /// What lies beyond this is not looked at.
+    pub upto: Position,
+}
+
+pub enum Asked {
+    /// The events count, and their outputs are held against the record if there is one at hand.
+    Replay(Option<Comparing>),
+    /// Whether events that are parked pass now. They leave no trace.
+    Try,
+}
+
+pub struct Comparing {
+    pub recorded: Recorded,
+    /// Outputs of later causes only are compared.
+    pub after: Position,
+    /// Whether outputs that the log has not are wanted.
+    pub collect_new: bool,
+}
+
+/// What a judge counted.
+#[derive(Default)]
+pub struct Tally {
+    pub equal: u64,
+    pub new: u64,
+    pub different: u64,
+    pub examples: Vec<Example>,
+    pub failures: u64,
+    pub failed: Vec<FailedEvent>,
+    pub passes_now: u64,
+    pub fails_still: u64,
+    pub lacking: Vec<Emitted>,
+}
+
+/// One part's judge.
+pub struct Judge<'a> {
+    judging: &'a Judging,
+    calls_until_audit: u32,
+    source: String,
+    /// The recorded outputs of the cause that was compared last.
+    cause: Position,
+    recorded: Vec<(usize, EventRef<'a>)>,
+    pub tally: Tally,
+}
+
+impl<'a> Judge<'a> {
+    pub fn new(judging: &'a Judging) -> Judge<'a> {
+        let (source, recorded) = (String::new(), Vec::new());
+        Judge { judging, calls_until_audit: 0, source, cause: Position::START, recorded, tally: Tally::default() }
+    }
+
+    /// Runs the events of one call, and goes on behind those that fail.
+    pub fn run(
+        &mut self,
+        folding: &mut Folding<'_>,
+        events: &[EventRef<'_>],
+        log: &mut dyn FnMut(LogLevel, &str),
+    ) -> Option<(Position, PartStop)> {
+        if matches!(self.judging.asked, Asked::Try) {
+            return self.try_each(folding, events, log);
+        }
+        if self.calls_until_audit == 0 {
+            self.calls_until_audit = CALLS_PER_AUDIT;
+            if let Some(audit::Difference { position, message, .. }) = audit::probe(folding, events) {
+                return Some((position, PartStop::Differs(message)));
+            }
+        }
+        self.calls_until_audit -= 1;
+        let mut from = 0;
+        while from < events.len() {
+            match folding.run(&events[from..], log) {
+                None => break,
+                Some((position, Stopped::Failed(fault))) => {
+                    from += events[from..].iter().position(|event| event.position == position).unwrap_or_default();
+                    self.failed(&events[from], fault.reason, fault.message);
+                    from = end_of_one(events, from);
+                    if self.tally.failures > limits::REPLAY_FAILURES_MAX {
+                        return Some((position, PartStop::TooManyFailures));
+                    }
+                }
+                Some((position, stopped)) => return Some((position, PartStop::Guest(stopped))),
+            }
+        }
+        let made = std::mem::take(&mut folding.emitted);
+        match self.compare(folding, made) {
+            Ok(()) => None,
+            Err(error) => Some((events[0].position, PartStop::Guest(Stopped::Unavailable(error.to_string())))),
+        }
+    }
+
+    fn failed(&mut self, event: &EventRef<'_>, reason: &str, message: String) {
+        self.tally.failures += 1;
+        if self.tally.failed.len() < SHOWN_MAX {
+            self.tally.failed.push(FailedEvent {
+                position: event.position,
+                r#type: event.r#type.to_owned(),
+                subject: event.subject.to_owned(),
+                reason: reason.to_owned(),
+                message,
+            });
+        }
+    }
+
+    /// Each event alone, in a fresh instance, on the rows as they stand.
+    fn try_each(
+        &mut self,
+        folding: &mut Folding<'_>,
+        events: &[EventRef<'_>],
+        log: &mut dyn FnMut(LogLevel, &str),
+    ) -> Option<(Position, PartStop)> {
+        for event in events.chunk_by(|one, other| one.position == other.position) {
+            let answer = folding.attempt(event, true, log);
+            folding.overlay.take_back();
+            match answer {
+                Ok(_) => self.tally.passes_now += 1,
+                Err(Stopped::Failed(_)) => self.tally.fails_still += 1,
+                Err(stopped) => return Some((event[0].position, PartStop::Guest(stopped))),
+            }
+        }
+        None
+    }
+
+    fn compare(&mut self, folding: &Folding<'_>, made: Vec<Emitted>) -> Result<(), StoreError> {
+        let judging = self.judging;
+        let Asked::Replay(Some(comparing)) = &judging.asked else { return Ok(()) };
+        for made in made.into_iter().filter(|made| made.cause > comparing.after) {
+            if made.cause != self.cause {
+                self.cause = made.cause;
+                self.recorded.clear();
+                self.recorded.extend(comparing.recorded.because_of(made.cause));
+            }
+            if let Some((number, event)) = self.recorded.iter().find(|(_, event)| event.id == made.id) {
+                comparing.recorded.matched(*number);
+                let event = *event;
+                self.found(&event, &made);
+                continue;
+            }
+            if self.source.is_empty() {
+                self.source = function_source(&folding.manifest.name);
+            }
+            // The log may have it elsewhere: after a rewind, or appended late.
+            match judging.reader.find(&self.source, &made.id, judging.upto)? {
+                Some((record, position)) if record.event(position).is_some() => {
+                    record.event(position).iter().for_each(|event| self.found(event, &made));
+                }
+                _ => self.lacking(made, comparing.collect_new),
+            }
+        }
+        Ok(())
+    }
+
+    fn found(&mut self, event: &EventRef<'_>, made: &Emitted) {
+        let equal = event.data == made.data
+            && event.r#type == made.r#type
+            && event.subject == made.subject
+            && event.content_type == made.content_type
+            && event.tags().eq(made.tags.iter().map(String::as_str));
+        if equal {
+            self.tally.equal += 1;
+        } else {
+            self.tally.different += 1;
+            self.show(Finding::Different, made, Some(Content::recorded(event)));
+        }
+    }
+
+    fn lacking(&mut self, made: Emitted, collect: bool) {
+        self.tally.new += 1;
+        self.show(Finding::New, &made, None);
+        if collect {
+            self.tally.lacking.push(made);
+        }
+    }
+
+    fn show(&mut self, finding: Finding, made: &Emitted, recorded: Option<Content>) {
+        let shown = self.tally.examples.iter().filter(|example| example.finding == finding).count();
+        if shown < SHOWN_MAX {
+            let (id, content) = (made.id.clone(), Some(Content::made(made)));
+            self.tally.examples.push(Example { finding, cause: made.cause, id, recorded, made: content });
+        }
+    }
+}

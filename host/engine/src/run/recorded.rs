@@ -1,0 +1,263 @@
+//! The outputs of a function that the log has, beside what a replay makes: read along with their causes.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow::{Break, Continue};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::report::{Content, Example, Finding, SHOWN_MAX};
+use crate::model::{ByteReader, ByteWriter, EventRef, Kind, Malformed, Position, Record, TypePattern, function_source};
+use crate::store::{Batch, Filter, Past, Portion, Snapshot, StoreError, Stretch, Take};
+
+/// Of so many places it is kept how much of the log there was then.
+const HEADS_MAX: usize = 256;
+const ALL: Portion = Portion { events: usize::MAX, bytes: usize::MAX };
+
+/// How far the recorded outputs of a function were read along. Every one is counted exactly once when the
+/// replay is level: with its cause, or late where a rewind came between.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trail {
+    /// Outputs up to here were seen.
+    seen: Position,
+    /// Those counted.
+    pub count: u64,
+    /// Where outputs lie whose causes a rewind undid: the function may have read them again since.
+    undone: Vec<Undone>,
+    /// When causes up to the first were replayed, the log ended at the second.
+    heads: Vec<(Position, Position)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Undone {
+    after: Position,
+    upto: Position,
+    /// Causes beyond this are not counted.
+    over: Position,
+}
+
+/// Which outputs are meant.
+pub struct Outputs<'a> {
+    pub snapshot: &'a Snapshot,
+    source: String,
+    filter: Filter,
+    /// Those of later causes only.
+    after: Position,
+}
+
+/// Whose outputs count, where not all do.
+pub struct Sample<'a> {
+    /// Of the events after `from` up to `to`, these; sorted.
+    pub taken: &'a [Position],
+    pub from: Position,
+    pub to: Position,
+    pub in_sample: &'a dyn Fn(&EventRef<'_>) -> bool,
+}
+
+impl Sample<'_> {
+    fn has(&self, snapshot: &Snapshot, cause: Position) -> Result<bool, StoreError> {
+        if self.from < cause && cause <= self.to {
+            return Ok(self.taken.binary_search(&cause).is_ok());
+        }
+        let record = snapshot.record(cause)?;
+        Ok(record.is_some_and(|record| record.event(cause).is_some_and(|event| (self.in_sample)(&event))))
+    }
+}
+
+/// Outputs that the log has because of the events of one portion.
+pub struct Recorded {
+    batch: Batch,
+    /// Cause and index, sorted.
+    by_cause: Vec<(Position, u32)>,
+    matched: Vec<AtomicBool>,
+}
+
+impl<'a> Outputs<'a> {
+    /// Those of `function`, whatever version of it made them, with a cause after `after`.
+    pub fn of(snapshot: &'a Snapshot, function: &str, after: Position) -> Outputs<'a> {
+        let versions = snapshot.modules().flat_map(|module| &module.manifest.functions);
+        let types: BTreeSet<&String> = versions.filter(|version| version.name == function).flat_map(|version| &version.emits).collect();
+        let types = types.into_iter().cloned().map(TypePattern::Exact).collect();
+        let filter = Filter { types, kind: Some(Kind::Event), ..Filter::default() };
+        Outputs { snapshot, source: function_source(function), filter, after }
+    }
+
+    fn cause(&self, event: &EventRef<'_>) -> Option<Position> {
+        event.cause.filter(|cause| event.source == self.source && *cause > self.after)
+    }
+}
+
+impl Trail {
+    pub fn after(position: Position) -> Trail {
+        Trail { seen: position, ..Trail::default() }
+    }
+
+    /// Reads on to where the outputs of these stretches end, each of which was read up to a position.
+    pub fn follow(
+        &mut self,
+        outputs: &Outputs<'_>,
+        past: &Past,
+        stretches: &[(Stretch, Position)],
+        sample: Option<&Sample<'_>>,
+    ) -> Result<Recorded, StoreError> {
+        let (mut batch, mut by_cause) = (Batch::default(), Vec::new());
+        for (stretch, to) in stretches {
+            self.follow_one(outputs, past, (stretch, *to), sample, &mut batch, &mut by_cause)?;
+        }
+        self.count += by_cause.len() as u64;
+        self.looked_at(past.position(), outputs.snapshot.head());
+        by_cause.sort_unstable();
+        let matched = by_cause.iter().map(|_| AtomicBool::new(false)).collect();
+        Ok(Recorded { batch, by_cause, matched })
+    }
+
+    fn follow_one(
+        &mut self,
+        outputs: &Outputs<'_>,
+        past: &Past,
+        (stretch, to): (&Stretch, Position),
+        sample: Option<&Sample<'_>>,
+        batch: &mut Batch,
+        by_cause: &mut Vec<(Position, u32)>,
+    ) -> Result<(), StoreError> {
+        let upto = stretch.recorded_upto.filter(|_| to >= stretch.to);
+        let end = upto.unwrap_or(outputs.snapshot.head());
+        if outputs.filter.types.is_empty() {
+            return Ok(());
+        }
+        let (heads, undone, mut failed) = (&self.heads, &mut self.undone, None);
+        let mut take = |record: &Record, event: &EventRef<'_>| {
+            let Some(cause) = outputs.cause(event) else { return Take::Not };
+            if upto.is_none() && cause > to {
+                // What follows belongs to later causes.
+                return Take::Stop;
+            }
+            let over = past.stands_upto(record.commit);
+            if cause > over {
+                undo(undone, event.position, over);
+                return Take::Not;
+            }
+            if cause <= stretch.from && !stretch.unparked.contains(&cause) && event.position > head_at(heads, cause) {
+                // It came after its cause was replayed, and was found lacking then.
+                return Take::Not;
+            }
+            match sample.map_or(Ok(true), |sample| sample.has(outputs.snapshot, cause)) {
+                Ok(true) => {}
+                Ok(false) => return Take::Not,
+                Err(error) => {
+                    failed = Some(error);
+                    return Take::Stop;
+                }
+            }
+            by_cause.push((cause, by_cause.len() as u32));
+            Take::Marked(0)
+        };
+        let (found, seen) = outputs.snapshot.collect_marked(self.seen, end, &outputs.filter, ALL, &mut take)?;
+        failed.map_or(Ok(()), Err)?;
+        self.seen = seen.max(self.seen);
+        batch.append(found);
+        Ok(())
+    }
+
+    /// Notes how much of the log there was when causes up to here were replayed.
+    fn looked_at(&mut self, to: Position, head: Position) {
+        match self.heads.last_mut() {
+            Some(last) if last.1 == head => last.0 = to,
+            _ => self.heads.push((to, head)),
+        }
+        if self.heads.len() > HEADS_MAX {
+            // Of two neighbours the later place with the earlier head.
+            self.heads = self.heads.chunks(2).map(|pair| (pair[pair.len() - 1].0, pair[0].1)).collect();
+        }
+    }
+
+    /// Counts the outputs that rewinds undid and whose causes the function has read again, up to `cursor`.
+    pub fn count_undone(&self, outputs: &Outputs<'_>, cursor: Position, sample: Option<&Sample<'_>>) -> Result<u64, StoreError> {
+        let mut count = 0;
+        for Undone { after, upto, over } in self.undone.iter().filter(|undone| undone.over < cursor) {
+            let counted = |cause: Position| match sample {
+                None => Ok(true),
+                Some(sample) => sample.has(outputs.snapshot, cause),
+            };
+            let mut failed = None;
+            outputs.snapshot.scan(*after, *upto, &outputs.filter, &mut |event| {
+                let Some(cause) = outputs.cause(&event).filter(|cause| over < cause && *cause <= cursor) else { return Continue(()) };
+                match counted(cause) {
+                    Ok(counts) => count += u64::from(counts),
+                    Err(error) => {
+                        failed = Some(error);
+                        return Break(());
+                    }
+                }
+                Continue(())
+            })?;
+            failed.map_or(Ok(()), Err)?;
+        }
+        Ok(count)
+    }
+
+    pub fn encode(&self, out: &mut ByteWriter) {
+        out.u64(self.seen.0);
+        out.u64(self.count);
+        out.varint(self.undone.len() as u64);
+        for Undone { after, upto, over } in &self.undone {
+            [after, upto, over].into_iter().for_each(|position| out.u64(position.0));
+        }
+        out.varint(self.heads.len() as u64);
+        for (to, head) in &self.heads {
+            [to, head].into_iter().for_each(|position| out.u64(position.0));
+        }
+    }
+
+    pub fn decode(reader: &mut ByteReader<'_>) -> Result<Trail, Malformed> {
+        let (seen, count) = (Position(reader.u64("outputs")?), reader.u64("outputs")?);
+        let mut undone = Vec::new();
+        for _ in 0..reader.length("undone")? {
+            let mut position = || Ok::<_, Malformed>(Position(reader.u64("undone")?));
+            undone.push(Undone { after: position()?, upto: position()?, over: position()? });
+        }
+        let mut heads = Vec::new();
+        for _ in 0..reader.length("heads")? {
+            heads.push((Position(reader.u64("place")?), Position(reader.u64("head")?)));
+        }
+        Ok(Trail { seen, count, undone, heads })
+    }
+}
+
+/// Where the log ended when a cause was replayed.
+fn head_at(heads: &[(Position, Position)], cause: Position) -> Position {
+    let at = heads.partition_point(|(to, _)| *to < cause);
+    heads.get(at).map_or(Position(u64::MAX), |(_, head)| *head)
+}
+
+/// Notes an output whose cause was undone.
+fn undo(undone: &mut Vec<Undone>, position: Position, over: Position) {
+    match undone.last_mut() {
+        Some(last) if last.over == over => last.upto = position,
+        _ => undone.push(Undone { after: Position(position.0 - 1), upto: position, over }),
+    }
+}
+
+impl Recorded {
+    /// The outputs of one cause, each with its number, oldest first.
+    pub fn because_of(&self, cause: Position) -> impl Iterator<Item = (usize, EventRef<'_>)> {
+        let first = self.by_cause.partition_point(|(other, _)| *other < cause);
+        let these = self.by_cause[first..].iter().take_while(move |(other, _)| *other == cause);
+        these.enumerate().filter_map(move |(number, (_, index))| Some((first + number, self.batch.stored(*index as usize)?)))
+    }
+
+    /// One of them was made again.
+    pub fn matched(&self, number: usize) {
+        self.matched[number].store(true, Ordering::Relaxed);
+    }
+
+    /// The first that were not made again, of those whose causes were among what was read.
+    pub fn missing(&self, was_read: impl Fn(Position) -> bool) -> Vec<Example> {
+        let unmatched =
+            self.by_cause.iter().zip(&self.matched).filter(|((cause, _), matched)| !matched.load(Ordering::Relaxed) && was_read(*cause));
+        let examples = unmatched.take(SHOWN_MAX).filter_map(|((cause, index), _)| {
+            let event = self.batch.stored(*index as usize)?;
+            let recorded = Some(Content::recorded(&event));
+            Some(Example { finding: Finding::Missing, cause: *cause, id: event.id.to_owned(), recorded, made: None })
+        });
+        examples.collect()
+    }
+}

@@ -1,0 +1,21 @@
+//! Retelling: a new log out of an old one. Its source events are told again, one after the other, and
+//! everything that other code makes of each follows right behind it.
+
+#[cfg(test)]
+mod failing_tests;
+mod plan;
+mod retelling;
+#[cfg(test)]
+mod retelling_tests;
+mod rounds;
+mod rules;
+#[cfg(test)]
+mod rules_tests;
+mod teller;
+mod telling;
+#[cfg(test)]
+mod testing;
+
+pub use plan::{RetellPlan, RetoldModule};
+pub use retelling::{Ending, Retelling, Retold, Told};
+pub use rules::{Rule, SubjectPattern};

@@ -1,0 +1,166 @@
+//! The replays of a namespace: what runs, what has ended, and the operator's word to each.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::namespace::{Inside, Namespace};
+use super::replay_files::ReplayFiles;
+use super::replay_info::{ModuleVersion, ReplayInfo, ReplayKind, ReplayStatus};
+use super::replay_task::ReplayTask;
+use super::types::DriveError;
+
+/// Reports that are kept; the oldest that are over go first.
+const KEPT_MAX: usize = 64;
+
+#[derive(Default)]
+pub struct Replays {
+    /// By number.
+    numbered: Mutex<BTreeMap<u64, Arc<ReplayTask>>>,
+    /// Retellings of this log, by the name of what is made.
+    retellings: Mutex<BTreeMap<String, Arc<ReplayTask>>>,
+}
+
+impl Replays {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<ReplayTask>>> {
+        self.numbered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn retellings(&self) -> MutexGuard<'_, BTreeMap<String, Arc<ReplayTask>>> {
+        self.retellings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn add_retelling(&self, task: Arc<ReplayTask>) {
+        self.retellings().insert(task.id.clone(), task);
+    }
+
+    pub fn remove_retelling(&self, name: &str) {
+        self.retellings().remove(name);
+    }
+
+    /// Makes a replay under the next number; forgets old ones that are over.
+    pub fn add(&self, files: &ReplayFiles, make: impl FnOnce(String) -> Arc<ReplayTask>) -> Arc<ReplayTask> {
+        let mut all = self.lock();
+        let number = all.keys().next_back().map_or(1, |last| last + 1);
+        let task = make(number.to_string());
+        all.insert(number, task.clone());
+        while all.len() > KEPT_MAX {
+            let Some(oldest) = all.iter().find(|(_, task)| task.is_over()).map(|(number, _)| *number) else { break };
+            all.remove(&oldest);
+            files.remove(&oldest.to_string());
+        }
+        task
+    }
+
+    /// Takes up one that an earlier process began.
+    pub fn restore(&self, task: Arc<ReplayTask>) {
+        if let Ok(number) = task.id.parse() {
+            self.lock().insert(number, task);
+        }
+    }
+
+    pub fn get(&self, id: &str) -> Option<Arc<ReplayTask>> {
+        let numbered = id.parse().ok().and_then(|number| self.lock().get(&number).cloned());
+        numbered.or_else(|| self.retellings().get(id).cloned())
+    }
+
+    /// Newest first.
+    pub fn all(&self) -> Vec<Arc<ReplayTask>> {
+        let mut all: Vec<Arc<ReplayTask>> = self.retellings().values().chain(self.lock().values().rev()).cloned().collect();
+        all.sort_by_key(|task| std::cmp::Reverse(task.info().started));
+        all
+    }
+
+    fn remove(&self, id: &str) {
+        if let Ok(number) = id.parse::<u64>() {
+            self.lock().remove(&number);
+        }
+    }
+
+    /// Ends all threads; what was under way goes on when the host is back.
+    pub fn end_all(&self) {
+        self.lock().values().for_each(|task| task.drop_it());
+    }
+}
+
+impl Inside {
+    /// The deployment of a module that is under way.
+    pub fn upgrade_of(&self, module: &str) -> Option<String> {
+        let of = |task: &Arc<ReplayTask>| {
+            matches!(task.kind, ReplayKind::Deployment | ReplayKind::Rollback)
+                && !task.is_over()
+                && task.info().module.is_some_and(|replayed| replayed.name == module)
+        };
+        self.replays.all().iter().find(|task| of(task)).map(|task| task.id.clone())
+    }
+
+    fn replay_task(&self, id: &str) -> Result<Arc<ReplayTask>, DriveError> {
+        self.replays.get(id).ok_or_else(|| DriveError::UnknownReplay(id.to_owned()))
+    }
+}
+
+impl Namespace {
+    /// Newest first.
+    pub fn replays(&self) -> Vec<ReplayInfo> {
+        self.inside().replays.all().iter().map(|task| task.info()).collect()
+    }
+
+    pub fn replay(&self, id: &str) -> Option<ReplayInfo> {
+        self.inside().replays.get(id).map(|task| task.info())
+    }
+
+    /// Stops it where it is; it goes on from there when it is resumed, also after a restart.
+    pub async fn stop_replay(&self, id: &str) -> Result<ReplayInfo, DriveError> {
+        let task = self.inside().replay_task(id)?;
+        if !task.is_over() {
+            task.stop();
+            self.inside().note_stopped(id, true);
+            // It stands still once the portion under way is done.
+            let mut changes = task.changes();
+            let still = async { while task.status() == ReplayStatus::Running && changes.changed().await.is_ok() {} };
+            let _ = tokio::time::timeout(std::time::Duration::from_secs(10), still).await;
+        }
+        Ok(task.info())
+    }
+
+    pub async fn resume_replay(&self, id: &str) -> Result<ReplayInfo, DriveError> {
+        let task = self.inside().replay_task(id)?;
+        self.inside().note_stopped(id, false);
+        task.resume();
+        Ok(task.info())
+    }
+
+    /// Ends it and forgets its report.
+    pub async fn drop_replay(&self, id: &str) -> Result<(), DriveError> {
+        let task = self.inside().replay_task(id)?;
+        if task.kind == ReplayKind::Retelling {
+            let what = format!("{id} is a namespace that is being retold: drop it with `retold namespaces drop {id}`");
+            return Err(DriveError::Generation { namespace: id.to_owned(), what });
+        }
+        task.drop_it();
+        self.inside().replays.remove(id);
+        self.inside().replay_files.remove(id);
+        Ok(())
+    }
+
+    /// Every version that was ever deployed, oldest first.
+    pub fn module_versions(&self, module: Option<&str>) -> Vec<ModuleVersion> {
+        let rows = self.reader().modules();
+        let functions = self.reader().functions();
+        let all = self.inside().all_modules();
+        let mut versions = Vec::new();
+        for (ordinal, info) in all.iter().filter(|(_, info)| module.is_none_or(|name| name == info.name)) {
+            let next = all.iter().find(|(later, other)| later > ordinal && other.name == info.name);
+            let kept = functions.values().any(|row| row.kept.iter().any(|kept| kept.module == *ordinal && kept.whole));
+            let seen_before =
+                all.iter().any(|(earlier, other)| earlier < ordinal && other.name == info.name && other.digest == info.digest);
+            versions.push(ModuleVersion {
+                module: info.clone(),
+                ordinal: *ordinal,
+                rolled_back: seen_before && rows.contains_key(ordinal),
+                ended_at: if info.active { None } else { next.map(|(_, later)| later.deployed_at) },
+                kept,
+            });
+        }
+        versions
+    }
+}

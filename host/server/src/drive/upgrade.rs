@@ -1,0 +1,293 @@
+//! An upgrade: a module's code replayed over history, function by function, on a thread of its own; compared
+//! with what is recorded; and, if it is to, put in the place of what runs.
+
+use std::sync::Arc;
+
+use retold_engine::model::{Digest, Position};
+use retold_engine::store::{Deploy, Proposal, Snapshot, StoreError};
+
+use super::activation::Activation;
+use super::candidate::Candidate;
+use super::clock;
+use super::modules::Upload;
+use super::namespace::Inside;
+use super::replay_files::StoredReplay;
+use super::replay_info::{DeployOptions, FunctionReplay, Rehearse, ReplayKind};
+use super::replay_part::{Part, Went};
+use super::replay_task::{Ended, ReplayTask};
+use super::types::{DeployRefused, Deployed, DriveError};
+
+/// Replays give way to everything that lives.
+const NICENESS: i32 = 5;
+/// Events that may come between two looks before the writer takes the last one.
+pub const LAST_LOOK_EVENTS: u64 = 2_048;
+/// Looks before the writer takes the last one anyway.
+const LOOKS_MAX: usize = 8;
+
+/// What is wanted of a module's code.
+pub struct Upgrade {
+    pub inside: Arc<Inside>,
+    pub task: Arc<ReplayTask>,
+    pub upload: Upload,
+    pub options: DeployOptions,
+    /// As it is written down.
+    pub stored: StoredReplay,
+}
+
+/// Why an upgrade ends before its end.
+pub enum Stop {
+    /// The operator dropped it, or the host stops.
+    Ended,
+    Failed(DriveError),
+}
+
+impl From<Ended> for Stop {
+    fn from(_: Ended) -> Stop {
+        Stop::Ended
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Stop {
+        Stop::Failed(error.into())
+    }
+}
+
+impl From<DriveError> for Stop {
+    fn from(error: DriveError) -> Stop {
+        Stop::Failed(error)
+    }
+}
+
+/// How an upgrade ended; `None` for a rehearsal.
+pub type UpgradeEnd = Result<Option<Deployed>, DriveError>;
+
+impl Upgrade {
+    /// Begins the work. `ended` hears how it ended, unless the host stops before.
+    pub fn start(self, ended: impl FnOnce(UpgradeEnd) + Send + 'static) -> std::io::Result<()> {
+        let name = format!("replay-{}", self.task.id);
+        let thread = std::thread::Builder::new().name(name).spawn(move || {
+            // On Linux, of nobody in particular means this thread. Without the right to it, all are equal.
+            let _ = rustix::process::setpriority_process(None, NICENESS);
+            if let Some(end) = self.run() {
+                ended(end);
+            }
+        });
+        thread.map(drop)
+    }
+
+    fn run(mut self) -> Option<UpgradeEnd> {
+        let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.work()));
+        let end = match worked {
+            Ok(Ok(deployed)) => Ok(deployed),
+            Ok(Err(Stop::Ended)) => {
+                self.clean_up();
+                return None;
+            }
+            Ok(Err(Stop::Failed(error))) => Err(error),
+            Err(_) => Err(DriveError::Unavailable("the replay failed by a fault of the host's own: see its log".to_owned())),
+        };
+        self.clean_up();
+        match &end {
+            Ok(_) => self.task.set_status(super::replay_info::ReplayStatus::Done),
+            Err(error) => self.task.fail(reason(error), error.to_string()),
+        }
+        self.write_down(true);
+        Some(end)
+    }
+
+    fn work(&mut self) -> Result<Option<Deployed>, Stop> {
+        let inside = self.inside.clone();
+        self.task.set_budget(self.options.replay.budget_percent);
+        self.task.look()?;
+        let candidate = Arc::new(Candidate::new(&inside, self.upload.manifest.clone(), self.upload.module.clone())?);
+        let seen = looked(&inside, |snapshot, after| candidate.check(&inside, snapshot, after))?;
+        let mut parts = self.parts(&candidate)?;
+        let head = inside.reader.head();
+        let events: u64 = parts.iter().map(|part| part.left(head)).sum();
+        self.task.begin(Position::START, Position(events));
+        let mut done = 0;
+        for at in 0..parts.len() {
+            self.replay(&mut parts, at, &mut done)?;
+        }
+        for part in &mut parts {
+            part.measure(&inside)?;
+        }
+        self.report(&parts);
+        if self.task.kind == ReplayKind::Rehearsal {
+            self.judge(&parts, false)?;
+            return Ok(None);
+        }
+        self.judge(&parts, true)?;
+        let activation = Activation { upgrade: self, inside, candidate, seen };
+        activation.run(parts).map(Some)
+    }
+
+    /// The functions to be replayed: those of the module, and others that would read other forms of events.
+    fn parts(&self, candidate: &Arc<Candidate>) -> Result<Vec<Part>, Stop> {
+        let inside = &self.inside;
+        let snapshot = inside.reader.snapshot()?;
+        let affected = snapshot.affected(&self.upload.manifest, self.upload.digest);
+        let mut parts = Vec::new();
+        for function in &self.upload.manifest.functions {
+            let row = snapshot.function(&function.name).cloned();
+            let Some(identity) = snapshot.identity_after(&self.upload.manifest, self.upload.digest, &function.name) else { continue };
+            parts.extend(Part::new(self, candidate, &snapshot, (function.clone(), identity), row, true)?);
+        }
+        for other in affected.into_iter().filter(|affected| !affected.of_module) {
+            parts.extend(Part::new(self, candidate, &snapshot, (other.manifest, other.identity), Some(other.row), false)?);
+        }
+        Ok(parts)
+    }
+
+    /// Replays one function until it is level.
+    fn replay(&self, parts: &mut [Part], at: usize, done: &mut u64) -> Result<(), Stop> {
+        let inside = &self.inside;
+        let mut from = parts[at].position();
+        loop {
+            let began = clock::started();
+            let part = &mut parts[at];
+            let went = part.portion(inside)?;
+            let to = part.position();
+            *done += to.0.saturating_sub(from.0);
+            from = to;
+            let left = part.left(inside.reader.head());
+            let events = match went {
+                Went::On { events } => events,
+                Went::Level => 0,
+                // What the host could not run is tried again.
+                Went::Unavailable => {
+                    std::thread::sleep(std::time::Duration::from_millis(200));
+                    0
+                }
+            };
+            self.report(parts);
+            let later: u64 = parts[at + 1..].iter().map(|part| part.left(inside.reader.head())).sum();
+            self.task.worked(Position(*done), Position(*done + left + later), events, began)?;
+            if matches!(went, Went::Level) {
+                return Ok(());
+            }
+        }
+    }
+
+    pub fn report(&self, parts: &[Part]) {
+        let mut functions: Vec<FunctionReplay> = parts.iter().map(Part::report).collect();
+        functions.extend(self.retired());
+        self.task.set_functions(functions);
+    }
+
+    /// Functions of the running version that the new one lacks.
+    fn retired(&self) -> Vec<FunctionReplay> {
+        let modules = self.inside.reader.modules();
+        let Some(active) = modules.values().find(|module| module.active && module.name == self.upload.manifest.name) else {
+            return Vec::new();
+        };
+        let lacks = |name: &str| !self.upload.manifest.functions.iter().any(|function| function.name == name);
+        let lacking = active.manifest.functions.iter().filter(|function| lacks(&function.name));
+        lacking.map(|function| FunctionReplay::retired(&function.name, function.kind)).collect()
+    }
+
+    /// Whether what was found lets the code take over, and is what was expected.
+    fn judge(&self, parts: &[Part], to_activate: bool) -> Result<(), DriveError> {
+        let refused = |reason, what| {
+            let module = self.upload.manifest.name.clone();
+            Err(DriveError::Rehearsal { module, replay: self.task.id.clone(), reason, what })
+        };
+        for part in parts {
+            if let Some(failed) = part.failed() {
+                if failed.reason == "nondeterministic" {
+                    let (function, what) = (failed.function.clone(), failed.message.clone());
+                    return Err(DriveError::DeployRefused(DeployRefused::Nondeterministic { function, what }));
+                }
+                return refused(failed.reason, failed.to_string());
+            }
+            let report = part.report();
+            // What a new function can't handle, it has never handled: that is told, and nobody's loss.
+            if to_activate && report.failures > 0 && !report.new {
+                let first = report.first_failures.first().map_or_else(String::new, |first| {
+                    format!("the first is at position {} ({}): {}", first.position, first.reason, first.message)
+                });
+                let what =
+                    format!("{} can't handle {} events that the record says were handled; {first}", report.function, report.failures);
+                return refused("failed", what);
+            }
+            if self.options.expect_same && !(report.outputs.is_same() && report.failures == 0) {
+                let counts = report.outputs;
+                let what = format!(
+                    "{} differs from what is recorded: {} new, {} missing, {} different, {} failed",
+                    report.function, counts.new, counts.missing, counts.different, report.failures
+                );
+                return refused("different", what);
+            }
+        }
+        Ok(())
+    }
+
+    /// The report, as it can be read after a restart.
+    pub fn write_down(&mut self, over: bool) {
+        let info = self.task.info();
+        self.stored.note(&info);
+        let files = &self.inside.replay_files;
+        if let Err(error) = files.write(&self.stored) {
+            tracing::warn!(replay = %self.task.id, %error, "its report can't be written down");
+        }
+        if over {
+            files.remove_component(&self.task.id);
+        }
+    }
+
+    /// Shadows are of no use to anybody else.
+    fn clean_up(&self) {
+        self.inside.forget_prepared(&self.task.id);
+        self.inside.sweep_shadows(&self.task.id);
+    }
+
+    pub fn deploy_proposal(&self) -> Proposal {
+        Proposal::Deploy(Deploy {
+            manifest: self.upload.manifest.clone(),
+            digest: self.upload.digest,
+            component: self.upload.component.clone(),
+            levels: Vec::new(),
+            rollback: self.task.kind == ReplayKind::Rollback,
+        })
+    }
+
+    pub fn digest(&self) -> Digest {
+        self.upload.digest
+    }
+
+    pub fn compares(&self) -> bool {
+        self.options.rehearse != Rehearse::Skip
+    }
+
+    pub fn takes_over(&self) -> bool {
+        self.task.kind != ReplayKind::Rehearsal
+    }
+}
+
+/// Looks at history until little is left of it; answers up to where.
+pub fn looked(inside: &Inside, look: impl Fn(&Snapshot, Position) -> Result<(), DriveError>) -> Result<Position, DriveError> {
+    let mut after = Position::START;
+    for _ in 0..LOOKS_MAX {
+        let snapshot = inside.reader.snapshot()?;
+        look(&snapshot, after)?;
+        after = snapshot.head();
+        if inside.reader.head().0 - after.0 <= LAST_LOOK_EVENTS {
+            break;
+        }
+    }
+    Ok(after)
+}
+
+/// One word for what ended a replay.
+fn reason(error: &DriveError) -> &'static str {
+    match error {
+        DriveError::Rehearsal { reason, .. } => reason,
+        DriveError::DeployRefused(DeployRefused::Nondeterministic { .. }) => "nondeterministic",
+        DriveError::DeployRefused(DeployRefused::Upcaster { .. }) => "upcaster",
+        DriveError::SchemaRefused(_) => "schema",
+        DriveError::Refused(_) => "refused",
+        DriveError::Store(_) => "storage",
+        _ => "failed",
+    }
+}
