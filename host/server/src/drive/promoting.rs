@@ -73,6 +73,7 @@ impl Host {
         let promoted = self.catalogue().promote(base, name)?;
         let promoted = promoted.map_err(|why| DriveError::Generation { namespace: name.to_owned(), what: why.to_string() })?;
         self.retellings().remove(&row.folder);
+        self.forget_plan(&row.folder);
         if let Some(map) = map {
             retelling.target.set_map(promoted.old.generation, map);
         }

@@ -230,21 +230,25 @@ impl ReplayFiles {
         let _ = fs::remove_file(self.folder.join(format!("{id}.json")));
     }
 
-    /// Whole or not at all.
     fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         if !self.folder.is_dir() {
             fs::create_dir_all(&self.folder)?;
             fs::set_permissions(&self.folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
         }
-        let passing = self.folder.join(format!("{name}.new"));
-        let mut options = fs::OpenOptions::new();
-        std::os::unix::fs::OpenOptionsExt::mode(options.write(true).create(true).truncate(true), 0o600);
-        let mut file = options.open(&passing)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&passing, self.folder.join(name))?;
-        File::open(&self.folder)?.sync_all()
+        write_whole(&self.folder, name, bytes)
     }
+}
+
+/// Writes a file that is there whole or not at all.
+pub fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let passing = folder.join(format!("{name}.new"));
+    let mut options = fs::OpenOptions::new();
+    std::os::unix::fs::OpenOptionsExt::mode(options.write(true).create(true).truncate(true), 0o600);
+    let mut file = options.open(&passing)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&passing, folder.join(name))?;
+    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

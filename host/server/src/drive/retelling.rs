@@ -15,6 +15,7 @@ use super::comparing::Comparing;
 use super::generations::blocking;
 use super::host::{Host, io};
 use super::namespace::Inside;
+use super::replay_files::write_whole;
 use super::replay_info::{LogDifference, ReplayInfo, ReplayKind, ReplayStatus, RetellRequest, RetellRule, RetellingInfo};
 use super::replay_task::{Ended, ReplayTask};
 use super::types::DriveError;
@@ -29,6 +30,8 @@ const TROUBLE: Duration = Duration::from_millis(200);
 const FINISH_TIME_MAX: Duration = Duration::from_secs(10);
 /// A retelling that is so far behind is not promoted: appends would wait too long.
 pub const BEHIND_MAX: u64 = 20_000;
+/// In the folder of a retelling until it is promoted: what it tells and what not.
+const PLAN: &str = "plan";
 /// Retelling gives way to everything that lives.
 const NICENESS: i32 = 5;
 
@@ -120,8 +123,11 @@ impl Host {
         // What the base has erased stays erased under the same key.
         let options = retold_engine::store::Options { forget_key: base.reader.forget_key(), ..self.store_options()? };
         let store = self.open_store(&folder, Some(options))?;
+        // Not into the catalogue: it may name who is to be forgotten, and what was in a database stays in its
+        // free pages.
+        write_whole(&self.0.options.data.join(&folder), PLAN, &plan.encode()).map_err(io("the plan can't be written"))?;
         let row = NamespaceRow {
-            role: Role::Retelling { base: request.base.clone(), base_folder: base_row.folder, plan: plan.encode() },
+            role: Role::Retelling { base: request.base.clone(), base_folder: base_row.folder, plan: Vec::new() },
             ..NamespaceRow::own(&request.name, folder, clock::now())
         };
         self.catalogue().set(&row)?;
@@ -135,11 +141,16 @@ impl Host {
 
     /// Goes on with a retelling that is in the catalogue.
     pub(super) fn resume_retelling(&self, row: &NamespaceRow) -> Result<(), DriveError> {
-        let Role::Retelling { base, base_folder, plan } = &row.role else { return Ok(()) };
+        let Role::Retelling { base, base_folder, .. } = &row.role else {
+            // A promotion may have been cut off before the plan was gone.
+            self.forget_plan(&row.folder);
+            return Ok(());
+        };
         let (Some(base_inside), Some(target)) = (self.open_in(base_folder), self.open_in(&row.folder)) else { return Ok(()) };
         let task = ReplayTask::new(row.name.clone(), ReplayKind::Retelling, row.created, None, Some(row.name.clone()));
         let Some(store) = target.take_store() else { return Ok(()) };
-        let plan = RetellPlan::decode(plan).map_err(StoreError::malformed("the catalogue", Position::START))?;
+        let plan = std::fs::read(self.0.options.data.join(&row.folder).join(PLAN)).map_err(io("the plan of a retelling can't be read"))?;
+        let plan = RetellPlan::decode(&plan).map_err(StoreError::malformed(PLAN, Position::START))?;
         for module in &plan.modules {
             if target.guest(module.digest).is_none() {
                 target.set_guest(module.digest, target.modules.load(&module.component)?);
@@ -168,6 +179,16 @@ impl Host {
         });
         self.keep_thread(thread.map_err(io("the thread of the retelling can't be started"))?);
         Ok(())
+    }
+
+    /// What was told by it is told; it may name who was to be forgotten.
+    pub(super) fn forget_plan(&self, folder: &str) {
+        match std::fs::remove_file(self.0.options.data.join(folder).join(PLAN)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::error!(%folder, %error, "the plan of a retelling can't be removed: remove it by hand");
+            }
+            _ => {}
+        }
     }
 
     pub(super) fn retellings(&self) -> std::sync::MutexGuard<'_, std::collections::BTreeMap<String, Arc<Retelling>>> {
