@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use retold_engine::model::{Class, Event, Kind, NewEvent, Position, Timestamp};
-use retold_engine::store::{Accepted, Append, Condition, Decision, Proposal, Refused};
+use retold_engine::store::{Accepted, Append, Condition, Decision, Deploy, Proposal, Refused};
 
 use crate::model::Model;
 
@@ -91,7 +91,14 @@ pub fn check_answers(
             (Proposal::Reaction(_) | Proposal::Decide(_), Err(Refused::Stale { .. })) => {}
             (Proposal::Deploy(_), Err(Refused::NameTaken { .. })) => {}
             (Proposal::Deploy(_), Err(Refused::UpcastCircle { .. })) => {}
-            (Proposal::Deploy(_) | Proposal::Remove { .. }, Err(Refused::UpcastGap { .. } | Refused::NotLevel { .. })) => {}
+            (Proposal::Deploy(_) | Proposal::Remove { .. }, Err(Refused::UpcastGap { .. })) => {}
+            (Proposal::Deploy(Deploy { levels, .. }) | Proposal::Remove { levels, .. }, Err(Refused::NotLevel { function })) => {
+                let row = &model.functions[function];
+                let given = levels.iter().any(|level| level.function == *function);
+                // One that came before in the group may have written the first state.
+                let needs = row.rebuilding.is_some() || !row.state.is_empty() || given || proposals.len() > 1;
+                assert!(needs, "{function} has no state, and yet it is not level");
+            }
             (Proposal::Remove { .. }, Err(Refused::UnknownModule(_))) => {}
             (Proposal::Prepare(_), Ok(Accepted::Prepared { .. }) | Err(Refused::NotPrepared { .. })) => {}
             (Proposal::Control { .. }, Err(Refused::Control { .. } | Refused::UnknownFunction(_))) => {}

@@ -9,6 +9,7 @@ mod disk;
 mod disk_errors;
 mod drain;
 mod every_operation;
+mod fold_checks;
 mod forked;
 mod forks;
 mod found;

@@ -128,6 +128,9 @@ impl World {
             return self.switch(host, upgrade, &snapshot);
         }
         let index = *self.chance.pick(&behind);
+        if self.chance.percent(10) {
+            self.deploy_too_early(host, &upgrade, index)?;
+        }
         if self.advance(host, &mut upgrade, index, &snapshot)? == Went::Over {
             self.counts.given_up += 1;
             if self.chance.percent(50) {
@@ -138,6 +141,21 @@ impl World {
         } else {
             host.upgrade = Some(upgrade);
         }
+        Ok(())
+    }
+
+    /// Somebody claims that a slot is level whose rows are still on their way.
+    fn deploy_too_early(&mut self, host: &mut Host, upgrade: &Upgrade, index: usize) -> Result<(), InFlight> {
+        let Part { function, identity, way: Way::LayOut(LayOut { slot: Some(_), .. }) } = &upgrade.parts[index] else { return Ok(()) };
+        let functions = host.store.reader().functions();
+        let row = &functions[&function.name];
+        let Some(kept) = row.kept(*identity) else { return Ok(()) };
+        let Proposal::Deploy(deploy) = deploy(upgrade.module) else { unreachable!("it is one") };
+        let (function, cursor, epoch, stands_on) = (function.name.clone(), row.cursor, row.epoch, kept.through_commit);
+        let level = Level { function, identity: *identity, cursor, epoch, stands_on, writes: Vec::new() };
+        let proposal = Proposal::Deploy(Deploy { levels: vec![level], ..deploy });
+        let answer = self.commit_and_hear(host, vec![Pending { proposal, from: From::Outside }])?.swap_remove(0);
+        assert!(answer.is_err(), "half a state was taken for a whole one: {answer:?}");
         Ok(())
     }
 
@@ -261,6 +279,9 @@ impl World {
             let other = MODULES.iter().find(|module| module.name == name && module.version != version);
             let same = MODULES.iter().find(|module| module.name == name && module.version == version).expect("it runs");
             for module in other.into_iter().chain([same]) {
+                if !self.model.with(module).goes_in_circles() {
+                    self.check_folds(host, module);
+                }
                 // What is deployed may not fit together with what else there is.
                 if self.upgrade_now(host, module).unwrap_or_else(|_| panic!("there is power")).is_some_and(|answer| answer.is_ok()) {
                     self.drain(host);
