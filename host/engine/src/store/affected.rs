@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::function::{FunctionRow, FunctionStatus};
 use super::mirror::Mirror;
+use super::proposal::Refused;
 use super::snapshot::Snapshot;
+use super::upcasting::Upcasting;
 use crate::model::{Digest, FunctionKind, FunctionManifest, Manifest, Position, Processing};
 
 /// A function whose code identity would be another.
@@ -45,6 +47,12 @@ impl Snapshot {
     pub fn identity_after(&self, manifest: &Manifest, digest: Digest, function: &str) -> Option<Digest> {
         let (_, after) = self.around(&self.deployment(manifest, digest));
         after.function(function).filter(|row| row.status != FunctionStatus::Retired).map(|row| row.identity)
+    }
+
+    /// Whether the upcasters that a deployment would leave fit together.
+    pub fn check_upcasters(&self, manifest: &Manifest, digest: Digest) -> Result<(), Refused> {
+        let (_, after) = self.around(&self.deployment(manifest, digest));
+        Upcasting::check(after.functions.values())
     }
 
     fn deployment(&self, manifest: &Manifest, digest: Digest) -> Processing {

@@ -12,7 +12,7 @@ use super::namespace::Inside;
 use super::replay_part::fold_all;
 use super::replay_task::ReplayTask;
 use super::types::DriveError;
-use super::upgrade::Stop;
+use super::upgrade::{Stop, TROUBLE};
 
 /// Read and run in one step.
 const PORTION: Portion = Portion { events: 8 << 10, bytes: 4 << 20 };
@@ -54,7 +54,7 @@ pub fn backfill(inside: &Arc<Inside>, task: &ReplayTask, function: &str) -> Resu
         match step {
             ReplayStep::Went { .. } | ReplayStep::StartAgain => {}
             ReplayStep::Level { .. } => return Ok(appended),
-            ReplayStep::Unavailable(_) => std::thread::sleep(std::time::Duration::from_millis(200)),
+            ReplayStep::Unavailable(_) => task.pause(TROUBLE),
             ReplayStep::Failed { position, message, .. } => {
                 let what =
                     format!("the backfill of {function} stopped at position {position}: {message}; {appended} outputs were appended");

@@ -188,10 +188,14 @@ impl ReplayTask {
             inside.info.seconds_left = (passed > 0.0).then_some(left / passed);
         }
         drop(inside);
-        if !pause.is_zero() {
-            std::thread::sleep(pause);
-        }
+        self.pause(pause);
         self.look()
+    }
+
+    /// Waits so long, unless the replay is dropped meanwhile.
+    pub fn pause(&self, pause: Duration) {
+        let goes_on = |_: &mut Inside| !self.dropped.load(Ordering::Acquire);
+        drop(self.told.wait_timeout_while(self.lock(), pause, goes_on).unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Stands still as long as the operator wants it to.

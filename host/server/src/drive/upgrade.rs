@@ -21,6 +21,8 @@ use super::types::{DeployRefused, Deployed, DriveError};
 const NICENESS: i32 = 5;
 /// Events that may come between two looks before the writer takes the last one.
 pub const LAST_LOOK_EVENTS: u64 = 2_048;
+/// A pause where the host could not run a function.
+pub const TROUBLE: std::time::Duration = std::time::Duration::from_millis(200);
 /// Looks before the writer takes the last one anyway.
 const LOOKS_MAX: usize = 8;
 
@@ -100,6 +102,10 @@ impl Upgrade {
         let inside = self.inside.clone();
         self.task.set_budget(self.options.replay.budget_percent);
         self.task.look()?;
+        // Before anything is read through them: a circle would never end.
+        let snapshot = inside.reader.snapshot()?;
+        snapshot.check_upcasters(&self.upload.manifest, self.upload.digest).map_err(DriveError::Refused)?;
+        drop(snapshot);
         let candidate = Arc::new(Candidate::new(&inside, self.upload.manifest.clone(), self.upload.module.clone())?);
         let seen = looked(&inside, |snapshot, after| candidate.check(&inside, snapshot, after))?;
         let mut parts = self.parts(&candidate)?;
@@ -157,7 +163,7 @@ impl Upgrade {
                 Went::Level => 0,
                 // What the host could not run is tried again.
                 Went::Unavailable => {
-                    std::thread::sleep(std::time::Duration::from_millis(200));
+                    self.task.pause(TROUBLE);
                     0
                 }
             };
