@@ -192,6 +192,7 @@ pub fn behave(function: &str, version: u8, event: &Seen<'_>, index: u32, calls: 
     let number = |at: usize| event.data.get(at).copied().unwrap_or_default();
     let emit = |r#type: &str, subject: &str, data: Vec<u8>| {
         Output::Emit(EventDraft {
+            time: None,
             r#type: r#type.into(),
             subject: subject.into(),
             tags: vec![format!("by:{function}")],
@@ -296,6 +297,7 @@ pub fn project(function: &str, version: u8, event: &Seen<'_>, index: u32, calls:
 fn counted(r#type: &str, version: u8, event: &Seen<'_>, index: u32, calls: &mut dyn Calls) -> Result<Vec<Output>, StateError> {
     let emit = |subject: &str, text: String| {
         Output::Emit(EventDraft {
+            time: None,
             r#type: r#type.into(),
             subject: subject.into(),
             tags: Vec::new(),
@@ -521,6 +523,7 @@ impl Guest for SimGuest {
 
 fn undeclared() -> Output {
     Output::Emit(EventDraft {
+        time: None,
         r#type: "nobody.asked".into(),
         subject: String::new(),
         tags: Vec::new(),

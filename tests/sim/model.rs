@@ -413,7 +413,7 @@ impl Model {
             outputs.extend(apply(function, row.version, row.function.split, event, &data, &mut row.state, written));
         }
         for output in outputs {
-            let Output::Emit(EventDraft { r#type, subject, tags, content_type, data, key }) = output else {
+            let Output::Emit(EventDraft { r#type, subject, tags, content_type, data, key, time: _ }) = output else {
                 panic!("only events are emitted")
             };
             let ordinal = match key {

@@ -56,6 +56,7 @@ impl Stock {
 pub fn decide(version: u8, r#type: &str, data: &[u8], level: u64) -> Result<Vec<EventDraft>, Rejection> {
     let amount = amount(data) as u8;
     let event = |r#type: &str, amount: u8, key: Option<&str>| EventDraft {
+        time: None,
         r#type: r#type.into(),
         tags: vec![format!("level:{level}")],
         content_type: key.map(|_| "text/plain".into()),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{DerivedId, Emitted, EventDraft, FunctionManifest, NewEvent, OutputKind, Position, Timestamp, derived_id, limits};
+use super::{DerivedId, Emitted, EventDraft, FunctionManifest, Kind, NewEvent, OutputKind, Position, Timestamp, derived_id, limits};
 
 /// What an aggregate may not answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,6 +91,8 @@ pub fn decided(
             ));
         }
         made.push(Emitted {
+            kind: Kind::Event,
+            extensions: Vec::new(),
             id: event.id,
             r#type: event.r#type,
             subject: event.subject,

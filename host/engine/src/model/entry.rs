@@ -109,7 +109,7 @@ pub fn source_parts(event: &NewEvent, recorded: Timestamp) -> Parts<'_> {
 
 pub fn derived_parts<'a>(source: &'a str, module: u32, event: &'a Emitted, recorded: Timestamp) -> Parts<'a> {
     Parts {
-        kind: Kind::Event,
+        kind: event.kind,
         class: Class::Derived,
         id: &event.id,
         source,
@@ -126,6 +126,6 @@ pub fn derived_parts<'a>(source: &'a str, module: u32, event: &'a Emitted, recor
         correlation_id: &event.correlation_id,
         module: Some(module),
         tags: Texts::Listed(&event.tags),
-        extensions: Pairs::Listed(&[]),
+        extensions: Pairs::Listed(&event.extensions),
     }
 }

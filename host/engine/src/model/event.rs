@@ -1,6 +1,7 @@
 //! Events: as they come in (`NewEvent`), as they lie in a record (`EventRef`), as a value of their
 //! own (`Event`).
 
+use super::outside::{ADDRESSEE, ANSWERS};
 use super::{ByteReader, Position, Timestamp, limits};
 
 /// Umbrella over what a log entry is. Functions and append conditions see events only.
@@ -8,8 +9,13 @@ use super::{ByteReader, Position, Timestamp, limits};
 pub enum Kind {
     #[default]
     Event,
-    /// A request that an aggregate has accepted: its events come right after it.
+    /// A request with one addressee. From outside: one that an aggregate has accepted, whose events come right
+    /// after it. From a function: one that its aggregate has still to decide, or has decided further on.
     Command,
+    /// A function set a timer, or cancelled one. What fires later is an event caused by it.
+    Timer,
+    /// A function asked for an HTTP request to the outside. The reply is an event caused by it.
+    Request,
 }
 
 /// What an entry was made by, and so its fate in a retelling.
@@ -147,6 +153,17 @@ impl<'a> EventRef<'a> {
     pub fn extensions(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         let mut reader = ByteReader::new(self.extensions);
         std::iter::from_fn(move || Some((reader.text("name").ok()?, reader.text("value").ok()?)))
+    }
+
+    /// One extension attribute.
+    pub fn extension(&self, name: &str) -> Option<&'a str> {
+        self.extensions().find(|(found, _)| *found == name).map(|(_, value)| value)
+    }
+
+    /// Whether a function reads it, if it subscribes to the type: what answers another function is for that
+    /// one alone.
+    pub fn is_for(&self, function: &str) -> bool {
+        !ANSWERS.contains(&self.r#type) || self.extension(ADDRESSEE).is_none_or(|addressee| addressee == function)
     }
 
     /// The id that everything sprung from one first cause shares.

@@ -1,6 +1,7 @@
 //! `Guest`: what the engine needs of a module's code. The server answers it with WebAssembly, the
 //! simulator with native functions.
 
+use super::output::{EventDraft, Reaction};
 use super::{Event, EventRef, Position, Timestamp};
 
 /// One module's code, ready to run. Calls are synchronous and may come from any thread.
@@ -73,6 +74,19 @@ pub trait Guest: Send + Sync {
         Err(NotAnswered::lacks("upcaster", function))
     }
 
+    /// Turns a foreign HTTP request into events, or says how to answer it instead. What it asks of signatures
+    /// comes by [`Calls::verify_hmac_sha256`].
+    fn accept(
+        &self,
+        function: &str,
+        request: &IngressRequest,
+        limits: &CallLimits,
+        calls: &mut dyn Calls,
+    ) -> Result<Result<Vec<EventDraft>, IngressAnswer>, NotAnswered> {
+        let _ = (request, limits, calls);
+        Err(NotAnswered::lacks("ingress", function))
+    }
+
     /// Whether each event needs a call and a fresh instance of its own: code that asks for a clock or
     /// for randomness, so that the borders of batches can't show in what it answers.
     fn one_event_a_call(&self) -> bool {
@@ -109,6 +123,12 @@ pub trait Calls {
     /// The whole event at this position, if it is in the current batch.
     fn details(&mut self, position: Position) -> Option<Event>;
     fn log(&mut self, level: LogLevel, message: &str);
+    /// Whether the signature is the HMAC-SHA-256 of the message under the secret of this name, which the
+    /// function never sees. Only an ingress function is told.
+    fn verify_hmac_sha256(&mut self, secret: &str, message: &[u8], signature: &[u8]) -> bool {
+        let _ = (secret, message, signature);
+        false
+    }
     /// The call that ends now has used so much fuel. Whoever counts it asks for no more.
     fn used(&mut self, fuel: u64) {
         let _ = fuel;
@@ -157,6 +177,24 @@ pub struct CommandRef<'a> {
     pub time: Timestamp,
     pub content_type: &'a str,
     pub data: &'a [u8],
+}
+
+/// A foreign HTTP request, as an ingress function reads it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IngressRequest {
+    pub method: String,
+    /// Path and query.
+    pub url: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+/// How an ingress function has a request answered that it makes no events of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IngressAnswer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
 }
 
 /// A question to a view, in the words of the view's own queries.
@@ -236,37 +274,6 @@ impl std::fmt::Display for GuestFault {
             GuestFault::BadOutput(what) | GuestFault::Schema(what) => f.write_str(what),
         }
     }
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Reaction {
-    /// Index into the batch.
-    pub cause: u32,
-    pub output: Output,
-}
-
-/// What a function may answer. Only `Emit` is acted on yet; a manifest that asks for the others is
-/// refused at deploy.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Output {
-    Emit(EventDraft),
-    Command,
-    Schedule,
-    Cancel,
-    Request,
-}
-
-/// An event as a function answers it: no id, no time, no cause yet.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EventDraft {
-    pub r#type: String,
-    pub subject: String,
-    pub tags: Vec<String>,
-    /// `application/json` where absent.
-    pub content_type: Option<String>,
-    pub data: Vec<u8>,
-    /// Names the output for its id.
-    pub key: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,6 +3,8 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::event::Kind;
+
 /// Which kind of output an id is for: outputs of different kinds never share an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputKind {
@@ -10,6 +12,17 @@ pub enum OutputKind {
     Command = 2,
     Timer = 3,
     Request = 4,
+}
+
+impl From<Kind> for OutputKind {
+    fn from(kind: Kind) -> OutputKind {
+        match kind {
+            Kind::Event => OutputKind::Event,
+            Kind::Command => OutputKind::Command,
+            Kind::Timer => OutputKind::Timer,
+            Kind::Request => OutputKind::Request,
+        }
+    }
 }
 
 /// What an id is made of. `key` names the output; without it `ordinal` counts the cause's outputs

@@ -34,6 +34,12 @@ pub const BATCH_BYTES_MAX: usize = 1 << 20;
 pub const OUTPUTS_PER_CALL_MAX: usize = 4_096;
 pub const OUTPUT_BYTES_PER_CALL_MAX: usize = 8 << 20;
 
+/// Of a timer, and of a schedule.
+pub const TIMER_KEY_BYTES_MAX: usize = 256;
+/// Of a request to the outside.
+pub const REQUEST_URL_BYTES_MAX: usize = 2 << 10;
+pub const REQUEST_HEADERS_BYTES_MAX: usize = 3 << 10;
+
 /// What a query answers.
 pub const QUERY_PAYLOAD_BYTES_MAX: usize = 8 << 20;
 /// Code, message and data of one rejection, together.

@@ -10,7 +10,10 @@ mod ids;
 pub mod limits;
 mod manifest;
 mod manifest_bytes;
+mod manifest_check;
 mod names;
+mod output;
+mod outside;
 mod pattern;
 mod place;
 mod plan;
@@ -25,14 +28,19 @@ pub use decided::{NotAllowed, decided};
 pub use digest::Digest;
 pub use event::{Class, Event, EventRef, Extensions, Kind, NewEvent, Producer};
 pub use guest::{
-    AggregateCall, Answer, CallLimits, Calls, CommandRef, EventDraft, Failure, FailureKind, Guest, GuestFault, LogLevel, NotAnswered,
-    Output, Payload, Query, Reaction, Rejection, StateError,
+    AggregateCall, Answer, CallLimits, Calls, CommandRef, Failure, FailureKind, Guest, GuestFault, IngressAnswer, IngressRequest, LogLevel,
+    NotAnswered, Payload, Query, Rejection, StateError,
 };
 pub use ids::{DerivedId, OutputKind, derived_id};
 pub use manifest::{FailurePolicy, FunctionKind, FunctionManifest, LimitsAsked, Manifest, ManifestError, Missed, Schedule, Schema, Start};
 pub use names::{
     NameError, aggregate_source, function_source, is_reserved_source, is_reserved_type, valid_function_name, valid_module_name,
     valid_namespace_name,
+};
+pub use output::{CommandDraft, EventDraft, Output, Reaction, RequestDraft, TimerDraft};
+pub use outside::{
+    ADDRESSEE, ANSWERS, COMMAND_REFUSED, DUE_MAX, REQUEST_FAILED, REQUEST_HEADERS, REQUEST_MADE, REQUEST_METHOD, REQUEST_REPLIED,
+    REQUEST_URL, TIMER_CANCELLED, TIMER_DUE, TIMER_KEY, check_key, function_of, host_allowed, is_outside, request_source, timer_source,
 };
 pub use pattern::TypePattern;
 pub use place::{Position, Timestamp};

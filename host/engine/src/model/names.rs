@@ -34,7 +34,7 @@ pub fn is_reserved_type(r#type: &str) -> bool {
 
 /// Sources that only the host writes.
 pub fn is_reserved_source(source: &str) -> bool {
-    ["/functions/", "/aggregates/", "/timers/", "/requests/", "/retold/"].iter().any(|prefix| source.starts_with(prefix))
+    ["/functions/", "/aggregates/", "/timers/", "/requests/", "/ingress/", "/retold/"].iter().any(|prefix| source.starts_with(prefix))
 }
 
 /// The `source` of events that an aggregate decided on.

@@ -1,6 +1,7 @@
 //! `Plan`: what a function wants to change. It names what it stands on, so the writer can refuse it
 //! when that is no longer so; two runners of one function can never both win.
 
+use super::event::{EventRef, Extensions, Kind};
 use super::{Digest, Position, Timestamp};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -44,13 +45,16 @@ pub enum PlanMode {
     Backfill,
 }
 
-/// An event that a function made.
-#[derive(Clone, Debug, PartialEq)]
+/// What a function made: an event, a command, a timer or a request.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Emitted {
+    pub kind: Kind,
     pub id: String,
     pub r#type: String,
     pub subject: String,
     pub tags: Vec<String>,
+    /// What only entries of its kind have, sorted by name.
+    pub extensions: Extensions,
     pub content_type: String,
     pub data: Vec<u8>,
     pub time: Timestamp,
@@ -58,6 +62,19 @@ pub struct Emitted {
     pub cause: Position,
     pub causation_id: String,
     pub correlation_id: String,
+}
+
+impl Emitted {
+    /// Whether an entry of the same id says the same. Its time is its cause's.
+    pub fn says_the_same_as(&self, stored: &EventRef<'_>) -> bool {
+        stored.kind == self.kind
+            && stored.r#type == self.r#type
+            && stored.subject == self.subject
+            && stored.data == self.data
+            && stored.content_type == self.content_type
+            && stored.tags().eq(self.tags.iter().map(String::as_str))
+            && stored.extensions().eq(self.extensions.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //!
 //! | part | bytes |
 //! |---|---|
-//! | format | u8: 1, or [`FORMAT`] if an event has a recorded time of its own |
+//! | format | u8: 1; 2 if an event has a recorded time of its own; [`FORMAT`] if an entry is about a timer or a request |
 //! | commit, first position, count, recorded time | u64, u64, u32, u64 |
 //! | dictionary | varint count, then texts: types, sources, content types of the events below |
 //! | processing | varint count, then entries ([`Processing`]) |
@@ -18,7 +18,9 @@ use super::plan::StateWrite;
 use super::processing::Processing;
 use super::{ByteReader, Digest, Malformed, Position, Timestamp};
 
-pub const FORMAT: u8 = 2;
+pub const FORMAT: u8 = 3;
+/// Of a record with an event that was recorded before it.
+pub(super) const FORMAT_APART: u8 = 2;
 /// Of a record all of whose events were recorded with it.
 pub(super) const FORMAT_PLAIN: u8 = 1;
 pub(super) const HEADER_BYTES: usize = 1 + 8 + 8 + 4 + 8;
@@ -26,6 +28,9 @@ pub(super) const CHAIN_BYTES: usize = 32;
 
 /// In the byte of kind and class.
 pub(super) const COMMAND: u8 = 0x10;
+pub(super) const TIMER: u8 = 0x20;
+pub(super) const REQUEST: u8 = 0x30;
+const KINDS: u8 = 0x30;
 
 pub(super) const HAS_TAGS: u8 = 1 << 0;
 pub(super) const HAS_EXTENSIONS: u8 = 1 << 1;
@@ -120,6 +125,11 @@ impl Record {
     /// Whether the chain says that this record comes right after the one whose chain is `previous`.
     pub fn follows(&self, previous: Digest) -> bool {
         Digest::link(previous, &self.bytes[..self.bytes.len() - CHAIN_BYTES]) == self.chain
+    }
+
+    /// Whether any entry is about timers or requests.
+    pub fn is_outside(&self) -> bool {
+        self.bytes[0] >= FORMAT
     }
 
     /// The types, sources and content types of the events, each once.
@@ -291,7 +301,12 @@ pub(super) fn decode_event<'a>(
     let data = &body[reader.position()..];
     Ok(EventRef {
         position,
-        kind: if what & COMMAND == 0 { Kind::Event } else { Kind::Command },
+        kind: match what & KINDS {
+            COMMAND => Kind::Command,
+            TIMER => Kind::Timer,
+            REQUEST => Kind::Request,
+            _ => Kind::Event,
+        },
         class: match what & 0x0f {
             0 => Class::Source,
             1 => Class::Derived,

@@ -5,11 +5,12 @@ use std::sync::OnceLock;
 
 use super::entry::{Pairs, Parts, Texts, derived_parts, source_parts};
 use super::event::{Class, EventRef, Kind, NewEvent};
+use super::outside::is_outside;
 use super::plan::Emitted;
 use super::processing::Processing;
 use super::record::{
-    CHAIN_BYTES, COMMAND, FORMAT, FORMAT_PLAIN, HAS_CAUSATION, HAS_CAUSE, HAS_CORRELATION, HAS_EXTENSIONS, HAS_PRODUCER, HAS_RECORDED,
-    HAS_TAGS, HEADER_BYTES, Record, TIME_GIVEN, decode_event,
+    CHAIN_BYTES, COMMAND, FORMAT, FORMAT_APART, FORMAT_PLAIN, HAS_CAUSATION, HAS_CAUSE, HAS_CORRELATION, HAS_EXTENSIONS, HAS_PRODUCER,
+    HAS_RECORDED, HAS_TAGS, HEADER_BYTES, REQUEST, Record, TIME_GIVEN, TIMER, decode_event,
 };
 use super::{ByteReader, ByteWriter, Digest, Position, Timestamp};
 
@@ -30,6 +31,8 @@ pub struct RecordBuilder {
     ends: Vec<u32>,
     /// How many of them have a recorded time of their own.
     apart: usize,
+    /// How many of them are about timers or requests.
+    outside: usize,
 }
 
 /// A place in a [`RecordBuilder`] to go back to.
@@ -40,6 +43,7 @@ pub struct Mark {
     events: usize,
     count: usize,
     apart: usize,
+    outside: usize,
 }
 
 impl RecordBuilder {
@@ -55,6 +59,7 @@ impl RecordBuilder {
             body: ByteWriter::default(),
             ends: Vec::new(),
             apart: 0,
+            outside: 0,
         }
     }
 
@@ -89,6 +94,7 @@ impl RecordBuilder {
             events: self.events.bytes.len(),
             count: self.ends.len(),
             apart: self.apart,
+            outside: self.outside,
         }
     }
 
@@ -99,6 +105,7 @@ impl RecordBuilder {
         self.events.bytes.truncate(mark.events);
         self.ends.truncate(mark.count);
         self.apart = mark.apart;
+        self.outside = mark.outside;
     }
 
     /// An event added since [`RecordBuilder::new`], by its position.
@@ -218,7 +225,10 @@ impl RecordBuilder {
         } | match parts.kind {
             Kind::Event => 0,
             Kind::Command => COMMAND,
+            Kind::Timer => TIMER,
+            Kind::Request => REQUEST,
         });
+        self.outside += usize::from(is_outside(parts.kind, parts.source));
         let flag = |on: bool, flag: u8| if on { flag } else { 0 };
         body.u8(flag(!parts.tags.is_empty(), HAS_TAGS)
             | flag(!parts.extensions.is_empty(), HAS_EXTENSIONS)
@@ -272,7 +282,11 @@ impl RecordBuilder {
     pub fn finish(self, previous: Digest) -> Record {
         let words: usize = self.words.iter().map(|word| word.len() + 2).sum();
         let mut out = ByteWriter { bytes: Vec::with_capacity(HEADER_BYTES + CHAIN_BYTES + 20 + words + self.bytes()) };
-        out.u8(if self.apart == 0 { FORMAT_PLAIN } else { FORMAT });
+        out.u8(match (self.outside, self.apart) {
+            (0, 0) => FORMAT_PLAIN,
+            (0, _) => FORMAT_APART,
+            _ => FORMAT,
+        });
         out.u64(self.commit);
         out.u64(self.first.0);
         out.u32(self.ends.len() as u32);

@@ -44,6 +44,7 @@ fn derived() -> Emitted {
         cause: Position(5),
         causation_id: "1".into(),
         correlation_id: "story".into(),
+        ..Emitted::default()
     }
 }
 

@@ -1,13 +1,15 @@
-//! From reactions to events: what the manifest allows, in the order of their causes, with their ids.
+//! From reactions to entries of the log: what the manifest allows, in the order of their causes, with their
+//! ids.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::handler::Fault;
 use crate::model::{
-    DerivedId, Emitted, EventDraft, EventRef, FunctionManifest, NewEvent, Output, OutputKind, Reaction, derived_id, limits,
+    DerivedId, Emitted, EventDraft, EventRef, Extensions, FunctionManifest, Kind, NewEvent, Output, REQUEST_MADE, Reaction,
+    TIMER_CANCELLED, TIMER_KEY, check_key, derived_id, host_allowed, is_reserved_type, limits,
 };
 
-/// Makes the events of one call. A fault condemns the call, not yet an event.
+/// Makes the entries of one call. A fault condemns the call, not yet an event.
 pub fn emitted(manifest: &FunctionManifest, events: &[EventRef<'_>], mut reactions: Vec<Reaction>) -> Result<Vec<Emitted>, Fault> {
     if reactions.len() > limits::OUTPUTS_PER_CALL_MAX {
         return Err(Fault::output(format!("{} outputs: limit `outputs-per-call` is {}", reactions.len(), limits::OUTPUTS_PER_CALL_MAX)));
@@ -23,24 +25,17 @@ pub fn emitted(manifest: &FunctionManifest, events: &[EventRef<'_>], mut reactio
     let position = |reaction: &Reaction| events[reaction.cause as usize].position;
     for same_cause in reactions.chunk_by_mut(|one, other| position(one) == position(other)) {
         let cause = &events[same_cause[0].cause as usize];
-        let mut ordinals: BTreeMap<(String, String), u32> = BTreeMap::new();
+        let mut ordinals: BTreeMap<(Kind, String, String), u32> = BTreeMap::new();
         let mut ids: BTreeSet<String> = BTreeSet::new();
         // One output has nothing beside it that it could be taken for.
         let alone = same_cause.len() == 1;
         for reaction in same_cause {
-            let Output::Emit(EventDraft { r#type, subject, tags, content_type, data, key }) =
-                std::mem::replace(&mut reaction.output, Output::Command)
-            else {
-                return Err(Fault::undeclared("an output that is not an event: only events are declared in the manifest".to_owned()));
-            };
-            if !manifest.emits.contains(&r#type) {
-                return Err(Fault::undeclared(format!("an event of type {type:?}, which the manifest's `emits` doesn't name")));
-            }
-            let ordinal = match &key {
+            let draft = Draft::of(manifest, cause, std::mem::replace(&mut reaction.output, Output::Cancel(String::new())))?;
+            let ordinal = match &draft.key {
                 Some(_) => 0,
                 None if alone => 0,
                 None => {
-                    let next = ordinals.entry((r#type.clone(), subject.clone())).or_default();
+                    let next = ordinals.entry((draft.kind, draft.r#type.clone(), draft.subject.clone())).or_default();
                     *next += 1;
                     *next - 1
                 }
@@ -49,27 +44,30 @@ pub fn emitted(manifest: &FunctionManifest, events: &[EventRef<'_>], mut reactio
                 cause_source: cause.source,
                 cause_id: cause.id,
                 function: &manifest.name,
-                kind: OutputKind::Event,
-                r#type: &r#type,
-                subject: &subject,
-                key: key.as_deref(),
+                kind: draft.kind.into(),
+                r#type: &draft.r#type,
+                subject: &draft.subject,
+                key: draft.key.as_deref(),
                 ordinal,
             });
             if !alone && !ids.insert(id.clone()) {
                 return Err(Fault::output(format!(
-                    "two outputs of type {type:?} and subject {subject:?} have the key {:?}: give each its own",
-                    key.unwrap_or_default()
+                    "two outputs of type {:?} and subject {:?} have the key {:?}: give each its own",
+                    draft.r#type,
+                    draft.subject,
+                    draft.key.unwrap_or_default()
                 )));
             }
             let event = NewEvent {
                 id,
                 source: "/".into(),
-                r#type,
-                subject,
+                r#type: draft.r#type,
+                subject: draft.subject,
                 time: None,
-                content_type: content_type.unwrap_or_else(|| "application/json".into()),
-                data,
-                tags,
+                content_type: draft.content_type,
+                data: draft.data,
+                tags: draft.tags,
+                extensions: draft.extensions,
                 ..NewEvent::default()
             };
             event.check().map_err(|(field, what)| Fault::output(format!("an output's `{field}` {what}")))?;
@@ -78,10 +76,12 @@ pub fn emitted(manifest: &FunctionManifest, events: &[EventRef<'_>], mut reactio
                 return Err(Fault::output(format!("limit `output-bytes-per-call` is {}", limits::OUTPUT_BYTES_PER_CALL_MAX)));
             }
             made.push(Emitted {
+                kind: draft.kind,
                 id: event.id,
                 r#type: event.r#type,
                 subject: event.subject,
                 tags: event.tags,
+                extensions: event.extensions,
                 content_type: event.content_type,
                 data: event.data,
                 time: cause.time,
@@ -95,11 +95,92 @@ pub fn emitted(manifest: &FunctionManifest, events: &[EventRef<'_>], mut reactio
     Ok(made)
 }
 
+/// An output as an entry of the log, before it has an id.
+struct Draft {
+    kind: Kind,
+    r#type: String,
+    subject: String,
+    tags: Vec<String>,
+    extensions: Extensions,
+    content_type: String,
+    data: Vec<u8>,
+    key: Option<String>,
+}
+
+impl Draft {
+    /// What the manifest allows of it.
+    fn of(manifest: &FunctionManifest, cause: &EventRef<'_>, output: Output) -> Result<Draft, Fault> {
+        let wrong = |what: &str| {
+            let what = what.to_owned();
+            move |(field, found): (&'static str, String)| Fault::output(format!("{what}'s `{field}` {found}"))
+        };
+        let draft = |kind, r#type, subject, content_type, data| {
+            let (tags, extensions, key) = Default::default();
+            Draft { kind, r#type, subject, tags, extensions, content_type, data, key }
+        };
+        const JSON: &str = "application/json";
+        Ok(match output {
+            Output::Emit(EventDraft { r#type, subject, tags, content_type, data, key, time: _ }) => {
+                if !manifest.emits.contains(&r#type) {
+                    return Err(Fault::undeclared(format!("an event of type {type:?}, which the manifest's `emits` doesn't name")));
+                }
+                let content_type = content_type.unwrap_or_else(|| JSON.into());
+                Draft { tags, key, ..draft(Kind::Event, r#type, subject, content_type, data) }
+            }
+            Output::Command(command) => {
+                if !manifest.sends.contains(&command.r#type) {
+                    let what = format!("a command of type {:?}, which the manifest's `sends` doesn't name", command.r#type);
+                    return Err(Fault::undeclared(what));
+                }
+                if command.subject.is_empty() {
+                    return Err(Fault::output(format!("a command of type {:?} has no subject: name what it is about", command.r#type)));
+                }
+                let content_type = command.content_type().to_owned();
+                Draft { key: command.key, ..draft(Kind::Command, command.r#type, command.subject, content_type, command.data) }
+            }
+            Output::Schedule(timer) => {
+                timers_declared(manifest)?;
+                timer.check().map_err(wrong("a timer"))?;
+                if !manifest.patterns().any(|pattern| pattern.matches(&timer.r#type)) || is_reserved_type(&timer.r#type) {
+                    let what = format!("a timer that makes an event of type {:?}, to which the function doesn't subscribe", timer.r#type);
+                    return Err(Fault::undeclared(what));
+                }
+                let extensions = timer.extensions();
+                Draft { extensions, key: Some(timer.key), ..draft(Kind::Timer, timer.r#type, timer.subject, JSON.into(), timer.data) }
+            }
+            Output::Cancel(key) => {
+                timers_declared(manifest)?;
+                check_key(&key).map_err(wrong("a cancelled timer"))?;
+                let extensions = vec![(TIMER_KEY.to_owned(), key.clone())];
+                let subject = cause.subject.to_owned();
+                Draft { extensions, key: Some(key), ..draft(Kind::Timer, TIMER_CANCELLED.into(), subject, JSON.into(), Vec::new()) }
+            }
+            Output::Request(request) => {
+                request.check().map_err(wrong("a request"))?;
+                let host = request.host().map_err(wrong("a request"))?;
+                if !manifest.hosts.iter().any(|allowed| host_allowed(allowed, host)) {
+                    return Err(Fault::undeclared(format!("a request to {host:?}, which the manifest's `hosts` doesn't name")));
+                }
+                let (extensions, content_type) = (request.extensions(), request.content_type().to_owned());
+                let subject = cause.subject.to_owned();
+                Draft { extensions, key: request.key, ..draft(Kind::Request, REQUEST_MADE.into(), subject, content_type, request.body) }
+            }
+        })
+    }
+}
+
+fn timers_declared(manifest: &FunctionManifest) -> Result<(), Fault> {
+    if manifest.timers {
+        return Ok(());
+    }
+    Err(Fault::undeclared("a timer, and the manifest's `timers` says that it sets none".to_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::{World, emit, event, function};
     use super::*;
-    use crate::model::Position;
+    use crate::model::{CommandDraft, Position, RequestDraft, TIMER_DUE, TimerDraft, Timestamp};
 
     /// Two events of one subject, and what the manifest lets a function make of them.
     fn with_events(run: impl FnOnce(&FunctionManifest, &[EventRef<'_>])) {
@@ -163,7 +244,17 @@ mod tests {
     #[test]
     fn what_the_manifest_does_not_declare_is_refused_by_name() {
         check_refused(vec![reaction(0, "paid", "x", None)], "undeclared", "\"paid\"");
-        check_refused(vec![Reaction { cause: 0, output: Output::Command }], "undeclared", "not an event");
+        let command = CommandDraft { r#type: "pay".into(), subject: "x".into(), ..CommandDraft::default() };
+        let timer = TimerDraft { key: "k".into(), r#type: "a".into(), ..TimerDraft::default() };
+        let request = RequestDraft { method: "GET".into(), url: "https://example.com/".into(), ..RequestDraft::default() };
+        for (output, part) in [
+            (Output::Command(command), "\"pay\""),
+            (Output::Schedule(timer), "`timers`"),
+            (Output::Cancel("k".into()), "`timers`"),
+            (Output::Request(request), "\"example.com\""),
+        ] {
+            check_refused(vec![Reaction { cause: 0, output }], "undeclared", part);
+        }
     }
 
     #[test]
@@ -172,5 +263,68 @@ mod tests {
         check_refused(vec![reaction(0, "priced", "x", Some("k")), reaction(0, "priced", "x", Some("k"))], "output", "\"k\"");
         check_refused(vec![reaction(0, "priced", "a\nb", None)], "output", "`subject`");
         check_refused((0..=limits::OUTPUTS_PER_CALL_MAX).map(|_| reaction(0, "priced", "x", None)).collect(), "output", "outputs-per-call");
+    }
+
+    #[test]
+    fn commands_timers_and_requests_are_entries_of_their_own_kinds() {
+        let manifest = FunctionManifest {
+            sends: vec!["pay".into()],
+            timers: true,
+            hosts: vec!["*.example.com".into()],
+            ..function("pricing", &["a"], &["pay"])
+        };
+        let timer = |r#type: &str| TimerDraft {
+            key: "k".into(),
+            due: Timestamp(77),
+            r#type: r#type.into(),
+            subject: "y".into(),
+            data: b"1".into(),
+        };
+        let request = RequestDraft {
+            method: "POST".into(),
+            url: "https://api.example.com:8443/x".into(),
+            headers: vec![("Content-Type".into(), "text/plain".into()), ("x-key".into(), "{{secret:KEY}}".into())],
+            body: b"hello".into(),
+            key: None,
+        };
+        with_events(|_, events| {
+            let outputs = vec![
+                Output::Command(CommandDraft { r#type: "pay".into(), subject: "x".into(), ..CommandDraft::default() }),
+                emit("pay", "x", None),
+                Output::Schedule(timer("a")),
+                Output::Cancel("k".into()),
+                Output::Request(request.clone()),
+            ];
+            let reactions = outputs.into_iter().map(|output| Reaction { cause: 0, output }).collect();
+            let made = emitted(&manifest, events, reactions).expect("declared");
+            let told: Vec<_> = made.iter().map(|made| (made.kind, made.r#type.as_str(), made.subject.as_str())).collect();
+            assert_eq!(
+                told,
+                [
+                    (Kind::Command, "pay", "x"),
+                    (Kind::Event, "pay", "x"),
+                    (Kind::Timer, "a", "y"),
+                    (Kind::Timer, "retold.timer.cancelled", "x"),
+                    (Kind::Request, "retold.request.made", "x"),
+                ]
+            );
+            assert_eq!(made.iter().map(|made| &made.id).collect::<BTreeSet<_>>().len(), made.len());
+            let pairs = |index: usize| -> Vec<(&str, &str)> {
+                made[index].extensions.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+            };
+            assert_eq!(pairs(2), [(TIMER_DUE, "77"), (TIMER_KEY, "k")]);
+            assert_eq!(pairs(3), [(TIMER_KEY, "k")]);
+            let headers = "Content-Type: text/plain\nx-key: {{secret:KEY}}";
+            let parts = [("requestheaders", headers), ("requestmethod", "POST"), ("requesturl", "https://api.example.com:8443/x")];
+            assert_eq!(pairs(4), parts);
+            assert_eq!((made[4].content_type.as_str(), made[4].data.as_slice()), ("text/plain", b"hello".as_slice()));
+            let refused = |output| emitted(&manifest, events, vec![Reaction { cause: 0, output }]).expect_err("it must be refused");
+            assert_eq!(refused(Output::Schedule(timer("b"))).reason, "undeclared");
+            assert_eq!(refused(Output::Schedule(TimerDraft { due: Timestamp(u64::MAX), ..timer("a") })).reason, "output");
+            assert_eq!(
+                refused(Output::Request(RequestDraft { url: "https://example.com/".into(), ..request.clone() })).reason,
+                "undeclared"
+            );
+        });
     }
 }

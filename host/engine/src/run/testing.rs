@@ -29,6 +29,7 @@ pub fn event(id: &str, r#type: &str, subject: &str) -> NewEvent {
 
 pub fn emit(r#type: &str, subject: &str, key: Option<&str>) -> Output {
     Output::Emit(EventDraft {
+        time: None,
         r#type: r#type.into(),
         subject: subject.into(),
         tags: Vec::new(),

@@ -197,7 +197,7 @@ fn call(guest: &dyn Guest, upcaster: &Upcaster, events: &[EventRef<'_>], fresh_i
 
 /// Holds what an upcaster made against the contract: a new type, a new content, and nothing else.
 fn part(upcaster: &Upcaster, event: &EventRef<'_>, draft: EventDraft) -> Result<Part, String> {
-    let EventDraft { r#type, subject, tags, content_type, data, key } = draft;
+    let EventDraft { r#type, subject, tags, content_type, data, key, time: _ } = draft;
     if !upcaster.makes.contains(&r#type) {
         return Err(format!("made an event of type {type:?}, which the manifest's `emits` doesn't name"));
     }

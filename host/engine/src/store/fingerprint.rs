@@ -33,7 +33,16 @@ impl Fingerprints {
     pub fn content(&self, event: &EventRef<'_>) -> u128 {
         let mut hasher = SipHasher13::new_with_key(&self.key);
         let given = event.class == Class::Source && event.time_given;
-        hasher.write_u8(u8::from(event.class == Class::Source) | u8::from(event.kind == Kind::Command) << 1 | u8::from(given) << 2);
+        let kind = match event.kind {
+            Kind::Event => 0,
+            Kind::Command => 1 << 1,
+            Kind::Timer => 1 << 3,
+            Kind::Request => 1 << 4,
+        };
+        hasher.write_u8(u8::from(event.class == Class::Source) | kind | u8::from(given) << 2);
+        if matches!(event.kind, Kind::Timer | Kind::Request) {
+            text(&mut hasher, event.extensions);
+        }
         if given {
             hasher.write_u64(event.time.0);
         }

@@ -4,7 +4,7 @@ use super::error::StoreError;
 use super::function::FunctionStatus;
 use super::group::Group;
 use super::proposal::{Different, Reacted, Refused};
-use crate::model::{Kind, Plan, PlanMode, Processing, function_source};
+use crate::model::{Plan, PlanMode, Processing, function_source};
 
 impl Group<'_> {
     pub(super) fn react(&mut self, plan: Plan) -> Result<Result<Reacted, Refused>, StoreError> {
@@ -69,13 +69,7 @@ impl Group<'_> {
             let mut found = None;
             for position in self.positions(hash, suspect)? {
                 let same = self.with_event(position, |stored| {
-                    (stored.source == source && stored.id == output.id).then(|| {
-                        stored.r#type == output.r#type
-                            && stored.subject == output.subject
-                            && stored.data == output.data
-                            && stored.content_type == output.content_type
-                            && stored.tags().eq(output.tags.iter().map(String::as_str))
-                    })
+                    (stored.source == source && stored.id == output.id).then(|| output.says_the_same_as(stored))
                 })?;
                 if let Some(same) = same {
                     found = Some(position);
@@ -88,7 +82,7 @@ impl Group<'_> {
                 Some(position) => position,
                 None => {
                     let position = self.builder.add_derived(&source, plan.module, output);
-                    self.index(position, hash, (Kind::Event, &output.r#type, &output.subject), &output.tags);
+                    self.index(position, hash, (output.kind, &output.r#type, &output.subject), &output.tags);
                     reacted.new += 1;
                     position
                 }

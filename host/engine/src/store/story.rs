@@ -130,6 +130,7 @@ fn aggregate() -> FunctionManifest {
 fn decide(store: &Store, id: &str) -> Proposal {
     let row = store.reader().functions()["decider"].clone();
     let made = |key: &str| EventDraft {
+        time: None,
         r#type: "done".into(),
         subject: String::new(),
         tags: Vec::new(),
@@ -164,6 +165,7 @@ pub fn react(store: &Store, function: &str, to: u64, causes: &[u64], change: imp
         cause: Position(*cause),
         causation_id: cause.to_string(),
         correlation_id: cause.to_string(),
+        ..Emitted::default()
     };
     let mut plan = Plan {
         function: function.into(),

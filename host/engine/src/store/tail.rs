@@ -75,7 +75,12 @@ impl Part {
     }
 
     fn count_type(&mut self, hash: u64, kind: Kind, r#type: &str, position: Position) {
-        let hash = if kind == Kind::Event { hash } else { !hash };
+        let hash = match kind {
+            Kind::Event => hash,
+            Kind::Command => !hash,
+            Kind::Timer => hash.rotate_left(1) ^ 1,
+            Kind::Request => !hash.rotate_left(1),
+        };
         match self.coming.get_mut(&hash) {
             Some(seen) => {
                 seen.count += 1;

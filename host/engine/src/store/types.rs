@@ -17,23 +17,21 @@ pub struct TypeCount {
     pub last: Position,
 }
 
-/// Before the names of command types in a segment's table; no type begins with it.
-const COMMAND: char = '\u{1}';
+/// Before the names of types of what is no event, in a segment's table; no type begins with one of these.
+const KINDS: [(Kind, char); 3] = [(Kind::Command, '\u{1}'), (Kind::Timer, '\u{2}'), (Kind::Request, '\u{3}')];
 
 impl TypeCount {
     /// What a segment's table of types has it under.
     pub fn key(kind: Kind, r#type: &str) -> Cow<'_, str> {
-        match kind {
-            Kind::Event => Cow::Borrowed(r#type),
-            Kind::Command => Cow::Owned(format!("{COMMAND}{}", r#type)),
+        match KINDS.iter().find(|(other, _)| *other == kind) {
+            None => Cow::Borrowed(r#type),
+            Some((_, mark)) => Cow::Owned(format!("{mark}{}", r#type)),
         }
     }
 
     pub fn from_key(key: &str) -> (Kind, &str) {
-        match key.strip_prefix(COMMAND) {
-            Some(r#type) => (Kind::Command, r#type),
-            None => (Kind::Event, key),
-        }
+        let marked = KINDS.iter().find_map(|(kind, mark)| Some((*kind, key.strip_prefix(*mark)?)));
+        marked.unwrap_or((Kind::Event, key))
     }
 
     /// Takes what comes later into account.

@@ -280,6 +280,7 @@ impl Shop {
             cause,
             causation_id: "0".into(),
             correlation_id: "0".into(),
+            ..Emitted::default()
         }
     }
 

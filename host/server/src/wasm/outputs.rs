@@ -101,10 +101,28 @@ fn bytes(event: &bindings::NewEvent) -> usize {
 fn output(index: usize, output: bindings::Output) -> Result<Output, GuestFault> {
     Ok(match output {
         bindings::Output::Emit(event) => Output::Emit(draft(index, event)?),
-        bindings::Output::Command(_) => Output::Command,
-        bindings::Output::Schedule(_) => Output::Schedule,
-        bindings::Output::Cancel(_) => Output::Cancel,
-        bindings::Output::Request(_) => Output::Request,
+        bindings::Output::Command(command) => Output::Command(CommandDraft {
+            r#type: command.r#type,
+            subject: command.subject,
+            content_type: command.content_type,
+            data: command.data,
+            key: command.key,
+        }),
+        bindings::Output::Schedule(timer) => Output::Schedule(TimerDraft {
+            key: timer.key,
+            due: Timestamp(timer.due),
+            r#type: timer.r#type,
+            subject: timer.subject,
+            data: timer.data,
+        }),
+        bindings::Output::Cancel(key) => Output::Cancel(key),
+        bindings::Output::Request(request) => Output::Request(RequestDraft {
+            method: request.method,
+            url: request.url,
+            headers: request.headers.into_iter().map(|header| (header.name, header.value)).collect(),
+            body: request.body,
+            key: request.key,
+        }),
     })
 }
 
@@ -125,6 +143,7 @@ fn draft(index: usize, event: bindings::NewEvent) -> Result<EventDraft, GuestFau
         content_type: event.content_type,
         data: event.data,
         key: event.key,
+        time: None,
     })
 }
 

@@ -42,6 +42,7 @@ fn append(store: &mut Store, entries: &[Entry]) {
                     cause: Position(builder.next().0 - 1),
                     causation_id: "x".into(),
                     correlation_id: "x".into(),
+                    ..Emitted::default()
                 };
                 builder.add_derived(&function_source(function), 1, &emitted);
             }

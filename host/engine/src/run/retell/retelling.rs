@@ -152,7 +152,7 @@ impl Retelling {
 fn unit_end(events: &[EventRef<'_>]) -> usize {
     let decided = |event: &&EventRef<'_>| event.kind == Kind::Event && event.cause == Some(events[0].position);
     match events[0].kind {
-        Kind::Event => 1,
+        Kind::Event | Kind::Timer | Kind::Request => 1,
         Kind::Command => 1 + events[1..].iter().take_while(decided).count(),
     }
 }

@@ -210,6 +210,7 @@ mod tests {
             hops: 1,
             causation_id: "c".into(),
             correlation_id: "k".into(),
+            ..Emitted::default()
         }
     }
 

@@ -12,7 +12,9 @@ fn events_go_in_and_outputs_come_out_in_order() {
     assert_eq!(reactions.len(), 300);
     for (index, reaction) in reactions.iter().enumerate() {
         assert_eq!(reaction.cause, index as u32);
-        let Output::Emit(EventDraft { r#type, subject, data, tags, content_type, key }) = &reaction.output else { panic!("{reaction:?}") };
+        let Output::Emit(EventDraft { r#type, subject, data, tags, content_type, key, .. }) = &reaction.output else {
+            panic!("{reaction:?}")
+        };
         assert_eq!((r#type.as_str(), subject.as_str()), ("order.echoed", format!("order/{}", index + 1).as_str()));
         assert_eq!((data.as_slice(), tags.len(), content_type, key), ((index + 1).to_string().as_bytes(), 0, &None, &None));
     }
