@@ -18,6 +18,17 @@ pub enum Kind {
     Request,
 }
 
+impl Kind {
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Event => "event",
+            Kind::Command => "command",
+            Kind::Timer => "timer",
+            Kind::Request => "request",
+        }
+    }
+}
+
 /// What an entry was made by, and so its fate in a retelling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {

@@ -35,8 +35,8 @@ impl Namespace {
         }
         let commands: Vec<String> = live.iter().flat_map(|row| row.manifest.decides.iter().cloned()).collect();
         for (name, schema) in snapshot.schemas().iter() {
-            let is_command =
-                commands.contains(name) || (all.contains_key(&(name.clone(), true)) && !all.contains_key(&(name.clone(), false)));
+            let is_command = commands.contains(name)
+                || (all.contains_key(&(name.clone(), Kind::Command)) && !all.contains_key(&(name.clone(), Kind::Event)));
             let kind = if is_command { Kind::Command } else { Kind::Event };
             let info = entry(&mut all, name, kind);
             info.schema = Some(schema.json.clone());
@@ -59,8 +59,8 @@ impl Namespace {
     }
 }
 
-/// By name, and whether it is a command.
-type Types = BTreeMap<(String, bool), TypeInfo>;
+/// By name and kind.
+type Types = BTreeMap<(String, Kind), TypeInfo>;
 
 fn entry<'a>(all: &'a mut Types, name: &str, kind: Kind) -> &'a mut TypeInfo {
     let empty = || TypeInfo {
@@ -75,5 +75,5 @@ fn entry<'a>(all: &'a mut Types, name: &str, kind: Kind) -> &'a mut TypeInfo {
         schema: None,
         schema_module: None,
     };
-    all.entry((name.to_owned(), kind == Kind::Command)).or_insert_with(empty)
+    all.entry((name.to_owned(), kind)).or_insert_with(empty)
 }

@@ -1,7 +1,6 @@
 //! The catalogue of types, and schemas that operators give.
 
 use http::StatusCode;
-use retold_engine::model::Kind;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -17,7 +16,7 @@ const SCHEMA_BYTES_MAX: usize = 1 << 20;
 #[derive(Serialize)]
 struct TypeAnswer {
     r#type: String,
-    /// `event` or `command`.
+    /// `event`, `command`, `timer` or `request`.
     kind: &'static str,
     count: u64,
     first_position: Option<String>,
@@ -35,10 +34,7 @@ impl From<TypeInfo> for TypeAnswer {
         let schema = info.schema.and_then(|schema| RawValue::from_string(schema).ok());
         TypeAnswer {
             r#type: info.r#type,
-            kind: match info.kind {
-                Kind::Event => "event",
-                Kind::Command => "command",
-            },
+            kind: info.kind.word(),
             count: info.count,
             first_position: info.first.map(|position| position.to_string()),
             last_position: info.last.map(|position| position.to_string()),

@@ -3,10 +3,7 @@
 //!
 //! The order of fields and cases is the order in `wit/retold.wit`; wasmtime holds both against each
 //! other when a module is loaded.
-#![expect(
-    dead_code,
-    reason = "values come out of a guest's memory, where only wasmtime sees them made; what isn't built yet is never read"
-)]
+#![expect(dead_code, reason = "values come out of a guest's memory, where only wasmtime sees them made")]
 
 use std::ops::Deref;
 
@@ -98,6 +95,32 @@ impl<'a> From<&'a model::Query> for Query<'a> {
     }
 }
 
+/// One line of a request's head on its way into a guest.
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(super) struct HeaderToRead<'a> {
+    name: &'a str,
+    value: &'a str,
+}
+
+/// A foreign request on its way into an ingress function. It has no key: that names what a function makes.
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(super) struct RequestToAccept<'a> {
+    method: &'a str,
+    url: &'a str,
+    headers: Vec<HeaderToRead<'a>>,
+    body: &'a [u8],
+    key: Option<&'a str>,
+}
+
+impl<'a> From<&'a model::IngressRequest> for RequestToAccept<'a> {
+    fn from(request: &'a model::IngressRequest) -> RequestToAccept<'a> {
+        let headers = request.headers.iter().map(|(name, value)| HeaderToRead { name, value }).collect();
+        RequestToAccept { method: &request.method, url: &request.url, headers, body: &request.body, key: None }
+    }
+}
+
 /// An event's rarer attributes on their way into a guest.
 #[derive(ComponentType, Lower)]
 #[component(record)]
@@ -149,40 +172,48 @@ pub(super) struct NewEvent {
 #[component(record)]
 pub(super) struct Command {
     #[component(name = "type")]
-    r#type: String,
-    subject: String,
+    pub(super) r#type: String,
+    pub(super) subject: String,
     #[component(name = "content-type")]
-    content_type: Option<String>,
-    data: Vec<u8>,
-    key: Option<String>,
+    pub(super) content_type: Option<String>,
+    pub(super) data: Vec<u8>,
+    pub(super) key: Option<String>,
 }
 
 #[derive(ComponentType, Lift)]
 #[component(record)]
 pub(super) struct Timer {
-    key: String,
-    due: u64,
+    pub(super) key: String,
+    pub(super) due: u64,
     #[component(name = "type")]
-    r#type: String,
-    subject: String,
-    data: Vec<u8>,
+    pub(super) r#type: String,
+    pub(super) subject: String,
+    pub(super) data: Vec<u8>,
 }
 
 #[derive(ComponentType, Lift)]
 #[component(record)]
 pub(super) struct Header {
-    name: String,
-    value: String,
+    pub(super) name: String,
+    pub(super) value: String,
 }
 
 #[derive(ComponentType, Lift)]
 #[component(record)]
 pub(super) struct HttpRequest {
-    method: String,
-    url: String,
-    headers: Vec<Header>,
-    body: Vec<u8>,
-    key: Option<String>,
+    pub(super) method: String,
+    pub(super) url: String,
+    pub(super) headers: Vec<Header>,
+    pub(super) body: Vec<u8>,
+    pub(super) key: Option<String>,
+}
+
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(super) struct HttpResponse {
+    pub(super) status: u16,
+    pub(super) headers: Vec<Header>,
+    pub(super) body: Vec<u8>,
 }
 
 #[derive(ComponentType, Lift)]
@@ -301,3 +332,5 @@ pub(super) type QueryParams<'a> = (&'a str, Query<'a>);
 pub(super) type QueryResult = (Result<Payload, Rejection>,);
 pub(super) type UpcastParams<'a> = (&'a [Event<'a>],);
 pub(super) type UpcastResult = (Result<Vec<Vec<NewEvent>>, Failure>,);
+pub(super) type AcceptParams<'a> = (&'a str, RequestToAccept<'a>);
+pub(super) type AcceptResult = (Result<Vec<NewEvent>, HttpResponse>,);

@@ -23,8 +23,6 @@ pub enum ModuleError {
     OverLimit { what: String, limit: String, found: u64, max: u64 },
     #[error("the module imports {imports}, which this host does not grant: {remedy}")]
     ImportNotGranted { imports: String, remedy: String },
-    #[error("the module imports {interface}, which this host does not offer yet: remove what uses it")]
-    ImportNotBuilt { interface: String },
     #[error("an import doesn't fit what the host offers ({problem}): build against the `wit` folder of this host's version")]
     ImportMismatch { problem: String },
     #[error("the core module can't be made a component ({problem}): {remedy}")]

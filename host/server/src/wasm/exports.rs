@@ -5,8 +5,8 @@ use retold_engine::model::FunctionKind;
 use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, Lift, Lower, TypedFunc};
 
 use super::bindings::{
-    DecideParams, DecideResult, EvolveParams, EvolveResult, HandleParams, HandleResult, ProjectParams, ProjectResult, QueryParams,
-    QueryResult, UpcastParams, UpcastResult,
+    AcceptParams, AcceptResult, DecideParams, DecideResult, EvolveParams, EvolveResult, HandleParams, HandleResult, ProjectParams,
+    ProjectResult, QueryParams, QueryResult, UpcastParams, UpcastResult,
 };
 use super::describe::DescribeResult;
 use super::error::one_line;
@@ -22,8 +22,7 @@ pub(super) struct Exports {
     project: Export,
     query: Export,
     upcast: Export,
-    /// Not built yet: the manifest's check says so.
-    has_ingress: bool,
+    accept: Export,
 }
 
 /// The same in one instance, ready to be called.
@@ -34,6 +33,7 @@ pub(super) struct Functions {
     pub(super) project: Typed<ProjectParams<'static>, ProjectResult>,
     pub(super) query: Typed<QueryParams<'static>, QueryResult>,
     pub(super) upcast: Typed<UpcastParams<'static>, UpcastResult>,
+    pub(super) accept: Typed<AcceptParams<'static>, AcceptResult>,
 }
 
 impl Exports {
@@ -48,7 +48,7 @@ impl Exports {
             project: export(interfaces::VIEW, "project")?,
             query: export(interfaces::VIEW, "query")?,
             upcast: export(interfaces::UPCASTER, "upcast")?,
-            has_ingress: component.get_export_index(None, interfaces::INGRESS).is_some(),
+            accept: export(interfaces::INGRESS, "accept")?,
         })
     }
 
@@ -59,7 +59,7 @@ impl Exports {
             FunctionKind::Aggregate => &self.decide,
             FunctionKind::View => &self.query,
             FunctionKind::Upcaster => &self.upcast,
-            FunctionKind::Ingress => return self.has_ingress,
+            FunctionKind::Ingress => &self.accept,
         };
         export.index.is_some()
     }
@@ -78,6 +78,7 @@ impl Exports {
             project: self.project.typed(started)?,
             query: self.query.typed(started)?,
             upcast: self.upcast.typed(started)?,
+            accept: self.accept.typed(started)?,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The imports `context` and `state`: each call is counted, then answered by the engine's `Calls`.
+//! The imports `context`, `state` and `webhook`: each call is counted, then answered by the engine's `Calls`.
 
 use retold_engine::model::Position;
 use wasmtime::StoreContextMut;
@@ -17,7 +17,8 @@ pub(super) fn add_to_linker(linker: &mut Linker<CallData>) -> wasmtime::Result<(
     state.func_wrap("get", state_get)?;
     state.func_wrap("put", state_put)?;
     state.func_wrap("delete", state_delete)?;
-    state.func_wrap("scan", state_scan)
+    state.func_wrap("scan", state_scan)?;
+    linker.instance(interfaces::WEBHOOK)?.func_wrap("verify-hmac-sha256", verify_hmac_sha256)
 }
 
 type Store<'a> = StoreContextMut<'a, CallData>;
@@ -51,6 +52,15 @@ fn state_delete(mut store: Store<'_>, (event, key): (u32, String)) -> wasmtime::
     let data = store.data_mut();
     data.quotas.state_call()?;
     Ok(data.calls().state_delete(event, &key).map_err(Refusal::State)?)
+}
+
+/// Name of the secret, message, signature.
+type VerifyParams = (String, Vec<u8>, Vec<u8>);
+
+fn verify_hmac_sha256(mut store: Store<'_>, (secret, message, signature): VerifyParams) -> wasmtime::Result<(bool,)> {
+    let data = store.data_mut();
+    data.quotas.signature(message.len())?;
+    Ok((data.calls().verify_hmac_sha256(&secret, &message, &signature),))
 }
 
 type ScanParams = (u32, String, Option<String>, u32);

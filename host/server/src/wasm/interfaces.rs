@@ -5,6 +5,7 @@ use retold_engine::model::FunctionKind;
 use super::ModuleError;
 
 pub(super) const CONTEXT: &str = "retold:module/context@0.1.0";
+pub(super) const WEBHOOK: &str = "retold:module/webhook@0.1.0";
 pub(super) const STATE: &str = "retold:module/state@0.1.0";
 pub(super) const MANIFEST: &str = "retold:module/manifest@0.1.0";
 pub(super) const HANDLER: &str = "retold:module/handler@0.1.0";
@@ -14,10 +15,7 @@ pub(super) const UPCASTER: &str = "retold:module/upcaster@0.1.0";
 pub(super) const INGRESS: &str = "retold:module/ingress@0.1.0";
 
 /// Interfaces of `retold:module` that a component may import. `types` and `manifest` hold types only.
-const IMPORTS: &[&str] = &["retold:module/types@0.1.0", MANIFEST, CONTEXT, STATE];
-
-/// Interfaces of the contract that this host has not built yet.
-const IMPORTS_NOT_BUILT: &[&str] = &["retold:module/webhook@0.1.0"];
+const IMPORTS: &[&str] = &["retold:module/types@0.1.0", MANIFEST, CONTEXT, STATE, WEBHOOK];
 
 /// WASI 0.2 interfaces that are offered, each in its deterministic form (`wasi`). The sockets answer
 /// every call with access-denied: some languages' libraries import them without ever asking.
@@ -55,7 +53,6 @@ const WASI_IMPORTS: &[&str] = &[
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Import {
     Granted,
-    NotBuilt,
     NotGranted,
 }
 
@@ -63,8 +60,6 @@ enum Import {
 fn import(name: &str) -> Import {
     if IMPORTS.contains(&name) {
         Import::Granted
-    } else if IMPORTS_NOT_BUILT.contains(&name) {
-        Import::NotBuilt
     } else if name.split_once('@').is_some_and(|(interface, version)| version.starts_with("0.2.") && WASI_IMPORTS.contains(&interface)) {
         Import::Granted
     } else {
@@ -74,9 +69,6 @@ fn import(name: &str) -> Import {
 
 /// Names what isn't granted, all of it at once.
 pub(super) fn check_imports(imports: &[String]) -> Result<(), ModuleError> {
-    if let Some(name) = imports.iter().find(|name| import(name) == Import::NotBuilt) {
-        return Err(ModuleError::ImportNotBuilt { interface: name.clone() });
-    }
     let refused: Vec<&str> = imports.iter().filter(|name| import(name) == Import::NotGranted).map(String::as_str).collect();
     if refused.is_empty() {
         return Ok(());
@@ -88,7 +80,7 @@ pub(super) fn check_imports(imports: &[String]) -> Result<(), ModuleError> {
     } else if refused.iter().any(|name| name.starts_with("wasi:")) {
         "offered are cli, clocks, filesystem (empty), io, random and sockets (denied) of WASI 0.2"
     } else {
-        "offered are retold:module/context and state, and WASI 0.2"
+        "offered are retold:module/context, state and webhook, and WASI 0.2"
     };
     Err(ModuleError::ImportNotGranted { imports: refused.join(", "), remedy: remedy.into() })
 }
@@ -122,7 +114,7 @@ mod tests {
     fn only_the_contract_and_deterministic_wasi_are_granted() {
         assert_eq!(import("retold:module/state@0.1.0"), Import::Granted);
         assert_eq!(import("wasi:clocks/wall-clock@0.2.9"), Import::Granted);
-        assert_eq!(import("retold:module/webhook@0.1.0"), Import::NotBuilt);
+        assert_eq!(import("retold:module/webhook@0.1.0"), Import::Granted);
         for name in ["retold:module/state@0.2.0", "wasi:clocks/wall-clock@0.3.0", "wasi:clocks/wall-clock", "wasi:http/types@0.2.0", "env"]
         {
             assert_eq!(import(name), Import::NotGranted, "{name}");

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use retold_engine::model::{
-    AggregateCall, Answer, CallLimits, Calls, CommandRef, Event, EventDraft, EventRef, Failure, Guest, GuestFault, LogLevel, Manifest,
-    NotAnswered, Payload, Position, Query, Rejection, StateError, limits,
+    AggregateCall, Answer, CallLimits, Calls, CommandRef, Event, EventDraft, EventRef, Failure, Guest, GuestFault, IngressAnswer,
+    IngressRequest, LogLevel, Manifest, NotAnswered, Payload, Position, Query, Rejection, StateError, limits,
 };
 use wasmtime::Store;
 use wasmtime::component::{Component, InstancePre, types::ComponentItem};
@@ -215,6 +215,18 @@ impl Guest for WasmModule {
         let call = self.call_with_events(Question::Upcast, function, events, limits);
         let events = Events::of(events);
         self.call(&call, calls, |has, store| has.upcast.get()?.call(store, (&events,)), outputs::upcasted)
+    }
+
+    /// A request is no event yet: clock and chance are always the same.
+    fn accept(
+        &self,
+        function: &str,
+        request: &IngressRequest,
+        limits: &CallLimits,
+        calls: &mut dyn Calls,
+    ) -> Result<Result<Vec<EventDraft>, IngressAnswer>, NotAnswered> {
+        let call = Call { question: Question::Accept, function, cause: None, limits };
+        self.call(&call, calls, |has, store| has.accept.get()?.call(store, (function, request.into())), outputs::accepted)
     }
 
     fn one_event_a_call(&self) -> bool {

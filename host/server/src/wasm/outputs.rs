@@ -1,8 +1,11 @@
 //! What a function returned, held against the limits and turned into the engine's words.
 
-use retold_engine::model::{EventDraft, Failure, GuestFault, Output, Payload, Reaction, Rejection, StateError, limits};
+use retold_engine::model::{
+    CommandDraft, EventDraft, Failure, GuestFault, IngressAnswer, Output, Payload, Reaction, Rejection, RequestDraft, StateError,
+    TimerDraft, Timestamp, limits,
+};
 
-use super::bindings::{self, DecideResult, EvolveResult, HandleResult, ProjectResult, QueryResult, UpcastResult};
+use super::bindings::{self, AcceptResult, DecideResult, EvolveResult, HandleResult, ProjectResult, QueryResult, UpcastResult};
 use super::fault;
 
 /// What `handle` returned. Nothing in it is copied. Whether types are declared and causes are in the
@@ -12,12 +15,7 @@ pub(super) fn reactions((result,): HandleResult) -> Result<Result<Vec<Reaction>,
         Ok(reactions) => reactions,
         Err(failed) => return Ok(Err(failure(failed))),
     };
-    let emitted = reactions.iter().filter_map(|reaction| match &reaction.output {
-        bindings::Output::Emit(event) => Some(event),
-        // What isn't acted on is refused whatever its size.
-        _ => None,
-    });
-    check_outputs(reactions.len(), emitted)?;
+    check_outputs(reactions.len(), reactions.iter().map(|reaction| output_bytes(&reaction.output)))?;
     let reactions = reactions
         .into_iter()
         .enumerate()
@@ -29,7 +27,7 @@ pub(super) fn reactions((result,): HandleResult) -> Result<Result<Vec<Reaction>,
 pub(super) fn decision((result,): DecideResult) -> Result<Result<Vec<EventDraft>, Rejection>, GuestFault> {
     match result {
         Ok(events) => {
-            check_outputs(events.len(), events.iter())?;
+            check_outputs(events.len(), events.iter().map(bytes))?;
             drafts(events).map(Ok)
         }
         Err(rejected) => rejection(rejected).map(Err),
@@ -76,13 +74,31 @@ pub(super) fn upcasted((result,): UpcastResult) -> Result<Result<Vec<Vec<EventDr
         Ok(lists) => lists,
         Err(failed) => return Ok(Err(failure(failed))),
     };
-    check_outputs(lists.iter().map(Vec::len).sum(), lists.iter().flatten())?;
+    check_outputs(lists.iter().map(Vec::len).sum(), lists.iter().flatten().map(bytes))?;
     lists.into_iter().map(drafts).collect::<Result<_, _>>().map(Ok)
 }
 
-fn check_outputs<'a>(count: usize, events: impl Iterator<Item = &'a bindings::NewEvent>) -> Result<(), GuestFault> {
+/// What `accept` returned: events, which may say when they happened, or how the request is answered instead.
+pub(super) fn accepted((result,): AcceptResult) -> Result<Result<Vec<EventDraft>, IngressAnswer>, GuestFault> {
+    match result {
+        Ok(events) => {
+            check_outputs(events.len(), events.iter().map(bytes))?;
+            Ok(Ok(events.into_iter().map(|event| EventDraft { time: event.time.map(Timestamp), ..plain_draft(event) }).collect()))
+        }
+        Err(answer) => {
+            within("bytes of answer", answer.body.len(), limits::QUERY_PAYLOAD_BYTES_MAX, "query-payload-bytes")?;
+            if !(200..=599).contains(&answer.status) {
+                return Err(GuestFault::BadOutput(format!("returned the status {}: use 200 to 599", answer.status)));
+            }
+            let headers = answer.headers.into_iter().map(|header| (header.name, header.value)).collect();
+            Ok(Err(IngressAnswer { status: answer.status, headers, body: answer.body }))
+        }
+    }
+}
+
+fn check_outputs(count: usize, each: impl Iterator<Item = usize>) -> Result<(), GuestFault> {
     within("outputs", count, limits::OUTPUTS_PER_CALL_MAX, "outputs-per-call")?;
-    within("bytes of outputs", events.map(bytes).sum(), limits::OUTPUT_BYTES_PER_CALL_MAX, "output-bytes-per-call")
+    within("bytes of outputs", each.sum(), limits::OUTPUT_BYTES_PER_CALL_MAX, "output-bytes-per-call")
 }
 
 fn within(what: &str, found: usize, max: usize, limit: &str) -> Result<(), GuestFault> {
@@ -96,6 +112,19 @@ fn bytes(event: &bindings::NewEvent) -> usize {
     let tags: usize = event.tags.iter().map(String::len).sum();
     let options = event.content_type.as_ref().map_or(0, String::len) + event.key.as_ref().map_or(0, String::len);
     event.r#type.len() + event.subject.len() + event.data.len() + tags + options
+}
+
+fn output_bytes(output: &bindings::Output) -> usize {
+    match output {
+        bindings::Output::Emit(event) => bytes(event),
+        bindings::Output::Command(command) => command.r#type.len() + command.subject.len() + command.data.len(),
+        bindings::Output::Schedule(timer) => timer.key.len() + timer.r#type.len() + timer.subject.len() + timer.data.len(),
+        bindings::Output::Cancel(key) => key.len(),
+        bindings::Output::Request(request) => {
+            let headers: usize = request.headers.iter().map(|header| header.name.len() + header.value.len()).sum();
+            request.method.len() + request.url.len() + request.body.len() + headers
+        }
+    }
 }
 
 fn output(index: usize, output: bindings::Output) -> Result<Output, GuestFault> {
@@ -136,7 +165,11 @@ fn draft(index: usize, event: bindings::NewEvent) -> Result<EventDraft, GuestFau
             "output {index} gives a time, which only ingress functions may: it has its cause's time"
         )));
     }
-    Ok(EventDraft {
+    Ok(plain_draft(event))
+}
+
+fn plain_draft(event: bindings::NewEvent) -> EventDraft {
+    EventDraft {
         r#type: event.r#type,
         subject: event.subject,
         tags: event.tags,
@@ -144,7 +177,7 @@ fn draft(index: usize, event: bindings::NewEvent) -> Result<EventDraft, GuestFau
         data: event.data,
         key: event.key,
         time: None,
-    })
+    }
 }
 
 /// The message is cut, as a trap's is: it is kept with each parked event.

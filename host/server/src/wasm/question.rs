@@ -14,6 +14,7 @@ pub(super) enum Question {
     Project,
     Query,
     Upcast,
+    Accept,
 }
 
 impl Question {
@@ -28,7 +29,7 @@ impl Question {
     /// What an answer holds, how many bytes of it at most, and the limit's name.
     pub(super) fn answer_bytes_max(self) -> (&'static str, usize, &'static str) {
         match self {
-            Question::Handle | Question::Decide | Question::Upcast => {
+            Question::Handle | Question::Decide | Question::Upcast | Question::Accept => {
                 ("bytes of outputs", limits::OUTPUT_BYTES_PER_CALL_MAX, "output-bytes-per-call")
             }
             Question::Evolve => ("bytes of state", limits::STATE_VALUE_BYTES_MAX, "state-value-bytes"),

@@ -11,6 +11,8 @@ pub(super) const STATE_CALLS_PER_CALL_MAX: usize = 65_536;
 /// Keys and values that go into a guest.
 pub(super) const STATE_READ_BYTES_PER_CALL_MAX: usize = 64 << 20;
 pub(super) const DETAILS_PER_CALL_MAX: usize = 4 * limits::EVENTS_PER_BATCH_MAX;
+pub(super) const SIGNATURES_PER_CALL_MAX: usize = 100;
+pub(super) const SIGNED_BYTES_PER_CALL_MAX: usize = 64 << 20;
 pub(super) const RANDOM_BYTES_PER_CALL_MAX: usize = 64 << 10;
 /// Bytes that cross from a guest to the host at once: one host call's arguments, or a call's result.
 pub(super) const TRANSFER_BYTES_MAX: usize = 2 * limits::OUTPUT_BYTES_PER_CALL_MAX;
@@ -41,6 +43,8 @@ pub(super) struct Quotas {
     state_read_bytes: usize,
     details: usize,
     random_bytes: usize,
+    signatures: usize,
+    signed_bytes: usize,
 }
 
 impl Quotas {
@@ -59,6 +63,12 @@ impl Quotas {
 
     pub(super) fn details(&mut self) -> Result<(), Refusal> {
         take(&mut self.details, 1, DETAILS_PER_CALL_MAX, "details-per-call")
+    }
+
+    /// A signature over so many bytes is to be verified.
+    pub(super) fn signature(&mut self, bytes: usize) -> Result<(), Refusal> {
+        take(&mut self.signatures, 1, SIGNATURES_PER_CALL_MAX, "signatures-per-call")?;
+        take(&mut self.signed_bytes, bytes, SIGNED_BYTES_PER_CALL_MAX, "signed-bytes-per-call")
     }
 
     pub(super) fn random(&mut self, bytes: u64) -> Result<(), Refusal> {

@@ -3,7 +3,7 @@
 //!
 //! What this host adds to the specification:
 //!
-//! - `position`, `recordedtime`, `causeposition` and `entrykind` (`command`; events have none) are the host's to say. They are ignored where a
+//! - `position`, `recordedtime`, `causeposition` and `entrykind` (`command`, `timer`, `request`; events have none) are the host's to say. They are ignored where a
 //!   caller sends them, so that an event that was read can be sent again.
 //! - `tags` is one string, its tags set apart by commas.
 //! - JSON data is kept byte for byte, but for line breaks between its tokens, which become spaces: an

@@ -65,8 +65,10 @@ impl EventWriter {
         out.extend_from_slice(b"\",\"recordedtime\":\"");
         write_timestamp(out, event.recorded);
         out.push(b'"');
-        if event.kind == Kind::Command {
-            out.extend_from_slice(b",\"entrykind\":\"command\"");
+        if event.kind != Kind::Event {
+            out.extend_from_slice(b",\"entrykind\":\"");
+            out.extend_from_slice(event.kind.word().as_bytes());
+            out.push(b'"');
         }
         self.write_origin(out, event);
         write_lists(out, event);
