@@ -9,6 +9,7 @@ mod bring;
 mod calls;
 mod check;
 mod compare;
+mod consumer;
 mod fold;
 #[cfg(test)]
 mod fork_tests;
@@ -58,6 +59,9 @@ pub use check::{Checked, check_upcaster};
 pub use compare::{
     Comparison, ComparisonStep, DerivedCompared, Example as LogExample, LogsCompared, RowDifference, RowsCompared, Shown as LogShown,
     SourcesCompared, compare_rows,
+};
+pub use consumer::{
+    Ask, Consumer, ConsumerRefused, ConsumerStatus, Earlier, Fetched, GiveBack, Given, Member, Moment, Release, Unseen, Which, carry_over,
 };
 pub use fold::{AggregateFault, FoldedState, Hot, fold};
 pub use handler::Fault;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::consumer_file::ConsumerFile;
 use super::error::StoreError;
 use super::function::{FunctionRow, ModuleRow};
 use super::schemas::SchemaRow;
@@ -78,6 +79,16 @@ impl Reader {
     /// Removes shadows but those of these names.
     pub fn sweep_shadows(&self, keep: &BTreeSet<String>) -> Result<Vec<String>, StoreError> {
         sweep_views(&*self.shared.folder, Made::Shadow, keep)
+    }
+
+    /// Opens what is known of the log's consumers, made for this generation if there is nothing yet.
+    pub fn open_consumers(&self, generation: u64) -> Result<ConsumerFile, StoreError> {
+        ConsumerFile::open(&self.shared.folder, generation)
+    }
+
+    /// The same where there is something.
+    pub fn find_consumers(&self) -> Result<Option<ConsumerFile>, StoreError> {
+        ConsumerFile::find(&self.shared.folder)
     }
 
     /// The durable event with this source and id up to `upto`, and the record that holds it.

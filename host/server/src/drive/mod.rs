@@ -23,6 +23,7 @@ mod mapping;
 mod memory;
 mod modules;
 mod namespace;
+mod outside;
 mod promoting;
 mod queue;
 mod registry;

@@ -8,12 +8,10 @@ mod admin;
 mod aggregates;
 mod body;
 mod call;
-mod cloudevents;
 mod commands;
 mod cursor;
 mod dispatch;
 mod events;
-mod json;
 mod logs;
 mod openapi;
 mod parameters;
@@ -28,12 +26,13 @@ mod site;
 mod stalling;
 #[cfg(test)]
 mod tests;
-mod timestamps;
 mod types;
 mod upgrades;
 mod upload;
 mod values;
 mod views;
+
+use crate::cloudevents::{self, json, timestamps};
 
 pub use serve::serve;
 pub use site::ServeOptions;
