@@ -13,12 +13,15 @@ use tokio::sync::watch;
 use super::clock;
 use super::committer::Committer;
 use super::comparing::Comparisons;
+use super::consumers::open_consumers;
 use super::housekeeper::Housekeeper;
 use super::memory;
 use super::modules::Modules;
 use super::namespace::{Common, Inside, Namespace, Standing};
+use super::outside::Outside;
 use super::replay_info::NamespaceRole;
 use super::retelling::Retelling;
+use super::sending::Sending;
 use super::ticker::{Beats, Ticker};
 use super::types::DriveError;
 use super::workers::Pool;
@@ -34,6 +37,8 @@ pub struct HostOptions {
     /// Memory for pages of each namespace's head.
     pub cache_bytes: usize,
     pub sandbox: SandboxOptions,
+    /// What may leave.
+    pub outside: Outside,
     /// The program that compiles modules in a process of its own; this one if not given.
     pub compiler: Option<PathBuf>,
 }
@@ -45,6 +50,7 @@ impl Default for HostOptions {
             workers: std::thread::available_parallelism().map_or(2, usize::from).max(2),
             cache_bytes: 16 << 20,
             sandbox: SandboxOptions::default(),
+            outside: Outside::default(),
             compiler: None,
         }
     }
@@ -97,8 +103,20 @@ impl Host {
         threads.extend(keepers);
         let ticker = Arc::new(Ticker::default());
         let namespaces: Arc<RwLock<BTreeMap<String, Namespace>>> = Arc::default();
-        let common =
-            Common { pool, view_pool, view_threads: options.workers, ticker, housekeeper, modules, failed: watch::Sender::new(None) };
+        let (sending, sender) = Sending::start(options.outside.clone()).map_err(io("the thread that sends can't be started"))?;
+        threads.push(sender);
+        let stopping = watch::Sender::new(false);
+        let common = Common {
+            pool,
+            view_pool,
+            view_threads: options.workers,
+            ticker,
+            housekeeper,
+            modules,
+            failed: watch::Sender::new(None),
+            sending,
+            stopping: stopping.clone(),
+        };
         threads.push(start_ticker(&common, &namespaces, options.sandbox.tick_ms).map_err(io("the ticker can't be started"))?);
         let host = Host(Arc::new(Shared {
             options,
@@ -109,7 +127,7 @@ impl Host {
             comparisons: Comparisons::default(),
             changing: tokio::sync::Mutex::default(),
             common,
-            stopping: watch::Sender::new(false),
+            stopping,
             threads: Mutex::new(threads),
         }));
         let rows = host.catalogue().namespaces()?;
@@ -288,9 +306,10 @@ impl Host {
             };
             let maps = previous.iter().filter_map(into).collect();
             let standing = Standing { generation: row.generation, role, previous, maps };
-            named.insert(row.name.clone(), Namespace::new(inside, &row.name, standing));
+            named.insert(row.name.clone(), Namespace::new(inside, Arc::from(row.name.as_str()), Arc::new(standing)));
         }
-        *self.0.namespaces.write().unwrap_or_else(PoisonError::into_inner) = named;
+        *self.0.namespaces.write().unwrap_or_else(PoisonError::into_inner) = named.clone();
+        open_consumers(&named);
         Ok(())
     }
 
@@ -332,6 +351,7 @@ impl Host {
         common.view_pool.close();
         common.ticker.stop();
         common.housekeeper.close();
+        common.sending.stop();
         let open: Vec<Arc<Inside>> = self.0.open.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
         open.iter().for_each(|inside| inside.queue.close());
         let threads = std::mem::take(&mut *self.0.threads.lock().unwrap_or_else(PoisonError::into_inner));
@@ -361,7 +381,12 @@ fn start_ticker(common: &Common, namespaces: &Arc<RwLock<BTreeMap<String, Namesp
     common.ticker.start(Beats {
         tick_ms,
         tick: Box::new(move || sandbox.tick()),
-        poll: Box::new(move || all(&poll).iter().for_each(|namespace| namespace.inside().wake_all())),
+        poll: Box::new(move || {
+            for namespace in all(&poll) {
+                namespace.inside().wake_all();
+                namespace.inside().drop_unused_consumers();
+            }
+        }),
         trim: Box::new(move || {
             all(&trim).iter().for_each(|namespace| namespace.inside().trim());
             memory::give_back();

@@ -11,6 +11,7 @@ mod clock;
 mod commands;
 mod committer;
 mod comparing;
+mod consumers;
 mod deploying;
 mod function;
 mod function_info;
@@ -26,6 +27,7 @@ mod namespace;
 mod outside;
 mod promoting;
 mod queue;
+pub mod race;
 mod registry;
 mod replay_files;
 mod replay_info;
@@ -36,6 +38,7 @@ mod replays;
 mod retelling;
 mod returning;
 mod schemas;
+mod sending;
 mod stream;
 mod superseding;
 mod ticker;
@@ -45,15 +48,18 @@ mod upgrade;
 mod view_files;
 mod views;
 mod waiting;
+mod webhooks;
 mod workers;
 
 pub use asking::{QueryAnswer, ViewRead};
 pub use clock::now;
 pub use commands::{CommandAccepted, CommandOutcome};
+pub use consumers::{ConsumerInfo, Delivery, FetchAsk, NewConsumer, ParkedAside, StartAt};
 pub use function_log::{FunctionLog, LogPage};
 pub use generations::Resume;
 pub use host::{Host, HostOptions};
 pub use namespace::Namespace;
+pub use outside::{Network, Outside, Secrets};
 pub use replay_info::{
     DeployOptions, DeployOutcome, DifferenceKind, Dropped, Forked, FunctionReplay, Generations, LogDifference, LogEntryDifference,
     ModuleVersion, NamespaceRole, OutputCounts, OutputDifference, Promoted, Rehearse, ReplayFailure, ReplayInfo, ReplayKind, ReplayOptions,

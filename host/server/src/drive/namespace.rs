@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::commands::Commands;
 use super::committer::{Job, WaitKey};
+use super::consumers::Consumers;
 use super::function::FunctionTask;
 use super::function_log::{FunctionLog, FunctionLogs};
 use super::housekeeper::Housekeeper;
@@ -21,6 +22,7 @@ use super::replay_files::ReplayFiles;
 use super::replay_info::NamespaceRole;
 use super::replays::Replays;
 use super::schemas::Book;
+use super::sending::Sending;
 use super::stream::AppendStream;
 use super::ticker::Ticker;
 use super::types::{Append, DriveError, Handled, ModuleInfo, NamespaceMetrics, WaitFor};
@@ -68,6 +70,10 @@ pub struct Inside {
     pub counts: Counts,
     pub logs: FunctionLogs,
     pub commands: Commands,
+    pub consumers: Consumers,
+    pub sending: Arc<Sending>,
+    /// Turns true when the host stops.
+    pub stopping: watch::Sender<bool>,
     /// Queries that run or wait to.
     pub queries: Arc<Semaphore>,
     /// Held by the one change of code that is being made.
@@ -139,6 +145,9 @@ pub struct Common {
     pub housekeeper: Arc<Housekeeper>,
     pub modules: Arc<Modules>,
     pub failed: watch::Sender<Option<String>>,
+    /// What leaves the host.
+    pub sending: Arc<Sending>,
+    pub stopping: watch::Sender<bool>,
 }
 
 impl Inside {
@@ -158,6 +167,9 @@ impl Inside {
             counts: Counts::default(),
             logs: FunctionLogs::default(),
             commands: Commands::default(),
+            consumers: Consumers::default(),
+            sending: common.sending.clone(),
+            stopping: common.stopping.clone(),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             deploying: tokio::sync::Mutex::default(),
             replays: Replays::default(),
@@ -308,6 +320,7 @@ impl Inside {
     pub fn wake_all(&self) {
         self.tasks.read().unwrap_or_else(PoisonError::into_inner).values().for_each(FunctionTask::wake);
         self.views.read().unwrap_or_else(PoisonError::into_inner).values().for_each(ViewTask::wake);
+        self.consumers.wake_all();
     }
 
     pub fn type_at(&self, position: Position) -> Option<String> {
@@ -327,8 +340,13 @@ pub fn cost(append: &store::Append) -> Cost {
 }
 
 impl Namespace {
-    pub(super) fn new(inside: Arc<Inside>, name: &str, standing: Standing) -> Namespace {
-        Namespace { inside, name: Arc::from(name), standing: Arc::new(standing) }
+    pub(super) fn new(inside: Arc<Inside>, name: Arc<str>, standing: Arc<Standing>) -> Namespace {
+        Namespace { inside, name, standing }
+    }
+
+    /// What the handle is made of, but the namespace itself.
+    pub(super) fn named(&self) -> (Arc<str>, Arc<Standing>) {
+        (self.name.clone(), self.standing.clone())
     }
 
     pub(super) fn inside(&self) -> &Arc<Inside> {

@@ -18,7 +18,6 @@ mod parameters;
 mod problem;
 mod problem_kinds;
 mod query;
-mod race;
 mod routes;
 mod schemas;
 mod serve;
@@ -33,6 +32,7 @@ mod values;
 mod views;
 
 use crate::cloudevents::{self, json, timestamps};
+use crate::drive::race;
 
 pub use serve::serve;
 pub use site::ServeOptions;

@@ -137,17 +137,17 @@ impl Consumer {
         self.row.settings.expires_ms.is_some_and(|expires| now.ms.saturating_sub(self.used_ms) >= expires)
     }
 
-    /// Gives it other settings; its place and what is out stay. Answers whether they are others.
-    pub fn set(&mut self, settings: ConsumerSettings) -> bool {
-        if settings == self.row.settings {
-            return false;
+    /// Gives it other settings, or the same again; its place and what is out stay. If nothing was sent any
+    /// more, it is now.
+    pub fn set(&mut self, settings: ConsumerSettings) {
+        if settings == self.row.settings && self.row.stopped.is_none() {
+            return;
         }
         self.filter = filter_of(&settings);
         self.ahead = None;
         self.row.settings = settings;
         self.row.stopped = None;
         self.dirty.row = true;
-        true
     }
 
     /// Nothing more is sent to its endpoint, or again: `None`.

@@ -33,6 +33,10 @@ impl Consumer {
         }
     }
 
+    pub fn parked_count(&self) -> usize {
+        self.parked.len()
+    }
+
     /// Parked events, oldest first, behind a position.
     pub fn parked(&self, after: Position, limit: usize) -> Vec<(Position, &ConsumerEntry)> {
         let behind = self.parked.range(after.next()..).take(limit);

@@ -57,6 +57,13 @@ impl Consumer {
         Ok(count)
     }
 
+    /// When something that nobody can be given now can be, if nobody says anything until then.
+    pub fn due_ms(&self, now: Moment) -> Option<u64> {
+        let ends = self.open.iter().filter_map(|number| self.leases.get(number)).map(|lease| lease.ends_ms);
+        let pauses = self.waiting.iter().filter_map(|position| self.entries.get(position)).map(|entry| entry.not_before_ms);
+        ends.chain(pauses).filter(|due_ms| *due_ms > now.ms && *due_ms < u64::MAX).min()
+    }
+
     pub fn status(&mut self, log: &Snapshot, now: Moment) -> Result<ConsumerStatus, StoreError> {
         self.settle(now);
         let ahead = self.count_ahead(log)?;
