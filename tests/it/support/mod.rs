@@ -2,8 +2,10 @@
 
 mod build;
 mod host;
+mod receiver;
 mod web;
 
 pub use build::{guest, repository, retold, reworded};
 pub use host::Host;
+pub use receiver::{Answering, Received, Receiver};
 pub use web::{Answer, Web};

@@ -2,6 +2,7 @@
 //! never waits for the log's writer, nor the writer for it.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
@@ -80,7 +81,9 @@ impl ConsumerFile {
             return Ok(None);
         }
         let backend = folder.open(FILE).map_err(StoreError::io(format!("{FILE} can't be opened")))?;
-        let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend).map_err(|error| match error {
+        // redb asserts some of what it expects of a file.
+        let opened = catch_unwind(AssertUnwindSafe(|| Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend)));
+        let database = opened.map_err(|_| damaged("its pages make no sense"))?.map_err(|error| match error {
             redb::DatabaseError::DatabaseAlreadyOpen => StoreError::InUse(FILE.into()),
             other => other.into(),
         })?;
@@ -94,11 +97,9 @@ impl ConsumerFile {
         Ok(Some(ConsumerFile { database, queue: Mutex::default(), disk: Mutex::default() }))
     }
 
-    /// The file of a folder, made for a log of this generation if there is none.
-    pub fn open(folder: &Arc<dyn Folder>, generation: u64) -> Result<ConsumerFile, StoreError> {
-        if let Some(file) = ConsumerFile::find(folder)? {
-            return Ok(file);
-        }
+    /// Makes the file of a folder, with these consumers, for a log of this generation. One that was there is gone,
+    /// with every byte of it.
+    pub fn make(folder: &Arc<dyn Folder>, generation: u64, all: &BTreeMap<String, StoredConsumer>) -> Result<ConsumerFile, StoreError> {
         create(&**folder, FILE, Space::Reserved, |backend| {
             let transaction = Database::builder().set_cache_size(1 << 20).create_with_backend(backend)?.begin_write()?;
             {
@@ -108,6 +109,12 @@ impl ConsumerFile {
                 transaction.open_table(CONSUMERS)?;
                 transaction.open_table(CONSUMER_ENTRIES)?;
                 transaction.open_table(CONSUMER_LEASES)?;
+            }
+            for (name, stored) in all {
+                let StoredConsumer { row, entries, leases } = stored.clone();
+                let entries = entries.into_iter().map(|(position, entry)| (position, Some(entry))).collect();
+                let leases = leases.into_iter().map(|(number, lease)| (number, Some(lease))).collect();
+                write(&transaction, name, &ConsumerChange { row: Some(row), entries, leases, removed: false })?;
             }
             Ok(transaction.commit()?)
         })?;
@@ -143,25 +150,6 @@ impl ConsumerFile {
             all.get_mut(name).ok_or_else(|| damaged("it has a lease of no consumer"))?.leases.insert(number, lease);
         }
         Ok(all)
-    }
-
-    /// Takes in the consumers of another log, whose place this one has taken, instead of all that is here.
-    pub fn replace(&self, generation: u64, all: &BTreeMap<String, StoredConsumer>) -> Result<(), StoreError> {
-        let transaction = self.database.begin_write()?;
-        transaction.delete_table(CONSUMERS)?;
-        transaction.delete_table(CONSUMER_ENTRIES)?;
-        transaction.delete_table(CONSUMER_LEASES)?;
-        for (name, stored) in all {
-            let StoredConsumer { row, entries, leases } = stored.clone();
-            let entries = entries.into_iter().map(|(position, entry)| (position, Some(entry))).collect();
-            let leases = leases.into_iter().map(|(number, lease)| (number, Some(lease))).collect();
-            write(&transaction, name, &ConsumerChange { row: Some(row), entries, leases, removed: false })?;
-        }
-        transaction.open_table(CONSUMERS)?;
-        transaction.open_table(CONSUMER_ENTRIES)?;
-        transaction.open_table(CONSUMER_LEASES)?;
-        transaction.open_table(CONSUMER_META)?.insert("generation", generation)?;
-        Ok(transaction.commit()?)
     }
 
     /// Queues a change. Two of one consumer are queued in the order in which they were made.

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::consumer_file::{ConsumerChange, ConsumerFile, StoredConsumer};
@@ -51,7 +52,7 @@ fn what_was_waited_for_is_there_after_a_kill_and_what_was_only_queued_is_not() {
     let memory = MemoryFolder::default();
     let folder: Arc<dyn Folder> = Arc::new(memory.clone());
     assert!(ConsumerFile::find(&folder).expect("looked").is_none());
-    let file = ConsumerFile::open(&folder, 3).expect("made");
+    let file = ConsumerFile::make(&folder, 3, &BTreeMap::new()).expect("made");
     file.queue("a", change(1));
     file.wait(file.queue("b", change(2))).expect("durable");
     file.queue("a", change(9));
@@ -68,7 +69,7 @@ fn what_was_waited_for_is_there_after_a_kill_and_what_was_only_queued_is_not() {
 #[test]
 fn a_consumer_that_is_removed_leaves_nothing_and_its_neighbours_all() {
     let folder: Arc<dyn Folder> = Arc::new(MemoryFolder::default());
-    let file = ConsumerFile::open(&folder, 1).expect("made");
+    let file = ConsumerFile::make(&folder, 1, &BTreeMap::new()).expect("made");
     for name in ["a", "ab", "b"] {
         file.queue(name, change(1));
         file.queue(name, change(2));
@@ -82,18 +83,19 @@ fn a_consumer_that_is_removed_leaves_nothing_and_its_neighbours_all() {
 #[test]
 fn the_consumers_of_another_log_take_the_place_of_all_that_was_there() {
     let folder: Arc<dyn Folder> = Arc::new(MemoryFolder::default());
-    let file = ConsumerFile::open(&folder, 1).expect("made");
+    let file = ConsumerFile::make(&folder, 1, &BTreeMap::new()).expect("made");
     file.wait(file.queue("old", change(1))).expect("durable");
     let stored = StoredConsumer { row: row(7), entries: [(Position(4), entry("t"))].into(), leases: [].into() };
+    drop(file);
     let all = [("new".to_owned(), stored)].into();
-    file.replace(2, &all).expect("replaced");
+    let file = ConsumerFile::make(&folder, 2, &all).expect("replaced");
     assert_eq!((file.generation().ok(), file.all().ok()), (Some(2), Some(all)));
 }
 
 #[test]
 fn a_file_that_a_newer_host_wrote_is_refused() {
     let folder: Arc<dyn Folder> = Arc::new(MemoryFolder::default());
-    drop(ConsumerFile::open(&folder, 1).expect("made"));
+    drop(ConsumerFile::make(&folder, 1, &BTreeMap::new()).expect("made"));
     {
         let backend = folder.open("consumers.redb").expect("there");
         let database = redb::Database::builder().create_with_backend(backend).expect("a file of redb");

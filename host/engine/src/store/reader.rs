@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::consumer_file::ConsumerFile;
+use super::consumer_file::{ConsumerFile, StoredConsumer};
 use super::error::StoreError;
 use super::function::{FunctionRow, ModuleRow};
 use super::schemas::SchemaRow;
@@ -81,12 +81,12 @@ impl Reader {
         sweep_views(&*self.shared.folder, Made::Shadow, keep)
     }
 
-    /// Opens what is known of the log's consumers, made for this generation if there is nothing yet.
-    pub fn open_consumers(&self, generation: u64) -> Result<ConsumerFile, StoreError> {
-        ConsumerFile::open(&self.shared.folder, generation)
+    /// Makes what is known of the log's consumers anew.
+    pub fn make_consumers(&self, generation: u64, all: &BTreeMap<String, StoredConsumer>) -> Result<ConsumerFile, StoreError> {
+        ConsumerFile::make(&self.shared.folder, generation, all)
     }
 
-    /// The same where there is something.
+    /// What is known of the log's consumers, if it ever had one.
     pub fn find_consumers(&self) -> Result<Option<ConsumerFile>, StoreError> {
         ConsumerFile::find(&self.shared.folder)
     }

@@ -11,9 +11,9 @@ use std::net::IpAddr;
 
 use retold_engine::model::host_allowed;
 
-pub use addresses::{Network, NotANetwork, is_public};
+pub use addresses::{Network, is_public};
 pub use client::{Client, OutgoingRequest, Response, SendError, SendErrorKind};
-pub use secrets::{Secret, SecretError, Secrets};
+pub use secrets::Secrets;
 
 /// The operator's word. A function's manifest must allow a host too.
 #[derive(Clone, Debug, Default)]

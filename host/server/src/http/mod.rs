@@ -9,6 +9,7 @@ mod aggregates;
 mod body;
 mod call;
 mod commands;
+mod consumers;
 mod cursor;
 mod dispatch;
 mod events;

@@ -115,7 +115,7 @@ impl Scene {
 
 fn file() -> ConsumerFile {
     let folder: Arc<dyn Folder> = Arc::new(MemoryFolder::default());
-    ConsumerFile::open(&folder, 1).expect("made")
+    ConsumerFile::make(&folder, 1, &BTreeMap::new()).expect("made")
 }
 
 #[test]

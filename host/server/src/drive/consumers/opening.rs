@@ -77,9 +77,10 @@ fn file_of(namespace: &Namespace, named: &BTreeMap<String, Namespace>) -> Result
     if carried.is_empty() && file.is_none() {
         return Ok(None);
     }
-    let file = file.map_or_else(|| inside.reader.open_consumers(generation).map(Arc::new), Ok)?;
-    file.replace(generation, &carried)?;
-    Ok(Some(file))
+    // What an earlier time of this log left of its consumers goes with every byte.
+    inside.consumers.state().file = None;
+    drop(file);
+    Ok(Some(Arc::new(inside.reader.make_consumers(generation, &carried)?)))
 }
 
 fn carried_from(before: &Namespace, namespace: &Namespace) -> Result<BTreeMap<String, StoredConsumer>, StoreError> {

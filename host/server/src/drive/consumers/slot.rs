@@ -74,10 +74,6 @@ impl Slot {
         Ok(self.file.wait(queued)?)
     }
 
-    pub fn is_over(&self) -> bool {
-        self.consumer().is_none()
-    }
-
     pub fn tell(&self) {
         self.news.send_modify(|news| *news = news.wrapping_add(1));
     }

@@ -1,5 +1,6 @@
 //! The words to consumers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -123,7 +124,7 @@ impl Namespace {
             }
             match &state.file {
                 Some(file) => file.clone(),
-                None => state.file.insert(Arc::new(inside.reader.open_consumers(self.generation())?)).clone(),
+                None => state.file.insert(Arc::new(inside.reader.make_consumers(self.generation(), &BTreeMap::new())?)).clone(),
             }
         };
         let place = match start {

@@ -99,6 +99,12 @@ impl Client {
         Client { connector: Connector::new(outside.clone()), outside }
     }
 
+    #[cfg(test)]
+    pub(super) fn trusting(outside: Outside, roots: tokio_rustls::rustls::RootCertStore) -> Client {
+        let outside = Arc::new(outside);
+        Client { connector: Connector::trusting(outside.clone(), roots), outside }
+    }
+
     pub fn outside(&self) -> &Outside {
         &self.outside
     }

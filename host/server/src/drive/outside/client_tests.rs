@@ -87,7 +87,7 @@ fn a_request_is_sent_and_its_answer_read_and_the_connection_is_used_again() {
         }
     });
     let url = format!("http://{address}/in?a=b");
-    let answers = send_as(local(), &[(&url, Duration::from_secs(5)), (&url, Duration::from_secs(5))]);
+    let answers = send_as(local(), &[(url.as_str(), Duration::from_secs(5)); 2]);
     for answer in answers {
         let answer = answer.expect("answered");
         assert_eq!((answer.status, &*answer.body, answer.truncated), (201, &b"0 POST /in?a=b HTTP/1.1"[..], false));
@@ -102,7 +102,7 @@ fn a_connection_that_the_other_side_closed_is_made_anew() {
         stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").expect("sent");
     });
     let url = format!("http://{address}/");
-    for answer in send_as(local(), &[(&url, Duration::from_secs(5)); 5]) {
+    for answer in send_as(local(), &[(url.as_str(), Duration::from_secs(5)); 5]) {
         assert_eq!(answer.expect("answered").status, 204);
     }
 }
@@ -139,7 +139,7 @@ fn what_does_not_answer_as_it_should_is_told_apart() {
         std::thread::park_timeout(Duration::from_secs(5));
         drop(stream);
     });
-    let late = send_as(local(), &[(&format!("http://{silent}/"), Duration::from_millis(200))]).remove(0);
+    let late = send_as(local(), &[(format!("http://{silent}/").as_str(), Duration::from_millis(200))]).remove(0);
     assert_eq!(late.expect_err("late").kind, SendErrorKind::Timeout);
     let drop_by_drop = server(|_, mut stream| {
         request(&mut stream);
@@ -148,7 +148,7 @@ fn what_does_not_answer_as_it_should_is_told_apart() {
             std::thread::park_timeout(Duration::from_millis(20));
         }
     });
-    let late = send_as(local(), &[(&format!("http://{drop_by_drop}/"), Duration::from_millis(300))]).remove(0);
+    let late = send_as(local(), &[(format!("http://{drop_by_drop}/").as_str(), Duration::from_millis(300))]).remove(0);
     assert_eq!(late.expect_err("late").kind, SendErrorKind::Timeout);
     for nonsense in ["SSH-2.0-OpenSSH_9\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc", ""] {
         let address = server(move |_, mut stream| {
@@ -177,4 +177,52 @@ fn an_answer_without_end_is_read_up_to_one_and_a_redirect_is_only_an_answer() {
         let _ = stream.write_all(b"HTTP/1.1 307 Temporary Redirect\r\nlocation: http://169.254.169.254/\r\ncontent-length: 0\r\n\r\n");
     });
     assert_eq!(send(local(), &format!("http://{moved}/")).expect("answered").status, 307);
+}
+
+/// Answers one TLS connection after the other, as `localhost` with a certificate of a CA of its own.
+async fn tls_server() -> SocketAddr {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_rustls::rustls::ServerConfig;
+    use tokio_rustls::rustls::crypto::ring::default_provider;
+
+    let certificate = include_bytes!("test_certificates/localhost.der").to_vec().into();
+    let key = include_bytes!("test_certificates/localhost.key.der").to_vec().try_into().expect("a key");
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions();
+    let config = config.expect("versions").with_no_client_auth().with_single_cert(vec![certificate], key).expect("a config");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let mut head = [0; 4_096];
+            let _ = stream.read(&mut head).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nsecret").await;
+        }
+    });
+    address
+}
+
+#[test]
+fn over_tls_only_who_proves_to_be_the_name_that_was_asked_for_is_spoken_to() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let address = tls_server().await;
+        let mut roots = tokio_rustls::rustls::RootCertStore::empty();
+        roots.add(include_bytes!("test_certificates/ca.der").to_vec().into()).expect("a certificate");
+        let request = |host: &str| OutgoingRequest {
+            method: Method::POST,
+            url: format!("https://{host}:{}/", address.port()),
+            headers: HeaderMap::new(),
+            body: "hello".into(),
+            timeout: Duration::from_secs(5),
+        };
+        let client = Client::trusting(local(), roots);
+        assert_eq!(client.send(request("localhost")).await.map(|answer| answer.body.to_vec()), Ok(b"secret".to_vec()));
+        // The certificate is another's.
+        assert_eq!(client.send(request("127.0.0.1")).await.map(|_| ()).map_err(|error| error.kind), Err(SendErrorKind::Tls));
+        // Nobody that this machine trusts vouches for it.
+        let stranger = Client::new(Arc::new(local())).send(request("localhost")).await;
+        assert_eq!(stranger.map(|_| ()).map_err(|error| error.kind), Err(SendErrorKind::Tls));
+    });
 }

@@ -74,6 +74,11 @@ impl Connector {
         Connector { outside, kept: Mutex::default(), tls: OnceLock::new() }
     }
 
+    #[cfg(test)]
+    pub fn trusting(outside: Arc<Outside>, roots: RootCertStore) -> Connector {
+        Connector { outside, kept: Mutex::default(), tls: OnceLock::from(trusting(roots)) }
+    }
+
     /// A connection that was kept and still stands.
     pub async fn kept(&self, target: &Target) -> Option<Sender> {
         loop {
@@ -172,6 +177,10 @@ async fn speak(stream: impl Read + Write + Unpin + Send + 'static) -> Result<Sen
 fn tls_config() -> Result<Arc<ClientConfig>, String> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    trusting(roots)
+}
+
+fn trusting(roots: RootCertStore) -> Result<Arc<ClientConfig>, String> {
     if roots.is_empty() {
         return Err("this machine trusts no certificates: install its package of CA certificates, or set SSL_CERT_FILE".into());
     }

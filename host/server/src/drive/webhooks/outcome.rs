@@ -34,7 +34,10 @@ pub fn outcome(answer: &Result<Response, SendError>, now: Timestamp) -> Outcome 
         }
         Err(error) => return Outcome::Failed(format!("{}: {}", error.kind.word(), error.message)),
     };
-    let told = format!("the endpoint answered {}", answer.status);
+    let told = match said(&answer.body) {
+        words if words.is_empty() => format!("the endpoint answered {}", answer.status),
+        words => format!("the endpoint answered {} ({words})", answer.status),
+    };
     match answer.status {
         200..300 => Outcome::Delivered,
         410 => Outcome::Gone(format!("{told}: it is gone and wants nothing more")),
@@ -45,6 +48,13 @@ pub fn outcome(answer: &Result<Response, SendError>, now: Timestamp) -> Outcome 
         300..400 => Outcome::Failed(format!("{told}: redirects are not followed")),
         _ => Outcome::Failed(told),
     }
+}
+
+/// The beginning of what it said of it, as text.
+fn said(body: &[u8]) -> String {
+    const LETTERS: usize = 200;
+    let text = String::from_utf8_lossy(&body[..body.len().min(4 * LETTERS)]).into_owned();
+    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().filter(|letter| !letter.is_control()).take(LETTERS).collect()
 }
 
 /// Seconds, or a date as HTTP writes it.

@@ -91,7 +91,13 @@ impl Sender {
     async fn run(&mut self, weak: &Weak<Inside>) {
         let mut slots: Option<(u32, Arc<Semaphore>)> = None;
         loop {
-            let Some(endpoint) = endpoint_of(&self.slot) else { return };
+            let Some(endpoint) = endpoint_of(&self.slot) else {
+                // What is under way comes to its end, so that nobody is given it meanwhile.
+                if let Some((at_once, free)) = slots {
+                    drop(free.acquire_many(at_once).await);
+                }
+                return;
+            };
             // Held only while there is something to do: the log may go.
             let Some(namespace) = weak.upgrade().and_then(|inside| inside.handle()) else { return };
             if *namespace.inside().stopping.borrow() {
@@ -207,7 +213,8 @@ impl Errand {
                 }
                 Outcome::Failed(why) => {
                     let mut chance = [0];
-                    drop(getrandom::fill(&mut chance));
+                    // Without it, all come at the least.
+                    let _ = getrandom::fill(&mut chance);
                     return self.give_back(&group.lease, Which::These(positions), true, why, retry_ms(attempt, chance[0])).await;
                 }
                 Outcome::Pause(pause, why) => {
