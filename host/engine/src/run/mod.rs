@@ -9,7 +9,7 @@ mod bring;
 mod calls;
 mod check;
 mod compare;
-mod consumer;
+mod consumers;
 mod fold;
 #[cfg(test)]
 mod fork_tests;
@@ -60,7 +60,7 @@ pub use compare::{
     Comparison, ComparisonStep, DerivedCompared, Example as LogExample, LogsCompared, RowDifference, RowsCompared, Shown as LogShown,
     SourcesCompared, compare_rows,
 };
-pub use consumer::{
+pub use consumers::{
     Ask, Consumer, ConsumerRefused, ConsumerStatus, Earlier, Fetched, GiveBack, Given, Member, Moment, Release, Unseen, Which, carry_over,
 };
 pub use fold::{AggregateFault, FoldedState, Hot, fold};

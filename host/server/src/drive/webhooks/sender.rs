@@ -43,7 +43,13 @@ pub fn start(inside: &Arc<Inside>, slot: &Arc<Slot>) {
             }
             // What is out is nobody's any more.
             let ended = slot.clone();
-            let over = blocking(move || ended.say(|consumer| Ok(consumer.end_all_of(MEMBER, moment())))).await;
+            let end = move || {
+                ended.say(|consumer| {
+                    consumer.end_all_of(MEMBER, moment());
+                    Ok(())
+                })
+            };
+            let over = blocking(end).await;
             slot.is_sent.store(false, Ordering::Release);
             // It may have got one again meanwhile.
             let is_over = over.is_err() || weak.upgrade().is_none_or(|inside| *inside.stopping.borrow());
