@@ -202,7 +202,7 @@ fn rows_of_the_format_before_have_their_state_under_the_ordinal() {
     shop.check(1);
     assert_eq!(shop.propose(deploy(2, Vec::new())).err(), not_level());
     shop.reopen();
-    assert_eq!(stored(&shop)[0], 2, "the row is of today's format by now");
+    assert_eq!(stored(&shop)[0], 3, "the row is of today's format by now");
     shop.upgrade(2);
     shop.check(2);
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use redb::ReadableTable;
 
 use super::super::error::StoreError;
-use super::super::function::FunctionRow;
+use super::super::function::{FunctionRow, FunctionStatus};
 use super::super::snapshot::Snapshot;
 use super::super::tables;
 use super::durable::open;
 use super::rows::OutsideCounts;
+use super::schedule::ScheduleRow;
 use crate::model::{Emitted, Position, Record, Timestamp, fired};
 
 /// A timer that was set and has neither fired nor been cancelled.
@@ -52,7 +53,12 @@ impl Snapshot {
             Some(table) => table.first()?.map(|(key, _)| Timestamp(key.value().0)),
             None => None,
         };
-        let schedule = self.schedules()?.into_iter().map(|schedule| schedule.next.due).min();
+        // Of one that no manifest names any more nothing comes.
+        let named = |row: &ScheduleRow| {
+            let function = self.view.functions.get(&row.function).filter(|function| function.status != FunctionStatus::Retired);
+            function.is_some_and(|function| function.manifest.schedules.iter().any(|schedule| schedule.key == row.key))
+        };
+        let schedule = self.schedules()?.into_iter().filter(named).map(|schedule| schedule.next.due).min();
         Ok(timer.into_iter().chain(schedule).min())
     }
 
