@@ -72,7 +72,7 @@ fn lived(times: impl Iterator<Item = u64>, missed: Missed) -> World {
         world.now = Timestamp(1_000_000 + time);
         loop {
             let clock = Clock { now: Timestamp(time), late_before: Timestamp(time.saturating_sub(5)) };
-            let wave = next_wave(&world.snapshot(), clock, 2, &Tens).expect("read");
+            let wave = next_wave(&world.snapshot(), clock, 100, &Tens).expect("read");
             if wave.is_empty() {
                 break;
             }
