@@ -52,7 +52,9 @@ impl Durable {
     }
 }
 
-pub struct TimerKeys(Option<ReadOnlyTable<(u32, &'static str), (u64, u64)>>);
+type Keys = ReadOnlyTable<(u32, &'static str), (u64, u64)>;
+
+pub struct TimerKeys(Option<Keys>);
 
 impl TimerKeys {
     pub fn get(&self, ordinal: u32, key: &str) -> Result<Option<(Timestamp, Position)>, StoreError> {

@@ -11,6 +11,7 @@ use crate::model::{Class, Emitted, Kind, NextOccurrence, Position, Processing, T
 
 /// Something that is due, as a snapshot showed it.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are timers")]
 pub enum Due {
     Timer(PendingTimer),
     Schedule(Occurrence),
