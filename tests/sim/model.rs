@@ -215,6 +215,8 @@ impl Model {
                 self.retire(&name, |_| true);
                 self.switched();
             }
+            // Functions of this story set no timers and send nothing.
+            Processing::Scheduled { .. } | Processing::Held { .. } | Processing::Unheld { .. } | Processing::Sends { .. } => {}
             Processing::Ready { function } => {
                 self.row(&function).wrote = true;
                 self.ready.insert(function);

@@ -340,5 +340,12 @@ impl InFlight {
 
 pub fn deploy(module: &crate::guests::Module) -> Proposal {
     let component = module.component();
-    Proposal::Deploy(Deploy { manifest: module.manifest(), digest: Digest::of(&component), component, levels: Vec::new(), rollback: false })
+    Proposal::Deploy(Deploy {
+        manifest: module.manifest(),
+        digest: Digest::of(&component),
+        component,
+        levels: Vec::new(),
+        rollback: false,
+        send: false,
+    })
 }

@@ -2,7 +2,8 @@
 //! when that is no longer so; two runners of one function can never both win.
 
 use super::event::{EventRef, Extensions, Kind};
-use super::{Digest, Position, Timestamp};
+use super::ids::OutputKind;
+use super::{ByteReader, ByteWriter, Digest, Malformed, Position, Timestamp};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -46,7 +47,7 @@ pub enum PlanMode {
 }
 
 /// What a function made: an event, a command, a timer or a request.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Emitted {
     pub kind: Kind,
     pub id: String,
@@ -65,6 +66,61 @@ pub struct Emitted {
 }
 
 impl Emitted {
+    /// As it lies where it is held: as a number for its kind, then the fields in their order.
+    pub(crate) fn encode(&self, out: &mut ByteWriter) {
+        out.u8(OutputKind::from(self.kind) as u8);
+        out.text(&self.id);
+        out.text(&self.r#type);
+        out.text(&self.subject);
+        out.varint(self.tags.len() as u64);
+        self.tags.iter().for_each(|tag| out.text(tag));
+        out.varint(self.extensions.len() as u64);
+        for (name, value) in &self.extensions {
+            out.text(name);
+            out.text(value);
+        }
+        out.text(&self.content_type);
+        out.blob(&self.data);
+        out.u64(self.time.0);
+        out.u8(self.hops);
+        out.varint(self.cause.0);
+        out.text(&self.causation_id);
+        out.text(&self.correlation_id);
+    }
+
+    pub(crate) fn decode(reader: &mut ByteReader<'_>) -> Result<Emitted, Malformed> {
+        let at = reader.position();
+        let kind = match reader.u8("kind")? {
+            1 => Kind::Event,
+            2 => Kind::Command,
+            3 => Kind::Timer,
+            4 => Kind::Request,
+            _ => return Err(Malformed { what: "kind", at }),
+        };
+        let mut text = |what: &'static str| Ok::<_, Malformed>(reader.text(what)?.to_owned());
+        let (id, r#type, subject) = (text("id")?, text("type")?, text("subject")?);
+        let count = reader.length("tags")?;
+        let tags = (0..count).map(|_| Ok(reader.text("tag")?.to_owned())).collect::<Result<_, _>>()?;
+        let count = reader.length("extensions")?;
+        let mut pair = || Ok((reader.text("name")?.to_owned(), reader.text("value")?.to_owned()));
+        let extensions = (0..count).map(|_| pair()).collect::<Result<_, _>>()?;
+        Ok(Emitted {
+            kind,
+            id,
+            r#type,
+            subject,
+            tags,
+            extensions,
+            content_type: reader.text("content type")?.to_owned(),
+            data: reader.blob("data")?.to_vec(),
+            time: Timestamp(reader.u64("time")?),
+            hops: reader.u8("hops")?,
+            cause: Position(reader.varint("cause")?),
+            causation_id: reader.text("causation id")?.to_owned(),
+            correlation_id: reader.text("correlation id")?.to_owned(),
+        })
+    }
+
     /// Whether an entry of the same id says the same. Its time is its cause's.
     pub fn says_the_same_as(&self, stored: &EventRef<'_>) -> bool {
         stored.kind == self.kind

@@ -196,6 +196,8 @@ pub struct RecordHead {
     pub commit: u64,
     pub first: Position,
     pub count: u32,
+    /// Whether any entry is about timers or requests.
+    pub is_outside: bool,
     pub processing: Vec<Processing>,
 }
 
@@ -203,7 +205,8 @@ impl RecordHead {
     /// Reads the head of a record from its first bytes; an error if these are too few.
     pub fn parse(bytes: &[u8]) -> Result<RecordHead, Malformed> {
         let mut reader = ByteReader::new(bytes);
-        if !(FORMAT_PLAIN..=FORMAT).contains(&reader.u8("record format")?) {
+        let format = reader.u8("record format")?;
+        if !(FORMAT_PLAIN..=FORMAT).contains(&format) {
             return Err(Malformed { what: "record format", at: 0 });
         }
         let (commit, first) = (reader.u64("commit")?, Position(reader.u64("first position")?));
@@ -217,7 +220,7 @@ impl RecordHead {
         while !entries.is_empty() {
             processing.push(Processing::decode(&mut entries)?);
         }
-        Ok(RecordHead { commit, first, count, processing })
+        Ok(RecordHead { commit, first, count, is_outside: format >= FORMAT, processing })
     }
 }
 

@@ -163,6 +163,12 @@ impl RecordBuilder {
         self.add(derived_parts(source, module, event, recorded))
     }
 
+    /// Adds what a timer made, or what answers a request: no code of a module made it.
+    pub fn add_outside(&mut self, class: Class, source: &str, event: &Emitted) -> Position {
+        let cause = Some(event.cause).filter(|cause| *cause > Position::START);
+        self.add(Parts { class, cause, module: None, ..derived_parts(source, 0, event, self.recorded) })
+    }
+
     /// Adds an entry of another log as it is. Its cause and the module version that made it are those of
     /// this log; it keeps the time at which it was first recorded.
     pub fn add_retold(&mut self, event: &EventRef<'_>, cause: Option<Position>, producer: Option<u32>, recorded: Timestamp) -> Position {

@@ -1,8 +1,8 @@
 //! The record's bytes: they come back, foreign ones are refused, and they never change.
 
 use super::{
-    ByteReader, Class, Digest, Emitted, EventRef, Kind, NewEvent, ParkedEvent, Position, Processing, Producer, Record, RecordBuilder,
-    Timestamp,
+    ByteReader, Class, Digest, Emitted, EventRef, Kind, NewEvent, NextOccurrence, ParkedEvent, Position, Processing, Producer, Record,
+    RecordBuilder, Timestamp,
 };
 
 /// Made of its description in docs/DATA_FILE.md by a program of its own.
@@ -254,6 +254,15 @@ fn every_processing_entry_comes_back_and_a_cut_one_is_refused() {
         Processing::Began { function: "f".into(), at: Position(300) },
         Processing::Forgot { hashes: vec![[7; 16], [9; 16]] },
         Processing::Ready { function: "f".into() },
+        Processing::Scheduled {
+            function: "f".into(),
+            key: "daily".into(),
+            next: Some(NextOccurrence { cron: "0 6 * * *".into(), time_zone: "Europe/Berlin".into(), due: Timestamp(300) }),
+        },
+        Processing::Scheduled { function: "f".into(), key: "daily".into(), next: None },
+        Processing::Held { function: "f".into(), module: 300, outputs: vec![held(), Emitted { kind: Kind::Timer, ..held() }] },
+        Processing::Unheld { function: "f".into(), outputs: vec![(Position(300), "1".into()), (Position(301), "2".into())] },
+        Processing::Sends { function: "f".into() },
     ];
     for entry in entries {
         let mut builder = RecordBuilder::new(1, Position(1), Timestamp(0));
@@ -264,6 +273,24 @@ fn every_processing_entry_comes_back_and_a_cut_one_is_refused() {
         for end in 0..out.bytes.len() {
             assert!(Processing::decode(&mut ByteReader::new(&out.bytes[..end])).is_err(), "{entry:?} cut at {end}");
         }
+    }
+}
+
+fn held() -> Emitted {
+    Emitted {
+        kind: Kind::Request,
+        id: "1".into(),
+        r#type: "retold.request.made".into(),
+        subject: "x".into(),
+        tags: vec!["a".into(), "b".into()],
+        extensions: vec![("requestmethod".into(), "GET".into())],
+        content_type: "text/plain".into(),
+        data: b"body".to_vec(),
+        time: Timestamp(7),
+        hops: 3,
+        cause: Position(300),
+        causation_id: "c".into(),
+        correlation_id: "d".into(),
     }
 }
 

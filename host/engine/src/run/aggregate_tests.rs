@@ -109,7 +109,14 @@ fn manifest(name: &str, functions: Vec<FunctionManifest>) -> Manifest {
 /// Other code has another version.
 fn deploy(manifest: Manifest, code: &[u8]) -> Proposal {
     let manifest = Manifest { version: format!("1.0.0-{}", String::from_utf8_lossy(code)), ..manifest };
-    Proposal::Deploy(Deploy { manifest, digest: Digest::of(code), component: code.to_vec(), levels: Vec::new(), rollback: false })
+    Proposal::Deploy(Deploy {
+        manifest,
+        digest: Digest::of(code),
+        component: code.to_vec(),
+        levels: Vec::new(),
+        rollback: false,
+        send: false,
+    })
 }
 
 struct Shop {

@@ -50,6 +50,9 @@ mod view;
 #[cfg(test)]
 mod view_tests;
 mod waits;
+mod waves;
+#[cfg(test)]
+mod waves_tests;
 
 pub use aggregate::{Decided, decide};
 pub use audit::audit;
@@ -72,3 +75,4 @@ pub use runner::{Audit, Retrying, Runner, Settled, Step, Ticket};
 pub use subscriptions::Subscriptions;
 pub use view::{Prepared, Projector, ViewHalted, ViewStep};
 pub use waits::{Outcome, WaitId, Waits, World};
+pub use waves::{Calendar, Clock, first_occurrence, next_wave, wave};

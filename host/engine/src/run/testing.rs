@@ -70,6 +70,7 @@ impl World {
                 component: b"code".to_vec(),
                 levels: Vec::new(),
                 rollback: false,
+                send: false,
             }))
             .expect("deployed");
         world

@@ -245,7 +245,7 @@ fn deploy(name: &str, functions: &[FunctionManifest]) -> Proposal {
     let version = format!("{}.0.0", functions.len());
     let manifest = Manifest { name: name.into(), version, functions: functions.to_vec(), schemas: Vec::new() };
     let digest = crate::model::Digest::of(format!("{manifest:?}").as_bytes());
-    Proposal::Deploy(Deploy { manifest, digest, component: Vec::new(), levels: Vec::new(), rollback: false })
+    Proposal::Deploy(Deploy { manifest, digest, component: Vec::new(), levels: Vec::new(), rollback: false, send: false })
 }
 
 #[test]
@@ -291,6 +291,7 @@ fn a_module_with_an_upcaster_and_a_function_with_state_can_be_removed_and_come_b
             component: Vec::new(),
             levels: Vec::new(),
             rollback: false,
+            send: false,
         }))
         .expect("it is the same code");
 }

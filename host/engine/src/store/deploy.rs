@@ -30,6 +30,11 @@ impl Group<'_> {
         let r#type = if deploy.rollback { "retold.module.rolledback" } else { "retold.module.deployed" };
         let position = self.add_record(r#type, &deploy.manifest.name, &deployed_json(&deploy.manifest, deploy.digest));
         self.process(&deployment(&deploy.manifest, deploy.digest, module, position));
+        if deploy.send {
+            for function in deploy.manifest.functions {
+                self.process(&Processing::Sends { function: function.name });
+            }
+        }
         self.state.modules.push((deploy.digest, deploy.component));
         Ok(Ok(Accepted::Deployed { module, position, unchanged: false }))
     }

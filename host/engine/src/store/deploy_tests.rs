@@ -164,6 +164,7 @@ fn a_version_is_what_was_deployed_under_it_first() {
             component: Vec::new(),
             levels: Vec::new(),
             rollback: false,
+            send: false,
         })
     };
     let taken = Some(Refused::VersionTaken { module: "shop".into(), version: "1.0.0".into() });

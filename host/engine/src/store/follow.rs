@@ -70,7 +70,7 @@ impl Store {
         self.unless_poisoned(|store| {
             store.mirror = mirror;
             store.recorded = store.recorded.max(next.recorded);
-            let changes = store.write(commits, &[], &[])?;
+            let changes = store.write(commits, &[], &[], &[])?;
             index(&store.shared, &changes.records);
             store.show(&changes.records);
             Ok(changes)

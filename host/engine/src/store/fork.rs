@@ -16,6 +16,7 @@ use super::head::{HEAD, Meta, make_tables};
 use super::mirror::Mirror;
 use super::mirror_of::MirrorOf;
 use super::open::{Options, remove_leftovers};
+use super::outside::{RowChange, write_row_changes};
 use super::reader::Reader;
 use super::segment::{Cap, Segment};
 use super::snapshot::Snapshot;
@@ -47,7 +48,8 @@ pub struct Forked {
 /// is that of the options; the keys are the base's, as its indexes are made under them.
 ///
 /// Functions stand as the log says: after the last commit that lies wholly at or before `at`. State isn't
-/// copied: a function that has some makes it by replay.
+/// copied: a function that has some makes it by replay. Its timers don't fire and its requests are held until it
+/// is told to have effects.
 pub fn fork(base: &Reader, at: Position, folder: Arc<dyn Folder>, options: &Options) -> Result<Forked, StoreError> {
     let names = folder.list().map_err(StoreError::io("the fork's folder can't be listed"))?;
     if names.iter().any(|name| name == HEAD) {
@@ -140,6 +142,7 @@ impl Cut {
                 caps: caps.clone(),
             },
         )?;
+        write_row_changes(&transaction, &[RowChange::Effects { on: false }], &mut Mirror::default())?;
         let mut forked = Forked { segments_linked: self.segments.len(), segments_capped: caps.len(), ..Forked::default() };
         let mut mirror_of = MirrorOf::new(&transaction);
         self.take_shared(&mut mirror_of, &mut forked)?;
@@ -157,10 +160,15 @@ impl Cut {
             let cap = self.cap.filter(|_| index + 1 == self.segments.len());
             let end = cap.map_or(segment.stream_bytes, |cap| cap.stream_bytes);
             let mut records = segment.records();
-            while records.offset() < end
-                && let Some(head) = records.next_head()?
-            {
+            while records.offset() < end {
+                let offset = records.offset();
+                let Some(head) = records.next_head()? else { break };
                 mirror_of.take(&head.processing, head.commit, head.first)?;
+                if head.is_outside
+                    && let Some(record) = segment.stream_at(offset).next()?
+                {
+                    mirror_of.take_outside(&record)?;
+                }
                 (forked.at, forked.commit) = (Position(head.first.0 + u64::from(head.count) - 1), head.commit);
             }
         }
@@ -192,6 +200,7 @@ impl Cut {
             };
             log.insert((record.first.0, record.commit), record.bytes())?;
             mirror_of.take(&record.processing().map_err(StoreError::malformed("the log", record.first))?, record.commit, record.first)?;
+            mirror_of.take_outside(record)?;
             (forked.at, forked.commit, chain) = (record.last(), record.commit, record.chain);
             forked.events_copied += u64::from(record.count);
             forked.bytes_copied += record.bytes().len() as u64;

@@ -8,6 +8,7 @@ use super::apply::SlotWrites;
 use super::error::StoreError;
 use super::forgotten::Forgotten;
 use super::mirror::Mirror;
+use super::outside::{InGroup, RowChange};
 use super::proposal::{Accepted, Proposal, Refused, SubjectSnapshot};
 use super::shared::{Shared, View};
 use super::tail::{Indexed, Tail};
@@ -36,6 +37,8 @@ pub struct Group<'a> {
     /// State of versions that are being made ready: no part of any commit either.
     pub prepared: Vec<SlotWrites>,
     pub finished: Vec<Commit>,
+    /// What was done to timers, schedules and requests here.
+    pub outside: InGroup,
     pub chain: Digest,
 }
 
@@ -55,6 +58,17 @@ impl Group<'_> {
             }
             Proposal::Snapshot(snapshot) => Ok(self.keep_snapshot(snapshot).map(|()| Accepted::Kept)),
             Proposal::SetSchema { r#type, schema } => Ok(self.set_schema(r#type, schema)),
+            Proposal::Fire(due) => self.fire(due).map(|answer| answer.map(Accepted::Fired)),
+            Proposal::Schedule { function, key, next } => Ok(self.schedule(&function, &key, next)),
+            Proposal::Reply(reply) => self.reply(reply).map(|answer| answer.map(Accepted::Replied)),
+            Proposal::Attempt(attempt) => self.attempt(attempt).map(|answer| answer.map(|()| Accepted::Noted)),
+            Proposal::Release(held) => self.release_held(held).map(|answer| answer.map(Accepted::Unheld)),
+            Proposal::Discard { held, time } => self.discard_held(held, time).map(|answer| answer.map(Accepted::Unheld)),
+            Proposal::Effects { on } => {
+                self.mirror.effects = on;
+                self.outside.rows.push(RowChange::Effects { on });
+                Ok(Ok(Accepted::Noted))
+            }
         };
         if self.builder.bytes() >= RECORD_BYTES {
             self.finish_record();

@@ -78,6 +78,12 @@ pub fn make_tables(transaction: &WriteTransaction, meta: &Meta) -> Result<(), St
     transaction.open_table(tables::SNAPSHOTS)?;
     transaction.open_table(tables::SCHEMAS)?;
     transaction.open_table(tables::FORGOTTEN)?;
+    transaction.open_table(tables::TIMERS)?;
+    transaction.open_table(tables::TIMER_KEYS)?;
+    transaction.open_table(tables::SCHEDULES)?;
+    transaction.open_table(tables::OUTBOX)?;
+    transaction.open_table(tables::HELD)?;
+    transaction.open_table(tables::OUTSIDE_COUNTS)?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::function::{FunctionRow, FunctionStatus, ModuleRow, Rebuild};
+use super::outside::OutsideCounts;
 use super::schemas::{SchemaRow, in_force};
 use super::shared::View;
 use super::slots::{NO_SLOT, Slots};
@@ -23,6 +24,10 @@ pub struct Mirror {
     pub retold: Option<Position>,
     /// Whether any event was ever erased for good.
     pub forgotten: bool,
+    /// Whether timers fire and requests leave.
+    pub effects: bool,
+    /// By function ordinal: what is pending.
+    pub outside: Arc<BTreeMap<u32, OutsideCounts>>,
     pub slots: Slots,
     /// Rows whose stored form is behind.
     pub dirty: Dirty,
@@ -37,6 +42,8 @@ pub struct Dirty {
     pub modules: BTreeSet<u32>,
     pub schemas: BTreeSet<String>,
     pub retold: bool,
+    /// Functions of which other numbers are pending.
+    pub outside: BTreeSet<u32>,
     /// Where the state writes of reactions belong, in the order of the reactions that have any: a later
     /// entry of the same transaction may give the function another slot. `None`: nowhere.
     pub state_slots: Vec<Option<u32>>,
@@ -156,6 +163,8 @@ impl Mirror {
                             identity: Digest::ZERO,
                             kept: Vec::new(),
                             straight: true,
+                            // What it makes of the past stays here, unless it is told to go out.
+                            held_through: *at,
                             standing: None,
                             parked: 0,
                             released: 0,
@@ -236,7 +245,12 @@ impl Mirror {
                 self.dirty.cursors.insert(function.clone());
             }
             Processing::Forgot { hashes } => self.forgotten |= !hashes.is_empty(),
-            Processing::Released { .. } => {}
+            Processing::Sends { function } => {
+                let Some(row) = self.function_mut(function) else { return Ok(()) };
+                row.held_through = Position::START;
+                self.dirty.functions.insert(function.clone());
+            }
+            Processing::Released { .. } | Processing::Scheduled { .. } | Processing::Held { .. } | Processing::Unheld { .. } => {}
         }
         Ok(())
     }

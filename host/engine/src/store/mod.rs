@@ -44,6 +44,7 @@ mod namespace_row;
 mod open;
 #[cfg(test)]
 mod open_tests;
+mod outside;
 mod prepare;
 #[cfg(test)]
 mod prepare_tests;
@@ -95,6 +96,10 @@ pub use history::{Next, Past, Stretch};
 pub use kept::Kept;
 pub use namespace_row::{NamespaceRow, Previous, Role};
 pub use open::Options;
+pub use outside::{
+    Attempt, Due, Fate, Fired, Held, HeldOutput, HeldPage, Occurrence, OutboxFilter, OutboxPage, OutboxRow, OutboxState, OutsideCounts,
+    PendingRequest, PendingTimer, Replied, Reply, ScheduleRow, TimerPage, Unheld,
+};
 pub use promote::{NotPromoted, Promoted};
 pub use proposal::{
     Accepted, Append, Appended, Condition, Control, Decided, Decision, Deploy, Different, Level, Prepare, PreparePart, Proposal, Reacted,

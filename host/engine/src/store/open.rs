@@ -13,6 +13,7 @@ use super::forgotten;
 use super::function::{FunctionRow, ModuleRow};
 use super::head::{self, HEAD, Meta, make_tables, read_meta};
 use super::mirror::{Dirty, Mirror};
+use super::outside;
 use super::schemas;
 use super::segment::Segment;
 use super::shared::{Shared, View};
@@ -72,6 +73,8 @@ impl Store {
             recorded: opened.recorded,
             retold: mirror.retold,
             forgotten: mirror.forgotten,
+            effects: mirror.effects,
+            outside: mirror.outside.clone(),
             segments: Arc::new(segments),
             functions: mirror.functions.clone(),
             modules: mirror.modules.clone(),
@@ -160,6 +163,8 @@ fn read_rows(head: &Database) -> Result<Mirror, StoreError> {
         schemas,
         retold,
         forgotten: forgotten::any(&transaction)?,
+        effects: outside::read_effects(&transaction)?,
+        outside: Arc::new(outside::read_counts(&transaction)?),
         slots,
         dirty: Dirty { kept, ..Dirty::default() },
     })

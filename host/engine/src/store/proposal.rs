@@ -1,6 +1,7 @@
 //! Everything that can change a namespace, and what can be answered.
 
-use crate::model::{Digest, EventDraft, Manifest, NewEvent, Plan, Position, StateWrite, Timestamp};
+use super::outside::{Attempt, Due, Fired, Held, Replied, Reply, Unheld};
+use crate::model::{Digest, EventDraft, Manifest, NewEvent, NextOccurrence, Plan, Position, StateWrite, Timestamp};
 
 /// Everything that can change a namespace. If it isn't here, it can't happen.
 #[derive(Clone, Debug)]
@@ -34,6 +35,29 @@ pub enum Proposal {
     SetSchema {
         r#type: String,
         schema: Option<String>,
+    },
+    /// Timers and schedules that a snapshot found due; each fires if it still is what it was.
+    Fire(Vec<Due>),
+    /// When a schedule of a function comes next; `None`: never.
+    Schedule {
+        function: String,
+        key: String,
+        next: Option<NextOccurrence>,
+    },
+    /// The answer to a request.
+    Reply(Reply),
+    /// A request was sent in vain. Not recorded.
+    Attempt(Attempt),
+    /// Held outputs are appended, and held requests may leave, as if they had never been held.
+    Release(Vec<Held>),
+    /// Held outputs are forgotten; held requests fail.
+    Discard {
+        held: Vec<Held>,
+        time: Timestamp,
+    },
+    /// Whether timers fire here and requests leave. Those made while none leave are held. Not recorded.
+    Effects {
+        on: bool,
     },
 }
 
@@ -100,6 +124,9 @@ pub struct Deploy {
     pub levels: Vec<Level>,
     /// Whether it goes back to a version that ran before; it is recorded as that.
     pub rollback: bool,
+    /// Whether commands, timers and requests that functions make of events from before it go out, rather than
+    /// to be held.
+    pub send: bool,
 }
 
 /// "With these last writes, the state kept for that code is level with the function as it stands."
@@ -181,6 +208,12 @@ pub enum Accepted {
     SchemaSet {
         position: Option<Position>,
     },
+    Fired(Fired),
+    Scheduled,
+    Replied(Replied),
+    Unheld(Unheld),
+    /// It is stored; the log doesn't speak of it.
+    Noted,
 }
 
 /// Where a command and its events are.
@@ -210,6 +243,8 @@ pub struct Reacted {
     pub outputs: Vec<(Position, Position)>,
     /// How many of them are new; the others were known already.
     pub new: usize,
+    /// How many were held rather than appended.
+    pub held: usize,
     /// Outputs that were in the log already with other content; the log's stands.
     pub different: Vec<Different>,
 }
@@ -279,6 +314,13 @@ pub enum Refused {
     CommandTaken { command: String, function: String, module: String },
     #[error("function {function:?} can't be changed now: {why}")]
     Control { function: String, why: String },
+    /// A fork, say.
+    #[error("no timer fires in this namespace: tell it to have effects first")]
+    EffectsOff,
+    #[error("there is no request without an answer at position {0}")]
+    NoRequest(Position),
+    #[error("function {function:?} has no schedule {key:?}")]
+    UnknownSchedule { function: String, key: String },
     #[error("the namespace has {found} functions: at most {max}")]
     TooManyFunctions { found: usize, max: usize },
 }

@@ -4,7 +4,15 @@ use super::error::StoreError;
 use super::function::FunctionStatus;
 use super::group::Group;
 use super::proposal::{Different, Reacted, Refused};
-use crate::model::{Plan, PlanMode, Processing, function_source};
+use crate::model::{Emitted, Kind, Plan, PlanMode, Position, Processing, function_source};
+
+/// Where an output is in the log.
+pub struct Taken {
+    pub position: Position,
+    pub new: bool,
+    /// It was there already, with other content.
+    pub different: bool,
+}
 
 impl Group<'_> {
     pub(super) fn react(&mut self, plan: Plan) -> Result<Result<Reacted, Refused>, StoreError> {
@@ -63,32 +71,48 @@ impl Group<'_> {
     fn emit(&mut self, plan: &Plan) -> Result<Reacted, StoreError> {
         let mut reacted = Reacted { function: plan.function.clone(), ..Reacted::default() };
         let source = function_source(&plan.function);
+        let mut held = Vec::new();
         for output in &plan.emitted {
-            let hash = self.shared.hasher.id(&source, &output.id);
-            let suspect = self.suspects(&[hash])[0];
-            let mut found = None;
-            for position in self.positions(hash, suspect)? {
-                let same = self.with_event(position, |stored| {
-                    (stored.source == source && stored.id == output.id).then(|| output.says_the_same_as(stored))
-                })?;
-                if let Some(same) = same {
-                    found = Some(position);
-                    if !same {
-                        reacted.different.push(Different { id: output.id.clone(), position });
-                    }
-                }
+            if self.holds(plan, output) && self.find_output(&source, output)?.is_none() {
+                held.push(output.clone());
+                continue;
             }
-            let position = match found {
-                Some(position) => position,
-                None => {
-                    let position = self.builder.add_derived(&source, plan.module, output);
-                    self.index(position, hash, (output.kind, &output.r#type, &output.subject), &output.tags);
-                    reacted.new += 1;
-                    position
-                }
-            };
-            reacted.outputs.push((output.cause, position));
+            let taken = self.take_output(&source, plan.module, output)?;
+            reacted.new += usize::from(taken.new);
+            if taken.different {
+                reacted.different.push(Different { id: output.id.clone(), position: taken.position });
+            }
+            reacted.outputs.push((output.cause, taken.position));
         }
+        self.hold(plan, held, &mut reacted);
         Ok(reacted)
+    }
+
+    /// Appends an output, unless the log has it.
+    pub(super) fn take_output(&mut self, source: &str, module: u32, output: &Emitted) -> Result<Taken, StoreError> {
+        if let Some((position, same)) = self.find_output(source, output)? {
+            return Ok(Taken { position, new: false, different: !same });
+        }
+        let hash = self.shared.hasher.id(source, &output.id);
+        let position = self.builder.add_derived(source, module, output);
+        self.index(position, hash, (output.kind, &output.r#type, &output.subject), &output.tags);
+        if output.kind != Kind::Event {
+            self.note_outside(position);
+        }
+        Ok(Taken { position, new: true, different: false })
+    }
+
+    /// Where an output is already, and whether it says the same there.
+    fn find_output(&mut self, source: &str, output: &Emitted) -> Result<Option<(Position, bool)>, StoreError> {
+        let hash = self.shared.hasher.id(source, &output.id);
+        let suspect = self.suspects(&[hash])[0];
+        let mut found = None;
+        for position in self.positions(hash, suspect)? {
+            let same = self.with_event(position, |stored| {
+                (stored.source == source && stored.id == output.id).then(|| output.says_the_same_as(stored))
+            })?;
+            found = same.map(|same| (position, same)).or(found);
+        }
+        Ok(found)
     }
 }

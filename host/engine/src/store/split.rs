@@ -42,7 +42,7 @@ pub fn split(record: &Record, at: Position, chain: Digest) -> Result<Option<Reco
             Processing::SchemaSet { r#type, schema: Some(_) } => speaks("retold.schema.set", r#type),
             Processing::SchemaSet { r#type, schema: None } => speaks("retold.schema.removed", r#type),
             // Said with the deployment.
-            Processing::Began { function, .. } => deployed.contains(function),
+            Processing::Began { function, .. } | Processing::Sends { function } => deployed.contains(function),
             // What is erased is never brought back.
             Processing::Forgot { .. } => true,
             // At worst its state is made by replay and comes to nothing.
@@ -52,7 +52,11 @@ pub fn split(record: &Record, at: Position, chain: Digest) -> Result<Option<Reco
             | Processing::Resumed { .. }
             | Processing::Rewound { .. }
             | Processing::Released { .. }
-            | Processing::Retold { .. } => false,
+            | Processing::Retold { .. }
+            // The occurrence that it was said with may be cut off: it is due again, and known if it is there.
+            | Processing::Scheduled { .. }
+            | Processing::Held { .. }
+            | Processing::Unheld { .. } => false,
         };
         if stays {
             builder.add_processing(&entry);

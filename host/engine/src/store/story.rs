@@ -101,6 +101,7 @@ pub fn deploy(module: &str, functions: &[FunctionManifest]) -> Proposal {
         component: module.as_bytes().to_vec(),
         levels: Vec::new(),
         rollback: false,
+        send: false,
     })
 }
 

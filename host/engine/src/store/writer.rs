@@ -10,6 +10,7 @@ use super::deletion::{Deleted, delete_dropped, delete_sealed};
 use super::error::StoreError;
 use super::group::Group;
 use super::mirror::Mirror;
+use super::outside::{InGroup, RowChange};
 use super::proposal::{Accepted, Proposal, Refused, SubjectSnapshot};
 use super::reader::Reader;
 use super::shared::{Shared, View};
@@ -103,6 +104,7 @@ impl Store {
             snapshots: Vec::new(),
             prepared: Vec::new(),
             finished: Vec::new(),
+            outside: InGroup::default(),
             chain,
         };
         for proposal in proposals {
@@ -111,12 +113,14 @@ impl Store {
         group.finish_record();
         let (commits, snapshots) = (std::mem::take(&mut group.finished), std::mem::take(&mut group.snapshots));
         let prepared = std::mem::take(&mut group.prepared);
+        let rows = std::mem::take(&mut group.outside.rows);
         drop(group);
-        let nothing_new = commits.is_empty() && snapshots.is_empty() && prepared.is_empty() && self.mirror.dirty.kept.is_empty();
+        let nothing_beside = snapshots.is_empty() && prepared.is_empty() && rows.is_empty() && self.mirror.dirty.kept.is_empty();
+        let nothing_new = commits.is_empty() && nothing_beside;
         if nothing_new && !self.rows_left() {
             return Ok(Committed { answers, changes: Changes::default() });
         }
-        let changes = self.write(commits, &snapshots, &prepared)?;
+        let changes = self.write(commits, &snapshots, &prepared, &rows)?;
         shared.tail_mut().committed(&changes.records);
         self.show(&changes.records);
         Ok(Committed { answers, changes })
@@ -128,6 +132,7 @@ impl Store {
         commits: Vec<Commit>,
         snapshots: &[SubjectSnapshot],
         prepared: &[(u32, Vec<StateWrite>)],
+        rows: &[RowChange],
     ) -> Result<Changes, StoreError> {
         let (shared, view) = (self.shared.clone(), self.shared.view());
         let dirty = &self.mirror.dirty;
@@ -137,7 +142,7 @@ impl Store {
         let bytes: usize = commits.iter().map(|commit| commit.record.bytes().len()).sum();
         let most = Deleted::with_commit(bytes);
         let mut left = false;
-        apply(&shared, prepared, &commits, &mut self.mirror, |transaction, mirror| {
+        apply(&shared, prepared, &commits, rows, &mut self.mirror, |transaction, mirror| {
             write_snapshots(transaction, snapshots, mirror)?;
             if delete {
                 left = delete_sealed(transaction, &view, most)?;
@@ -161,6 +166,8 @@ impl Store {
             recorded,
             retold: self.mirror.retold,
             forgotten: self.mirror.forgotten,
+            effects: self.mirror.effects,
+            outside: self.mirror.outside.clone(),
             segments: view.segments.clone(),
             functions: self.mirror.functions.clone(),
             modules: self.mirror.modules.clone(),

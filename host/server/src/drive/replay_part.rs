@@ -371,6 +371,7 @@ fn future_row(snapshot: &Snapshot, function: &FunctionManifest, identity: Digest
         identity,
         kept: Vec::new(),
         straight: true,
+        held_through: Position::START,
     }
 }
 

@@ -255,6 +255,7 @@ impl Upgrade {
             component: self.upload.component.clone(),
             levels: Vec::new(),
             rollback: self.task.kind == ReplayKind::Rollback,
+            send: false,
         })
     }
 

@@ -232,6 +232,9 @@ impl From<Refused> for Problem {
                 Problem::new(&kinds::CONTROL_CONFLICT, detail).with("function", function)
             }
             Refused::TooManyFunctions { found, max } => Problem::new(&kinds::LIMIT_REACHED, detail).with("found", found).with("max", max),
+            Refused::UnknownSchedule { function, .. } => Problem::new(&kinds::UNKNOWN_FUNCTION, detail).with("function", function),
+            Refused::NoRequest(position) => Problem::new(&kinds::CONTROL_CONFLICT, detail).with("position", position.to_string()),
+            Refused::EffectsOff => Problem::new(&kinds::CONTROL_CONFLICT, detail),
             Refused::StreamBroken => Problem::new(&kinds::CONDITION_FAILED, detail),
         }
     }

@@ -14,7 +14,7 @@ mod rules_tests;
 mod teller;
 mod telling;
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 
 pub use plan::{RetellPlan, RetoldModule};
 pub use retelling::{Ending, Retelling, Retold, Told};
