@@ -550,6 +550,7 @@ fn digest_of(written: BTreeMap<String, Option<Vec<u8>>>) -> Option<Digest> {
         parked: Vec::new(),
         unparked: Vec::new(),
         halted: None,
+        folded: Vec::new(),
     };
     plan.set_state(written.into_iter().map(|(key, value)| StateWrite { key, value }).collect());
     plan.state_digest

@@ -9,6 +9,12 @@ mod bring;
 mod calls;
 mod check;
 mod compare;
+mod deciding;
+#[cfg(test)]
+mod deciding_tests;
+#[cfg(test)]
+mod desk_testing;
+mod emitted_command;
 mod fold;
 #[cfg(test)]
 mod fork_tests;
