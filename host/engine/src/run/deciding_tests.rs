@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use super::desk_testing::{Desk, added, code, desk, entries, functions, order, stock, take, told};
 use super::retell::testing::{derived, live, plan, retold, run};
 use super::testing::{World, coded, emit, event, function};
-use super::{Guests, Reading, Runner, Step, Subscriptions, Waits, waits};
+use super::{Guests, Reading, Runner, Step, Subscriptions, Waits, first_unread, waits};
 use crate::model::{
     Answer, Calls, Class, DerivedId, Digest, EventRef, FailurePolicy, FunctionKind, FunctionManifest, Guest, Kind, Manifest, OutputKind,
     Position, derived_id, limits,
@@ -56,6 +56,14 @@ fn a_command_that_a_function_sends_is_decided_once_and_its_sender_alone_hears_th
     );
     assert_eq!(String::from_utf8_lossy(&refused.data), data);
     assert_eq!((told(&world, "bystander").len(), world.row("stock").cursor), (0, Position(8)));
+    let unread =
+        |world: &World| ["bystander", "desk", "stock"].map(|name| first_unread(&world.snapshot(), &world.row(name)).expect("read"));
+    assert_eq!(unread(&world), [None; 3], "a refusal is not unread by whom it is not for");
+    let mut behind = World::new(&functions());
+    behind.append(vec![order("1", "a", "9"), order("2", "b", "9")]);
+    assert_eq!(unread(&behind), [None, Some(Position(2)), None]);
+    behind.work(&mut Runner::new("desk"), &code());
+    assert_eq!(unread(&behind), [None, None, Some(Position(4))]);
 }
 
 #[test]

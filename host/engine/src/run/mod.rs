@@ -49,6 +49,7 @@ mod subscriptions;
 mod switch_tests;
 #[cfg(test)]
 mod testing;
+mod unread;
 mod upcast;
 #[cfg(test)]
 mod upcast_tests;
@@ -76,5 +77,6 @@ pub use report::{Content, Example, FailedEvent, Finding, FunctionReport};
 pub use retell::{Ending, RetellPlan, Retelling, Retold, RetoldModule, Rule, SubjectPattern, Told};
 pub use runner::{Audit, Retrying, Runner, Settled, Step, Ticket};
 pub use subscriptions::Subscriptions;
+pub use unread::first_unread;
 pub use view::{Prepared, Projector, ViewHalted, ViewStep};
 pub use waits::{Outcome, WaitId, Waits, World};
