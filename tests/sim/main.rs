@@ -4,6 +4,7 @@
 mod actions;
 mod catalogue;
 mod chance;
+mod deciding;
 mod desk;
 mod disk;
 mod disk_errors;

@@ -53,6 +53,7 @@ fn read_on(store: &Store) -> Proposal {
         parked: Vec::new(),
         unparked: Vec::new(),
         halted: None,
+        folded: Vec::new(),
     })
 }
 

@@ -68,6 +68,7 @@ fn react(store: &Store, emitted: Vec<Emitted>) -> Proposal {
         stands_on: None,
         mode: PlanMode::Live,
         handled: Vec::new(),
+        folded: Vec::new(),
         emitted,
         state: Vec::new(),
         state_digest: None,

@@ -36,8 +36,8 @@ pub use guest::{
 pub use ids::{DerivedId, OutputKind, derived_id};
 pub use manifest::{FailurePolicy, FunctionKind, FunctionManifest, LimitsAsked, Manifest, ManifestError, Missed, Schedule, Schema, Start};
 pub use names::{
-    NameError, aggregate_source, function_source, is_reserved_source, is_reserved_type, valid_function_name, valid_module_name,
-    valid_namespace_name,
+    NameError, aggregate_of, aggregate_source, function_source, is_reserved_source, is_reserved_type, valid_function_name,
+    valid_module_name, valid_namespace_name,
 };
 pub use output::{CommandDraft, EventDraft, Output, Reaction, RequestDraft, TimerDraft};
 pub use outside::{
@@ -47,7 +47,7 @@ pub use outside::{
 };
 pub use pattern::TypePattern;
 pub use place::{Position, Timestamp};
-pub use plan::{Emitted, ParkedEvent, Plan, PlanMode, StateWrite, state_digest};
+pub use plan::{Emitted, FoldedSubject, ParkedEvent, Plan, PlanMode, StateWrite, SubjectSnapshot, state_digest};
 pub use processing::{NextOccurrence, Processing};
 pub use record::{Commit, Events, FORMAT as RECORD_FORMAT, Record, RecordHead, StatePart};
 pub use record_builder::{Mark, RecordBuilder};

@@ -30,6 +30,35 @@ pub struct Plan {
     pub unparked: Vec<Position>,
     /// Stops the function here.
     pub halted: Option<ParkedEvent>,
+    /// Of an aggregate: the subjects that it decided for here, each once, and what it knew of them. An event
+    /// of one of them that came since makes the plan stale.
+    pub folded: Vec<FoldedSubject>,
+}
+
+/// A subject as an aggregate knew it when it decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoldedSubject {
+    pub subject: String,
+    /// The subject's events up to here are in the state that it decided on.
+    pub upto: Position,
+    /// Kept along with the decision, if it is accepted.
+    pub snapshot: Option<SubjectSnapshot>,
+}
+
+/// The state of one subject, folded by an aggregate. A cache: the aggregate can make it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubjectSnapshot {
+    pub function: String,
+    pub subject: String,
+    /// What made it: nobody else may read it.
+    pub identity: Digest,
+    /// The last event in it.
+    pub position: Position,
+    /// The subject has no other event that belongs to it up to here.
+    pub seen: Position,
+    /// How many events are in it.
+    pub events: u64,
+    pub state: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

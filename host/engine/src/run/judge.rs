@@ -6,7 +6,7 @@ use super::handler::{Stopped, end_of_one};
 use super::part::{Folding, PartStop};
 use super::recorded::Recorded;
 use super::report::{Content, Example, FailedEvent, Finding, SHOWN_MAX};
-use crate::model::{Emitted, EventRef, LogLevel, Position, function_source, limits};
+use crate::model::{Emitted, EventRef, Kind, LogLevel, Position, function_source, limits};
 use crate::store::{Reader, StoreError};
 
 /// Of so many calls of a part, one is audited; the first is.
@@ -27,12 +27,21 @@ pub enum Asked {
     Try,
 }
 
+/// Which outputs are wanted that the log has not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Collect {
+    /// Events and timers.
+    pub outputs: bool,
+    /// Commands and requests: what they do can't be undone.
+    pub sent: bool,
+}
+
 pub struct Comparing {
     pub recorded: Recorded,
     /// Outputs of later causes only are compared.
     pub after: Position,
-    /// Whether outputs that the log has not are wanted.
-    pub collect_new: bool,
+    /// Which outputs are wanted that the log has not.
+    pub collect: Collect,
 }
 
 /// What a judge counted.
@@ -160,19 +169,14 @@ impl<'a> Judge<'a> {
                 Some((record, position)) if record.event(position).is_some() => {
                     record.event(position).iter().for_each(|event| self.found(event, &made));
                 }
-                _ => self.lacking(made, comparing.collect_new),
+                _ => self.lacking(made, comparing.collect),
             }
         }
         Ok(())
     }
 
     fn found(&mut self, event: &EventRef<'_>, made: &Emitted) {
-        let equal = event.data == made.data
-            && event.r#type == made.r#type
-            && event.subject == made.subject
-            && event.content_type == made.content_type
-            && event.tags().eq(made.tags.iter().map(String::as_str));
-        if equal {
+        if made.says_the_same_as(event) {
             self.tally.equal += 1;
         } else {
             self.tally.different += 1;
@@ -180,10 +184,14 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn lacking(&mut self, made: Emitted, collect: bool) {
+    fn lacking(&mut self, made: Emitted, collect: Collect) {
         self.tally.new += 1;
         self.show(Finding::New, &made, None);
-        if collect {
+        let wanted = match made.kind {
+            Kind::Event | Kind::Timer => collect.outputs,
+            Kind::Command | Kind::Request => collect.sent,
+        };
+        if wanted {
             self.tally.lacking.push(made);
         }
     }

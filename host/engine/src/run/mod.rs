@@ -9,6 +9,12 @@ mod bring;
 mod calls;
 mod check;
 mod compare;
+mod deciding;
+#[cfg(test)]
+mod deciding_tests;
+#[cfg(test)]
+mod desk_testing;
+mod emitted_command;
 mod fold;
 #[cfg(test)]
 mod fork_tests;
@@ -43,6 +49,7 @@ mod subscriptions;
 mod switch_tests;
 #[cfg(test)]
 mod testing;
+mod unread;
 mod upcast;
 #[cfg(test)]
 mod upcast_tests;
@@ -73,6 +80,7 @@ pub use report::{Content, Example, FailedEvent, Finding, FunctionReport};
 pub use retell::{Ending, RetellPlan, Retelling, Retold, RetoldModule, Rule, SubjectPattern, Told};
 pub use runner::{Audit, Retrying, Runner, Settled, Step, Ticket};
 pub use subscriptions::Subscriptions;
+pub use unread::first_unread;
 pub use view::{Prepared, Projector, ViewHalted, ViewStep};
 pub use waits::{Outcome, WaitId, Waits, World};
 pub use waves::{Calendar, Clock, first_occurrence, next_wave, wave};

@@ -5,7 +5,9 @@ use std::ops::ControlFlow::{Break, Continue};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::report::{Content, Example, Finding, SHOWN_MAX};
-use crate::model::{ByteReader, ByteWriter, EventRef, Kind, Malformed, Position, Record, TypePattern, function_source};
+use crate::model::{
+    ByteReader, ByteWriter, EventRef, Kind, Malformed, Position, REQUEST_MADE, Record, TIMER_CANCELLED, TypePattern, function_source,
+};
 use crate::store::{Batch, Filter, Past, Portion, Snapshot, StoreError, Stretch, Take};
 
 /// Of so many places it is kept how much of the log there was then.
@@ -74,9 +76,20 @@ impl<'a> Outputs<'a> {
     /// Those of `function`, whatever version of it made them, with a cause after `after`.
     pub fn of(snapshot: &'a Snapshot, function: &str, after: Position) -> Outputs<'a> {
         let versions = snapshot.modules().flat_map(|module| &module.manifest.functions);
-        let types: BTreeSet<&String> = versions.filter(|version| version.name == function).flat_map(|version| &version.emits).collect();
-        let types = types.into_iter().cloned().map(TypePattern::Exact).collect();
-        let filter = Filter { types, kind: Some(Kind::Event), ..Filter::default() };
+        let (mut types, mut kind) = (BTreeSet::new(), Some(Kind::Event));
+        for version in versions.filter(|version| version.name == function) {
+            types.extend(version.emits.iter().chain(&version.sends).cloned().map(TypePattern::Exact));
+            if version.timers {
+                types.extend(version.patterns().chain([TypePattern::Exact(TIMER_CANCELLED.to_owned())]));
+            }
+            if !version.hosts.is_empty() {
+                types.insert(TypePattern::Exact(REQUEST_MADE.to_owned()));
+            }
+            if version.timers || !(version.sends.is_empty() && version.hosts.is_empty()) {
+                kind = None;
+            }
+        }
+        let filter = Filter { types: types.into_iter().collect(), kind, ..Filter::default() };
         Outputs { snapshot, source: function_source(function), filter, after }
     }
 

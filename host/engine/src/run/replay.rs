@@ -40,8 +40,10 @@ pub struct ReplayOptions {
     pub from: Position,
     /// Of so many units, or subjects, one is replayed. 1 for a function with state that is not split.
     pub sample: u32,
-    /// Whether outputs that the log lacks are handed out by [`Replay::take_lacking`].
+    /// Whether events and timers that the log lacks are handed out by [`Replay::take_lacking`].
     pub collect_new: bool,
+    /// Whether commands and requests are, too: they act on others, so somebody has to ask for it.
+    pub collect_sent: bool,
     pub shadow_bytes_max: u64,
 }
 
@@ -53,6 +55,7 @@ impl Default for ReplayOptions {
             from: Position::START,
             sample: 1,
             collect_new: false,
+            collect_sent: false,
             shadow_bytes_max: limits::SHADOW_BYTES_MAX,
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::gather::{Ended, Follow, Gathered};
-use super::judge::{Asked, Comparing, Judging};
+use super::judge::{Asked, Collect, Comparing, Judging};
 use super::lane::{Lanes, is_sampled};
 use super::part::{Part, Portioned};
 use super::reading::Reading;
@@ -69,7 +69,8 @@ impl Replay {
         let mut comparing = None;
         if options.compare && manifest.kind == FunctionKind::Handler {
             let recorded = place.trail.follow(&outputs, &place.past, &gathered.stretches, sample)?;
-            comparing = Some(Comparing { recorded, after: options.from, collect_new: options.collect_new });
+            let collect = Collect { outputs: options.collect_new, sent: options.collect_sent };
+            comparing = Some(Comparing { recorded, after: options.from, collect });
         }
         let mut level = None;
         if gathered.ended == Ended::Level {

@@ -541,3 +541,49 @@ fn what_is_appended_late_is_not_counted_where_it_was_found_lacking_and_is_where_
         assert_eq!(findings(rehearsal.run().1.report()), [19, 0, 1, 2]);
     }
 }
+
+#[test]
+fn commands_are_held_against_the_record_like_events_and_handed_out_only_if_somebody_asks() {
+    use super::desk_testing::{Desk, desk, functions, order};
+    use super::retell::testing::live;
+    let code: Arc<dyn Guest> = Arc::new(Desk::default());
+    let world = live(&functions(), &code, (0..9).map(|id| order(&id.to_string(), &format!("item/{id}"), "0")).collect());
+    let snapshot = world.snapshot();
+    let replayed = Replayed { manifest: desk(), follows: Some(Arc::new(world.row("desk"))), identity: IDENTITY };
+    let rehearse = |guest: Desk, follows: bool, options: ReplayOptions| {
+        let guest: Arc<dyn Guest> = Arc::new(guest);
+        let guests = OneGuest(guest.clone());
+        let reading = Reading::new(&snapshot, &guests);
+        let (file, _) = snapshot.reader().open_shadow("desk", IDENTITY, 1 << 20).expect("opened");
+        file.clear().expect("written");
+        let name = if follows { "desk" } else { "other" };
+        let manifest = FunctionManifest { name: name.into(), ..replayed.manifest.clone() };
+        let replayed = Replayed { manifest, follows: replayed.follows.clone().filter(|_| follows), identity: IDENTITY };
+        let mut replay = Replay::new(&reading, &replayed, options, &file).expect("begun");
+        let mut lacking = Vec::new();
+        loop {
+            let Prepared::Parts(parts) =
+                replay.prepare(&reading, &replayed, &file, Portion { events: 4, bytes: usize::MAX }).expect("read")
+            else {
+                panic!("it is taken")
+            };
+            let folded = parts.iter().map(|part| part.fold(&*guest, &mut |_, _| {})).collect();
+            let step = replay.finish(&file, folded).expect("written");
+            lacking.extend(replay.take_lacking());
+            if matches!(step, ReplayStep::Level { .. }) {
+                return (findings(replay.report()), lacking, replay.report().examples.clone());
+            }
+        }
+    };
+    let (same, _, _) = rehearse(Desk::default(), true, ReplayOptions::default());
+    assert_eq!(same, [18, 0, 0, 0], "nine commands and nine events");
+    let (other, _, examples) = rehearse(Desk { version: 1, ..Desk::default() }, true, ReplayOptions::default());
+    assert_eq!(other, [9, 0, 0, 9]);
+    assert_eq!(examples[0].recorded.as_ref().map(|content| content.kind), Some(crate::model::Kind::Command));
+    let collect = ReplayOptions { collect_new: true, ..ReplayOptions::default() };
+    let kinds = |(_, lacking, _): (_, Vec<crate::model::Emitted>, _)| {
+        [crate::model::Kind::Event, crate::model::Kind::Command].map(|kind| lacking.iter().filter(|made| made.kind == kind).count())
+    };
+    assert_eq!(kinds(rehearse(Desk::default(), false, collect)), [9, 0]);
+    assert_eq!(kinds(rehearse(Desk::default(), false, ReplayOptions { collect_sent: true, ..collect })), [9, 9]);
+}

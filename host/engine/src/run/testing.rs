@@ -114,6 +114,7 @@ impl World {
             parked: Vec::new(),
             unparked: Vec::new(),
             halted: None,
+            folded: Vec::new(),
         };
         plan.set_state(
             state.iter().map(|(key, value)| StateWrite { key: (*key).into(), value: Some(value.as_bytes().to_vec()) }).collect(),

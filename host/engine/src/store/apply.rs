@@ -11,7 +11,7 @@ use super::schemas;
 use super::shared::Shared;
 use super::snapshot::{Parked, decode_parked, encode_parked, state_key};
 use super::tables;
-use crate::model::{Commit, ParkedEvent, Position, Processing, StateWrite};
+use crate::model::{Commit, FunctionKind, ParkedEvent, Position, Processing, StateWrite};
 
 /// Rows of a slot that no commit speaks of, as the function's code can make them again.
 pub type SlotWrites = (u32, Vec<StateWrite>);
@@ -108,7 +108,12 @@ pub fn write_parking(transaction: &WriteTransaction, entry: &Processing, mirror:
             count_parked(transaction, function, mirror)
         }
         Processing::Rewound { function, to, .. } => {
-            let Some(ordinal) = mirror.function(function).map(|row| row.ordinal) else { return Ok(()) };
+            let Some(row) = mirror.function(function) else { return Ok(()) };
+            let ordinal = row.ordinal;
+            if row.manifest.kind == FunctionKind::Aggregate {
+                release_after(transaction, ordinal, *to)?;
+                return count_parked(transaction, function, mirror);
+            }
             for position in parked_positions(transaction, ordinal)?.into_iter().filter(|position| position > to) {
                 unpark(transaction, ordinal, position)?;
             }
@@ -179,6 +184,19 @@ fn release(transaction: &WriteTransaction, ordinal: u32, subject: Option<&str>) 
             && !parked.released
             && subject.is_none_or(|subject| subject == parked.event.subject)
         {
+            parked.released = true;
+            write_parked(transaction, ordinal, &parked)?;
+        }
+    }
+    Ok(())
+}
+
+/// Has all that is parked after a position tried again, but for what waits behind something earlier.
+fn release_after(transaction: &WriteTransaction, ordinal: u32, after: Position) -> Result<(), StoreError> {
+    for position in parked_positions(transaction, ordinal)?.into_iter().filter(|position| *position > after) {
+        let Some(mut parked) = read_parked(transaction, ordinal, position)? else { continue };
+        let first = subject_positions(transaction, ordinal, &parked.event.subject)?.first().copied();
+        if first.is_none_or(|first| first > after) {
             parked.released = true;
             write_parked(transaction, ordinal, &parked)?;
         }

@@ -127,7 +127,7 @@ impl Group<'_> {
     }
 
     /// An event of the subject after `after` that belongs to the aggregate's state.
-    fn evolved_since(&mut self, row: &FunctionRow, subject: &str, after: Position) -> Result<Option<Position>, StoreError> {
+    pub(super) fn evolved_since(&mut self, row: &FunctionRow, subject: &str, after: Position) -> Result<Option<Position>, StoreError> {
         let term = self.shared.hasher.term(Term::Subject(subject));
         let upcasting = self.mirror.upcasting.clone();
         self.find_since(&[term], after, |event| {

@@ -236,7 +236,8 @@ fn what_a_function_made_before_the_cut_is_known_when_it_reads_again() {
     let plan = story::react(&fork, "straight", 10, &[6, 9], |_| {});
     let answer = fork.commit([plan], Timestamp(1)).expect("committed").answers.remove(0);
     let Ok(Accepted::Reacted(reacted)) = answer else { panic!("{answer:?}") };
-    assert_eq!(reacted.outputs, [(Position(6), Position(10)), (Position(9), Position(11))]);
+    let outputs: Vec<_> = reacted.outputs.iter().map(|made| (made.cause, made.position)).collect();
+    assert_eq!(outputs, [(Position(6), Position(10)), (Position(9), Position(11))]);
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! What the store knows of a function and of a module version.
 
+use std::collections::BTreeMap;
+
 use super::kept::Kept;
 use super::slots::NO_SLOT;
 use crate::model::{ByteReader, ByteWriter, Digest, FunctionKind, FunctionManifest, Malformed, Manifest, Position, TypePattern};
 
 /// Of a row of the table of functions. Format 1 knew no slots: the state was under the ordinal. Format 2 knew of
-/// nothing that is held.
+/// nothing that is held, and no commands that functions send.
 const FORMAT: u8 = 3;
 
 /// A function as the log says it stands.
@@ -20,7 +22,7 @@ pub struct FunctionRow {
     pub status: FunctionStatus,
     /// Where it began to read.
     pub start: Position,
-    /// Everything up to here is dealt with.
+    /// Everything up to here is dealt with. Of an aggregate: of the commands that functions sent.
     pub cursor: Position,
     /// Grows with each deploy, pause, resume, rewind and release; fences runners.
     pub epoch: u64,
@@ -37,6 +39,9 @@ pub struct FunctionRow {
     pub straight: bool,
     /// What it makes of events up to here, events aside, is held rather than appended; 0: nothing is.
     pub held_through: Position,
+    /// Types of commands that are decided up to a place that the cursor doesn't tell: by another aggregate before,
+    /// or by this one when it still decided them.
+    pub decided: BTreeMap<String, Position>,
     /// Digest of what its last plan wrote, if that left nothing but a new cursor and state: what a plan
     /// on top of it names. Not stored, as plans in flight end with the host.
     pub standing: Option<Digest>,
@@ -115,6 +120,11 @@ impl FunctionRow {
         out.varint(self.kept.len() as u64);
         self.kept.iter().for_each(|kept| kept.encode(&mut out));
         out.u64(self.held_through.0);
+        out.varint(self.decided.len() as u64);
+        for (r#type, upto) in &self.decided {
+            out.text(r#type);
+            out.u64(upto.0);
+        }
         out.bytes
     }
 
@@ -164,6 +174,7 @@ impl FunctionRow {
             kept: Vec::new(),
             straight: false,
             held_through: Position::START,
+            decided: BTreeMap::new(),
             standing: None,
             parked: 0,
             released: 0,
@@ -177,6 +188,10 @@ impl FunctionRow {
         }
         if format > 2 {
             row.held_through = Position(reader.u64("held")?);
+            for _ in 0..reader.length("decided")? {
+                let r#type = reader.text("decided")?.to_owned();
+                row.decided.insert(r#type, Position(reader.u64("decided")?));
+            }
         }
         Ok(row)
     }

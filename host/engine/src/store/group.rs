@@ -9,10 +9,10 @@ use super::error::StoreError;
 use super::forgotten::Forgotten;
 use super::mirror::Mirror;
 use super::outside::{InGroup, RowChange};
-use super::proposal::{Accepted, Proposal, Refused, SubjectSnapshot};
+use super::proposal::{Accepted, Proposal, Refused};
 use super::shared::{Shared, View};
 use super::tail::{Indexed, Tail};
-use crate::model::{Commit, Digest, EventRef, Kind, NewEvent, Position, Processing, Record, RecordBuilder, StatePart};
+use crate::model::{Commit, Digest, EventRef, Kind, NewEvent, Position, Processing, Record, RecordBuilder, StatePart, SubjectSnapshot};
 
 /// Where a record of a group ends and the next one begins: small enough that one event is read
 /// without much beside it.

@@ -10,7 +10,7 @@ use super::schemas::{SchemaRow, in_force};
 use super::shared::View;
 use super::slots::{NO_SLOT, Slots};
 use super::upcasting::Upcasting;
-use crate::model::{Digest, Malformed, Manifest, Position, Processing, Start};
+use crate::model::{Digest, FunctionKind, Malformed, Manifest, Position, Processing, Start};
 
 #[derive(Clone, Debug, Default)]
 pub struct Mirror {
@@ -165,6 +165,7 @@ impl Mirror {
                             straight: true,
                             // What it makes of the past stays here, unless it is told to go out.
                             held_through: *at,
+                            decided: BTreeMap::new(),
                             standing: None,
                             parked: 0,
                             released: 0,
@@ -173,6 +174,7 @@ impl Mirror {
                     let row = Arc::make_mut(row);
                     row.module = *module;
                     row.manifest = function.clone();
+                    row.find_place(&before);
                     row.epoch += 1;
                     // New code gets a new try; a pause is the operator's word and stays.
                     if row.status != FunctionStatus::Paused {
@@ -219,6 +221,11 @@ impl Mirror {
             Processing::Rewound { function, to, rebuild } => {
                 let Some(row) = Arc::make_mut(&mut self.functions).get_mut(function).map(Arc::make_mut) else { return Ok(()) };
                 row.epoch += 1;
+                if row.manifest.kind == FunctionKind::Aggregate {
+                    // What it decided stays decided; what was parked there is tried again.
+                    self.dirty.cursors.insert(function.clone());
+                    return Ok(());
+                }
                 row.straight = false;
                 // What is kept has events in it that are no longer dealt with.
                 row.drop_kept(&mut self.slots, |_| true);

@@ -8,6 +8,7 @@ mod append;
 mod apply;
 mod batch;
 mod catalogue;
+mod command_places;
 mod condition;
 mod control;
 mod create;
@@ -102,8 +103,8 @@ pub use outside::{
 };
 pub use promote::{NotPromoted, Promoted};
 pub use proposal::{
-    Accepted, Append, Appended, Condition, Control, Decided, Decision, Deploy, Different, Level, Prepare, PreparePart, Proposal, Reacted,
-    Refused, SubjectSnapshot,
+    Accepted, Append, Appended, Condition, Control, Decided, Decision, Deploy, Different, Level, Made as MadeOutput, Prepare, PreparePart,
+    Proposal, Reacted, Refused,
 };
 pub use reader::Reader;
 pub use scan::{Filter, Portion, Take};
@@ -116,3 +117,6 @@ pub use verify::Verified;
 pub use view_file::{Made, RowRef, RowWrite, ViewFile, ViewOpened, sweep_views, view_file_name};
 pub use view_snapshot::ViewSnapshot;
 pub use writer::{Changes, Committed, Store};
+
+pub use crate::model::SubjectSnapshot;
+pub(crate) use group::json_text;

@@ -1,6 +1,8 @@
 //! State that is made ready beside the live one: step by step, through crashes, and gone when nobody
 //! keeps it. And the rows that say where state is.
 
+use std::collections::BTreeMap;
+
 use redb::ReadableTable;
 
 use super::folder::Folder;
@@ -232,6 +234,7 @@ fn a_function_has_the_bytes_that_the_page_on_the_data_file_says() {
         kept: vec![Kept { identity: Digest([9; 32]), module: 1, slot: 10, through_commit: 11, whole: true }],
         straight: true,
         held_through: Position(12),
+        decided: BTreeMap::from([("take".to_owned(), Position(12))]),
         standing: None,
         parked: 0,
         released: 0,
@@ -254,6 +257,8 @@ fn a_function_has_the_bytes_that_the_page_on_the_data_file_says() {
         &longs(&[11]),
         &[1],
         &longs(&[12]),
+        b"\x01\x04take",
+        &longs(&[12]),
     ];
     assert_eq!(bytes, expected.concat());
     let decode = |bytes: &[u8]| FunctionRow::decode(SUM, bytes, |_| Some(function.clone()));
@@ -261,8 +266,8 @@ fn a_function_has_the_bytes_that_the_page_on_the_data_file_says() {
     for end in 0..bytes.len() {
         assert!(decode(&bytes[..end]).is_err(), "cut at {end}");
     }
-    // As an earlier host wrote it: nothing was held.
-    let mut before = bytes[..bytes.len() - 8].to_vec();
-    before[0] = 2;
-    assert_eq!(decode(&before).map(|row| (row.held_through, row.straight)), Ok((Position(0), true)));
+    // As an earlier host wrote it: nothing was held, and nobody sent commands.
+    let before = [&[2][..], &bytes[1..bytes.len() - 22]].concat();
+    let decoded = decode(&before).map(|row| (row.kept.len(), row.held_through, row.decided));
+    assert_eq!(decoded, Ok((1, Position(0), BTreeMap::new())));
 }

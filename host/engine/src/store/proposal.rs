@@ -1,7 +1,7 @@
 //! Everything that can change a namespace, and what can be answered.
 
 use super::outside::{Attempt, Due, Fired, Held, Replied, Reply, Unheld};
-use crate::model::{Digest, EventDraft, Manifest, NewEvent, NextOccurrence, Plan, Position, StateWrite, Timestamp};
+use crate::model::{Digest, EventDraft, Kind, Manifest, NewEvent, NextOccurrence, Plan, Position, StateWrite, SubjectSnapshot, Timestamp};
 
 /// Everything that can change a namespace. If it isn't here, it can't happen.
 #[derive(Clone, Debug)]
@@ -86,22 +86,6 @@ pub struct Decision {
     pub folded: Position,
     /// Kept along with it, if it is accepted.
     pub snapshot: Option<SubjectSnapshot>,
-}
-
-/// The state of one subject, folded by an aggregate. A cache: the aggregate can make it again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SubjectSnapshot {
-    pub function: String,
-    pub subject: String,
-    /// What made it: nobody else may read it.
-    pub identity: Digest,
-    /// The last event in it.
-    pub position: Position,
-    /// The subject has no other event that belongs to it up to here.
-    pub seen: Position,
-    /// How many events are in it.
-    pub events: u64,
-    pub state: Vec<u8>,
 }
 
 /// "If nothing like this came after that." A condition matches type among types, subject among
@@ -239,14 +223,24 @@ pub struct Reacted {
     /// Events that the function has dealt with here, the parked ones too.
     pub handled: Vec<Position>,
     pub parked: Vec<Position>,
-    /// Of each output: its cause, and where it is.
-    pub outputs: Vec<(Position, Position)>,
+    pub outputs: Vec<Made>,
     /// How many of them are new; the others were known already.
     pub new: usize,
     /// How many were held rather than appended.
     pub held: usize,
     /// Outputs that were in the log already with other content; the log's stands.
     pub different: Vec<Different>,
+}
+
+/// An output of a function, and where it is: appended now, or known already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    pub cause: Position,
+    pub position: Position,
+    pub kind: Kind,
+    pub r#type: String,
+    /// The one function that it is for, if it is an answer to what that one sent.
+    pub addressee: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! Plans of functions: still true or stale, and which of their outputs the log has already.
 
 use super::error::StoreError;
-use super::function::FunctionStatus;
+use super::function::{FunctionRow, FunctionStatus};
 use super::group::Group;
-use super::proposal::{Different, Reacted, Refused};
-use crate::model::{Emitted, Kind, Plan, PlanMode, Position, Processing, function_source};
+use super::proposal::{Different, Made, Reacted, Refused};
+use crate::model::{ADDRESSEE, Emitted, FunctionKind, Kind, Plan, PlanMode, Position, Processing, aggregate_source, function_source};
 
 /// Where an output is in the log.
 pub struct Taken {
@@ -18,6 +18,7 @@ impl Group<'_> {
     pub(super) fn react(&mut self, plan: Plan) -> Result<Result<Reacted, Refused>, StoreError> {
         let stale = |why| Ok(Err(Refused::Stale { function: plan.function.clone(), why }));
         let Some(row) = self.mirror.function(&plan.function) else { return Ok(Err(Refused::UnknownFunction(plan.function))) };
+        let row = row.clone();
         let backfill = plan.mode == PlanMode::Backfill;
         if row.status != FunctionStatus::Active && !backfill {
             return stale("it is not active");
@@ -29,7 +30,7 @@ impl Group<'_> {
             return stale("it was changed by an operator");
         }
         if backfill {
-            return Ok(Ok(self.emit(&plan)?));
+            return Ok(Ok(self.emit(plan, &row)?.0));
         }
         if row.rebuild.is_some() != matches!(plan.mode, PlanMode::Rebuild { .. }) {
             return stale("its state is being made again, or is again whole");
@@ -41,10 +42,19 @@ impl Group<'_> {
         if plan.stands_on.is_some() && plan.stands_on != row.standing {
             return stale("the plan it stands on was not committed");
         }
-        let mut reacted = match plan.mode {
-            PlanMode::Rebuild { .. } => Reacted { function: plan.function.clone(), ..Reacted::default() },
-            PlanMode::Live | PlanMode::Release | PlanMode::Backfill => self.emit(&plan)?,
+        for folded in &plan.folded {
+            if self.evolved_since(&row, &folded.subject, folded.upto)?.is_some() {
+                return stale("an event came since of a subject that it decided for");
+            }
+        }
+        let (mut reacted, mut plan) = match plan.mode {
+            PlanMode::Rebuild { .. } => (Reacted { function: plan.function.clone(), ..Reacted::default() }, plan),
+            PlanMode::Live | PlanMode::Release | PlanMode::Backfill => self.emit(plan, &row)?,
         };
+        for snapshot in plan.folded.drain(..).filter_map(|folded| folded.snapshot) {
+            // A cache: one that can't be kept is no reason to refuse the plan.
+            let _ = self.keep_snapshot(snapshot);
+        }
         reacted.parked = plan.parked.iter().map(|parked| parked.position).collect();
         reacted.handled = plan.handled;
         self.process(&Processing::Reaction {
@@ -67,25 +77,30 @@ impl Group<'_> {
         Ok(Ok(reacted))
     }
 
-    /// Appends the outputs that the log doesn't have.
-    fn emit(&mut self, plan: &Plan) -> Result<Reacted, StoreError> {
+    /// Appends the outputs that the log doesn't have, and takes them out of the plan.
+    fn emit(&mut self, mut plan: Plan, row: &FunctionRow) -> Result<(Reacted, Plan), StoreError> {
         let mut reacted = Reacted { function: plan.function.clone(), ..Reacted::default() };
-        let source = function_source(&plan.function);
+        let source = match row.manifest.kind {
+            FunctionKind::Aggregate => aggregate_source(&plan.function),
+            _ => function_source(&plan.function),
+        };
         let mut held = Vec::new();
-        for output in &plan.emitted {
-            if self.holds(plan, output) && self.find_output(&source, output)?.is_none() {
-                held.push(output.clone());
+        for output in std::mem::take(&mut plan.emitted) {
+            if self.holds(&plan, &output) && self.find_output(&source, &output)?.is_none() {
+                held.push(output);
                 continue;
             }
-            let taken = self.take_output(&source, plan.module, output)?;
+            let taken = self.take_output(&source, plan.module, &output)?;
             reacted.new += usize::from(taken.new);
             if taken.different {
-                reacted.different.push(Different { id: output.id.clone(), position: taken.position });
+                reacted.different.push(Different { id: output.id, position: taken.position });
             }
-            reacted.outputs.push((output.cause, taken.position));
+            let addressee = output.extensions.into_iter().find(|(name, _)| name == ADDRESSEE).map(|(_, value)| value);
+            let (cause, position, kind, r#type) = (output.cause, taken.position, output.kind, output.r#type);
+            reacted.outputs.push(Made { cause, position, kind, r#type, addressee });
         }
-        self.hold(plan, held, &mut reacted);
-        Ok(reacted)
+        self.hold(&plan, held, &mut reacted);
+        Ok((reacted, plan))
     }
 
     /// Appends an output, unless the log has it.

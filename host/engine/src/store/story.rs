@@ -183,6 +183,7 @@ pub fn react(store: &Store, function: &str, to: u64, causes: &[u64], change: imp
         parked: Vec::new(),
         unparked: Vec::new(),
         halted: None,
+        folded: Vec::new(),
     };
     change(&mut plan);
     Proposal::Reaction(plan)

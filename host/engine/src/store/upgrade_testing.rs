@@ -189,6 +189,7 @@ impl Shop {
             parked: Vec::new(),
             unparked: Vec::new(),
             halted: None,
+            folded: Vec::new(),
         };
         plan.set_state(vec![put(SUM, self.value(row.slot) + version * self.counted(row.cursor, head))]);
         plan

@@ -11,11 +11,11 @@ use super::error::StoreError;
 use super::group::Group;
 use super::mirror::Mirror;
 use super::outside::{InGroup, RowChange};
-use super::proposal::{Accepted, Proposal, Refused, SubjectSnapshot};
+use super::proposal::{Accepted, Proposal, Refused};
 use super::reader::Reader;
 use super::shared::{Shared, View};
 use super::subject::write_snapshots;
-use crate::model::{Commit, Position, Record, RecordBuilder, StatePart, StateWrite, Timestamp};
+use crate::model::{Commit, Position, Record, RecordBuilder, StatePart, StateWrite, SubjectSnapshot, Timestamp};
 
 pub struct Store {
     pub(super) shared: Arc<Shared>,

@@ -252,7 +252,7 @@ impl Committer {
                     drop(subject.settled(Err(error)));
                 }
                 (Caller::Function { function, ticket }, Ok(Accepted::Reacted(reacted))) => {
-                    ended.extend(self.reacted(&function, &reacted, &type_of));
+                    ended.extend(self.reacted(&function, &reacted));
                     function.settle(ticket, Settled::Committed);
                 }
                 (Caller::Function { function, ticket }, _) => function.settle(ticket, Settled::Refused),
@@ -283,12 +283,7 @@ impl Committer {
         }
     }
 
-    fn reacted(
-        &mut self,
-        function: &FunctionTask,
-        reacted: &Reacted,
-        type_of: &impl Fn(Position) -> Option<String>,
-    ) -> Vec<(WaitId, Outcome)> {
+    fn reacted(&mut self, function: &FunctionTask, reacted: &Reacted) -> Vec<(WaitId, Outcome)> {
         function.handled.fetch_add(reacted.handled.len() as u64, Ordering::Relaxed);
         function.emitted.fetch_add(reacted.outputs.len() as u64, Ordering::Relaxed);
         function.parked.fetch_add(reacted.parked.len() as u64, Ordering::Relaxed);
@@ -299,16 +294,8 @@ impl Committer {
         if self.waits.is_empty() {
             return Vec::new();
         }
-        let types: Vec<Option<String>> =
-            reacted.outputs.iter().map(|(_, position)| type_of(*position).or_else(|| self.namespace.type_at(*position))).collect();
-        let outputs: Vec<(Position, Position, &str)> = reacted
-            .outputs
-            .iter()
-            .zip(&types)
-            .map(|((cause, position), r#type)| (*cause, *position, r#type.as_deref().unwrap_or_default()))
-            .collect();
         let functions = self.namespace.reader.functions();
-        self.waits.reacted(reacted, &outputs, &mut World { subscriptions: &mut self.registry.subscriptions, functions: &functions })
+        self.waits.reacted(reacted, &mut World { subscriptions: &mut self.registry.subscriptions, functions: &functions })
     }
 
     /// Brings tasks and subscriptions up to the functions as they stand.

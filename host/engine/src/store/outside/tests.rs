@@ -173,7 +173,7 @@ fn tables_of(store: &Store) -> Vec<String> {
 #[test]
 fn a_timer_fires_once_with_its_due_time_and_never_early() {
     let mut desk = Desk::new();
-    let set = desk.make("ant", &[timer("1", "k", 1_000)]).outputs[0].1;
+    let set = desk.make("ant", &[timer("1", "k", 1_000)]).outputs[0].position;
     assert_eq!(desk.snapshot().next_due().expect("read"), Some(Timestamp(1_000)));
     assert_eq!(desk.due(999), []);
     let due = desk.due(1_000);
@@ -300,7 +300,7 @@ fn what_is_due_comes_in_the_order_of_due_time_function_and_key() {
 fn a_request_waits_in_the_outbox_until_it_is_answered_and_is_answered_once() {
     let mut desk = Desk::new();
     let made = desk.make("ant", &[request("r1", "https://example.com:8443/a"), request("r2", "https://other.org/b")]).outputs;
-    let (first, second) = (made[0].1, made[1].1);
+    let (first, second) = (made[0].position, made[1].position);
     let pending = desk.pending();
     assert_eq!(pending.iter().map(|request| request.position).collect::<Vec<_>>(), [first, second]);
     let one = &pending[0];
@@ -565,7 +565,7 @@ fn in_a_fork_no_timer_fires_and_no_request_leaves_until_it_is_told_so() {
     assert!(row.held_through > Position::START);
     desk.ask(vec![Proposal::Control { function: "past".into(), control: Control::Resume }], 0);
     let made = desk.make("past", &[Emitted { cause: desk.store.head(), ..request("own", "https://a/") }]);
-    assert_eq!(desk.snapshot().request(made.outputs[0].1).expect("read").expect("pending").row.state, OutboxState::Waiting);
+    assert_eq!(desk.snapshot().request(made.outputs[0].position).expect("read").expect("pending").row.state, OutboxState::Waiting);
 }
 
 #[test]
