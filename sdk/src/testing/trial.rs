@@ -27,6 +27,7 @@ pub struct Trial<F> {
     pub(super) folded: BTreeMap<String, Vec<u8>>,
     pub(super) outside: Outside,
     /// The operator's, for an ingress function.
+    #[cfg(not(target_family = "wasm"))]
     pub(super) secrets: BTreeMap<String, String>,
     /// The time of the last event, and what has passed since.
     pub(super) now: Timestamp,
@@ -44,6 +45,7 @@ impl<F: Function> Trial<F> {
             memory: Memory::default(),
             folded: BTreeMap::new(),
             outside: Outside::default(),
+            #[cfg(not(target_family = "wasm"))]
             secrets: BTreeMap::new(),
             now: Timestamp::UNIX_EPOCH,
             position: 0,
