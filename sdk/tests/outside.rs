@@ -140,6 +140,15 @@ fn timers_come_when_they_are_due_in_their_order_also_those_that_others_set() {
 }
 
 #[test]
+fn the_timer_that_is_due_first_comes_first() {
+    let mut trial = placed();
+    let earlier = Given::json("order.placed", r#"{"item":"apple"}"#).about("order/2").at("2026-01-01T11:00:00Z");
+    trial.give(&earlier).unwrap();
+    let outputs = trial.advance(DAY * 30).unwrap();
+    assert_eq!(outputs.iter().map(|output| output.subject.as_str()).collect::<Vec<_>>(), ["order/2", "order/1"]);
+}
+
+#[test]
 fn a_timer_of_the_same_key_replaces_and_a_cancelled_one_never_comes() {
     let mut trial = placed();
     trial.give(&Given::json("order.placed", r#"{"item":"pear"}"#).about("order/1").at("2026-01-01T18:00:00Z")).unwrap();

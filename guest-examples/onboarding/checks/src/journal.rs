@@ -22,6 +22,8 @@ struct Effect {
     path: String,
     body: String,
     verdict: String,
+    /// How often it was done. It is the service's promise that this is 1.
+    times: u32,
 }
 
 impl Journal {
@@ -42,8 +44,7 @@ impl Journal {
         for line in text[..whole].lines() {
             let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
             let text = |member: &str| line[member].as_str().unwrap_or_default().to_owned();
-            let effect = Effect { path: text("path"), body: text("body"), verdict: text("verdict") };
-            journal.effects.insert(text("key"), effect);
+            journal.done(&text("key"), &text("path"), &text("body"), &text("verdict"));
         }
         journal.file = Some(file);
         Ok(journal)
@@ -65,14 +66,22 @@ impl Journal {
             file.write_all(format!("{line}\n").as_bytes())?;
             file.sync_data()?;
         }
-        self.effects.insert(key.to_owned(), Effect { path: asked.path.clone(), body, verdict: verdict.to_owned() });
+        self.done(key, &asked.path, &body, verdict);
         Ok(Some(verdict.to_owned()))
+    }
+
+    fn done(&mut self, key: &str, path: &str, body: &str, verdict: &str) {
+        let effect = Effect { path: path.to_owned(), body: body.to_owned(), verdict: verdict.to_owned(), times: 0 };
+        self.effects.entry(key.to_owned()).or_insert(effect).times += 1;
     }
 
     /// For `GET /effects`.
     pub fn told(&self) -> Value {
-        let effects: Vec<_> =
-            self.effects.iter().map(|(key, effect)| json!({ "key": key, "path": effect.path, "body": effect.body })).collect();
+        let effects = self.effects.iter().map(|(key, effect)| {
+            let Effect { path, body, times, .. } = effect;
+            json!({ "key": key, "path": path, "body": body, "times": times })
+        });
+        let effects: Vec<_> = effects.collect();
         json!({ "effects": effects, "repeats": self.repeats, "conflicts": self.conflicts })
     }
 }

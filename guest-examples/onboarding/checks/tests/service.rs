@@ -41,6 +41,7 @@ fn what_is_done_is_not_done_again_for_the_same_key() {
     credit(service, "b", "Ada");
     let told = effects(service);
     assert_eq!((told["effects"].as_array().unwrap().len(), &told["repeats"], &told["conflicts"]), (2, &1.into(), &1.into()));
+    assert!(told["effects"].as_array().unwrap().iter().all(|effect| effect["times"] == 1));
 }
 
 #[test]
