@@ -70,6 +70,11 @@ pub fn circle_right(event: Recorded<GoneRight>) -> Result<Sent<GoLeft>> {
 #[command("test.never")]
 pub struct Never {}
 
+/// Never happens: an aggregate evolves something.
+#[derive(Event, Serialize, Deserialize)]
+#[event("test.softened")]
+pub struct Softened {}
+
 #[derive(Default, Serialize, Deserialize)]
 pub struct Stubborn {}
 
@@ -79,6 +84,9 @@ impl Stubborn {
     fn never(&self, _command: Received<Never>) -> Result<(), Rejection> {
         Err(Rejection::new("never", "whatever it is"))
     }
+
+    #[evolve]
+    fn softened(&mut self, _event: Recorded<Softened>) {}
 }
 
 #[derive(Event, Deserialize)]
