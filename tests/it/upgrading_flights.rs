@@ -146,9 +146,8 @@ fn check_looks(view: &str, looks: &[Look], log: &FlightLog) {
 fn upgraded_and_rolled_back(csv: &Path, expected: Option<&Value>) {
     let lines: Vec<String> = Timetable::open(csv).expect("the flights can be read").lines().collect();
     let host = Host::start();
-    let deployed = |path: &str| host.web.get(path).expect(200).json()["digest"].as_str().expect("a digest").to_owned();
     host.web.deploy("flights", &guest("flights")).expect(201);
-    let first = Rule { late: 15, version: "0.1.0", digest: deployed("modules/flights") };
+    let first = Rule::of(&host.web, 15);
     host.web.post("events", "application/x-ndjson", lines.join("\n")).expect(201);
     host.wait_until_level("delays");
     host.wait_until_level("knock-on");
@@ -180,11 +179,12 @@ fn upgraded_and_rolled_back(csv: &Path, expected: Option<&Value>) {
         enter(Phase::ToSecond);
         replayed(web, "PUT", "modules/flights?timeout=100s", &guest("flights-v2"));
         enter(Phase::Second);
-        let second = Rule { late: 30, version: "2.0.0", digest: deployed("modules/flights") };
+        let second = Rule::of(web, 30);
         traffic.wait_for_more(&host);
         enter(Phase::Back);
         replayed(web, "POST", "modules/flights/rollback?timeout=100s", b"");
         enter(Phase::FirstAgain);
+        assert_eq!(Rule::of(web, 15), first);
         traffic.wait_for_more(&host);
         stopped.store(true, Ordering::Release);
         sending.join().expect("every append was answered well");

@@ -5,15 +5,26 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::{Value, json};
 
+use super::Web;
+
 /// Thresholds of version 1 and 2: a flight is late from a minute more on.
 pub const LATE: [i64; 2] = [15, 30];
 
 /// A version of `flights` that ran for a while.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     pub late: i64,
-    pub version: &'static str,
+    pub version: String,
     pub digest: String,
+}
+
+impl Rule {
+    /// Of the version that runs in a namespace.
+    #[track_caller]
+    pub fn of(web: &Web, late: i64) -> Rule {
+        let module = web.get("modules/flights").expect(200).json();
+        Rule { late, version: text(&module["version"]), digest: text(&module["digest"]) }
+    }
 }
 
 /// Every event of a log, from the first on.
@@ -75,10 +86,6 @@ impl FlightLog {
         });
     }
 
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
     /// Positions at which other code took over.
     pub fn switches(&self) -> Vec<u64> {
         self.places().filter(|(_, entry)| matches!(entry, Entry::Switched)).map(|(at, _)| at).collect()
@@ -111,7 +118,7 @@ impl FlightLog {
                 }
                 let stretch = stretch_of(position);
                 let rule = &rules[stretch];
-                assert_eq!((made.version.as_str(), &made.digest), (rule.version, &rule.digest), "at {position}");
+                assert_eq!((&made.version, &made.digest), (&rule.version, &rule.digest), "at {position}");
                 assert!(made.cause < position, "at {position}");
                 assert!(found.insert(made.cause, (stretch, made.output.clone())).is_none(), "two outputs of {}", made.cause);
                 last_causes[stretch] = made.cause.max(last_causes[stretch]);
@@ -200,7 +207,6 @@ impl Made {
     }
 }
 
-#[track_caller]
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }

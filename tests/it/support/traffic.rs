@@ -25,14 +25,12 @@ impl<'a> Traffic<'a> {
 
     /// Appends until it is `over`. What got no answer is sent again; every answer must be a good one.
     pub fn run(&self, web: &Web, over: &AtomicBool) {
-        for number in 0_u64.. {
-            if over.load(Ordering::Acquire) {
-                return;
-            }
-            let lines: Vec<String> = (number * TOGETHER..(number + 1) * TOGETHER).map(|index| self.line(index)).collect();
+        while !over.load(Ordering::Acquire) {
+            let from = self.sent.load(Ordering::Acquire);
+            let lines: Vec<String> = (from..from + TOGETHER).map(|index| self.line(index)).collect();
             let body = format!("[{}]", lines.join(","));
             // By turns: on disk, or handled by everybody.
-            let path = if number % 2 == 0 { "events" } else { "events?wait=handled" };
+            let path = if from / TOGETHER % 2 == 0 { "events" } else { "events?wait=handled" };
             let headers = [("content-type", "application/cloudevents-batch+json")];
             let answer = loop {
                 match web.try_send("POST", path, &headers, body.as_bytes()) {
@@ -53,9 +51,9 @@ impl<'a> Traffic<'a> {
         line.replacen(",\"data\":", ",\"tags\":\"live\",\"data\":", 1)
     }
 
-    /// The first events that were sent.
-    pub fn first(&self, count: u64) -> impl Iterator<Item = String> {
-        (0..count).map(|index| self.line(index))
+    /// All events that were answered for.
+    pub fn sent(&self) -> impl Iterator<Item = String> {
+        (0..self.sent.load(Ordering::Acquire)).map(|index| self.line(index))
     }
 
     /// Waits until more was taken that two versions think otherwise of, and then some.
