@@ -30,7 +30,7 @@ impl<'a> Traffic<'a> {
             let lines: Vec<String> = (from..from + TOGETHER).map(|index| self.line(index)).collect();
             let body = format!("[{}]", lines.join(","));
             // By turns: on disk, or handled by everybody.
-            let path = if from / TOGETHER % 2 == 0 { "events" } else { "events?wait=handled" };
+            let path = if (from / TOGETHER).is_multiple_of(2) { "events" } else { "events?wait=handled" };
             let headers = [("content-type", "application/cloudevents-batch+json")];
             let answer = loop {
                 match web.try_send("POST", path, &headers, body.as_bytes()) {
