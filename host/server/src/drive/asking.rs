@@ -35,9 +35,13 @@ pub struct ViewRead {
 }
 
 impl ViewRead {
+    /// `position`: how far the view was before its rows were taken. More may have been folded since: the rows
+    /// tell how far they are themselves.
     fn of(task: &ViewTask, position: Position, head: Position) -> Result<ViewRead, DriveError> {
+        let snapshot = task.file.snapshot()?;
+        let position = position.max(snapshot.cursor());
         let lag = head.0.saturating_sub(position.0);
-        Ok(ViewRead { snapshot: task.file.snapshot()?, row: task.row.clone(), guest: task.guest(), position, lag })
+        Ok(ViewRead { snapshot, row: task.row.clone(), guest: task.guest(), position, lag })
     }
 }
 

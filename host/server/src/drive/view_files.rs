@@ -49,7 +49,10 @@ impl Inside {
         let identity = self.reader.identity(row);
         // It may have been folded before it was deployed.
         if let Some(file) = self.take_prepared(&row.name, identity) {
-            return Ok(ViewTask::new(row, identity, file, self.view_threads, self));
+            let mut task = ViewTask::new(row, identity, file, self.view_threads, self);
+            // The writer brought it level just before the switch: it answers from there on, without a gap.
+            task.level_at = task.position();
+            return Ok(task);
         }
         let (file, opened) = self.reader.open_view(&row.name, identity, CACHE_BYTES)?;
         match opened {
