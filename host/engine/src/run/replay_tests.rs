@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::testing::{OneGuest, World, coded, event, function};
-use super::{Finding, Prepared, Reading, Replay, ReplayOptions, ReplayStep, Replayed, Runner, Step};
+use super::{Ahead, Finding, Prepared, Reading, Replay, ReplayOptions, ReplayStep, Replayed, Runner, Step};
 use crate::model::{
     Answer, Calls, Digest, EventDraft, EventRef, Failure, FailureKind, FunctionManifest, Guest, NewEvent, Output, PlanMode, Position,
     limits,
@@ -161,6 +161,8 @@ impl Rehearsal<'_> {
         let portion = Portion { events: self.portion, bytes: usize::MAX };
         let prepared = replay.prepare(&Reading::new(&snapshot, &guests), &self.replayed, file, portion).expect("the log can be read");
         let Prepared::Parts(parts) = prepared else { panic!("parts") };
+        let ahead = replay.read_ahead(&Reading::new(&snapshot, &guests), &self.replayed, portion).expect("the log can be read");
+        replay.take_ahead(ahead);
         let folded = parts.iter().rev().map(|part| part.fold(&*self.guest, &mut |_, _| {})).collect();
         replay.finish(file, folded).expect("rows can be written")
     }
@@ -256,6 +258,30 @@ fn a_replay_follows_the_function_on_as_it_works_and_begins_anew_where_it_is_rewo
         world.control("f", Control::Rewind(Position(7)));
         handle_all(&mut world, &mut runner, &guest);
         assert_eq!(run(&world, &mut replay), 1);
+    }
+}
+
+#[test]
+fn a_portion_that_was_read_ahead_is_used_and_not_where_the_function_was_rewound_meanwhile() {
+    for rewound in [None, Some(5), Some(11)] {
+        let mut world = straight(None, 20);
+        let (mended, mut runner) = (Arc::new(AtomicU8::new(0)), Runner::new("f"));
+        let guest = counting(&mended);
+        let (file, mut replay) = Rehearsal::of(&world, &guest).open();
+        let step = |world: &World, replay: &mut Replay| Rehearsal { portion: 4, ..Rehearsal::of(world, &guest) }.step(replay, &file);
+        assert!(matches!(step(&world, &mut replay), ReplayStep::Went { events: 4, .. }));
+        let ahead = replay.ahead.as_ref().map(Ahead::positions);
+        assert_eq!(ahead, Some((replay.position(), Position(10))));
+        append(&mut world, 20..25, &[]);
+        if let Some(to) = rewound {
+            world.control("f", Control::Rewind(Position(to)));
+        }
+        handle_all(&mut world, &mut runner, &guest);
+        let steps = (0..100).map(|_| step(&world, &mut replay)).find(|step| matches!(step, ReplayStep::Level { .. }));
+        assert_eq!(steps, Some(ReplayStep::Level { through_commit: world.snapshot().commit() }), "{rewound:?}");
+        assert_eq!(rows(&file), live_rows(&world), "{rewound:?}");
+        assert_eq!((replay.report().equal, replay.report().missing), (recorded_outputs(&world), 0), "{rewound:?}");
+        assert!(replay.ahead.is_none());
     }
 }
 
