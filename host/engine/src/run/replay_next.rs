@@ -33,13 +33,6 @@ pub struct Ahead {
     unavailable: Option<String>,
 }
 
-impl Ahead {
-    /// It holds what comes after the first, up to the second.
-    pub fn positions(&self) -> (Position, Position) {
-        (self.from, self.place.past.position())
-    }
-}
-
 impl Replay {
     /// Takes the next portion: fold its parts, side by side or not, then [`Replay::finish`]. There may be none:
     /// then only finish.

@@ -167,26 +167,6 @@ fn entry(LogExample { old, new }: LogExample, kind: DifferenceKind, derived: boo
 /// Comparisons that were asked for, by the folders of the two logs.
 pub type Comparisons = Mutex<std::collections::BTreeMap<(String, String), Arc<Mutex<Comparing>>>>;
 
-/// Who knows the difference.
-enum Diff {
-    /// A retelling, as it goes on.
-    Followed(Arc<Retelling>),
-    Read(LogDifference),
-}
-
-impl Diff {
-    async fn difference(self, wait: Duration) -> Result<LogDifference, DriveError> {
-        match self {
-            Diff::Read(difference) => Ok(difference),
-            Diff::Followed(retelling) => {
-                // Where the time is over first, what is known by then is told.
-                let _ = tokio::time::timeout(wait, retelling.compared().wait_for(|compared| *compared)).await;
-                blocking(move || retelling.difference()).await
-            }
-        }
-    }
-}
-
 /// Comparisons that are remembered.
 const KEPT_MAX: usize = 8;
 
@@ -195,13 +175,16 @@ impl Host {
     pub async fn diff(&self, base: &str, other: &str, wait: Duration) -> Result<LogDifference, DriveError> {
         let until = clock::started() + wait;
         let (host, base, other) = (self.clone(), base.to_owned(), other.to_owned());
-        blocking(move || match host.retelling_of(&base, &other)? {
-            Some(retelling) => Ok(Diff::Followed(retelling)),
-            None => host.diff_now(&base, &other, until).map(Diff::Read),
-        })
-        .await?
-        .difference(wait)
-        .await
+        let followed = {
+            let (host, base, other) = (host.clone(), base.clone(), other.clone());
+            blocking(move || host.retelling_of(&base, &other)).await?
+        };
+        let Some(retelling) = followed else {
+            return blocking(move || host.diff_now(&base, &other, until)).await;
+        };
+        // Where the time is over first, what is known by then is told.
+        let _ = tokio::time::timeout(wait, retelling.compared().wait_for(|compared| *compared)).await;
+        blocking(move || retelling.difference()).await
     }
 
     /// The retelling that follows the base, and compares the two by itself.

@@ -132,7 +132,7 @@ fn beside(session: &mut Session, client: &Client, events: u64) -> Result<()> {
         }
     }
     let measured = |row| Measured { row, clients: super::arrivals::CLIENTS, log: events };
-    for (row, figures) in [("alone", &alone), ("beside", &with)] {
+    for (row, figures) in [("rehearse-alone", &alone), ("rehearse-beside", &with)] {
         for figures in figures {
             session.note(measured(row), Figure::P50Us, figures.p50_us);
             session.note(measured(row), Figure::P99Us, figures.p99_us);
@@ -144,7 +144,7 @@ fn beside(session: &mut Session, client: &Client, events: u64) -> Result<()> {
     }
     for (figure, which) in [(Figure::P50ToAlone, (|it| it.p50_us) as fn(&Arrivals) -> f64), (Figure::P99ToAlone, |it| it.p99_us)] {
         if let (Some(alone), Some(with)) = (of(&alone, which), of(&with, which)) {
-            session.note(measured("beside"), figure, with / alone);
+            session.note(measured("rehearse-beside"), figure, with / alone);
         }
     }
     Ok(())
