@@ -14,7 +14,7 @@ use super::namespace::Inside;
 use super::queue::Cost;
 use super::replay_part::{CaughtUp, Part, Went};
 use super::types::{Deployed, DriveError};
-use super::upgrade::{LAST_LOOK_EVENTS, Stop, Upgrade};
+use super::upgrade::{LAST_LOOK_EVENTS, Stop, TROUBLE, Upgrade};
 
 /// Rows of state laid out in one commit: few, as others wait for the same disk.
 const ROWS_PER_COMMIT: usize = 256;
@@ -118,7 +118,13 @@ impl Activation<'_> {
                     }
                     !level
                 } else {
-                    !matches!(part.portion_at(&inside, &snapshot)?, Went::Level)
+                    let went = part.portion_at(&inside, &snapshot)?;
+                    match went {
+                        Went::Later(pause) => self.upgrade.task.pause(pause),
+                        Went::Unavailable => self.upgrade.task.pause(TROUBLE),
+                        Went::On { .. } | Went::Level => {}
+                    }
+                    !matches!(went, Went::Level)
                 };
                 if !more && inside.reader.head().0 - snapshot.head().0 <= LAST_LOOK_EVENTS {
                     break;
@@ -175,7 +181,7 @@ fn levels(inside: &Arc<Inside>, snapshot: &Snapshot, parts: &mut [Part]) -> Resu
             match part.portion_at(inside, snapshot).map_err(failed)? {
                 Went::Level => break,
                 Went::On { .. } => {}
-                Went::Unavailable => return Err(DriveError::Busy),
+                Went::Unavailable | Went::Later(_) => return Err(DriveError::Busy),
             }
         }
         if let Some(failed) = part.failed() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use retold_engine::model::{Digest, FunctionKind, FunctionManifest, Guest, LogLevel, Position, Start};
 use retold_engine::run::{
-    self, CatchUp, Folded, Guests, Prepared, Projector, Reading, Replay, ReplayOptions, ReplayStep, Replayed, ViewStep,
+    self, Ahead, CatchUp, Folded, Guests, Prepared, Projector, Reading, Replay, ReplayOptions, ReplayStep, Replayed, ViewStep,
 };
 use retold_engine::store::{FunctionRow, FunctionStatus, Portion, Snapshot, ViewFile};
 
@@ -61,6 +61,8 @@ pub enum Went {
     Level,
     /// The host could not run it now.
     Unavailable,
+    /// There is nothing to do for so long.
+    Later(Duration),
 }
 
 impl Part {
@@ -195,14 +197,21 @@ impl Part {
         let parts = match prepared {
             Prepared::Parts(parts) => parts,
             Prepared::Idle | Prepared::Inactive => return Ok(Went::Level),
-            Prepared::Later(time) => {
-                std::thread::sleep(Duration::from_micros(time.0.saturating_sub(clock::now().0).min(200_000)));
-                return Ok(Went::On { events: 0 });
+            Prepared::Later(time) => return Ok(Went::Later(Duration::from_micros(time.0.saturating_sub(clock::now().0)))),
+        };
+        let fold = || {
+            let began = clock::started();
+            (fold_all(parts, &*guest, &|level, message| logs.add(level, message)), began.elapsed())
+        };
+        let (folded, took) = match &mut self.way {
+            Way::View(..) => fold(),
+            Way::Replay(replay) => {
+                let (folded, ahead) = beside(fold, || read_ahead(replay, inside, &self.candidate, &replayed));
+                replay.take_ahead(ahead);
+                folded
             }
         };
-        let began = clock::started();
-        let folded = fold_all(parts, &*guest, &|level, message| logs.add(level, message));
-        self.busy += began.elapsed();
+        self.busy += took;
         match &mut self.way {
             Way::Replay(replay) => Ok(match replay.finish(&self.shadow, folded)? {
                 ReplayStep::Went { events, .. } => Went::On { events },
@@ -382,6 +391,22 @@ fn note(function: &FunctionManifest, is_new: bool, needed: bool, sample: Option<
         });
     }
     (needed && sample.is_some()).then(|| "its state is needed whole: no sample was taken".to_owned())
+}
+
+/// Runs the second on a thread of its own, beside the first.
+fn beside<One, Other: Send>(one: impl FnOnce() -> One, other: impl FnOnce() -> Option<Other> + Send) -> (One, Option<Other>) {
+    std::thread::scope(|scope| {
+        let other = scope.spawn(other);
+        (one(), other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
+}
+
+/// The portion after the one that is being folded. What goes wrong is found out when it is its turn.
+fn read_ahead(replay: &Replay, inside: &Inside, candidate: &Candidate, replayed: &Replayed) -> Option<Ahead> {
+    let snapshot = inside.reader.snapshot().ok()?;
+    let guests = inside.guests_at(&snapshot);
+    let reading = Reading::with_candidate(&snapshot, &guests, candidate.manifest(), candidate.guest());
+    replay.read_ahead(&reading, replayed, PORTION).ok()?
 }
 
 /// Runs the parts of a portion side by side.

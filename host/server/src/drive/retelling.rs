@@ -1,7 +1,7 @@
 //! `Retelling`: a namespace that is being made of another's source events, on a thread of its own. It follows
 //! the other's head until it takes its place, or is dropped.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use retold_engine::model::{FunctionKind, Position, Timestamp, TypePattern};
 use retold_engine::run::{self, Ending, Guests, RetellPlan, Retold, RetoldModule, Rule, SubjectPattern, Told};
 use retold_engine::store::{CursorMap, Folder, NamespaceRow, Proposal, Refused, Role, Store, StoreError};
+use tokio::sync::watch;
 
 use super::clock;
 use super::comparing::Comparing;
@@ -41,7 +42,8 @@ pub struct Retelling {
     pub target: Arc<Inside>,
     orders: std::sync::Mutex<Sender<Order>>,
     comparing: std::sync::Mutex<Comparing>,
-    compared: AtomicBool,
+    /// Whether nothing is left to compare, for now or for good.
+    compared: watch::Sender<bool>,
     /// Up to here the base holds nothing more to tell. What it made itself is not told, so this may lie behind
     /// the last event that was.
     looked: AtomicU64,
@@ -80,9 +82,9 @@ impl Retelling {
         self.comparing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the two logs are compared up to where they are.
-    pub fn is_compared(&self) -> bool {
-        self.compared.load(Ordering::Acquire)
+    /// Says whether the two logs are compared up to where they are, or nobody goes on with it.
+    pub fn compared(&self) -> watch::Receiver<bool> {
+        self.compared.subscribe()
     }
 
     /// The two logs side by side, as far as they are compared.
@@ -174,7 +176,7 @@ impl Host {
             target,
             orders: std::sync::Mutex::new(orders),
             comparing: std::sync::Mutex::new(comparing),
-            compared: AtomicBool::new(false),
+            compared: watch::Sender::new(false),
             looked: AtomicU64::new(0),
         });
         shared.base.replays.add_retelling(task.clone());
@@ -290,6 +292,7 @@ impl Work {
             match self.go_on() {
                 Ok(()) => {}
                 Err(Going::Ended) => {
+                    self.shared.compared.send_replace(true);
                     // What is known of the comparison is known after a restart, too.
                     let _ = self.shared.comparing().keep();
                     return;
@@ -307,6 +310,7 @@ impl Work {
         self.shared.task.look().map_err(|Ended| Going::Ended)?;
         let over = self.shared.task.is_over();
         let pause = if over {
+            self.shared.compared.send_replace(true);
             Some(IDLE * 10)
         } else {
             match self.follow() {
@@ -431,7 +435,7 @@ impl Work {
         }
         let upto = if level { base.head() } else { target.reader.retold().unwrap_or_default() };
         let compared = self.shared.comparing().advance(&base, &target.reader.snapshot()?, upto, ending == Ending::AtTheHead)?;
-        self.shared.compared.store(compared && matches!(stepped, Step::Level), Ordering::Release);
+        self.shared.compared.send_replace(compared && matches!(stepped, Step::Level));
         Ok(if compared { stepped } else { Step::Told })
     }
 

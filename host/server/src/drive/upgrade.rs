@@ -166,6 +166,10 @@ impl Upgrade {
                     self.task.pause(TROUBLE);
                     0
                 }
+                Went::Later(pause) => {
+                    self.task.pause(pause);
+                    0
+                }
             };
             self.report(parts);
             let later: u64 = parts[at + 1..].iter().map(|part| part.left(inside.reader.head())).sum();
