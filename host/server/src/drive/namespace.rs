@@ -214,6 +214,11 @@ impl Inside {
         self.shadows.lock().unwrap_or_else(PoisonError::into_inner).entry(replay.to_owned()).or_default().insert(file.to_owned());
     }
 
+    /// Names of the files that replays work on, also those that have not come to them again after a restart.
+    pub fn shadow_files(&self) -> Vec<String> {
+        self.shadows.lock().unwrap_or_else(PoisonError::into_inner).values().flatten().cloned().collect()
+    }
+
     /// The replay is over: its shadows go, and those that nobody knows.
     pub fn sweep_shadows(&self, replay: &str) {
         let mut shadows = self.shadows.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use retold_engine::store::{Proposal, Role, Store};
+use retold_engine::model::{Position, TypePattern};
+use retold_engine::store::{Filter, NamespaceRow, Proposal, Role, Snapshot, Store};
 use tokio::sync::oneshot;
 
 use super::clock;
@@ -14,7 +15,7 @@ use super::host::Host;
 use super::namespace::Inside;
 use super::queue::Cost;
 use super::replay_info::{Promoted, ReplayStatus, RetellingInfo};
-use super::retelling::{BEHIND_MAX, Retelling};
+use super::retelling::{BEHIND_MAX, Retelling, noted};
 use super::returning::PROMOTED;
 use super::types::DriveError;
 
@@ -73,6 +74,7 @@ impl Host {
         let promoted = self.catalogue().promote(base, name)?;
         let promoted = promoted.map_err(|why| DriveError::Generation { namespace: name.to_owned(), what: why.to_string() })?;
         self.retellings().remove(&row.folder);
+        retelling.base.replay_files.remove_word(&retelling.task.id);
         self.forget_plan(&row.folder);
         if let Some(map) = map {
             retelling.target.set_map(promoted.old.generation, map);
@@ -111,6 +113,53 @@ impl Host {
         from.supersede(successor);
         Ok(())
     }
+}
+
+impl Host {
+    /// A promotion that was cut off between the catalogue's commit and the log's own word of it: the log says
+    /// so now.
+    pub(super) fn finish_promotions(&self) -> Result<(), DriveError> {
+        let rows = self.catalogue().namespaces()?;
+        for row in rows.iter().filter(|row| row.generation > 1 && matches!(row.role, Role::Own | Role::Fork { .. })) {
+            let before = rows.iter().find(|old| old.generation + 1 == row.generation && is_old(old, &row.name));
+            let (Some(to), Some(before)) = (self.open_in(&row.folder), before) else { continue };
+            let Some(from) = self.open_in(&before.folder) else { continue };
+            let (new, old) = (to.reader.snapshot()?, from.reader.snapshot()?);
+            if promotion_into(&new)? == Some(row.generation) {
+                continue;
+            }
+            let RetellingInfo { kept, dropped, forgotten, .. } = noted(&row.name, to.reader.note()?.as_deref());
+            to.note_promotion(&Promoted {
+                namespace: row.name.clone(),
+                generation: row.generation,
+                old: before.name.clone(),
+                paused_us: 0,
+                old_head: old.head(),
+                new_head: new.head(),
+                old_chain: old.chain(),
+                new_chain: new.chain(),
+                kept,
+                dropped,
+                forgotten,
+            });
+        }
+        Ok(())
+    }
+}
+
+fn is_old(row: &NamespaceRow, name: &str) -> bool {
+    matches!(&row.role, Role::Old { of, .. } if of == name)
+}
+
+/// The generation that the log says it became last.
+fn promotion_into(log: &Snapshot) -> Result<Option<u64>, DriveError> {
+    let mut generation = None;
+    log.scan(Position::START, log.head(), &Filter::types([TypePattern::Exact(PROMOTED.to_owned())]), &mut |event| {
+        let data: serde_json::Value = serde_json::from_slice(event.data).unwrap_or_default();
+        generation = data["generation"].as_u64();
+        std::ops::ControlFlow::Continue(())
+    })?;
+    Ok(generation)
 }
 
 impl Inside {

@@ -106,7 +106,7 @@ impl Part {
                 from: since,
                 ..ReplayOptions::default()
             };
-            let (file, _) = inside.reader.open_shadow(&function.name, identity, CACHE_BYTES)?;
+            let (file, _) = inside.reader.open_shadow(&function.name, shadow_of(&upgrade.task.id, identity), CACHE_BYTES)?;
             let replayed = Replayed { manifest: function.clone(), follows: row.clone(), identity };
             (Way::Replay(Box::new(Replay::new(&reading, &replayed, options, &file)?)), file)
         };
@@ -160,6 +160,14 @@ impl Part {
         match &self.way {
             Way::Replay(replay) => replay.through_commit(),
             Way::View(..) => 0,
+        }
+    }
+
+    /// Positions that were passed, by whatever process.
+    pub fn done(&self) -> u64 {
+        match &self.way {
+            Way::Replay(replay) => replay.position().0.saturating_sub(replay.begun().0),
+            Way::View(_, row, _) => self.position().0.saturating_sub(row.start.0),
         }
     }
 
@@ -320,6 +328,11 @@ impl Part {
             })),
         }
     }
+}
+
+/// Two replays of the same code may run at once, each with a file of its own.
+pub fn shadow_of(replay: &str, identity: Digest) -> Digest {
+    Digest::of(format!("{replay} {identity}").as_bytes())
 }
 
 /// What a catch-up of state came to.

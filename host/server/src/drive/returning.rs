@@ -13,7 +13,8 @@ use super::generations::blocking;
 use super::host::Host;
 use super::namespace::Inside;
 use super::promoting::{alone, alone_now};
-use super::replay_info::Promoted;
+use super::replay_info::{Promoted, RetellingInfo};
+use super::retelling::note;
 use super::types::DriveError;
 
 /// What the host records in a log that has taken another's place.
@@ -117,8 +118,8 @@ fn bring_all(from: &Snapshot, parted: Position, old: &Arc<Inside>) -> Result<u64
     while after < from.head() {
         let brought = bring_in(from, after, &old.reader)?;
         (after, kept) = (brought.to, kept + brought.events);
-        let commits = brought.commits;
-        alone_now(old, move |store| Ok(store.follow(commits).map(drop)?))?;
+        let (commits, note) = (brought.commits, note(&RetellingInfo { kept, ..RetellingInfo::default() }));
+        alone_now(old, move |store| Ok(store.follow_noting(commits, note).map(drop)?))?;
     }
     Ok(kept)
 }
