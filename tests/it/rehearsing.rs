@@ -224,7 +224,9 @@ fn the_command_line_tells_a_difference_from_a_refusal_from_success() {
     let [good, different, trap] = paths.each_ref().map(String::as_str);
     let json = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_else(|error| panic!("{error}: {text}"));
     let named = |verb, file| [verb, file, "--name", "ledger"];
-    let with = |verb, file, more: &[&'static str]| named(verb, file).into_iter().chain(more.iter().copied()).map(str::to_owned).collect::<Vec<_>>();
+    let with = |verb, file, more: &[&'static str]| {
+        named(verb, file).into_iter().chain(more.iter().copied()).map(str::to_owned).collect::<Vec<_>>()
+    };
     let run = |arguments: Vec<String>, code| run(&host, &arguments.iter().map(String::as_str).collect::<Vec<_>>(), code);
     // A rehearsal is none the worse for what it finds, unless the same was expected.
     let (out, _) = run(with("rehearse", different, &[]), 0);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Host, Web, amount, guest, host_with_ledger, ledger, pay, reworded, wait_until};
+use crate::support::{Host, Web, amount, guest, host_with_ledger, ledger, of_function, pay, repository, wait_until};
 
 const KILLS: u64 = 10;
 
@@ -29,6 +29,13 @@ fn check_bookings(web: &Web, payments: u64) {
     }
 }
 
+/// A day of flights, as events.
+fn day() -> String {
+    let csv = repository().join("guest-examples/flights/data/2013-01-01.csv");
+    let table = flights_convert::Timetable::open(&csv).expect("the flights can be read");
+    table.lines().map(|line| line + "\n").collect()
+}
+
 /// Waits until nothing is replayed any more.
 #[track_caller]
 fn wait_for_replays(web: &Web) {
@@ -43,28 +50,23 @@ fn wait_for_replays(web: &Web) {
 #[test]
 fn a_deployment_waits_for_nobody_but_another_of_its_own_module() {
     let host = host_with_ledger(100, 400 << 10);
-    let faulty = guest("faulty");
-    host.web.deploy("faulty", &faulty).expect(201);
-    let count = |number: u64| {
-        let id = number.to_string();
-        json!({ "specversion": "1.0", "id": id, "source": "/test", "type": "test.count", "subject": "thing", "data": {} })
-    };
-    (0..20).for_each(|number| drop(host.web.append(&count(number)).expect(201)));
-    host.wait_until_level("counter");
+    host.web.deploy("flights", &guest("flights")).expect(201);
+    host.web.post("events", "application/x-ndjson", day()).expect(201);
+    let level = || ["delays", "knock-on"].iter().for_each(|function| drop(host.wait_until_level(function)));
+    level();
+    let delayed = || host.web.events("types=flight.delayed").len();
+    assert_eq!(delayed(), 158);
     let first = host.web.deploy_as("ledger", &ledger("good"), "budget=20&timeout=0s").expect(202).json();
     let problem = host.web.deploy("ledger", &ledger("different")).problem(409, "deploy-under-way");
     assert_eq!((&problem["module"], &problem["replay"]), (&json!("ledger"), &first["id"]));
     assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains(first["id"].as_str().expect("an id"))), "{problem}");
     // Another module takes its turn meanwhile, and so do events.
-    let version = manifest_version(&faulty);
-    let next = reworded(&faulty, &[(&version, &version.replace('0', "9"))]);
-    host.web.deploy("faulty", &next).expect(201);
+    let second = host.web.deploy_as("flights", &guest("flights-v2"), "timeout=300s").expect(201).json();
+    assert_ne!(second["replay"]["id"], first["id"]);
     pay(&host.web, 100..120, 0);
-    host.web.append(&count(20)).expect(201);
-    host.wait_until_level("counter");
-    let counted = host.web.events("types=test.counted");
-    let counted: Vec<u64> = counted.iter().filter_map(|event| event["data"]["n"].as_u64()).collect();
-    assert_eq!(counted, (1..=21).collect::<Vec<_>>());
+    assert_eq!(host.web.post("events", "application/x-ndjson", day()).expect(200).json()["new"], 0);
+    level();
+    assert_eq!((delayed(), host.web.version("flights")), (158, json!("2.0.0")), "history stays as it is");
     let ended = host.web.ended_replay(first["id"].as_str().expect("an id"));
     assert_eq!((&ended["status"], host.web.version("ledger")), (&json!("done"), json!("2.0.0")), "{ended}");
     pay(&host.web, 120..140, 0);
@@ -82,13 +84,6 @@ fn a_deployment_waits_for_nobody_but_another_of_its_own_module() {
     check_bookings(&host.web, 144);
 }
 
-/// The version that a module says it has.
-fn manifest_version(module: &[u8]) -> String {
-    let text = String::from_utf8_lossy(module);
-    let at = text.find("\"version\":\"").map(|at| at + 11).expect("a version");
-    text[at..].split('"').next().expect("its end").to_owned()
-}
-
 #[test]
 fn a_host_killed_while_a_version_takes_over_or_goes_back_runs_one_of_the_two_and_loses_nothing() {
     let mut host = host_with_ledger(200, 0);
@@ -100,7 +95,8 @@ fn a_host_killed_while_a_version_takes_over_or_goes_back_runs_one_of_the_two_and
         let good = ledger("good");
         std::thread::scope(|scope| {
             let asked = scope.spawn(move || {
-                let (method, path, body) = if forwards { ("PUT", "modules/ledger", &good[..]) } else { ("POST", "modules/ledger/rollback", &b""[..]) };
+                let (method, path, body) =
+                    if forwards { ("PUT", "modules/ledger", &good[..]) } else { ("POST", "modules/ledger/rollback", &b""[..]) };
                 web.try_send(method, path, &[("content-type", "application/wasm")], body)
             });
             let live = host.web.clone();
@@ -118,9 +114,9 @@ fn a_host_killed_while_a_version_takes_over_or_goes_back_runs_one_of_the_two_and
             drop(asked.join());
         });
         host.restart();
-        let asked_for = host.web.get("replays").expect(200).json()["replays"].as_array().is_some_and(|replays| {
-            replays.iter().any(|replay| replay["status"] != "done" && replay["status"] != "failed")
-        });
+        let asked_for = host.web.get("replays").expect(200).json()["replays"]
+            .as_array()
+            .is_some_and(|replays| replays.iter().any(|replay| replay["status"] != "done" && replay["status"] != "failed"));
         wait_for_replays(&host.web);
         let after = host.web.version("ledger");
         assert!(!asked_for || after != before, "what was under way goes on: {before} is still {after}");
@@ -145,11 +141,8 @@ fn a_host_killed_while_a_version_takes_over_or_goes_back_runs_one_of_the_two_and
 fn what_history_lacks_is_appended_once_if_that_is_asked_for() {
     let host = Host::start();
     let [fifteen, thirty] = ["flights", "flights-v2"].map(guest);
-    let csv = crate::support::repository().join("guest-examples/flights/data/2013-01-01.csv");
-    let day = flights_convert::Timetable::open(&csv).expect("the flights can be read");
-    let day: String = day.lines().map(|line| line + "\n").collect();
     host.web.deploy("flights", &thirty).expect(201);
-    host.web.post("events", "application/x-ndjson", day).expect(201);
+    host.web.post("events", "application/x-ndjson", day()).expect(201);
     let level = || ["delays", "knock-on"].iter().for_each(|function| drop(host.wait_until_level(function)));
     level();
     let delayed = || host.web.events("types=flight.delayed").len();
@@ -177,5 +170,5 @@ fn what_history_lacks_is_appended_once_if_that_is_asked_for() {
 }
 
 fn of_note(deployed: &Value, function: &str) -> String {
-    crate::support::of_function(&deployed["replay"], function)["note"].as_str().unwrap_or_default().to_owned()
+    of_function(&deployed["replay"], function)["note"].as_str().unwrap_or_default().to_owned()
 }

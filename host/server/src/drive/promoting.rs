@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use retold_engine::model::{Position, TypePattern};
-use retold_engine::store::{Filter, NamespaceRow, Proposal, Role, Snapshot, Store};
+use retold_engine::store::{Accepted, Filter, NamespaceRow, Proposal, Role, Snapshot, Store};
 use tokio::sync::oneshot;
 
 use super::clock;
@@ -19,6 +19,9 @@ use super::retelling::{BEHIND_MAX, Retelling, noted};
 use super::returning::PROMOTED;
 use super::types::DriveError;
 
+/// Hears that the log says so itself.
+pub type Recorded = oneshot::Receiver<Result<Accepted, DriveError>>;
+
 impl Host {
     /// Has a retelling take the place of its base.
     pub async fn promote(&self, name: &str) -> Result<Promoted, DriveError> {
@@ -29,7 +32,10 @@ impl Host {
             blocking(move || host.promotable(&name)).await?
         };
         let base = retelling.base.clone();
-        alone(&base.clone(), move |_| host.take_place(&name, &retelling)).await
+        let (promoted, recorded) = alone(&base.clone(), move |_| host.take_place(&name, &retelling)).await?;
+        // If it can't be recorded now, it is after the next start.
+        let _ = recorded.await;
+        Ok(promoted)
     }
 
     /// The retelling, if it can take its base's place.
@@ -52,7 +58,7 @@ impl Host {
         if let ReplayStatus::Failed { message, .. } = retelling.task.status() {
             return refuse(format!("{name} has failed: {message}"));
         }
-        if retelling.task.status() == ReplayStatus::Stopped {
+        if retelling.task.is_stopped() {
             return refuse(format!("{name} was stopped: resume it with `retold replays resume {name}`"));
         }
         let behind = retelling.behind();
@@ -63,7 +69,7 @@ impl Host {
     }
 
     /// On the writer's thread of the base.
-    fn take_place(&self, name: &str, retelling: &Retelling) -> Result<Promoted, DriveError> {
+    fn take_place(&self, name: &str, retelling: &Retelling) -> Result<(Promoted, Recorded), DriveError> {
         let began = clock::started();
         let row = self.row(name)?;
         let Role::Retelling { base, .. } = &row.role else { return Err(DriveError::Superseded) };
@@ -93,25 +99,31 @@ impl Host {
             dropped,
             forgotten,
         };
-        self.give_place(&retelling.base, &retelling.target, Some(finished.store), &promoted)?;
+        let recorded = self.give_place(&retelling.base, &retelling.target, Some(finished.store), &promoted)?;
         retelling.task.set_status(ReplayStatus::Done);
-        Ok(Promoted { paused_us: began.elapsed().as_micros() as u64, ..promoted })
+        Ok((Promoted { paused_us: began.elapsed().as_micros() as u64, ..promoted }, recorded))
     }
 
     /// One log stops and the other goes on under its name. The catalogue says so already.
-    pub(super) fn give_place(&self, from: &Arc<Inside>, to: &Arc<Inside>, store: Option<Store>, what: &Promoted) -> Result<(), DriveError> {
+    pub(super) fn give_place(
+        &self,
+        from: &Arc<Inside>,
+        to: &Arc<Inside>,
+        store: Option<Store>,
+        what: &Promoted,
+    ) -> Result<Recorded, DriveError> {
         from.frozen.store(true, Ordering::Release);
         to.generation.store(what.generation, Ordering::Release);
         to.reinstate();
         // The first thing in its queue, so that whatever was accepted since stands behind it.
-        to.note_promotion(what);
+        let recorded = to.note_promotion(what);
         if let Some(store) = store {
             self.start_writer(to, store)?;
         }
         self.name_all()?;
         let successor = self.namespace(&what.namespace).ok_or_else(|| DriveError::UnknownNamespace(what.namespace.clone()))?;
         from.supersede(successor);
-        Ok(())
+        Ok(recorded)
     }
 }
 
@@ -129,7 +141,7 @@ impl Host {
                 continue;
             }
             let RetellingInfo { kept, dropped, forgotten, .. } = noted(&row.name, to.reader.note()?.as_deref());
-            to.note_promotion(&Promoted {
+            let _ = to.note_promotion(&Promoted {
                 namespace: row.name.clone(),
                 generation: row.generation,
                 old: before.name.clone(),
@@ -165,7 +177,7 @@ fn promotion_into(log: &Snapshot) -> Result<Option<u64>, DriveError> {
 impl Inside {
     /// Has the log itself say that it took another's place, and what became of that one's events: a receipt
     /// that names nobody.
-    fn note_promotion(&self, what: &Promoted) {
+    fn note_promotion(&self, what: &Promoted) -> Recorded {
         let Promoted { namespace, generation, old, old_head, new_head, old_chain, new_chain, kept, dropped, forgotten, .. } = what;
         let data = serde_json::json!({
             "namespace": namespace, "generation": generation, "old": old,
@@ -174,8 +186,9 @@ impl Inside {
             "kept": kept, "dropped": dropped, "forgotten": forgotten,
         });
         let proposal = Proposal::Record { r#type: PROMOTED.to_owned(), subject: namespace.clone(), data: data.to_string() };
-        let (reply, _) = oneshot::channel();
+        let (reply, recorded) = oneshot::channel();
         self.queue.push_own(Job::Change { proposal: Box::new(proposal), last_look: None, reply }, Cost { events: 1, bytes: 0 });
+        recorded
     }
 }
 

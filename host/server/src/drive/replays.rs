@@ -147,7 +147,8 @@ impl Namespace {
             self.inside().note_stopped(&task);
             // It stands still once the portion under way is done.
             let mut changes = task.changes();
-            let still = async { while task.status() == ReplayStatus::Running && changes.changed().await.is_ok() {} };
+            let still =
+                async { while matches!(task.status(), ReplayStatus::Running | ReplayStatus::Level) && changes.changed().await.is_ok() {} };
             let _ = tokio::time::timeout(STILL_TIME_MAX, still).await;
         }
         Ok(task.info())

@@ -1,7 +1,7 @@
 //! `Retelling`: a namespace that is being made of another's source events, on a thread of its own. It follows
 //! the other's head until it takes its place, or is dropped.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, Sender, channel};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -42,6 +42,9 @@ pub struct Retelling {
     orders: std::sync::Mutex<Sender<Order>>,
     comparing: std::sync::Mutex<Comparing>,
     compared: AtomicBool,
+    /// The base was told to its end when it ended here. What lies behind the last source event is not told
+    /// but made anew.
+    level_at: AtomicU64,
 }
 
 enum Order {
@@ -67,8 +70,12 @@ impl Retelling {
 
     /// How far it is behind its base.
     pub fn behind(&self) -> u64 {
-        let told = self.target.reader.retold().unwrap_or_default();
-        self.base.reader.head().0.saturating_sub(told.0)
+        self.base.reader.head().0.saturating_sub(self.told().0)
+    }
+
+    /// Everything of the base up to here is told.
+    fn told(&self) -> Position {
+        self.target.reader.retold().unwrap_or_default().max(Position(self.level_at.load(Ordering::Acquire)))
     }
 
     fn comparing(&self) -> MutexGuard<'_, Comparing> {
@@ -186,6 +193,7 @@ impl Host {
             orders: std::sync::Mutex::new(orders),
             comparing: std::sync::Mutex::new(comparing),
             compared: AtomicBool::new(false),
+            level_at: AtomicU64::new(0),
         });
         shared.base.replays.add_retelling(task.clone());
         self.retellings().insert(row.folder.clone(), shared.clone());
@@ -393,7 +401,7 @@ impl Work {
                 return Ok(Step::Level);
             }
         };
-        let told = self.shared.target.reader.retold().unwrap_or_default();
+        let told = self.shared.told();
         let events = self.info.kept + self.info.dropped + self.info.derived - before;
         self.shared.task.set_retelling(self.info.clone());
         if ending == Ending::WholeRecords || !self.finishing {
@@ -439,7 +447,10 @@ impl Work {
         target.head.send_if_modified(|known| std::mem::replace(known, head) != head);
         target.wake_all();
         let level = matches!(stepped, Step::Level) && ending == Ending::AtTheHead;
-        let upto = if level { base.head() } else { target.reader.retold().unwrap_or_default() };
+        if level {
+            self.shared.level_at.store(base.head().0, Ordering::Release);
+        }
+        let upto = self.shared.told();
         let compared = self.shared.comparing().advance(&base, &target.reader.snapshot()?, upto, ending == Ending::AtTheHead)?;
         self.shared.compared.store(compared && matches!(stepped, Step::Level), Ordering::Release);
         Ok(if compared { stepped } else { Step::Told })

@@ -12,7 +12,7 @@ use super::comparing::Comparing;
 use super::generations::blocking;
 use super::host::Host;
 use super::namespace::Inside;
-use super::promoting::{alone, alone_now};
+use super::promoting::{Recorded, alone, alone_now};
 use super::replay_info::{Promoted, RetellingInfo};
 use super::retelling::note;
 use super::types::DriveError;
@@ -32,7 +32,10 @@ impl Host {
             blocking(move || host.way_back(&name)).await?
         };
         let live = way.live.clone();
-        alone(&live, move |_| host.go_back(&name, way)).await
+        let (promoted, recorded) = alone(&live, move |_| host.go_back(&name, way)).await?;
+        // If it can't be recorded now, it is after the next start.
+        let _ = recorded.await;
+        Ok(promoted)
     }
 
     /// What is live, what it is to give way to, and the two compared as far as can be while both live.
@@ -59,7 +62,7 @@ impl Host {
     }
 
     /// On the writer's thread of what is live.
-    fn go_back(&self, name: &str, way: WayBack) -> Result<Promoted, DriveError> {
+    fn go_back(&self, name: &str, way: WayBack) -> Result<(Promoted, Recorded), DriveError> {
         let began = clock::started();
         let WayBack { live, old, old_name, generation, mut comparing } = way;
         let from = live.reader.snapshot()?;
@@ -88,8 +91,8 @@ impl Host {
             dropped: 0,
             forgotten: 0,
         };
-        self.give_place(&live, &old, None, &promoted)?;
-        Ok(Promoted { paused_us: began.elapsed().as_micros() as u64, ..promoted })
+        let recorded = self.give_place(&live, &old, None, &promoted)?;
+        Ok((Promoted { paused_us: began.elapsed().as_micros() as u64, ..promoted }, recorded))
     }
 }
 
