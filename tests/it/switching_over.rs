@@ -49,6 +49,8 @@ fn wait_for_replays(web: &Web) {
 
 #[test]
 fn a_deployment_waits_for_nobody_but_another_of_its_own_module() {
+    // Built before anything is under way.
+    let [good, different, next] = [ledger("good"), ledger("different"), guest("flights-v2")];
     let host = host_with_ledger(100, 400 << 10);
     host.web.deploy("flights", &guest("flights")).expect(201);
     host.web.post("events", "application/x-ndjson", day()).expect(201);
@@ -56,12 +58,12 @@ fn a_deployment_waits_for_nobody_but_another_of_its_own_module() {
     level();
     let delayed = || host.web.events("types=flight.delayed").len();
     assert_eq!(delayed(), 158);
-    let first = host.web.deploy_as("ledger", &ledger("good"), "budget=20&timeout=0s").expect(202).json();
-    let problem = host.web.deploy("ledger", &ledger("different")).problem(409, "deploy-under-way");
+    let first = host.web.deploy_as("ledger", &good, "budget=20&timeout=0s").expect(202).json();
+    let problem = host.web.deploy("ledger", &different).problem(409, "deploy-under-way");
     assert_eq!((&problem["module"], &problem["replay"]), (&json!("ledger"), &first["id"]));
     assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains(first["id"].as_str().expect("an id"))), "{problem}");
     // Another module takes its turn meanwhile, and so do events.
-    let second = host.web.deploy_as("flights", &guest("flights-v2"), "timeout=300s").expect(201).json();
+    let second = host.web.deploy_as("flights", &next, "timeout=300s").expect(201).json();
     assert_ne!(second["replay"]["id"], first["id"]);
     pay(&host.web, 100..120, 0);
     assert_eq!(host.web.post("events", "application/x-ndjson", day()).expect(200).json()["new"], 0);
@@ -75,7 +77,7 @@ fn a_deployment_waits_for_nobody_but_another_of_its_own_module() {
     // Of two that come at the same moment one is first, and the other is told.
     host.web.post("modules/ledger/rollback", "application/json", "").expect(201);
     let statuses = std::thread::scope(|scope| {
-        let two = [(); 2].map(|()| scope.spawn(|| host.web.deploy_as("ledger", &ledger("good"), "timeout=300s").status));
+        let two = [(); 2].map(|()| scope.spawn(|| host.web.deploy_as("ledger", &good, "timeout=300s").status));
         two.map(|deployment| deployment.join().expect("answered"))
     });
     assert!(matches!(statuses, [201, 409 | 200] | [409 | 200, 201]), "{statuses:?}");
