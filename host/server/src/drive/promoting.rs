@@ -141,7 +141,7 @@ impl Host {
                 continue;
             }
             let RetellingInfo { kept, dropped, forgotten, .. } = noted(&row.name, to.reader.note()?.as_deref());
-            let _ = to.note_promotion(&Promoted {
+            drop(to.note_promotion(&Promoted {
                 namespace: row.name.clone(),
                 generation: row.generation,
                 old: before.name.clone(),
@@ -153,7 +153,7 @@ impl Host {
                 kept,
                 dropped,
                 forgotten,
-            });
+            }));
         }
         Ok(())
     }
