@@ -4,6 +4,7 @@ mod build;
 mod flight_log;
 mod follower;
 mod host;
+mod replays;
 mod traffic;
 mod web;
 
@@ -11,5 +12,6 @@ pub use build::{guest, guest_file, repository, retold, reworded};
 pub use flight_log::{FlightLog, Months, Rule};
 pub use follower::{Ends, follow};
 pub use host::Host;
+pub use replays::{amount, findings, host_with_ledger, ledger, of_function, outputs, pay, wait_until};
 pub use traffic::Traffic;
 pub use web::{Answer, Web};

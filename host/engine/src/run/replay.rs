@@ -205,6 +205,11 @@ impl Replay {
         self.place.past.position()
     }
 
+    /// Where it began.
+    pub fn begun(&self) -> Position {
+        self.begun
+    }
+
     /// Outputs that the log lacks, of the last portion. Nothing of that portion is in the shadow until the
     /// next [`Replay::prepare`] or [`Replay::flush`]: by then they must be in the log, and if the host dies
     /// before they are made again.

@@ -17,7 +17,7 @@ use super::host::io;
 use super::modules::Upload;
 use super::namespace::{Inside, Namespace};
 use super::queue::Cost;
-use super::replay_files::StoredReplay;
+use super::replay_files::{RetellingWord, StoredReplay};
 use super::replay_info::{DeployOptions, DeployOutcome, Rehearse, ReplayKind, ReplayedModule};
 use super::replay_task::ReplayTask;
 use super::schemas::{SchemaBook, fits};
@@ -49,21 +49,29 @@ impl Namespace {
         self.check_writable()?;
         let (inside, name, to) = (self.inside().clone(), module.to_owned(), to.map(str::to_owned));
         let upload = blocking(move || inside.former(&name, to.as_deref())).await?;
-        self.upgrade(upload, ReplayKind::Rollback, options).await
+        let kind = if options.rehearse == Rehearse::Only { ReplayKind::Rehearsal } else { ReplayKind::Rollback };
+        self.upgrade(upload, kind, options).await
     }
 
     async fn upgrade(&self, upload: Upload, kind: ReplayKind, options: DeployOptions) -> Result<DeployOutcome, DriveError> {
         let inside = self.inside();
+        // Of two that come at once, one is the first.
+        let turn = inside.replays.beginning();
         if kind != ReplayKind::Rehearsal {
             inside.check_version(&upload)?;
             if let Some(replay) = inside.upgrade_of(&upload.manifest.name) {
                 return Err(DriveError::DeployUnderWay { module: upload.manifest.name, replay });
             }
         }
-        let wait = options.wait;
+        let (wait, module) = (options.wait, upload.manifest.name.clone());
         let (task, ended) = inside.begin_upgrade(upload, kind, options)?;
+        drop(turn);
         match tokio::time::timeout(wait, ended).await {
             Err(_) => Ok(DeployOutcome::UnderWay(task.info())),
+            Ok(Err(_)) if task.is_dropped() => {
+                let what = "it was dropped before it had ended, and nothing is changed".to_owned();
+                Err(DriveError::Rehearsal { module, replay: task.id.clone(), reason: "dropped", what })
+            }
             Ok(Err(_)) => Err(DriveError::Stopping),
             Ok(Ok(end)) => Ok(match end? {
                 None => DeployOutcome::Rehearsed(task.info()),
@@ -186,6 +194,13 @@ impl Inside {
         Ok((task, ended))
     }
 
+    /// Keeps the files on which replays of an earlier process go on, before others are swept.
+    pub fn keep_shadows(&self) {
+        for stored in self.replay_files.all().iter().filter(|stored| stored.ended.is_none()) {
+            stored.shadows.iter().for_each(|file| self.note_shadow(&stored.id, file));
+        }
+    }
+
     /// Goes on with what an earlier process had begun, and shows what has ended.
     pub fn restore_replays(self: &Arc<Self>) {
         for stored in self.replay_files.all() {
@@ -195,6 +210,7 @@ impl Inside {
             task.restore(info);
             self.replays.restore(task.clone());
             if over || self.is_frozen() {
+                task.note_thread_ended();
                 continue;
             }
             if stored.stopped {
@@ -202,6 +218,7 @@ impl Inside {
             }
             if let Err(error) = self.go_on_with(task.clone(), stored) {
                 task.fail("failed", format!("it could not go on after a restart: {error}"));
+                task.note_thread_ended();
             }
         }
     }
@@ -218,11 +235,19 @@ impl Inside {
     }
 
     /// Whether the operator wants a replay to stand still, also after a restart.
-    pub fn note_stopped(&self, id: &str, stopped: bool) {
-        if let Some(mut stored) = self.replay_files.all().into_iter().find(|stored| stored.id == id) {
-            stored.stopped = stopped;
+    pub fn note_stopped(&self, task: &ReplayTask) {
+        let _turn = self.replay_files.turn();
+        if task.kind == ReplayKind::Retelling {
+            let word = RetellingWord { stopped: task.is_stopped(), budget_percent: task.budget() };
+            if let Err(error) = self.replay_files.write_word(&task.id, word) {
+                tracing::warn!(retelling = %task.id, %error, "the operator's word on it can't be written down");
+            }
+            return;
+        }
+        if let Some(mut stored) = self.replay_files.all().into_iter().find(|stored| stored.id == task.id) {
+            stored.stopped = task.is_stopped();
             if let Err(error) = self.replay_files.write(&stored) {
-                tracing::warn!(replay = %id, %error, "the operator's word on it can't be written down");
+                tracing::warn!(replay = %task.id, %error, "the operator's word on it can't be written down");
             }
         }
     }

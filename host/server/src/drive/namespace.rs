@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use retold_engine::model::{Digest, NewEvent, Position, Timestamp};
-use retold_engine::store::{self, Accepted, Control, CursorMap, Proposal, Reader, Store, ViewFile};
+use retold_engine::store::{self, Accepted, Control, CursorMap, Proposal, Reader, Store, StoreError, ViewFile};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::commands::Commands;
@@ -187,10 +187,14 @@ impl Inside {
         self.store.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// A view's new version is being folded by a replay: its file stays, whatever is deployed.
-    pub fn keep_prepared(&self, replay: &str, view: &str, identity: Digest, file: Arc<ViewFile>) {
-        let prepared = Prepared { replay: replay.to_owned(), file };
+    /// Opens the file of a view's new version, which a replay folds: it stays, whatever is deployed. Nothing is
+    /// swept meanwhile: it would take what is being made.
+    pub fn open_prepared(&self, replay: &str, view: &str, identity: Digest, cache_bytes: usize) -> Result<Arc<ViewFile>, StoreError> {
+        let _turn = self.view_files.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = Arc::new(self.reader.open_view(view, identity, cache_bytes)?.0);
+        let prepared = Prepared { replay: replay.to_owned(), file: file.clone() };
         self.prepared.lock().unwrap_or_else(PoisonError::into_inner).insert((view.to_owned(), identity), prepared);
+        Ok(file)
     }
 
     /// Takes up what was folded for this version of a view.
@@ -209,9 +213,24 @@ impl Inside {
         self.prepared.lock().unwrap_or_else(PoisonError::into_inner).values().map(|prepared| prepared.file.name().to_owned()).collect()
     }
 
-    /// A replay works on this shadow.
+    /// Opens a shadow for a replay to work on. Nothing is swept meanwhile: it would take what is being made.
+    pub fn open_shadow(&self, replay: &str, function: &str, identity: Digest, cache_bytes: usize) -> Result<Arc<ViewFile>, StoreError> {
+        let mut shadows = self.shadows.lock().unwrap_or_else(PoisonError::into_inner);
+        // Two replays of the same code may run at once, each with a file of its own.
+        let identity = Digest::of(format!("{replay} {identity}").as_bytes());
+        let (file, _) = self.reader.open_shadow(function, identity, cache_bytes)?;
+        shadows.entry(replay.to_owned()).or_default().insert(file.name().to_owned());
+        Ok(Arc::new(file))
+    }
+
+    /// A replay works on this file.
     pub fn note_shadow(&self, replay: &str, file: &str) {
         self.shadows.lock().unwrap_or_else(PoisonError::into_inner).entry(replay.to_owned()).or_default().insert(file.to_owned());
+    }
+
+    /// Names of the files that replays work on, also those that have not come to them again after a restart.
+    pub fn shadow_files(&self) -> Vec<String> {
+        self.shadows.lock().unwrap_or_else(PoisonError::into_inner).values().flatten().cloned().collect()
     }
 
     /// The replay is over: its shadows go, and those that nobody knows.

@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use retold_engine::model::{ByteReader, Digest, FunctionKind, Position, Timestamp};
 use retold_engine::run::FunctionReport;
@@ -16,6 +17,8 @@ use super::replay_report::shown_report;
 #[derive(Clone, Debug)]
 pub struct ReplayFiles {
     folder: PathBuf,
+    /// Who reads a file to write it again holds it.
+    turn: Arc<Mutex<()>>,
 }
 
 /// A replay as it is written down.
@@ -37,6 +40,16 @@ pub struct StoredReplay {
     pub head: u64,
     pub events: u64,
     functions: Vec<StoredFunction>,
+    /// The files that it works on: they outlive the host.
+    #[serde(default)]
+    pub shadows: Vec<String>,
+}
+
+/// What the operator wants of a retelling, by the name of what is made.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct RetellingWord {
+    pub stopped: bool,
+    pub budget_percent: Option<u8>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -103,6 +116,7 @@ impl StoredReplay {
             head: 0,
             events: 0,
             functions: Vec::new(),
+            shadows: Vec::new(),
         }
     }
 
@@ -186,7 +200,12 @@ impl StoredReplay {
 
 impl ReplayFiles {
     pub fn new(namespace: &Path) -> ReplayFiles {
-        ReplayFiles { folder: namespace.join("replays") }
+        ReplayFiles { folder: namespace.join("replays"), turn: Arc::default() }
+    }
+
+    /// Held from a look at a replay to what is written of it.
+    pub fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Everything that can be read; what can't is told and left alone.
@@ -210,6 +229,19 @@ impl ReplayFiles {
     pub fn write(&self, replay: &StoredReplay) -> io::Result<()> {
         let bytes = serde_json::to_vec(replay).map_err(io::Error::other)?;
         self.put(&format!("{}.json", replay.id), &bytes)
+    }
+
+    pub fn write_word(&self, retelling: &str, word: RetellingWord) -> io::Result<()> {
+        self.put(&format!("{retelling}.word"), &serde_json::to_vec(&word).map_err(io::Error::other)?)
+    }
+
+    pub fn word(&self, retelling: &str) -> RetellingWord {
+        let bytes = fs::read(self.folder.join(format!("{retelling}.word"))).unwrap_or_default();
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    }
+
+    pub fn remove_word(&self, retelling: &str) {
+        let _ = fs::remove_file(self.folder.join(format!("{retelling}.word")));
     }
 
     pub fn write_component(&self, id: &str, component: &[u8]) -> io::Result<()> {

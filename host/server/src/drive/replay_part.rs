@@ -94,7 +94,7 @@ impl Part {
         let reading = Reading::with_candidate(snapshot, &guests, candidate.manifest(), candidate.guest());
         let serves = function.kind == FunctionKind::View && upgrade.takes_over() && !same_code;
         let (way, shadow) = if serves {
-            let (file, _) = inside.reader.open_view(&function.name, identity, CACHE_BYTES)?;
+            let file = inside.open_prepared(&upgrade.task.id, &function.name, identity, CACHE_BYTES)?;
             let row = future_row(snapshot, &function, identity, row.as_deref());
             (Way::View(Box::new(Projector::new(&function.name, inside.view_threads)), Box::new(row), 0), file)
         } else {
@@ -108,16 +108,10 @@ impl Part {
                 from: since,
                 ..ReplayOptions::default()
             };
-            let (file, _) = inside.reader.open_shadow(&function.name, identity, CACHE_BYTES)?;
+            let file = inside.open_shadow(&upgrade.task.id, &function.name, identity, CACHE_BYTES)?;
             let replayed = Replayed { manifest: function.clone(), follows: row.clone(), identity };
             (Way::Replay(Box::new(Replay::new(&reading, &replayed, options, &file)?)), file)
         };
-        let shadow = Arc::new(shadow);
-        if serves {
-            inside.keep_prepared(&upgrade.task.id, &function.name, identity, shadow.clone());
-        } else {
-            inside.note_shadow(&upgrade.task.id, shadow.name());
-        }
         Ok(Some(Part {
             note: note(&function, row.is_none(), needed, upgrade.options.replay.sample),
             function,
@@ -162,6 +156,14 @@ impl Part {
         match &self.way {
             Way::Replay(replay) => replay.through_commit(),
             Way::View(..) => 0,
+        }
+    }
+
+    /// Positions that were passed, by whatever process.
+    pub fn done(&self) -> u64 {
+        match &self.way {
+            Way::Replay(replay) => replay.position().0.saturating_sub(replay.begun().0),
+            Way::View(_, row, _) => self.position().0.saturating_sub(row.start.0),
         }
     }
 

@@ -2,11 +2,11 @@
 //! the other's head until it takes its place, or is dropped.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, Sender, channel};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use retold_engine::model::{FunctionKind, Position, Timestamp, TypePattern};
+use retold_engine::model::{ByteReader, ByteWriter, FunctionKind, Position, Timestamp, TypePattern};
 use retold_engine::run::{self, Ending, Guests, RetellPlan, Retold, RetoldModule, Rule, SubjectPattern, Told};
 use retold_engine::store::{CursorMap, Folder, NamespaceRow, Proposal, Refused, Role, Store, StoreError};
 use tokio::sync::watch;
@@ -16,7 +16,7 @@ use super::comparing::Comparing;
 use super::generations::blocking;
 use super::host::{Host, io};
 use super::namespace::Inside;
-use super::replay_files::write_whole;
+use super::replay_files::{RetellingWord, write_whole};
 use super::replay_info::{LogDifference, ReplayInfo, ReplayKind, ReplayStatus, RetellRequest, RetellRule, RetellingInfo};
 use super::replay_task::{Ended, ReplayTask};
 use super::types::DriveError;
@@ -44,9 +44,9 @@ pub struct Retelling {
     comparing: std::sync::Mutex<Comparing>,
     /// Whether nothing is left to compare, for now or for good.
     compared: watch::Sender<bool>,
-    /// Up to here the base holds nothing more to tell. What it made itself is not told, so this may lie behind
-    /// the last event that was.
-    looked: AtomicU64,
+    /// The base was told to its end when it ended here. What lies behind the last source event is not told
+    /// but made anew.
+    level_at: AtomicU64,
 }
 
 enum Order {
@@ -64,6 +64,8 @@ impl Retelling {
     /// Has everything told that the base holds by now. The base must stand still meanwhile.
     pub fn finish(&self) -> Result<Finished, DriveError> {
         let (reply, finished) = channel();
+        self.task.hurry(true);
+        let _hurry = Hurry(&self.task);
         self.orders.lock().unwrap_or_else(PoisonError::into_inner).send(Order::Finish(reply)).map_err(|_| DriveError::Stopping)?;
         finished.recv_timeout(FINISH_TIME_MAX).map_err(|_| DriveError::Busy)?
     }
@@ -73,9 +75,9 @@ impl Retelling {
         self.base.reader.head().0.saturating_sub(self.told().0)
     }
 
-    /// Up to where everything of the base is told.
+    /// Everything of the base up to here is told.
     fn told(&self) -> Position {
-        self.target.reader.retold().unwrap_or_default().max(Position(self.looked.load(Ordering::Acquire)))
+        self.target.reader.retold().unwrap_or_default().max(Position(self.level_at.load(Ordering::Acquire)))
     }
 
     fn comparing(&self) -> MutexGuard<'_, Comparing> {
@@ -97,6 +99,15 @@ impl Retelling {
     /// The map of the base's cursors, complete.
     pub fn take_map(&self) -> Result<Option<CursorMap>, DriveError> {
         self.comparing().end()
+    }
+}
+
+/// As long as it lives, nothing is paused.
+struct Hurry<'a>(&'a ReplayTask);
+
+impl Drop for Hurry<'_> {
+    fn drop(&mut self) {
+        self.0.hurry(false);
     }
 }
 
@@ -140,11 +151,12 @@ impl Host {
             ..NamespaceRow::own(&request.name, folder, clock::now())
         };
         self.catalogue().set(&row)?;
+        let word = RetellingWord { stopped: false, budget_percent: request.budget_percent };
+        base.replay_files.write_word(&request.name, word).map_err(io("the budget can't be written down"))?;
         self.start(&row, store)?;
         self.name_all()?;
         self.resume_retelling(&row)?;
         let retelling = self.retellings().get(&row.folder).cloned().ok_or(DriveError::Stopping)?;
-        retelling.task.set_budget(request.budget_percent);
         Ok(retelling.task.info())
     }
 
@@ -165,7 +177,13 @@ impl Host {
                 target.set_guest(module.digest, target.modules.load(&module.component)?);
             }
         }
-        let info = RetellingInfo { base: base.clone(), ..RetellingInfo::default() };
+        let info = noted(base, target.reader.note()?.as_deref());
+        task.set_retelling(info.clone());
+        let word = base_inside.replay_files.word(&row.name);
+        task.set_budget(word.budget_percent);
+        if word.stopped {
+            task.stop();
+        }
         let base_row = self.row(base)?;
         let folder: Arc<dyn Folder> = self.folder(&row.folder)?;
         let comparing = Comparing::mapped([base, &row.name], base_row.generation, &base_inside, &target, folder)?;
@@ -177,7 +195,7 @@ impl Host {
             orders: std::sync::Mutex::new(orders),
             comparing: std::sync::Mutex::new(comparing),
             compared: watch::Sender::new(false),
-            looked: AtomicU64::new(0),
+            level_at: AtomicU64::new(0),
         });
         shared.base.replays.add_retelling(task.clone());
         self.retellings().insert(row.folder.clone(), shared.clone());
@@ -209,6 +227,7 @@ impl Host {
     pub(super) fn end_retelling(&self, folder: &str) {
         if let Some(retelling) = self.retellings().remove(folder) {
             retelling.base.replays.remove_retelling(&retelling.task.id);
+            retelling.base.replay_files.remove_word(&retelling.task.id);
             retelling.task.drop_it();
         }
     }
@@ -297,10 +316,11 @@ impl Work {
                     let _ = self.shared.comparing().keep();
                     return;
                 }
-                Err(Going::GivenAway(reply, finished)) => {
-                    let _ = reply.send(Ok(finished.into(self.store)));
-                    return;
-                }
+                Err(Going::GivenAway(reply, finished)) => match reply.send(Ok(finished.into(self.store))) {
+                    // Nobody waits any longer: it goes on as it did.
+                    Err(SendError(Ok(finished))) => self.store = finished.store,
+                    _ => return,
+                },
             }
         }
     }
@@ -408,8 +428,9 @@ impl Work {
                 Step::Told
             }
             Retold::Commits { commits, told } => {
-                self.store.follow(commits)?;
-                self.count(told);
+                let counted = counted(&self.info, told);
+                self.store.follow_noting(commits, note(&counted))?;
+                self.info = counted;
                 Step::Told
             }
             Retold::Waits | Retold::Level => Step::Level,
@@ -431,9 +452,9 @@ impl Work {
         target.wake_all();
         let level = matches!(stepped, Step::Level) && ending == Ending::AtTheHead;
         if level && !self.shared.task.is_over() {
-            self.shared.looked.store(base.head().0, Ordering::Release);
+            self.shared.level_at.store(base.head().0, Ordering::Release);
         }
-        let upto = if level { base.head() } else { target.reader.retold().unwrap_or_default() };
+        let upto = if level { base.head() } else { self.shared.told() };
         let compared = self.shared.comparing().advance(&base, &target.reader.snapshot()?, upto, ending == Ending::AtTheHead)?;
         self.shared.compared.send_replace(compared && matches!(stepped, Step::Level));
         Ok(if compared { stepped } else { Step::Told })
@@ -454,14 +475,6 @@ impl Work {
         Ok(())
     }
 
-    fn count(&mut self, told: Told) {
-        self.info.kept += told.kept;
-        self.info.dropped += told.dropped;
-        self.info.forgotten += told.forgotten;
-        self.info.derived += told.derived;
-        self.info.parked += told.parked;
-    }
-
     /// Seals and merges on this thread: nobody else writes this log.
     fn housekeep(&mut self) -> Result<(), DriveError> {
         while let Some(due) = self.shared.target.reader.housekeeping_due() {
@@ -471,6 +484,31 @@ impl Work {
         self.store.delete_leftover_rows()?;
         Ok(())
     }
+}
+
+fn counted(info: &RetellingInfo, told: Told) -> RetellingInfo {
+    RetellingInfo {
+        base: info.base.clone(),
+        kept: info.kept + told.kept,
+        dropped: info.dropped + told.dropped,
+        forgotten: info.forgotten + told.forgotten,
+        derived: info.derived + told.derived,
+        parked: info.parked + told.parked,
+    }
+}
+
+/// What is noted with the log that is made, so that it is known after a restart.
+pub fn note(info: &RetellingInfo) -> Vec<u8> {
+    let mut note = ByteWriter::default();
+    [info.kept, info.dropped, info.forgotten, info.derived, info.parked].into_iter().for_each(|count| note.u64(count));
+    note.bytes
+}
+
+/// What was noted; nothing of it where there is none.
+pub fn noted(base: &str, note: Option<&[u8]>) -> RetellingInfo {
+    let mut reader = ByteReader::new(note.unwrap_or_default());
+    let [kept, dropped, forgotten, derived, parked] = [(); 5].map(|()| reader.u64("a count").unwrap_or_default());
+    RetellingInfo { base: base.to_owned(), kept, dropped, forgotten, derived, parked }
 }
 
 /// Why the thread's loop ends.

@@ -23,6 +23,8 @@ const NICENESS: i32 = 5;
 pub const LAST_LOOK_EVENTS: u64 = 2_048;
 /// A pause where the host could not run a function.
 pub const TROUBLE: std::time::Duration = std::time::Duration::from_millis(200);
+/// A crash undoes no more than this of a replay, if it is slow; the engine sees to the fast ones.
+const UNDURABLE_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(2);
 /// Looks before the writer takes the last one anyway.
 const LOOKS_MAX: usize = 8;
 
@@ -67,21 +69,29 @@ pub type UpgradeEnd = Result<Option<Deployed>, DriveError>;
 impl Upgrade {
     /// Begins the work. `ended` hears how it ended, unless the host stops before.
     pub fn start(self, ended: impl FnOnce(UpgradeEnd) + Send + 'static) -> std::io::Result<()> {
-        let name = format!("replay-{}", self.task.id);
+        let (name, inside) = (format!("replay-{}", self.task.id), self.inside.clone());
         let thread = std::thread::Builder::new().name(name).spawn(move || {
             // On Linux, of nobody in particular means this thread. Without the right to it, all are equal.
             let _ = rustix::process::setpriority_process(None, NICENESS);
+            let task = self.task.clone();
             if let Some(end) = self.run() {
                 ended(end);
             }
+            task.note_thread_ended();
         });
-        thread.map(drop)
+        inside.replays.keep_thread(thread?);
+        Ok(())
     }
 
     fn run(mut self) -> Option<UpgradeEnd> {
         let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.work()));
         let end = match worked {
             Ok(Ok(deployed)) => Ok(deployed),
+            // Another process goes on with it.
+            Ok(Err(Stop::Ended | Stop::Failed(DriveError::Stopping))) if self.task.is_left() => {
+                self.write_down(false);
+                return None;
+            }
             Ok(Err(Stop::Ended)) => {
                 self.clean_up();
                 return None;
@@ -109,12 +119,23 @@ impl Upgrade {
         let candidate = Arc::new(Candidate::new(&inside, self.upload.manifest.clone(), self.upload.module.clone())?);
         let seen = looked(&inside, |snapshot, after| candidate.check(&inside, snapshot, after))?;
         let mut parts = self.parts(&candidate)?;
+        self.stored.shadows = parts.iter().map(|part| part.shadow.name().to_owned()).collect();
+        self.write_down(false);
         let head = inside.reader.head();
-        let events: u64 = parts.iter().map(|part| part.left(head)).sum();
-        self.task.begin(Position::START, Position(events));
-        let mut done = 0;
+        let left: u64 = parts.iter().map(|part| part.left(head)).sum();
+        // Some of it may have been done by an earlier process.
+        let mut done = parts.iter().map(Part::done).sum();
+        self.task.begin(Position(done), Position(done + left));
+        self.report(&parts);
         for at in 0..parts.len() {
-            self.replay(&mut parts, at, &mut done)?;
+            if let Err(stop) = self.replay(&mut parts, at, &mut done) {
+                if self.task.is_left() {
+                    parts[at].flush()?;
+                }
+                return Err(stop);
+            }
+            // Here it may have to stand still for long, or to be gone on with by another process.
+            parts[at].flush()?;
         }
         for part in &mut parts {
             part.measure(&inside)?;
@@ -147,13 +168,13 @@ impl Upgrade {
     }
 
     /// Replays one function until it is level.
-    fn replay(&self, parts: &mut [Part], at: usize, done: &mut u64) -> Result<(), Stop> {
-        let inside = &self.inside;
-        let mut from = parts[at].position();
+    fn replay(&mut self, parts: &mut [Part], at: usize, done: &mut u64) -> Result<(), Stop> {
+        let inside = self.inside.clone();
+        let (mut from, mut durable) = (parts[at].position(), clock::started());
         loop {
             let began = clock::started();
             let part = &mut parts[at];
-            let went = part.portion(inside)?;
+            let went = part.portion(&inside)?;
             let to = part.position();
             *done += to.0.saturating_sub(from.0);
             from = to;
@@ -171,9 +192,20 @@ impl Upgrade {
                     0
                 }
             };
+            if durable.elapsed() > UNDURABLE_TIME_MAX {
+                parts[at].flush()?;
+                durable = clock::started();
+            }
             self.report(parts);
             let later: u64 = parts[at + 1..].iter().map(|part| part.left(inside.reader.head())).sum();
-            self.task.worked(Position(*done), Position(*done + left + later), events, began)?;
+            self.task.count(Position(*done), Position(*done + left + later), events, began);
+            if self.task.is_stopped() {
+                // Where it stands still it may stand when the host is gone.
+                parts[at].flush()?;
+                self.write_down(false);
+                self.task.look()?;
+            }
+            self.task.look_for_the_end()?;
             if matches!(went, Went::Level) {
                 return Ok(());
             }
@@ -235,9 +267,13 @@ impl Upgrade {
 
     /// The report, as it can be read after a restart.
     pub fn write_down(&mut self, over: bool) {
-        let info = self.task.info();
-        self.stored.note(&info);
         let files = &self.inside.replay_files;
+        let _turn = files.turn();
+        if self.task.is_dropped() {
+            return;
+        }
+        self.stored.note(&self.task.info());
+        self.stored.stopped = self.task.is_stopped();
         if let Err(error) = files.write(&self.stored) {
             tracing::warn!(replay = %self.task.id, %error, "its report can't be written down");
         }

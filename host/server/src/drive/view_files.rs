@@ -67,7 +67,7 @@ impl Inside {
         let rows = self.reader.functions();
         let former = rows.values().filter(|row| row.manifest.kind == FunctionKind::View);
         let former = former.flat_map(|row| row.kept.iter().map(|kept| view_file_name(Made::View, &row.name, kept.identity)));
-        let keep: BTreeSet<String> = open.chain(self.prepared_files()).chain(former).collect();
+        let keep: BTreeSet<String> = open.chain(self.prepared_files()).chain(self.shadow_files()).chain(former).collect();
         if let Err(error) = self.reader.sweep_views(&keep) {
             tracing::warn!(%error, "files of views that are no longer wanted can't be removed; it is tried again");
         }
