@@ -12,6 +12,8 @@ mod handlers;
 mod killing;
 mod modules;
 mod reading;
+mod refusing;
+mod removing;
 mod schemas;
 mod shop;
 mod support;

@@ -36,6 +36,8 @@ pub struct StoredReplay {
     pub position: u64,
     pub head: u64,
     pub events: u64,
+    #[serde(default)]
+    warnings: Vec<String>,
     functions: Vec<StoredFunction>,
 }
 
@@ -55,6 +57,7 @@ enum StoredKind {
     Rehearsal,
     Deployment,
     Rollback,
+    Removal,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,6 +84,7 @@ impl StoredReplay {
             kind: match kind {
                 ReplayKind::Deployment => StoredKind::Deployment,
                 ReplayKind::Rollback => StoredKind::Rollback,
+                ReplayKind::Removal => StoredKind::Removal,
                 ReplayKind::Rehearsal | ReplayKind::Retelling | ReplayKind::Comparison => StoredKind::Rehearsal,
             },
             module: module.to_owned(),
@@ -102,6 +106,7 @@ impl StoredReplay {
             position: 0,
             head: 0,
             events: 0,
+            warnings: Vec::new(),
             functions: Vec::new(),
         }
     }
@@ -114,6 +119,7 @@ impl StoredReplay {
             _ => None,
         };
         (self.position, self.head, self.events) = (info.position.0, info.head.0, info.events);
+        self.warnings = info.warnings.clone();
         let stored = |function: &FunctionReplay| StoredFunction {
             function: function.function.clone(),
             report: (!function.retired).then(|| function.encoded.clone()),
@@ -151,6 +157,7 @@ impl StoredReplay {
             events: self.events,
             events_per_second: 0.0,
             seconds_left: None,
+            warnings: self.warnings.clone(),
             functions: self.functions.iter().filter_map(shown).collect(),
             retelling: None,
         })
@@ -161,6 +168,7 @@ impl StoredReplay {
             StoredKind::Rehearsal => ReplayKind::Rehearsal,
             StoredKind::Deployment => ReplayKind::Deployment,
             StoredKind::Rollback => ReplayKind::Rollback,
+            StoredKind::Removal => ReplayKind::Removal,
         }
     }
 

@@ -9,9 +9,9 @@ use retold_engine::run::{
 };
 use retold_engine::store::{FunctionRow, FunctionStatus, Portion, Snapshot, ViewFile};
 
-use super::candidate::Candidate;
 use super::clock;
 use super::namespace::Inside;
+use super::prospect::Prospect;
 use super::replay_info::FunctionReplay;
 use super::replay_report::shown_report;
 use super::types::{DriveError, FunctionFailed};
@@ -29,7 +29,7 @@ pub struct Part {
     pub identity: Digest,
     /// As it stood when the upgrade began; none for a function that is new.
     pub row: Option<Arc<FunctionRow>>,
-    candidate: Arc<Candidate>,
+    prospect: Arc<Prospect>,
     of_module: bool,
     way: Way,
     pub shadow: Arc<ViewFile>,
@@ -67,7 +67,7 @@ impl Part {
     /// `None`: there is nothing to replay of it.
     pub fn new(
         upgrade: &Upgrade,
-        candidate: &Arc<Candidate>,
+        prospect: &Arc<Prospect>,
         snapshot: &Snapshot,
         (function, identity): (FunctionManifest, Digest),
         row: Option<Arc<FunctionRow>>,
@@ -79,7 +79,7 @@ impl Part {
         let needed = upgrade.takes_over() && row.is_some() && !same_code && {
             let kept_state = row.as_ref().is_some_and(|row| row.stateful);
             match function.kind {
-                FunctionKind::Handler => kept_state || (of_module && upgrade.upload.module.imports_state()),
+                FunctionKind::Handler => kept_state || (of_module && prospect.imports_state()),
                 FunctionKind::View | FunctionKind::Aggregate => true,
                 FunctionKind::Upcaster | FunctionKind::Ingress => false,
             }
@@ -89,7 +89,7 @@ impl Part {
             return Ok(None);
         }
         let guests = inside.guests_at(snapshot);
-        let reading = Reading::with_candidate(snapshot, &guests, candidate.manifest(), candidate.guest());
+        let reading = prospect.reading(snapshot, &guests)?;
         let serves = function.kind == FunctionKind::View && upgrade.takes_over() && !same_code;
         let (way, shadow) = if serves {
             let (file, _) = inside.reader.open_view(&function.name, identity, CACHE_BYTES)?;
@@ -121,7 +121,7 @@ impl Part {
             function,
             identity,
             row,
-            candidate: candidate.clone(),
+            prospect: prospect.clone(),
             of_module,
             way,
             shadow,
@@ -183,7 +183,7 @@ impl Part {
             return Ok(Went::Level);
         }
         let guests = inside.guests_at(snapshot);
-        let reading = Reading::with_candidate(snapshot, &guests, self.candidate.manifest(), self.candidate.guest());
+        let reading = self.prospect.reading(snapshot, &guests)?;
         let guest = self.guest(&guests, snapshot)?;
         let logs = inside.logs.of(&self.function.name);
         let follows = self.row.as_ref().and_then(|row| snapshot.function(&row.name).cloned());
@@ -229,8 +229,10 @@ impl Part {
     }
 
     fn guest(&self, guests: &dyn Guests, snapshot: &Snapshot) -> Result<Arc<dyn Guest>, DriveError> {
-        if self.of_module {
-            return Ok(self.candidate.guest());
+        if self.of_module
+            && let Some(guest) = self.prospect.guest()
+        {
+            return Ok(guest);
         }
         let module = snapshot.function(&self.function.name).map_or(0, |row| row.module);
         guests.guest(module).ok_or_else(|| DriveError::Unavailable(format!("the module of {} is not loaded", self.function.name)))
@@ -277,7 +279,7 @@ impl Part {
         }
         let snapshot = inside.reader.snapshot()?;
         let guests = inside.guests_at(&snapshot);
-        let reading = Reading::with_candidate(&snapshot, &guests, self.candidate.manifest(), self.candidate.guest());
+        let reading = self.prospect.reading(&snapshot, &guests)?;
         let guest = self.guest(&guests, &snapshot)?;
         let candidate = measured(&reading, &self.function, &*guest, &run::State::Shadow(&self.shadow))?;
         (self.costs[0], self.costs[1]) = candidate;
@@ -299,7 +301,7 @@ impl Part {
     pub fn catch_up(&mut self, inside: &Inside, snapshot: &Snapshot, portion: Portion) -> Result<CaughtUp, DriveError> {
         let row = snapshot.function(self.name()).cloned().ok_or(DriveError::Superseded)?;
         let guests = inside.guests_at(snapshot);
-        let reading = Reading::with_candidate(snapshot, &guests, self.candidate.manifest(), self.candidate.guest());
+        let reading = self.prospect.reading(snapshot, &guests)?;
         let guest = self.guest(&guests, snapshot)?;
         let logs = inside.logs.of(self.name());
         let Some((catch_up, through)) = &mut self.catch_up else { return Err(DriveError::Superseded) };
