@@ -55,12 +55,15 @@ impl Activation<'_> {
         }
         let mut attempts = 0;
         loop {
-            self.bring_level(&mut parts)?;
-            match self.switch(&mut parts) {
+            match self.bring_level(&mut parts).and_then(|()| self.switch(&mut parts)) {
                 Err(Stop::Failed(DriveError::Refused(retold_engine::store::Refused::NotLevel { .. }))) if attempts < ATTEMPTS => {
                     attempts += 1;
                 }
-                other => return other,
+                Err(stop) => {
+                    self.drop_laid_out(&parts);
+                    return Err(stop);
+                }
+                Ok(outcome) => return Ok(outcome),
             }
         }
     }
@@ -98,6 +101,14 @@ impl Activation<'_> {
         self.prepare(part, PreparePart::Done { through_commit: part.through_commit() })?;
         part.laid_out(slot);
         Ok(())
+    }
+
+    /// State that nobody will take over only takes place.
+    fn drop_laid_out(&self, parts: &[Part]) {
+        for part in parts.iter().filter(|part| part.is_laid_out()) {
+            // A host that stops leaves it to the replay, which begins anew then.
+            let _ = self.prepare(part, PreparePart::Drop);
+        }
     }
 
     fn prepare(&self, part: &Part, step: PreparePart) -> Result<u32, Stop> {

@@ -297,6 +297,10 @@ impl Part {
         self.catch_up = Some((CatchUp::new(slot, self.through_commit()), self.through_commit()));
     }
 
+    pub fn is_laid_out(&self) -> bool {
+        self.catch_up.is_some()
+    }
+
     /// What the record says of the function beyond what its slot has.
     pub fn catch_up(&mut self, inside: &Inside, snapshot: &Snapshot, portion: Portion) -> Result<CaughtUp, DriveError> {
         let row = snapshot.function(self.name()).cloned().ok_or(DriveError::Superseded)?;
