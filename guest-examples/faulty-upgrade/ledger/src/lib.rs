@@ -14,6 +14,7 @@
 //! | `needs-upcaster` | 2.0.0 | reads `payment.made.v2`, which nobody records and no upcaster makes |
 //! | `grows` | 2.0.0 | keeps 8 KiB more with each payment, for ever |
 //! | `same-version` | 1.0.0 | is another code of the same name and version |
+//! | `new-form-only` | 2.0.0 | folds `payment.made.v2` only, which the module in `forms` makes of `payment.made` |
 //!
 //! | function | is a | reads | answers |
 //! |---|---|---|---|

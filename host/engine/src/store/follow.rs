@@ -32,7 +32,7 @@ impl NextRecord {
 
     /// What comes after `record`, which must be the next one.
     pub fn after(record: &Record) -> NextRecord {
-        NextRecord { commit: record.commit + 1, first: record.last().next(), chain: record.chain, recorded: record.recorded }
+        NextRecord { commit: record.commit + 1, first: record.last().next(), chain: record.chain, recorded: record.recorded_last() }
     }
 
     fn of(view: &View) -> NextRecord {

@@ -158,9 +158,9 @@ impl Store {
     /// Shows everybody what is durable now, up to the last of these records.
     pub(super) fn show(&self, records: &[Arc<Record>]) {
         let view = self.shared.view();
-        let (head, commit, chain, recorded) = records
-            .last()
-            .map_or((view.head, view.commit, view.chain, view.recorded), |last| (last.last(), last.commit, last.chain, last.recorded));
+        let (head, commit, chain, recorded) = records.last().map_or((view.head, view.commit, view.chain, view.recorded), |last| {
+            (last.last(), last.commit, last.chain, last.recorded_last())
+        });
         self.shared.set_view(View {
             head,
             commit,

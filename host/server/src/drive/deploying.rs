@@ -16,13 +16,14 @@ use super::generations::blocking;
 use super::host::io;
 use super::modules::Upload;
 use super::namespace::{Inside, Namespace};
+use super::prospect::Wanted;
 use super::queue::Cost;
 use super::replay_files::{RetellingWord, StoredReplay};
-use super::replay_info::{DeployOptions, DeployOutcome, Rehearse, ReplayKind, ReplayedModule};
+use super::replay_info::{DeployOptions, DeployOutcome, Rehearse, RemoveOutcome, ReplayInfo, ReplayKind, ReplayStatus, ReplayedModule};
 use super::replay_task::ReplayTask;
 use super::schemas::{SchemaBook, fits};
 use super::types::{Deployed, DriveError, ModuleInfo, SchemaRefused};
-use super::upgrade::{self, Upgrade, UpgradeEnd};
+use super::upgrade::{self, Outcome, Upgrade, UpgradeEnd};
 use crate::schema::Schema;
 
 impl Namespace {
@@ -54,29 +55,49 @@ impl Namespace {
     }
 
     async fn upgrade(&self, upload: Upload, kind: ReplayKind, options: DeployOptions) -> Result<DeployOutcome, DriveError> {
-        let inside = self.inside();
-        // Of two that come at once, one is the first.
-        let turn = inside.replays.beginning();
-        if kind != ReplayKind::Rehearsal {
-            inside.check_version(&upload)?;
-            if let Some(replay) = inside.upgrade_of(&upload.manifest.name) {
-                return Err(DriveError::DeployUnderWay { module: upload.manifest.name, replay });
-            }
-        }
-        let (wait, module) = (options.wait, upload.manifest.name.clone());
-        let (task, ended) = inside.begin_upgrade(upload, kind, options)?;
-        drop(turn);
+        Ok(match self.begin_and_wait(Wanted::Upload(upload), kind, options).await? {
+            (replay, None) => DeployOutcome::UnderWay(replay),
+            (replay, Some(Outcome::Deployed(deployed))) => DeployOutcome::Deployed { deployed, replay: Some(replay) },
+            (replay, Some(Outcome::Rehearsed | Outcome::Removed(_))) => DeployOutcome::Rehearsed(replay),
+        })
+    }
+
+    /// Retires a module's functions, once the state of others is level that read through its upcasters.
+    pub async fn remove_module(&self, name: &str, options: DeployOptions) -> Result<RemoveOutcome, DriveError> {
+        self.check_writable()?;
+        let Some(module) = self.modules().into_iter().find(|module| module.name == name) else {
+            return Err(DriveError::Refused(Refused::UnknownModule(name.to_owned())));
+        };
+        let removal = Wanted::Removal(ReplayedModule { name: module.name, version: module.version, digest: module.digest });
+        let options = DeployOptions { rehearse: Rehearse::Skip, ..options };
+        Ok(match self.begin_and_wait(removal, ReplayKind::Removal, options).await? {
+            (replay, Some(Outcome::Removed(position))) => RemoveOutcome::Removed { position, replay },
+            (replay, _) => RemoveOutcome::UnderWay(replay),
+        })
+    }
+
+    /// Begins a replay, unless it could only come to nothing, and waits for its end as long as the caller
+    /// does.
+    async fn begin_and_wait(
+        &self,
+        wanted: Wanted,
+        kind: ReplayKind,
+        options: DeployOptions,
+    ) -> Result<(ReplayInfo, Option<Outcome>), DriveError> {
+        let (inside, wait, module) = (self.inside().clone(), options.wait, wanted.module().name);
+        let (task, ended) = blocking(move || {
+            wanted.check(&inside, kind)?;
+            inside.begin_upgrade(wanted, kind, options)
+        })
+        .await?;
         match tokio::time::timeout(wait, ended).await {
-            Err(_) => Ok(DeployOutcome::UnderWay(task.info())),
+            Err(_) => Ok((task.info(), None)),
             Ok(Err(_)) if task.is_dropped() => {
                 let what = "it was dropped before it had ended, and nothing is changed".to_owned();
                 Err(DriveError::Rehearsal { module, replay: task.id.clone(), reason: "dropped", what })
             }
             Ok(Err(_)) => Err(DriveError::Stopping),
-            Ok(Ok(end)) => Ok(match end? {
-                None => DeployOutcome::Rehearsed(task.info()),
-                Some(deployed) => DeployOutcome::Deployed { deployed, replay: Some(task.info()) },
-            }),
+            Ok(Ok(end)) => end.map(|outcome| (task.info(), Some(outcome))),
         }
     }
 
@@ -139,17 +160,6 @@ impl Namespace {
 }
 
 impl Inside {
-    /// A version's text stands for one code, for ever.
-    fn check_version(&self, upload: &Upload) -> Result<(), DriveError> {
-        let Upload { manifest, digest, .. } = upload;
-        let other = |row: &ModuleRow| row.name == manifest.name && row.version == manifest.version && row.digest != *digest;
-        if self.reader.modules().values().any(|row| other(row)) {
-            let refused = Refused::VersionTaken { module: manifest.name.clone(), version: manifest.version.clone() };
-            return Err(DriveError::Refused(refused));
-        }
-        Ok(())
-    }
-
     /// The code of a version that ran before, loaded: the last other than the active one, or that of this
     /// version text.
     fn former(&self, module: &str, to: Option<&str>) -> Result<Upload, DriveError> {
@@ -178,19 +188,29 @@ impl Inside {
     /// Begins a replay, and writes it down so that it goes on after a restart.
     fn begin_upgrade(
         self: &Arc<Self>,
-        upload: Upload,
+        wanted: Wanted,
         kind: ReplayKind,
         options: DeployOptions,
     ) -> Result<(Arc<ReplayTask>, oneshot::Receiver<UpgradeEnd>), DriveError> {
-        let (started, files) = (clock::now(), &self.replay_files);
-        let module = ReplayedModule { name: upload.manifest.name.clone(), version: upload.manifest.version.clone(), digest: upload.digest };
-        let task = self.replays.add(files, |id| ReplayTask::new(id, kind, started, Some(module.clone()), None));
+        let (started, files, module) = (clock::now(), &self.replay_files, wanted.module());
+        let task = self.replays.add(files, kind, &module.name, |id| ReplayTask::new(id, kind, started, Some(module.clone()), None))?;
         let stored = StoredReplay::new(&task.id, kind, (&module.name, &module.version, module.digest), started, &options);
-        let written = files.write_component(&task.id, &upload.component).and_then(|()| files.write(&stored));
-        written.map_err(io("the replay can't be written down"))?;
+        let begun = || {
+            if let Wanted::Upload(upload) = &wanted {
+                files.write_component(&task.id, &upload.component)?;
+            }
+            files.write(&stored)
+        };
+        begun().map_err(|error| {
+            task.fail("storage", format!("it can't be written down: {error}"));
+            io("the replay can't be written down")(error)
+        })?;
         let (reply, ended) = oneshot::channel();
-        let upgrade = Upgrade { inside: self.clone(), task: task.clone(), upload, options, stored };
-        upgrade.start(move |end| drop(reply.send(end))).map_err(io("the thread of the replay can't be started"))?;
+        let upgrade = Upgrade { inside: self.clone(), task: task.clone(), wanted, options, stored };
+        upgrade.start(move |end| drop(reply.send(end))).map_err(|error| {
+            task.fail("failed", format!("its thread can't be started: {error}"));
+            io("the thread of the replay can't be started")(error)
+        })?;
         Ok((task, ended))
     }
 
@@ -224,12 +244,24 @@ impl Inside {
     }
 
     fn go_on_with(self: &Arc<Self>, task: Arc<ReplayTask>, stored: StoredReplay) -> Result<(), DriveError> {
-        let component = self.replay_files.component(&stored.id).map_err(io("its code can't be read"))?;
-        let module = self.modules.load(&component)?;
-        let manifest = module.describe()?;
-        let digest = Digest::of(&component);
-        let upload = Upload { manifest, digest, component, module };
-        let upgrade = Upgrade { inside: self.clone(), task, upload, options: stored.options(), stored };
+        let wanted = match (task.kind, task.info().module) {
+            (ReplayKind::Removal, Some(module)) => {
+                if !self.all_modules().iter().any(|(_, info)| info.active && info.name == module.name) {
+                    // It was committed, and the host ended before that was written down.
+                    task.set_status(ReplayStatus::Done);
+                    let mut stored = stored;
+                    stored.note(&task.info());
+                    return Ok(self.replay_files.write(&stored).map_err(io("its report can't be written down"))?);
+                }
+                Wanted::Removal(module)
+            }
+            _ => {
+                let component = self.replay_files.component(&stored.id).map_err(io("its code can't be read"))?;
+                let module = self.modules.load(&component)?;
+                Wanted::Upload(Upload { manifest: module.describe()?, digest: Digest::of(&component), component, module })
+            }
+        };
+        let upgrade = Upgrade { inside: self.clone(), task, wanted, options: stored.options(), stored };
         upgrade.start(|_| {}).map_err(io("the thread of the replay can't be started"))?;
         Ok(())
     }

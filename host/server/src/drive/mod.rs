@@ -24,6 +24,7 @@ mod memory;
 mod modules;
 mod namespace;
 mod promoting;
+mod prospect;
 mod queue;
 mod registry;
 mod replay_files;
@@ -55,8 +56,8 @@ pub use host::{Host, HostOptions};
 pub use namespace::Namespace;
 pub use replay_info::{
     DeployOptions, DeployOutcome, DifferenceKind, Dropped, Forked, FunctionReplay, Generations, LogDifference, LogEntryDifference,
-    ModuleVersion, NamespaceRole, OutputCounts, OutputDifference, Promoted, Rehearse, ReplayFailure, ReplayInfo, ReplayKind, ReplayOptions,
-    ReplayStatus, ReplayedModule, RetellRequest, RetellRule, RetellingInfo, RowDifference, Shown, ViewDifference,
+    ModuleVersion, NamespaceRole, OutputCounts, OutputDifference, Promoted, Rehearse, RemoveOutcome, ReplayFailure, ReplayInfo, ReplayKind,
+    ReplayOptions, ReplayStatus, ReplayedModule, RetellRequest, RetellRule, RetellingInfo, RowDifference, Shown, ViewDifference,
 };
 pub use stream::AppendStream;
 pub use types::{

@@ -457,14 +457,6 @@ impl Namespace {
         answer.await.map_err(|_| DriveError::Stopping)?
     }
 
-    /// Retires a module's functions. Answers the position of the record of it.
-    pub async fn remove_module(&self, name: &str) -> Result<Position, DriveError> {
-        match self.change(Proposal::Remove { module: name.to_owned(), levels: Vec::new() }).await? {
-            Accepted::Removed { position } => Ok(position),
-            _ => Err(DriveError::Stopping),
-        }
-    }
-
     /// Pauses, resumes, rewinds, releases. Answers how many events were parked.
     pub async fn control(&self, function: &str, control: Control) -> Result<u64, DriveError> {
         // A view that stands before an event is active as far as the log knows.

@@ -39,6 +39,8 @@ pub struct StoredReplay {
     pub position: u64,
     pub head: u64,
     pub events: u64,
+    #[serde(default)]
+    warnings: Vec<String>,
     functions: Vec<StoredFunction>,
     /// The files that it works on: they outlive the host.
     #[serde(default)]
@@ -68,6 +70,7 @@ enum StoredKind {
     Rehearsal,
     Deployment,
     Rollback,
+    Removal,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -94,6 +97,7 @@ impl StoredReplay {
             kind: match kind {
                 ReplayKind::Deployment => StoredKind::Deployment,
                 ReplayKind::Rollback => StoredKind::Rollback,
+                ReplayKind::Removal => StoredKind::Removal,
                 ReplayKind::Rehearsal | ReplayKind::Retelling | ReplayKind::Comparison => StoredKind::Rehearsal,
             },
             module: module.to_owned(),
@@ -115,6 +119,7 @@ impl StoredReplay {
             position: 0,
             head: 0,
             events: 0,
+            warnings: Vec::new(),
             functions: Vec::new(),
             shadows: Vec::new(),
         }
@@ -128,6 +133,7 @@ impl StoredReplay {
             _ => None,
         };
         (self.position, self.head, self.events) = (info.position.0, info.head.0, info.events);
+        self.warnings = info.warnings.clone();
         let stored = |function: &FunctionReplay| StoredFunction {
             function: function.function.clone(),
             report: (!function.retired).then(|| function.encoded.clone()),
@@ -165,6 +171,7 @@ impl StoredReplay {
             events: self.events,
             events_per_second: 0.0,
             seconds_left: None,
+            warnings: self.warnings.clone(),
             functions: self.functions.iter().filter_map(shown).collect(),
             retelling: None,
         })
@@ -175,6 +182,7 @@ impl StoredReplay {
             StoredKind::Rehearsal => ReplayKind::Rehearsal,
             StoredKind::Deployment => ReplayKind::Deployment,
             StoredKind::Rollback => ReplayKind::Rollback,
+            StoredKind::Removal => ReplayKind::Removal,
         }
     }
 

@@ -9,9 +9,9 @@ use retold_engine::run::{
 };
 use retold_engine::store::{FunctionRow, FunctionStatus, Portion, Snapshot, ViewFile};
 
-use super::candidate::Candidate;
 use super::clock;
 use super::namespace::Inside;
+use super::prospect::Prospect;
 use super::replay_info::FunctionReplay;
 use super::replay_report::shown_report;
 use super::types::{DriveError, FunctionFailed};
@@ -29,7 +29,7 @@ pub struct Part {
     pub identity: Digest,
     /// As it stood when the upgrade began; none for a function that is new.
     pub row: Option<Arc<FunctionRow>>,
-    candidate: Arc<Candidate>,
+    prospect: Arc<Prospect>,
     of_module: bool,
     way: Way,
     pub shadow: Arc<ViewFile>,
@@ -69,7 +69,7 @@ impl Part {
     /// `None`: there is nothing to replay of it.
     pub fn new(
         upgrade: &Upgrade,
-        candidate: &Arc<Candidate>,
+        prospect: &Arc<Prospect>,
         snapshot: &Snapshot,
         (function, identity): (FunctionManifest, Digest),
         row: Option<Arc<FunctionRow>>,
@@ -81,7 +81,7 @@ impl Part {
         let needed = upgrade.takes_over() && row.is_some() && !same_code && {
             let kept_state = row.as_ref().is_some_and(|row| row.stateful);
             match function.kind {
-                FunctionKind::Handler => kept_state || (of_module && upgrade.upload.module.imports_state()),
+                FunctionKind::Handler => kept_state || (of_module && prospect.imports_state()),
                 FunctionKind::View | FunctionKind::Aggregate => true,
                 FunctionKind::Upcaster | FunctionKind::Ingress => false,
             }
@@ -91,7 +91,7 @@ impl Part {
             return Ok(None);
         }
         let guests = inside.guests_at(snapshot);
-        let reading = Reading::with_candidate(snapshot, &guests, candidate.manifest(), candidate.guest());
+        let reading = prospect.reading(snapshot, &guests)?;
         let serves = function.kind == FunctionKind::View && upgrade.takes_over() && !same_code;
         let (way, shadow) = if serves {
             let file = inside.open_prepared(&upgrade.task.id, &function.name, identity, CACHE_BYTES)?;
@@ -117,7 +117,7 @@ impl Part {
             function,
             identity,
             row,
-            candidate: candidate.clone(),
+            prospect: prospect.clone(),
             of_module,
             way,
             shadow,
@@ -187,7 +187,7 @@ impl Part {
             return Ok(Went::Level);
         }
         let guests = inside.guests_at(snapshot);
-        let reading = Reading::with_candidate(snapshot, &guests, self.candidate.manifest(), self.candidate.guest());
+        let reading = self.prospect.reading(snapshot, &guests)?;
         let guest = self.guest(&guests, snapshot)?;
         let logs = inside.logs.of(&self.function.name);
         let follows = self.row.as_ref().and_then(|row| snapshot.function(&row.name).cloned());
@@ -208,7 +208,7 @@ impl Part {
         let (folded, took) = match &mut self.way {
             Way::View(..) => fold(),
             Way::Replay(replay) => {
-                let (folded, ahead) = beside(fold, || read_ahead(replay, inside, &self.candidate, &replayed));
+                let (folded, ahead) = beside(fold, || read_ahead(replay, inside, &self.prospect, &replayed));
                 replay.take_ahead(ahead);
                 folded
             }
@@ -240,8 +240,10 @@ impl Part {
     }
 
     fn guest(&self, guests: &dyn Guests, snapshot: &Snapshot) -> Result<Arc<dyn Guest>, DriveError> {
-        if self.of_module {
-            return Ok(self.candidate.guest());
+        if self.of_module
+            && let Some(guest) = self.prospect.guest()
+        {
+            return Ok(guest);
         }
         let module = snapshot.function(&self.function.name).map_or(0, |row| row.module);
         guests.guest(module).ok_or_else(|| DriveError::Unavailable(format!("the module of {} is not loaded", self.function.name)))
@@ -288,7 +290,7 @@ impl Part {
         }
         let snapshot = inside.reader.snapshot()?;
         let guests = inside.guests_at(&snapshot);
-        let reading = Reading::with_candidate(&snapshot, &guests, self.candidate.manifest(), self.candidate.guest());
+        let reading = self.prospect.reading(&snapshot, &guests)?;
         let guest = self.guest(&guests, &snapshot)?;
         let candidate = measured(&reading, &self.function, &*guest, &run::State::Shadow(&self.shadow))?;
         (self.costs[0], self.costs[1]) = candidate;
@@ -306,11 +308,15 @@ impl Part {
         self.catch_up = Some((CatchUp::new(slot, self.through_commit()), self.through_commit()));
     }
 
+    pub fn is_laid_out(&self) -> bool {
+        self.catch_up.is_some()
+    }
+
     /// What the record says of the function beyond what its slot has.
     pub fn catch_up(&mut self, inside: &Inside, snapshot: &Snapshot, portion: Portion) -> Result<CaughtUp, DriveError> {
         let row = snapshot.function(self.name()).cloned().ok_or(DriveError::Superseded)?;
         let guests = inside.guests_at(snapshot);
-        let reading = Reading::with_candidate(snapshot, &guests, self.candidate.manifest(), self.candidate.guest());
+        let reading = self.prospect.reading(snapshot, &guests)?;
         let guest = self.guest(&guests, snapshot)?;
         let logs = inside.logs.of(self.name());
         let Some((catch_up, through)) = &mut self.catch_up else { return Err(DriveError::Superseded) };
@@ -404,10 +410,10 @@ fn beside<One, Other: Send>(one: impl FnOnce() -> One, other: impl FnOnce() -> O
 }
 
 /// The portion after the one that is being folded. What goes wrong is found out when it is its turn.
-fn read_ahead(replay: &Replay, inside: &Inside, candidate: &Candidate, replayed: &Replayed) -> Option<Ahead> {
+fn read_ahead(replay: &Replay, inside: &Inside, prospect: &Prospect, replayed: &Replayed) -> Option<Ahead> {
     let snapshot = inside.reader.snapshot().ok()?;
     let guests = inside.guests_at(&snapshot);
-    let reading = Reading::with_candidate(&snapshot, &guests, candidate.manifest(), candidate.guest());
+    let reading = prospect.reading(&snapshot, &guests).ok()?;
     replay.read_ahead(&reading, replayed, PORTION).ok()?
 }
 

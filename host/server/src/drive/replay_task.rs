@@ -65,6 +65,7 @@ impl ReplayTask {
             events: 0,
             events_per_second: 0.0,
             seconds_left: None,
+            warnings: Vec::new(),
             functions: Vec::new(),
             retelling: None,
         };
@@ -115,6 +116,10 @@ impl ReplayTask {
         let mut inside = self.lock();
         inside.info.events = functions.iter().map(|function| function.events).sum();
         inside.info.functions = functions;
+    }
+
+    pub fn set_warnings(&self, warnings: Vec<String>) {
+        self.lock().info.warnings = warnings;
     }
 
     /// Says something of a function beside what was found.

@@ -26,7 +26,6 @@ pub struct Replays {
     /// The last number that was given, as far as is known.
     last: AtomicU64,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    beginning: Mutex<()>,
 }
 
 impl Replays {
@@ -46,9 +45,23 @@ impl Replays {
         self.retellings().remove(name);
     }
 
-    /// Makes a replay under the next number; forgets old ones that are over.
-    pub fn add(&self, files: &ReplayFiles, make: impl FnOnce(String) -> Arc<ReplayTask>) -> Arc<ReplayTask> {
+    /// Makes a replay under the next number; forgets old ones that are over. One module is changed by one at
+    /// a time.
+    pub fn add(
+        &self,
+        files: &ReplayFiles,
+        kind: ReplayKind,
+        module: &str,
+        make: impl FnOnce(String) -> Arc<ReplayTask>,
+    ) -> Result<Arc<ReplayTask>, DriveError> {
         let mut all = self.lock();
+        let changes = |kind| matches!(kind, ReplayKind::Deployment | ReplayKind::Rollback | ReplayKind::Removal);
+        let same = |task: &&Arc<ReplayTask>| {
+            changes(task.kind) && !task.is_over() && task.info().module.is_some_and(|replayed| replayed.name == module)
+        };
+        if let Some(other) = all.values().find(same).filter(|_| changes(kind)) {
+            return Err(DriveError::DeployUnderWay { module: module.to_owned(), replay: other.id.clone() });
+        }
         // Never one of a replay that was dropped: its thread may not have noticed yet.
         let number = self.last.fetch_add(1, Ordering::AcqRel) + 1;
         let task = make(number.to_string());
@@ -58,7 +71,7 @@ impl Replays {
             all.remove(&oldest);
             files.remove(&oldest.to_string());
         }
-        task
+        Ok(task)
     }
 
     /// Takes up one that an earlier process began.
@@ -87,11 +100,6 @@ impl Replays {
         }
     }
 
-    /// Held from the look at what is under way until one more is.
-    pub fn beginning(&self) -> MutexGuard<'_, ()> {
-        self.beginning.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub fn keep_thread(&self, thread: JoinHandle<()>) {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         threads.retain(|thread| !thread.is_finished());
@@ -114,16 +122,6 @@ impl Replays {
 }
 
 impl Inside {
-    /// The deployment of a module that is under way.
-    pub fn upgrade_of(&self, module: &str) -> Option<String> {
-        let of = |task: &Arc<ReplayTask>| {
-            matches!(task.kind, ReplayKind::Deployment | ReplayKind::Rollback)
-                && !task.is_over()
-                && task.info().module.is_some_and(|replayed| replayed.name == module)
-        };
-        self.replays.all().iter().find(|task| of(task)).map(|task| task.id.clone())
-    }
-
     fn replay_task(&self, id: &str) -> Result<Arc<ReplayTask>, DriveError> {
         self.replays.get(id).ok_or_else(|| DriveError::UnknownReplay(id.to_owned()))
     }

@@ -3,14 +3,13 @@
 
 use std::sync::Arc;
 
-use retold_engine::model::{Digest, Position};
-use retold_engine::store::{Deploy, Proposal, Snapshot, StoreError};
+use retold_engine::model::Position;
+use retold_engine::store::{Proposal, Snapshot, StoreError};
 
 use super::activation::Activation;
-use super::candidate::Candidate;
 use super::clock;
-use super::modules::Upload;
 use super::namespace::Inside;
+use super::prospect::{Prospect, Wanted};
 use super::replay_files::StoredReplay;
 use super::replay_info::{DeployOptions, FunctionReplay, Rehearse, ReplayKind};
 use super::replay_part::{Part, Went};
@@ -32,7 +31,7 @@ const LOOKS_MAX: usize = 8;
 pub struct Upgrade {
     pub inside: Arc<Inside>,
     pub task: Arc<ReplayTask>,
-    pub upload: Upload,
+    pub wanted: Wanted,
     pub options: DeployOptions,
     /// As it is written down.
     pub stored: StoredReplay,
@@ -63,8 +62,17 @@ impl From<DriveError> for Stop {
     }
 }
 
-/// How an upgrade ended; `None` for a rehearsal.
-pub type UpgradeEnd = Result<Option<Deployed>, DriveError>;
+/// What an upgrade came to.
+pub enum Outcome {
+    /// Nothing was changed.
+    Rehearsed,
+    Deployed(Deployed),
+    /// The position of the record of it.
+    Removed(Position),
+}
+
+/// How an upgrade ended.
+pub type UpgradeEnd = Result<Outcome, DriveError>;
 
 impl Upgrade {
     /// Begins the work. `ended` hears how it ended, unless the host stops before.
@@ -86,7 +94,7 @@ impl Upgrade {
     fn run(mut self) -> Option<UpgradeEnd> {
         let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.work()));
         let end = match worked {
-            Ok(Ok(deployed)) => Ok(deployed),
+            Ok(Ok(outcome)) => Ok(outcome),
             // Another process goes on with it.
             Ok(Err(Stop::Ended | Stop::Failed(DriveError::Stopping))) if self.task.is_left() => {
                 self.write_down(false);
@@ -108,17 +116,14 @@ impl Upgrade {
         Some(end)
     }
 
-    fn work(&mut self) -> Result<Option<Deployed>, Stop> {
+    fn work(&mut self) -> Result<Outcome, Stop> {
         let inside = self.inside.clone();
         self.task.set_budget(self.options.replay.budget_percent);
         self.task.look()?;
-        // Before anything is read through them: a circle would never end.
-        let snapshot = inside.reader.snapshot()?;
-        snapshot.check_upcasters(&self.upload.manifest, self.upload.digest).map_err(DriveError::Refused)?;
-        drop(snapshot);
-        let candidate = Arc::new(Candidate::new(&inside, self.upload.manifest.clone(), self.upload.module.clone())?);
-        let seen = looked(&inside, |snapshot, after| candidate.check(&inside, snapshot, after))?;
-        let mut parts = self.parts(&candidate)?;
+        self.task.set_warnings(self.wanted.check(&inside, self.task.kind)?);
+        let prospect = Arc::new(Prospect::of(&inside, &self.wanted)?);
+        let seen = looked(&inside, |snapshot, after| prospect.look(&inside, snapshot, after))?;
+        let mut parts = self.parts(&prospect)?;
         self.stored.shadows = parts.iter().map(|part| part.shadow.name().to_owned()).collect();
         self.write_down(false);
         let head = inside.reader.head();
@@ -143,26 +148,27 @@ impl Upgrade {
         self.report(&parts);
         if self.task.kind == ReplayKind::Rehearsal {
             self.judge(&parts, false)?;
-            return Ok(None);
+            return Ok(Outcome::Rehearsed);
         }
         self.judge(&parts, true)?;
-        let activation = Activation { upgrade: self, inside, candidate, seen };
-        activation.run(parts).map(Some)
+        let activation = Activation { upgrade: self, inside, prospect, seen };
+        activation.run(parts)
     }
 
     /// The functions to be replayed: those of the module, and others that would read other forms of events.
-    fn parts(&self, candidate: &Arc<Candidate>) -> Result<Vec<Part>, Stop> {
+    fn parts(&self, prospect: &Arc<Prospect>) -> Result<Vec<Part>, Stop> {
         let inside = &self.inside;
         let snapshot = inside.reader.snapshot()?;
-        let affected = snapshot.affected(&self.upload.manifest, self.upload.digest);
         let mut parts = Vec::new();
-        for function in &self.upload.manifest.functions {
-            let row = snapshot.function(&function.name).cloned();
-            let Some(identity) = snapshot.identity_after(&self.upload.manifest, self.upload.digest, &function.name) else { continue };
-            parts.extend(Part::new(self, candidate, &snapshot, (function.clone(), identity), row, true)?);
+        if let Wanted::Upload(upload) = &self.wanted {
+            for function in &upload.manifest.functions {
+                let row = snapshot.function(&function.name).cloned();
+                let Some(identity) = snapshot.identity_after(&upload.manifest, upload.digest, &function.name) else { continue };
+                parts.extend(Part::new(self, prospect, &snapshot, (function.clone(), identity), row, true)?);
+            }
         }
-        for other in affected.into_iter().filter(|affected| !affected.of_module) {
-            parts.extend(Part::new(self, candidate, &snapshot, (other.manifest, other.identity), Some(other.row), false)?);
+        for other in prospect.affected(&snapshot).into_iter().filter(|affected| !affected.of_module) {
+            parts.extend(Part::new(self, prospect, &snapshot, (other.manifest, other.identity), Some(other.row), false)?);
         }
         Ok(parts)
     }
@@ -218,21 +224,20 @@ impl Upgrade {
         self.task.set_functions(functions);
     }
 
-    /// Functions of the running version that the new one lacks.
+    /// Functions of the running version that the new one lacks; all of a module that is removed.
     fn retired(&self) -> Vec<FunctionReplay> {
-        let modules = self.inside.reader.modules();
-        let Some(active) = modules.values().find(|module| module.active && module.name == self.upload.manifest.name) else {
+        let (modules, name) = (self.inside.reader.modules(), self.wanted.module().name);
+        let Some(active) = modules.values().find(|module| module.active && module.name == name) else {
             return Vec::new();
         };
-        let lacks = |name: &str| !self.upload.manifest.functions.iter().any(|function| function.name == name);
-        let lacking = active.manifest.functions.iter().filter(|function| lacks(&function.name));
+        let lacking = active.manifest.functions.iter().filter(|function| !self.wanted.has(&function.name));
         lacking.map(|function| FunctionReplay::retired(&function.name, function.kind)).collect()
     }
 
     /// Whether what was found lets the code take over, and is what was expected.
     fn judge(&self, parts: &[Part], to_activate: bool) -> Result<(), DriveError> {
         let refused = |reason, what| {
-            let module = self.upload.manifest.name.clone();
+            let module = self.wanted.module().name;
             Err(DriveError::Rehearsal { module, replay: self.task.id.clone(), reason, what })
         };
         for part in parts {
@@ -288,18 +293,8 @@ impl Upgrade {
         self.inside.sweep_shadows(&self.task.id);
     }
 
-    pub fn deploy_proposal(&self) -> Proposal {
-        Proposal::Deploy(Deploy {
-            manifest: self.upload.manifest.clone(),
-            digest: self.upload.digest,
-            component: self.upload.component.clone(),
-            levels: Vec::new(),
-            rollback: self.task.kind == ReplayKind::Rollback,
-        })
-    }
-
-    pub fn digest(&self) -> Digest {
-        self.upload.digest
+    pub fn proposal(&self) -> Proposal {
+        self.wanted.proposal(Vec::new(), self.task.kind)
     }
 
     pub fn compares(&self) -> bool {
@@ -331,6 +326,7 @@ fn reason(error: &DriveError) -> &'static str {
         DriveError::Rehearsal { reason, .. } => reason,
         DriveError::DeployRefused(DeployRefused::Nondeterministic { .. }) => "nondeterministic",
         DriveError::DeployRefused(DeployRefused::Upcaster { .. }) => "upcaster",
+        DriveError::DeployRefused(DeployRefused::NoUpcaster { .. }) => "no-upcaster",
         DriveError::SchemaRefused(_) => "schema",
         DriveError::Refused(_) => "refused",
         DriveError::Store(_) => "storage",
