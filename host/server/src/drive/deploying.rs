@@ -1,30 +1,24 @@
 //! Deployments, rollbacks and removals: each a replay, checked before it begins.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use retold_engine::model::{Digest, EventRef, Manifest, Position, TypePattern};
-use retold_engine::store::{Accepted, Filter, ModuleRow, Proposal, Refused, SchemaRow, Snapshot};
+use retold_engine::model::Digest;
+use retold_engine::store::{ModuleRow, Refused};
 use tokio::sync::oneshot;
 
 use super::clock;
-use super::committer::{Job, LastLook};
 use super::generations::blocking;
 use super::host::io;
 use super::inside::Inside;
 use super::modules::Upload;
 use super::namespace::Namespace;
 use super::prospect::Wanted;
-use super::queue::Cost;
 use super::replay_files::{RetellingWord, StoredReplay};
 use super::replay_info::{DeployOptions, DeployOutcome, Rehearse, RemoveOutcome, ReplayInfo, ReplayKind, ReplayStatus, ReplayedModule};
 use super::replay_task::ReplayTask;
-use super::schemas::{SchemaBook, fits};
-use super::types::{Deployed, DriveError, ModuleInfo, SchemaRefused};
-use super::upgrade::{self, Outcome, Upgrade, UpgradeEnd};
-use crate::schema::Schema;
+use super::types::{Deployed, DriveError, ModuleInfo};
+use super::upgrade::{Outcome, Upgrade, UpgradeEnd};
 
 impl Namespace {
     /// Checks and compiles a module, replays it over history, and activates it. Nothing is changed where any

@@ -1,7 +1,7 @@
 //! Portions of history, folded in parts side by side while the next is read.
 
 use retold_engine::model::{Guest, LogLevel};
-use retold_engine::run::{self, Ahead, Folded, Guests, Replay, Replayed};
+use retold_engine::run::{self, Ahead, Folded, Replay, Replayed};
 use retold_engine::store::Portion;
 
 use super::inside::Inside;

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use retold_engine::model::{Digest, FunctionKind, FunctionManifest, Guest, LogLevel, Position, Start};
-use retold_engine::run::{
-    self, Ahead, CatchUp, Folded, Guests, Prepared, Projector, Reading, Replay, ReplayOptions, ReplayStep, Replayed, ViewStep,
-};
+use retold_engine::model::{Digest, FunctionKind, FunctionManifest, Guest, Position, Start};
+use retold_engine::run::{self, CatchUp, Guests, Prepared, Projector, Reading, Replay, ReplayOptions, ReplayStep, Replayed, ViewStep};
 use retold_engine::store::{FunctionRow, FunctionStatus, Portion, Snapshot, ViewFile};
 
 use super::clock;
+use super::folding::{PORTION, beside, fold_all, read_ahead};
 use super::inside::Inside;
 use super::prospect::Prospect;
 use super::replay_info::FunctionReplay;
