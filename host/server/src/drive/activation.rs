@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::backfill::backfill;
 use super::committer::{Job, LastLook};
-use super::namespace::Inside;
+use super::inside::Inside;
 use super::prospect::{Prospect, Wanted};
 use super::queue::Cost;
 use super::replay_part::{CaughtUp, Part, Went};

@@ -11,8 +11,9 @@ use tokio::sync::oneshot;
 
 use super::commands::{CommandAccepted, CommandOutcome};
 use super::committer::Job;
+use super::inside::{Inside, next_number};
 use super::loaded::Loaded;
-use super::namespace::{Inside, Namespace, next_number};
+use super::namespace::Namespace;
 use super::queue::Cost;
 use super::types::{DriveError, WaitFor};
 use super::views::ViewTask;

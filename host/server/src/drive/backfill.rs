@@ -8,8 +8,8 @@ use retold_engine::run::{Guests, Prepared, Reading, Replay, ReplayOptions, Repla
 use retold_engine::store::{Accepted, FunctionRow, Portion, Proposal};
 
 use super::activation::propose;
-use super::namespace::Inside;
-use super::replay_part::fold_all;
+use super::folding::fold_all;
+use super::inside::Inside;
 use super::replay_task::ReplayTask;
 use super::types::DriveError;
 use super::upgrade::{Stop, TROUBLE};

@@ -9,9 +9,9 @@ use retold_engine::run::{Reading, audit, check_upcaster};
 use retold_engine::store::{Portion, Snapshot};
 
 use super::checked::CheckedGuest;
-use super::deploying::{book_with, history_fits, new_schemas};
+use super::inside::Inside;
 use super::modules::Upload;
-use super::namespace::Inside;
+use super::schema_changes::{book_with, history_fits, new_schemas};
 use super::types::{DeployRefused, DriveError};
 use crate::schema::Schema;
 

@@ -17,7 +17,7 @@ use super::clock;
 use super::commands::{self, CommandAccepted, CommandReply, SubjectTask};
 use super::function::FunctionTask;
 use super::housekeeper::Ended;
-use super::namespace::Inside;
+use super::inside::Inside;
 use super::queue::Cost;
 use super::registry::Registry;
 use super::types::{Append, DriveError};

@@ -11,7 +11,7 @@ use retold_engine::store::{CursorMap, Folder, Snapshot};
 use super::clock;
 use super::generations::blocking;
 use super::host::Host;
-use super::namespace::Inside;
+use super::inside::Inside;
 use super::replay_info::{DifferenceKind, LogDifference, LogEntryDifference, OutputCounts, ReplayStatus, Shown, ViewDifference};
 use super::retelling::Retelling;
 use super::types::DriveError;

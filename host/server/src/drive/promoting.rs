@@ -12,7 +12,7 @@ use super::clock;
 use super::committer::Job;
 use super::generations::blocking;
 use super::host::Host;
-use super::namespace::Inside;
+use super::inside::Inside;
 use super::queue::Cost;
 use super::replay_info::{Promoted, ReplayStatus, RetellingInfo};
 use super::retelling::{BEHIND_MAX, Retelling, noted};

@@ -8,8 +8,8 @@ use retold_engine::run::{Guests, Reading};
 use retold_engine::store::{Affected, Deploy, Level, Proposal, Refused, Snapshot, Unread};
 
 use super::candidate::Candidate;
+use super::inside::Inside;
 use super::modules::Upload;
-use super::namespace::Inside;
 use super::replay_info::{ReplayKind, ReplayedModule};
 use super::types::{DeployRefused, DriveError};
 

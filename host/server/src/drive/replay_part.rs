@@ -3,22 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use retold_engine::model::{Digest, FunctionKind, FunctionManifest, Guest, LogLevel, Position, Start};
-use retold_engine::run::{
-    self, Ahead, CatchUp, Folded, Guests, Prepared, Projector, Reading, Replay, ReplayOptions, ReplayStep, Replayed, ViewStep,
-};
+use retold_engine::model::{Digest, FunctionKind, FunctionManifest, Guest, Position, Start};
+use retold_engine::run::{self, CatchUp, Guests, Prepared, Projector, Reading, Replay, ReplayOptions, ReplayStep, Replayed, ViewStep};
 use retold_engine::store::{FunctionRow, FunctionStatus, Portion, Snapshot, ViewFile};
 
 use super::clock;
-use super::namespace::Inside;
+use super::folding::{PORTION, beside, fold_all, read_ahead};
+use super::inside::Inside;
 use super::prospect::Prospect;
 use super::replay_info::FunctionReplay;
 use super::replay_report::shown_report;
 use super::types::{DriveError, FunctionFailed};
 use super::upgrade::{Stop, Upgrade};
 
-/// Read and run in one step.
-const PORTION: Portion = Portion { events: 32 << 10, bytes: 12 << 20 };
 /// Memory for pages of a shadow.
 const CACHE_BYTES: usize = 16 << 20;
 /// Events that both versions are measured on.
@@ -399,37 +396,4 @@ fn note(function: &FunctionManifest, is_new: bool, needed: bool, sample: Option<
         });
     }
     (needed && sample.is_some()).then(|| "its state is needed whole: no sample was taken".to_owned())
-}
-
-/// Runs the second on a thread of its own, beside the first.
-fn beside<One, Other: Send>(one: impl FnOnce() -> One, other: impl FnOnce() -> Option<Other> + Send) -> (One, Option<Other>) {
-    std::thread::scope(|scope| {
-        let other = scope.spawn(other);
-        (one(), other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    })
-}
-
-/// The portion after the one that is being folded. What goes wrong is found out when it is its turn.
-fn read_ahead(replay: &Replay, inside: &Inside, prospect: &Prospect, replayed: &Replayed) -> Option<Ahead> {
-    let snapshot = inside.reader.snapshot().ok()?;
-    let guests = inside.guests_at(&snapshot);
-    let reading = prospect.reading(&snapshot, &guests).ok()?;
-    replay.read_ahead(&reading, replayed, PORTION).ok()?
-}
-
-/// Runs the parts of a portion side by side.
-pub fn fold_all(parts: Vec<run::Part>, guest: &dyn Guest, log: &(dyn Fn(LogLevel, &str) + Sync)) -> Vec<Folded> {
-    let fold = |part: &run::Part| part.fold(guest, &mut |level, message| log(level, message));
-    let Some((first, others)) = parts.split_first() else { return Vec::new() };
-    std::thread::scope(|scope| {
-        let others: Vec<_> = others.iter().map(|part| scope.spawn(|| fold(part))).collect();
-        let mut folded = vec![fold(first)];
-        for other in others {
-            match other.join() {
-                Ok(part) => folded.push(part),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        folded
-    })
 }

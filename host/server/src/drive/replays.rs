@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::namespace::{Inside, Namespace};
+use super::inside::Inside;
+use super::namespace::Namespace;
 use super::replay_files::ReplayFiles;
 use super::replay_info::{ModuleVersion, ReplayInfo, ReplayKind, ReplayStatus};
 use super::replay_task::ReplayTask;

@@ -11,7 +11,7 @@ use super::clock;
 use super::comparing::Comparing;
 use super::generations::blocking;
 use super::host::Host;
-use super::namespace::Inside;
+use super::inside::Inside;
 use super::promoting::{Recorded, alone, alone_now};
 use super::replay_info::{Promoted, RetellingInfo};
 use super::retelling::note;

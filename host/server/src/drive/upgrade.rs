@@ -8,7 +8,7 @@ use retold_engine::store::{Proposal, Snapshot, StoreError};
 
 use super::activation::Activation;
 use super::clock;
-use super::namespace::Inside;
+use super::inside::Inside;
 use super::prospect::{Prospect, Wanted};
 use super::replay_files::StoredReplay;
 use super::replay_info::{DeployOptions, FunctionReplay, Rehearse, ReplayKind};

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use retold_engine::model::FunctionKind;
 use retold_engine::store::{FunctionRow, FunctionStatus, Made, StoreError, ViewOpened, view_file_name};
 
-use super::namespace::Inside;
+use super::inside::Inside;
 use super::types::DriveError;
 use super::views::ViewTask;
 
