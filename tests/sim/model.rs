@@ -134,6 +134,15 @@ impl Model {
         Position(self.log.len() as u64)
     }
 
+    /// Where a fork at a position really parts: a command and what was decided on it stay together.
+    pub fn before_decision(&self, at: Position) -> Position {
+        let next = self.log.get(at.0 as usize).and_then(|next| next.cause);
+        match next.filter(|cause| *cause <= at && self.event(*cause).kind == retold_engine::model::Kind::Command) {
+            Some(command) => Position(command.0 - 1),
+            None => at,
+        }
+    }
+
     pub fn event(&self, position: Position) -> &Event {
         &self.log[position.0 as usize - 1]
     }

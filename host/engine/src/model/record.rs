@@ -74,6 +74,13 @@ pub struct Record {
 }
 
 impl Record {
+    /// When the last of its events was recorded: what comes after it was not recorded before.
+    pub fn recorded_last(&self) -> Timestamp {
+        let apart = self.bytes.first() != Some(&FORMAT_PLAIN);
+        let last = if apart { self.event(self.last()) } else { None };
+        last.map_or(self.recorded, |event| event.recorded.max(self.recorded))
+    }
+
     /// Reads the frame. Does not check the chain: see [`Record::follows`].
     pub fn parse(bytes: Box<[u8]>) -> Result<Record, Malformed> {
         if bytes.len() < HEADER_BYTES + CHAIN_BYTES {

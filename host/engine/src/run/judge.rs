@@ -4,7 +4,7 @@
 use super::audit;
 use super::handler::{Stopped, end_of_one};
 use super::part::{Folding, PartStop};
-use super::recorded::Recorded;
+use super::recorded::{Along, Recorded};
 use super::report::{Content, Example, FailedEvent, Finding, SHOWN_MAX};
 use crate::model::{Emitted, EventRef, Kind, LogLevel, Position, function_source, limits};
 use crate::store::{Reader, StoreError};
@@ -64,6 +64,7 @@ pub struct Judge<'a> {
     calls_until_audit: u32,
     source: String,
     /// The recorded outputs of the cause that was compared last.
+    along: Option<Along<'a>>,
     cause: Position,
     recorded: Vec<(usize, EventRef<'a>)>,
     pub tally: Tally,
@@ -71,8 +72,12 @@ pub struct Judge<'a> {
 
 impl<'a> Judge<'a> {
     pub fn new(judging: &'a Judging) -> Judge<'a> {
+        let along = match &judging.asked {
+            Asked::Replay(Some(comparing)) => Some(comparing.recorded.along()),
+            Asked::Replay(None) | Asked::Try => None,
+        };
         let (source, recorded) = (String::new(), Vec::new());
-        Judge { judging, calls_until_audit: 0, source, cause: Position::START, recorded, tally: Tally::default() }
+        Judge { judging, calls_until_audit: 0, source, along, cause: Position::START, recorded, tally: Tally::default() }
     }
 
     /// Runs the events of one call, and goes on behind those that fail.
@@ -152,8 +157,9 @@ impl<'a> Judge<'a> {
         for made in made.into_iter().filter(|made| made.cause > comparing.after) {
             if made.cause != self.cause {
                 self.cause = made.cause;
-                self.recorded.clear();
-                self.recorded.extend(comparing.recorded.because_of(made.cause));
+                if let Some(along) = &mut self.along {
+                    along.because_of(made.cause, &mut self.recorded);
+                }
             }
             if let Some((number, event)) = self.recorded.iter().find(|(_, event)| event.id == made.id) {
                 comparing.recorded.matched(*number);

@@ -76,6 +76,7 @@ pub use query::{QueryRefused, query};
 pub use reading::{Guests, Reading, Taken, Unreadable};
 pub use rebuild::{Brought, CatchUp, Measured, State, Stop, measure};
 pub use replay::{Replay, ReplayOptions, ReplayStep, Replayed};
+pub use replay_next::Ahead;
 pub use report::{Content, Example, FailedEvent, Finding, FunctionReport};
 pub use retell::{Ending, RetellPlan, Retelling, Retold, RetoldModule, Rule, SubjectPattern, Told};
 pub use runner::{Audit, Retrying, Runner, Settled, Step, Ticket};

@@ -11,6 +11,7 @@ use super::overlay::Overlay;
 use super::part::{Folded, PartStop, Portioned};
 use super::reading::Reading;
 use super::recorded::Trail;
+use super::replay_next::Ahead;
 use super::report::{FailedEvent, FunctionReport};
 use crate::model::{Digest, Emitted, FunctionKind, FunctionManifest, Position, Start, limits};
 use crate::store::{FunctionRow, Past, RowRef, StoreError, ViewFile};
@@ -108,6 +109,8 @@ pub struct Replay {
     /// It is time to try parked events.
     pub(super) trying: bool,
     pub(super) pending: Option<Pending>,
+    /// The next portion, if it was read already.
+    pub(super) ahead: Option<Ahead>,
     unwritten: Option<Unwritten>,
     lacking: Vec<Emitted>,
     pub(super) warm: BTreeMap<Option<u32>, Overlay>,
@@ -175,6 +178,7 @@ impl Replay {
             stateful: false,
             trying: false,
             pending: None,
+            ahead: None,
             unwritten: None,
             lacking: Vec::new(),
             warm: BTreeMap::new(),
@@ -204,6 +208,11 @@ impl Replay {
         self.place.past.position()
     }
 
+    /// Where it began.
+    pub fn begun(&self) -> Position {
+        self.begun
+    }
+
     /// Outputs that the log lacks, of the last portion. Nothing of that portion is in the shadow until the
     /// next [`Replay::prepare`] or [`Replay::flush`]: by then they must be in the log, and if the host dies
     /// before they are made again.
@@ -218,6 +227,7 @@ impl Replay {
         self.place = Place { past: Past::after(self.begun), trail, tried: Position::START };
         self.report = FunctionReport::new(&self.report.function, self.report.kind);
         (self.stateful, self.trying) = (stateful, false);
+        self.ahead = None;
         self.warm.clear();
     }
 
@@ -360,6 +370,7 @@ impl Replay {
     pub fn flush(&mut self, shadow: &ViewFile) -> Result<(), StoreError> {
         self.write(shadow)?;
         self.warm.clear();
+        self.ahead = None;
         shadow.commit_rows(&[], self.position(), Some(&self.progress()), true)?;
         self.undurable_events = 0;
         Ok(())

@@ -8,7 +8,7 @@ use super::snapshot::Snapshot;
 use super::terms::Term;
 use super::upcasting::Upcasting;
 use crate::model::{
-    EventRef, FunctionKind, Kind, Manifest, NewEvent, Position, aggregate_source, decided, is_reserved_source, is_reserved_type, limits,
+    EventRef, FunctionKind, Kind, NewEvent, Position, aggregate_source, decided, is_reserved_source, is_reserved_type, limits,
 };
 
 /// What is wrong with a command whoever decides it.
@@ -133,29 +133,6 @@ impl Group<'_> {
         self.find_since(&[term], after, |event| {
             event.kind == Kind::Event && event.subject == subject && evolves(&upcasting, row, event.r#type)
         })
-    }
-
-    /// An aggregate of another module, or of this one, that decides what the manifest's aggregates ask for.
-    pub fn command_taken(&self, manifest: &Manifest) -> Option<Refused> {
-        let mut own: Vec<(&str, &str)> = Vec::new();
-        for function in &manifest.functions {
-            for command in &function.decides {
-                let taken = |function: &str, module: &str| {
-                    Some(Refused::CommandTaken { command: command.clone(), function: function.to_owned(), module: module.to_owned() })
-                };
-                if let Some((other, _)) = own.iter().find(|(_, decided)| decided == command) {
-                    return taken(other, &manifest.name);
-                }
-                own.push((&function.name, command));
-                for row in self.mirror.functions.values().filter(|row| row.manifest.decides.contains(command)) {
-                    let owner = self.mirror.modules.get(&row.module).filter(|owner| owner.active && owner.name != manifest.name);
-                    if let Some(owner) = owner {
-                        return taken(&row.name, &owner.name);
-                    }
-                }
-            }
-        }
-        None
     }
 }
 

@@ -22,7 +22,7 @@ use super::segment::{Cap, Segment};
 use super::snapshot::Snapshot;
 use super::split::split;
 use super::tables;
-use crate::model::{FunctionKind, Position, Record};
+use crate::model::{FunctionKind, Kind, Position, Record};
 
 /// How often a fork begins anew because the base merged segments meanwhile.
 const ATTEMPTS: usize = 16;
@@ -30,7 +30,7 @@ const ATTEMPTS: usize = 16;
 /// What a fork took.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forked {
-    /// Its head.
+    /// Its head: where it was asked to part, or before the decision that this would have cut in two.
     pub at: Position,
     pub commit: u64,
     /// Segments that it shares with its base, the last of which may reach beyond it.
@@ -61,7 +61,7 @@ pub fn fork(base: &Reader, at: Position, folder: Arc<dyn Folder>, options: &Opti
         if at > snapshot.head() {
             return Err(StoreError::BeyondHead { at, head: snapshot.head() });
         }
-        let cut = Cut::of(&snapshot, at)?;
+        let cut = Cut::of(&snapshot, before_decision(&snapshot, at)?)?;
         match cut.link(&snapshot, &*folder) {
             // A merge took its place: what is shared is looked up again.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -75,6 +75,15 @@ pub fn fork(base: &Reader, at: Position, folder: Arc<dyn Folder>, options: &Opti
         return Ok(forked);
     }
     Err(StoreError::io("the base's segments change too fast")(io::ErrorKind::NotFound.into()))
+}
+
+/// A command and what was decided on it are never parted: the command alone would be taken for one that was
+/// answered, and its events would never come.
+fn before_decision(snapshot: &Snapshot, at: Position) -> Result<Position, StoreError> {
+    let cause = snapshot.event(at.next())?.and_then(|next| next.cause).filter(|cause| *cause <= at);
+    let Some(cause) = cause else { return Ok(at) };
+    let decided = snapshot.event(cause)?.is_some_and(|cause| cause.kind == Kind::Command);
+    Ok(if decided { Position(cause.0 - 1) } else { at })
 }
 
 /// Where the two logs part.

@@ -154,7 +154,7 @@ impl Group<'_> {
     pub fn add_record(&mut self, r#type: &str, subject: &str, data: &str) -> Position {
         let source = "/retold/host";
         let position = self.builder.add_record(source, r#type, subject, data.as_bytes());
-        let hash = self.shared.hasher.id(source, &position.to_string());
+        let hash = self.builder.event(position).map_or(0, |record| self.shared.hasher.id(source, record.id));
         self.index(position, hash, (Kind::Event, r#type, subject), &[]);
         position
     }

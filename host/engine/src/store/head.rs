@@ -17,6 +17,8 @@ use crate::model::{ByteReader, ByteWriter, Digest, Malformed, Position};
 pub const HEAD: &str = "head.redb";
 /// In `meta`: up to where this log retells another.
 pub const RETOLD: &str = "retold";
+/// What whoever made the last commits elsewhere wants to remember of them.
+pub const NOTE: &str = "note";
 
 /// What makes a namespace what it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,6 +127,11 @@ pub fn read_meta(head: &Database) -> Result<Meta, StoreError> {
             None => BTreeMap::new(),
         },
     })
+}
+
+/// What was noted with commits that were made elsewhere.
+pub fn note(transaction: &ReadTransaction) -> Result<Option<Vec<u8>>, StoreError> {
+    Ok(transaction.open_table(tables::META)?.get(NOTE)?.map(|note| note.value().to_vec()))
 }
 
 /// Up to where this log retells another; `None` for one that doesn't.

@@ -3,6 +3,7 @@
 //! `Store` is the one writer: it judges proposals and commits them. `Reader` is handed to everybody
 //! else. The log is the truth; every other table says on `tables` who can make it again.
 
+mod admitting;
 mod affected;
 mod append;
 mod apply;
@@ -71,6 +72,7 @@ mod terms;
 #[cfg(test)]
 pub mod testing;
 mod types;
+mod unread;
 mod upcasting;
 #[cfg(test)]
 mod upgrade_testing;
@@ -112,6 +114,7 @@ pub use schemas::SchemaRow;
 pub use seal::{Housekeeping, Sealed};
 pub use snapshot::{Parked, ParkedPage, Snapshot};
 pub use types::TypeCount;
+pub use unread::Unread;
 pub use upcasting::{Upcaster, Upcasting};
 pub use verify::Verified;
 pub use view_file::{Made, RowRef, RowWrite, ViewFile, ViewOpened, sweep_views, view_file_name};

@@ -212,7 +212,7 @@ fn read_tail(head: &Database, hasher: &TermHasher, segments: &[Arc<Segment>]) ->
         // Records without events may come after the one of the last event.
         let mut records = segment.records_from(segment.last)?;
         while let Some(record) = records.next()? {
-            opened.recorded = record.recorded;
+            opened.recorded = opened.recorded.max(record.recorded_last());
         }
     }
     let transaction = head.begin_read()?;
@@ -242,7 +242,7 @@ fn read_tail(head: &Database, hasher: &TermHasher, segments: &[Arc<Segment>]) ->
             return Err(damaged("an event can't be read"));
         }
         opened.position = record.last();
-        (opened.commit, opened.chain, opened.recorded) = (record.commit, record.chain, opened.recorded.max(record.recorded));
+        (opened.commit, opened.chain, opened.recorded) = (record.commit, record.chain, opened.recorded.max(record.recorded_last()));
         opened.tail.committed(&[Arc::new(record)]);
     }
     Ok(opened)

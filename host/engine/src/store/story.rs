@@ -128,7 +128,7 @@ fn aggregate() -> FunctionManifest {
     FunctionManifest { kind: FunctionKind::Aggregate, decides: vec!["do".into()], emits: vec!["done".into()], ..handler("decider") }
 }
 
-fn decide(store: &Store, id: &str) -> Proposal {
+pub fn decide(store: &Store, id: &str) -> Proposal {
     let row = store.reader().functions()["decider"].clone();
     let made = |key: &str| EventDraft {
         time: None,

@@ -17,7 +17,7 @@ use super::clock;
 use super::commands::{self, CommandAccepted, CommandReply, SubjectTask};
 use super::function::FunctionTask;
 use super::housekeeper::Ended;
-use super::namespace::Inside;
+use super::inside::Inside;
 use super::queue::Cost;
 use super::registry::Registry;
 use super::types::{Append, DriveError};
@@ -120,12 +120,21 @@ impl Committer {
     pub fn run(mut self) {
         let most = Cost { events: limits::EVENTS_PER_COMMIT_MAX, bytes: limits::COMMIT_BYTES_MAX };
         let namespace = self.namespace.clone();
+        // An earlier process may have left some.
+        self.delete_leftover_rows();
         while let Some(jobs) = namespace.queue.take(most) {
             self.commit(jobs);
-            if namespace.queue.len() == 0
-                && let Err(error) = self.store.delete_leftover_rows()
-            {
-                self.fail(&error);
+            self.delete_leftover_rows();
+        }
+    }
+
+    /// Step by step, until nothing is left or somebody waits.
+    fn delete_leftover_rows(&mut self) {
+        while self.namespace.queue.is_idle() {
+            match self.store.delete_leftover_rows() {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => return self.fail(&error),
             }
         }
     }

@@ -12,28 +12,35 @@ mod commands;
 mod committer;
 mod comparing;
 mod deploying;
+mod folding;
 mod function;
 mod function_info;
 mod function_log;
 mod generations;
 mod host;
 mod housekeeper;
+mod inside;
 mod loaded;
 mod mapping;
 mod memory;
 mod modules;
 mod namespace;
 mod promoting;
+mod prospect;
 mod queue;
 mod registry;
 mod replay_files;
 mod replay_info;
+mod replay_outputs;
 mod replay_part;
 mod replay_report;
 mod replay_task;
 mod replays;
 mod retelling;
+mod retelling_begin;
+mod retelling_work;
 mod returning;
+mod schema_changes;
 mod schemas;
 mod stream;
 mod superseding;
@@ -55,8 +62,8 @@ pub use host::{Host, HostOptions};
 pub use namespace::Namespace;
 pub use replay_info::{
     DeployOptions, DeployOutcome, DifferenceKind, Dropped, Forked, FunctionReplay, Generations, LogDifference, LogEntryDifference,
-    ModuleVersion, NamespaceRole, OutputCounts, OutputDifference, Promoted, Rehearse, ReplayFailure, ReplayInfo, ReplayKind, ReplayOptions,
-    ReplayStatus, ReplayedModule, RetellRequest, RetellRule, RetellingInfo, RowDifference, Shown, ViewDifference,
+    ModuleVersion, NamespaceRole, OutputCounts, OutputDifference, Promoted, Rehearse, RemoveOutcome, ReplayFailure, ReplayInfo, ReplayKind,
+    ReplayOptions, ReplayStatus, ReplayedModule, RetellRequest, RetellRule, RetellingInfo, RowDifference, Shown, ViewDifference,
 };
 pub use stream::AppendStream;
 pub use types::{

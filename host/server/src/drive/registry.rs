@@ -8,7 +8,7 @@ use retold_engine::run::Subscriptions;
 use retold_engine::store::FunctionStatus;
 
 use super::function::FunctionTask;
-use super::namespace::Inside;
+use super::inside::Inside;
 
 #[derive(Default)]
 pub struct Registry {

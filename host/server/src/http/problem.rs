@@ -130,6 +130,10 @@ impl From<DriveError> for Problem {
                     DeployRefused::Upcaster { position, .. } => {
                         Problem::new(&kinds::MODULE_REFUSED, detail).with("reason", "upcaster").with("position", position.to_string())
                     }
+                    DeployRefused::NoUpcaster { function, stored, .. } => Problem::new(&kinds::MODULE_REFUSED, detail)
+                        .with("reason", "no-upcaster")
+                        .with("function", function.clone())
+                        .with("event_type", stored.clone()),
                     DeployRefused::Nondeterministic { function, .. } => {
                         Problem::new(&kinds::MODULE_REFUSED, detail).with("reason", "nondeterministic").with("function", function.clone())
                     }
@@ -179,7 +183,7 @@ impl From<DriveError> for Problem {
                 .with("function", failed.function.clone())
                 .with("reason", failed.reason)
                 .with("position", failed.position.to_string()),
-            DriveError::Rewound { ref function } => {
+            DriveError::Rewound { ref function } | DriveError::ReadsChanged { ref function } => {
                 Problem::new(&kinds::STATE_CONFLICT, error.to_string()).with("function", function.clone()).retry_after(1)
             }
             DriveError::Superseded | DriveError::Unavailable(_) => Problem::new(&kinds::BUSY, error.to_string()).retry_after(1),

@@ -54,7 +54,15 @@ pub enum Gives {
 const NAMESPACE: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE];
 const EVENT: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_EVENT];
 const MODULE: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_MODULE];
-const REMOVE: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_MODULE, &kinds::DEPLOY_UNDER_WAY, &kinds::READ_ONLY];
+const REMOVE: &[&Kind] = &[
+    &kinds::UNKNOWN_NAMESPACE,
+    &kinds::UNKNOWN_MODULE,
+    &kinds::UPCASTER_CONFLICT,
+    &kinds::STATE_CONFLICT,
+    &kinds::DEPLOY_UNDER_WAY,
+    &kinds::REHEARSAL_REFUSED,
+    &kinds::READ_ONLY,
+];
 const REPLAY: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_REPLAY];
 const REPLAY_CONTROL: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_REPLAY, &kinds::GENERATION_CONFLICT];
 const GENERATION: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::GENERATION_CONFLICT];
@@ -418,9 +426,9 @@ pub static ROUTES: &[Route] = &[
         path: "/v1/namespaces/{ns}/modules/{name}",
         name: "removeModule",
         summary: "Remove a module: its functions are retired, what they made stays",
-        query: &[],
+        query: query::REMOVE_PARAMETERS,
         takes: Takes::Nothing,
-        gives: &[(200, Gives::Json("Removed"))],
+        gives: &[(200, Gives::Json("Removed")), (202, Gives::Json("Replay"))],
         problems: REMOVE,
         handler: |call| Box::pin(admin::remove(call)),
     },
