@@ -73,6 +73,7 @@ fn append(inside: &Inside, row: &FunctionRow, emitted: Vec<Emitted>) -> Result<u
         stands_on: None,
         mode: PlanMode::Backfill,
         handled: Vec::new(),
+        folded: Vec::new(),
         emitted,
         state: Vec::new(),
         state_digest: None,

@@ -368,6 +368,7 @@ fn future_row(snapshot: &Snapshot, function: &FunctionManifest, identity: Digest
         (None, Start::Beginning) => Position::START,
     };
     FunctionRow {
+        decided: Default::default(),
         name: function.name.clone(),
         ordinal: 0,
         module: 0,
