@@ -4,11 +4,11 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::answer::{Answer, Reach, Reactions};
+use crate::answer::{Answer, Reach, Reactions, emitted};
 use crate::bindings::wire;
 use crate::function::{Function, failure};
 use crate::host::{Host, WithoutState};
-use crate::{Error, Rejection, Result};
+use crate::{Error, Rejection, Result, Timestamp};
 
 /// An aggregate's state, with what it decides and evolves. `#[aggregate]` implements it for the type
 /// of its impl block: `module!(Cart)`, `Trial::<Cart>::new()`.
@@ -66,9 +66,10 @@ pub fn decide<A: Aggregate>(state: Option<&[u8]>, command: &wire::Command) -> Re
 pub(crate) fn decide_with<A: Aggregate>(state: Option<&[u8]>, command: &wire::Command) -> Result<Vec<wire::NewEvent>, Rejection> {
     let state: A = read(state)?;
     let mut list = Vec::new();
-    let mut reactions = Reactions { list: &mut list, cause: 0, subject: &command.subject, reach: Reach::OwnSubject };
+    let mut reactions =
+        Reactions { list: &mut list, cause: 0, subject: &command.subject, time: Timestamp::UNIX_EPOCH, reach: Reach::OwnSubject };
     state.decide(command, &mut reactions)?;
-    Ok(list.into_iter().map(crate::answer::emitted).collect())
+    Ok(emitted(list))
 }
 
 /// Called by the host that runs this module. The events are folded in their order.

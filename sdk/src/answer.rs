@@ -1,21 +1,27 @@
 //! `Answer`: what a function may return. A function never acts, it answers.
 
-use std::marker::PhantomData;
-
 use serde::Serialize;
 
 use crate::bindings::wire;
+use crate::event::Verbatim;
+use crate::shape::Shape;
 use crate::types::Types;
-use crate::{Emit, Error, Event, Result};
+use crate::{Cancel, Command, Emit, Error, Event, Request, Result, Sent, Timer, Timestamp};
 
-/// What a handler, a `#[decide]` method or an upcaster may return in `Ok`: an event, [`Emit`], `Option`, `Vec`, a tuple, a derived enum
-/// or [`Outputs`], in any nesting, or `()`.
+/// What a function may return in `Ok`: an event, [`Emit`], `Option`, `Vec`, a tuple, a derived enum or
+/// [`Outputs`](crate::Outputs), in any nesting, or `()`. A handler may also answer with commands
+/// ([`Sent`]), timers ([`Timer`], [`Cancel`]) and requests ([`Request`]).
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is nothing that a function can emit",
-    note = "an emitted event needs `#[derive(Event, Serialize)]`; Option, Vec, tuples and enums of events will do too"
+    message = "`{Self}` is nothing that a function can answer",
+    note = "an emitted event needs `#[derive(Event, Serialize)]`; Option, Vec, tuples and enums of events will do too",
+    note = "a command is addressed: `reserve.to(\"stock/apple\")`"
 )]
 pub trait Answer {
-    /// Adds the event types that may come out; the manifest declares them.
+    /// What may come out, for what is checked while a module compiles.
+    #[doc(hidden)]
+    const SHAPE: Shape = Shape::NOTHING;
+
+    /// Adds the types that may come out; the manifest declares them.
     fn declare(types: &mut Types);
 
     fn write(self, reactions: &mut Reactions<'_>) -> Result<()>;
@@ -28,6 +34,8 @@ pub struct Reactions<'a> {
     pub(crate) cause: u32,
     /// Subject of the event at hand: an output's own unless it says another.
     pub(crate) subject: &'a str,
+    /// Of the event at hand. Timers are set from here on.
+    pub(crate) time: Timestamp,
     pub(crate) reach: Reach,
 }
 
@@ -40,57 +48,93 @@ pub(crate) enum Reach {
     OwnSubject,
     /// An upcaster's: the rest is the stored event's.
     DataOnly,
+    /// Of an ingress function, which says the time too.
+    Ingress,
+}
+
+/// An output whose data is written.
+pub(crate) enum Draft {
+    Emit(Emit<Encoded>),
+    Send(Sent<Encoded>),
+    Schedule(Timer<Encoded>),
+    Cancel(Cancel),
+    Request(Request),
+}
+
+/// Data as JSON, with its type.
+pub(crate) struct Encoded {
+    pub of_type: &'static str,
+    pub data: Vec<u8>,
+}
+
+impl Encoded {
+    pub fn of(of_type: &'static str, data: &impl Serialize) -> Result<Encoded> {
+        let data = serde_json::to_vec(data).map_err(|error| Error::reject(format_args!("{of_type} can't be written: {error}")))?;
+        Ok(Encoded { of_type, data })
+    }
 }
 
 impl Reactions<'_> {
-    fn emit(&mut self, emit: Emit<Encoded>) -> Result<()> {
-        let event_type = emit.event.event_type;
-        if self.reach != Reach::Free && emit.subject.as_ref().is_some_and(|subject| subject != self.subject) {
-            return Err(Error::reject(format_args!("{event_type} can't be about another subject than {:?}", self.subject)));
-        }
-        if self.reach == Reach::DataOnly && (emit.key.is_some() || !emit.tags.is_empty()) {
-            return Err(Error::reject(format_args!("{event_type} can't have a key or tags: it is upcast, not emitted")));
-        }
-        let subject = emit.subject.unwrap_or_else(|| self.subject.to_owned());
-        let event = wire::NewEvent {
-            type_: event_type.to_owned(),
-            subject,
-            tags: emit.tags,
-            content_type: None,
-            data: emit.event.data,
-            key: emit.key,
-            time: None,
+    pub(crate) fn add(&mut self, draft: Draft) -> Result<()> {
+        let output = match draft {
+            Draft::Emit(emit) => wire::Output::Emit(self.event(emit)?),
+            Draft::Send(sent) => wire::Output::Command(wire::Command {
+                type_: sent.command.of_type.to_owned(),
+                subject: sent.subject,
+                content_type: None,
+                data: sent.command.data,
+                key: sent.key,
+            }),
+            Draft::Schedule(timer) => wire::Output::Schedule(timer.set(self.time, self.subject)?),
+            Draft::Cancel(timer) => wire::Output::Cancel(timer.key),
+            Draft::Request(request) => wire::Output::Request(request.into_wire()?),
         };
-        self.push(self.cause, event);
+        if self.reach != Reach::Free && !matches!(output, wire::Output::Emit(_)) {
+            return Err(Error::reject("only a handler sends commands, sets timers and makes requests"));
+        }
+        self.push(self.cause, output);
         Ok(())
     }
 
-    pub(crate) fn push(&mut self, cause: u32, event: wire::NewEvent) {
-        let output = wire::Output::Emit(event);
+    fn event(&self, emit: Emit<Encoded>) -> Result<wire::NewEvent> {
+        let Emit { event: Encoded { of_type, data }, subject, key, tags, time } = emit;
+        if matches!(self.reach, Reach::OwnSubject | Reach::DataOnly) && subject.as_ref().is_some_and(|subject| subject != self.subject) {
+            return Err(Error::reject(format_args!("{of_type} can't be about another subject than {:?}", self.subject)));
+        }
+        if self.reach == Reach::DataOnly && (key.is_some() || !tags.is_empty()) {
+            return Err(Error::reject(format_args!("{of_type} can't have a key or tags: it is upcast, not emitted")));
+        }
+        if self.reach != Reach::Ingress && time.is_some() {
+            return Err(Error::reject(format_args!("{of_type} can't have a time of its own: it happened when its cause did")));
+        }
+        Ok(wire::NewEvent {
+            type_: of_type.to_owned(),
+            subject: subject.unwrap_or_else(|| self.subject.to_owned()),
+            tags,
+            content_type: None,
+            data,
+            key,
+            time: time.map(Timestamp::as_micros),
+        })
+    }
+
+    pub(crate) fn push(&mut self, cause: u32, output: wire::Output) {
         self.list.push(wire::Reaction { cause, output });
     }
 }
 
-/// The event alone, where a function can only emit.
-pub(crate) fn emitted(reaction: wire::Reaction) -> wire::NewEvent {
-    let wire::Output::Emit(event) = reaction.output else {
-        unreachable!("the SDK makes no other outputs yet");
+/// The events alone, where a function can only emit.
+pub(crate) fn emitted(reactions: Vec<wire::Reaction>) -> Vec<wire::NewEvent> {
+    let event = |reaction: wire::Reaction| match reaction.output {
+        wire::Output::Emit(event) => Some(event),
+        _ => None,
     };
-    event
-}
-
-/// An event as JSON, with its type.
-struct Encoded {
-    event_type: &'static str,
-    data: Vec<u8>,
-}
-
-fn encode<E: Event + Serialize>(emit: Emit<E>) -> Result<Emit<Encoded>> {
-    let data = serde_json::to_vec(&emit.event).map_err(|error| Error::reject(format_args!("{} can't be written: {error}", E::TYPE)))?;
-    Ok(Emit { event: Encoded { event_type: E::TYPE, data }, subject: emit.subject, key: emit.key, tags: emit.tags })
+    reactions.into_iter().filter_map(event).collect()
 }
 
 impl<E: Event + Serialize> Answer for E {
+    const SHAPE: Shape = Shape::Event(E::TYPE);
+
     fn declare(types: &mut Types) {
         types.event::<E>();
     }
@@ -101,16 +145,76 @@ impl<E: Event + Serialize> Answer for E {
 }
 
 impl<E: Event + Serialize> Answer for Emit<E> {
+    const SHAPE: Shape = Shape::Event(E::TYPE);
+
     fn declare(types: &mut Types) {
         types.event::<E>();
     }
 
     fn write(self, reactions: &mut Reactions<'_>) -> Result<()> {
-        reactions.emit(encode(self)?)
+        reactions.add(self.draft()?)
+    }
+}
+
+impl<E: Event> Answer for Emit<Verbatim<E>> {
+    const SHAPE: Shape = Shape::Event(E::TYPE);
+
+    fn declare(types: &mut Types) {
+        types.event::<E>();
+    }
+
+    fn write(self, reactions: &mut Reactions<'_>) -> Result<()> {
+        reactions.add(Draft::Emit(self.with(|event| Ok(Encoded { of_type: E::TYPE, data: event.json }))?))
+    }
+}
+
+impl<C: Command + Serialize> Answer for Sent<C> {
+    const SHAPE: Shape = Shape::Command(C::TYPE);
+
+    fn declare(types: &mut Types) {
+        types.command::<C>();
+    }
+
+    fn write(self, reactions: &mut Reactions<'_>) -> Result<()> {
+        reactions.add(self.draft()?)
+    }
+}
+
+impl<E: Event + Serialize> Answer for Timer<E> {
+    const SHAPE: Shape = Shape::Timer(E::TYPE);
+
+    fn declare(types: &mut Types) {
+        types.timer::<E>();
+    }
+
+    fn write(self, reactions: &mut Reactions<'_>) -> Result<()> {
+        reactions.add(self.draft()?)
+    }
+}
+
+impl Answer for Cancel {
+    const SHAPE: Shape = Shape::Cancel;
+
+    fn declare(_types: &mut Types) {}
+
+    fn write(self, reactions: &mut Reactions<'_>) -> Result<()> {
+        reactions.add(Draft::Cancel(self))
+    }
+}
+
+impl Answer for Request {
+    const SHAPE: Shape = Shape::Request;
+
+    fn declare(_types: &mut Types) {}
+
+    fn write(self, reactions: &mut Reactions<'_>) -> Result<()> {
+        reactions.add(Draft::Request(self))
     }
 }
 
 impl<A: Answer> Answer for Option<A> {
+    const SHAPE: Shape = A::SHAPE;
+
     fn declare(types: &mut Types) {
         A::declare(types);
     }
@@ -121,6 +225,8 @@ impl<A: Answer> Answer for Option<A> {
 }
 
 impl<A: Answer> Answer for Vec<A> {
+    const SHAPE: Shape = A::SHAPE;
+
     fn declare(types: &mut Types) {
         A::declare(types);
     }
@@ -133,21 +239,23 @@ impl<A: Answer> Answer for Vec<A> {
 macro_rules! answer_for_tuples {
     ($(($($part:ident)*))*) => {$(
         impl<$($part: Answer),*> Answer for ($($part,)*) {
-            fn declare(_types: &mut Types) {
-                $($part::declare(_types);)*
+            const SHAPE: Shape = Shape::Any(&[$($part::SHAPE),*]);
+
+            fn declare(types: &mut Types) {
+                $($part::declare(types);)*
             }
 
             #[expect(non_snake_case, reason = "a type parameter names its value too")]
-            fn write(self, _reactions: &mut Reactions<'_>) -> Result<()> {
+            fn write(self, reactions: &mut Reactions<'_>) -> Result<()> {
                 let ($($part,)*) = self;
-                $($part.write(_reactions)?;)*
+                $($part.write(reactions)?;)*
                 Ok(())
             }
         }
     )*};
 }
 
-answer_for_tuples! { (A B) (A B C) (A B C D) (A B C D E) (A B C D E F) }
+answer_for_tuples! { (A) (A B) (A B C) (A B C D) (A B C D E) (A B C D E F) (A B C D E F G) (A B C D E F G H) }
 
 impl Answer for () {
     fn declare(_types: &mut Types) {}
@@ -156,89 +264,3 @@ impl Answer for () {
         Ok(())
     }
 }
-
-/// A growing answer, for a handler whose outputs come out of a loop or of branches. `T` is the tuple
-/// of the types that may come; an event of any other doesn't compile.
-///
-/// ```
-/// # use retold::prelude::*;
-/// # #[derive(Event, Deserialize)] #[event("order.placed")] struct OrderPlaced { lines: Vec<u32> }
-/// # #[derive(Event, Serialize)] #[event("line.picked")] struct Picked { line: u32 }
-/// # #[derive(Event, Serialize)] #[event("order.empty")] struct Empty {}
-/// #[handler]
-/// fn picking(order: Recorded<OrderPlaced>) -> Result<Outputs<(Picked, Empty)>> {
-///     let mut outputs = Outputs::new();
-///     for &line in &order.lines {
-///         outputs.emit(Picked { line }.key(line.to_string()))?;
-///     }
-///     if order.lines.is_empty() {
-///         outputs.emit(Empty {})?;
-///     }
-///     Ok(outputs)
-/// }
-/// ```
-///
-/// ```compile_fail
-/// # use retold::prelude::*;
-/// # #[derive(Event, Serialize)] #[event("a")] struct A {}
-/// # #[derive(Event, Serialize)] #[event("b")] struct B {}
-/// # #[derive(Event, Serialize)] #[event("c")] struct C {}
-/// Outputs::<(A, B)>::new().emit(C {}).unwrap();
-/// ```
-pub struct Outputs<T> {
-    list: Vec<Emit<Encoded>>,
-    types: PhantomData<fn(T)>,
-}
-
-impl<T: EventTypes> Outputs<T> {
-    pub fn new() -> Outputs<T> {
-        Outputs { list: Vec::new(), types: PhantomData }
-    }
-
-    /// Adds an output. Errs if the event can't be written as JSON.
-    pub fn emit<E: Event + Serialize>(&mut self, event: impl Into<Emit<E>>) -> Result<()> {
-        const {
-            assert!(crate::names::contains(T::TYPES, E::TYPE), "this event type is not among those that the `Outputs` declares");
-        };
-        self.list.push(encode(event.into())?);
-        Ok(())
-    }
-}
-
-impl<T: EventTypes> Default for Outputs<T> {
-    fn default() -> Outputs<T> {
-        Outputs::new()
-    }
-}
-
-impl<T: EventTypes> Answer for Outputs<T> {
-    fn declare(types: &mut Types) {
-        T::declare(types);
-    }
-
-    fn write(self, reactions: &mut Reactions<'_>) -> Result<()> {
-        self.list.into_iter().try_for_each(|emit| reactions.emit(emit))
-    }
-}
-
-/// A tuple of events, for [`Outputs`].
-pub trait EventTypes {
-    const TYPES: &'static [&'static str];
-
-    #[doc(hidden)]
-    fn declare(types: &mut Types);
-}
-
-macro_rules! event_types_for_tuples {
-    ($(($($event:ident)*))*) => {$(
-        impl<$($event: Event),*> EventTypes for ($($event,)*) {
-            const TYPES: &'static [&'static str] = &[$($event::TYPE),*];
-
-            fn declare(types: &mut Types) {
-                $(types.event::<$event>();)*
-            }
-        }
-    )*};
-}
-
-event_types_for_tuples! { (A) (A B) (A B C) (A B C D) (A B C D E) (A B C D E F) (A B C D E F G) (A B C D E F G H) }

@@ -67,15 +67,31 @@ pub mod upcaster {
     });
 }
 
+/// `ingress-world`: modules with an ingress function export it.
+pub mod ingress {
+    wit_bindgen::generate!({
+        path: "../wit",
+        world: "ingress-world",
+        pub_export_macro: true,
+        export_macro_name: "export_ingress",
+        with: {
+            "retold:module/types@0.1.0": crate::bindings::handler::retold::module::types,
+            "retold:module/context@0.1.0": crate::bindings::handler::retold::module::context,
+        },
+    });
+}
+
 /// The words of the contract, under one name for the rest of the crate.
 pub mod wire {
     pub use super::aggregate::exports::retold::module::aggregate::Guest as AggregateGuest;
     pub use super::handler::exports::retold::module::handler::Guest as HandlerGuest;
     pub use super::handler::retold::module::types::{
-        Command, Event, EventDetails, Failure, FailureKind, NewEvent, Output, Payload, Query, Reaction, Rejection,
+        Command, Event, EventDetails, Failure, FailureKind, Header, HttpRequest, HttpResponse, NewEvent, Output, Payload, Query, Reaction,
+        Rejection, Timer,
     };
+    pub use super::ingress::exports::retold::module::ingress::Guest as IngressGuest;
     pub use super::manifest::exports::retold::module::manifest::{
-        FailurePolicy, Function, FunctionKind, Guest as ManifestGuest, Limits, Manifest, Schema, Start,
+        FailurePolicy, Function, FunctionKind, Guest as ManifestGuest, Limits, Manifest, Missed, Schedule, Schema, Start,
     };
     pub use super::upcaster::exports::retold::module::upcaster::Guest as UpcasterGuest;
     pub use super::view::exports::retold::module::view::Guest as ViewGuest;

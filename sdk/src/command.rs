@@ -1,9 +1,11 @@
-//! `Command`: a request that may be refused. `Received`: one as an aggregate reads it.
+//! `Command`: a request that may be refused. `Received`: one as an aggregate reads it. `Sent`: one as a
+//! handler sends it.
 
 use std::ops::Deref;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+use crate::answer::{Draft, Encoded};
 use crate::bindings::wire;
 use crate::types::WriteSchema;
 use crate::{Rejection, Result, json_path};
@@ -26,6 +28,37 @@ pub trait Command: Sized {
     /// Set by `#[command("…", schema)]`.
     #[doc(hidden)]
     const SCHEMA: Option<WriteSchema> = None;
+
+    /// Addresses it, so that a handler may send it: `reserve.to("stock/apple")`.
+    fn to(self, subject: impl Into<String>) -> Sent<Self> {
+        Sent { command: self, subject: subject.into(), key: None }
+    }
+}
+
+/// A command that a handler sends. It is decided once, by the aggregate that decides its type; a refusal
+/// comes back to the handler as [`Refused`](crate::Refused), if it reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent<C> {
+    pub(crate) command: C,
+    pub(crate) subject: String,
+    pub(crate) key: Option<String>,
+}
+
+impl<C> Sent<C> {
+    /// A name for it, unique among the cause's commands of this type and subject: see
+    /// [`Emit::key`](crate::Emit::key).
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Sent<C> {
+        self.key = Some(key.into());
+        self
+    }
+}
+
+impl<C: Command + Serialize> Sent<C> {
+    pub(crate) fn draft(self) -> Result<Draft> {
+        let Sent { command, subject, key } = self;
+        Ok(Draft::Send(Sent { command: Encoded::of(C::TYPE, &command)?, subject, key }))
+    }
 }
 
 /// A command that arrived. Derefs to its data, so that `command.quantity` just works.

@@ -1,10 +1,13 @@
 //! What a handler reads and what it emits: `Event` names a type, `Input` reads it, `Emit` adds what
 //! an output may say beside its data.
 
-use serde::Deserialize;
+use std::marker::PhantomData;
 
+use serde::{Deserialize, Serialize};
+
+use crate::answer::{Draft, Encoded};
 use crate::types::{Types, WriteSchema};
-use crate::{Error, Result};
+use crate::{Error, Result, Timestamp};
 
 /// Data with an event type.
 ///
@@ -56,10 +59,21 @@ pub trait Event: Sized {
     fn tag(self, tag: impl Into<String>) -> Emit<Self> {
         Emit::from(self).tag(tag)
     }
+
+    /// Says when it happened. Of an ingress function only: what a handler emits happened when its cause
+    /// did.
+    fn at(self, time: Timestamp) -> Emit<Self> {
+        Emit::from(self).at(time)
+    }
+
+    /// Emits an event of this type with JSON as it came, to the byte.
+    fn verbatim(json: impl Into<Vec<u8>>) -> Emit<Verbatim<Self>> {
+        Emit::of(Verbatim { json: json.into(), event: PhantomData })
+    }
 }
 
-/// An event to emit, with what its data doesn't say. Made by [`Event::about`], [`Event::key`] and
-/// [`Event::tag`].
+/// An event to emit, with what its data doesn't say. Made by [`Event::about`], [`Event::key`],
+/// [`Event::tag`] and [`Event::at`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Emit<E> {
     pub(crate) event: E,
@@ -67,9 +81,15 @@ pub struct Emit<E> {
     pub(crate) subject: Option<String>,
     pub(crate) key: Option<String>,
     pub(crate) tags: Vec<String>,
+    /// The cause's where absent.
+    pub(crate) time: Option<Timestamp>,
 }
 
 impl<E> Emit<E> {
+    fn of(event: E) -> Emit<E> {
+        Emit { event, subject: None, key: None, tags: Vec::new(), time: None }
+    }
+
     /// Another subject than the cause's.
     pub fn about(mut self, subject: impl Into<String>) -> Emit<E> {
         self.subject = Some(subject.into());
@@ -88,12 +108,39 @@ impl<E> Emit<E> {
         self.tags.push(tag.into());
         self
     }
+
+    /// When it happened, as a foreign request says: see [`Event::at`].
+    pub fn at(mut self, time: Timestamp) -> Emit<E> {
+        self.time = Some(time);
+        self
+    }
+}
+
+impl<E> Emit<E> {
+    /// The same with other data.
+    pub(crate) fn with<F>(self, change: impl FnOnce(E) -> Result<F>) -> Result<Emit<F>> {
+        let Emit { event, subject, key, tags, time } = self;
+        Ok(Emit { event: change(event)?, subject, key, tags, time })
+    }
+}
+
+impl<E: Event + Serialize> Emit<E> {
+    pub(crate) fn draft(self) -> Result<Draft> {
+        Ok(Draft::Emit(self.with(|event| Encoded::of(E::TYPE, &event))?))
+    }
 }
 
 impl<E: Event> From<E> for Emit<E> {
     fn from(event: E) -> Emit<E> {
-        Emit { event, subject: None, key: None, tags: Vec::new() }
+        Emit::of(event)
     }
+}
+
+/// An event whose data is written already: see [`Event::verbatim`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verbatim<E> {
+    pub(crate) json: Vec<u8>,
+    event: PhantomData<fn(E)>,
 }
 
 /// What a handler can be given. Derived, with [`Event`]; written by hand only for data that isn't
@@ -168,27 +215,4 @@ pub(crate) fn short_name<T>() -> &'static str {
 #[cold]
 pub fn unexpected_type<T>(event_type: &str) -> Error {
     Error::reject(format_args!("{event_type} is none of the types that {} reads", short_name::<T>()))
-}
-
-/// Whether a handler that subscribes to `pattern` (a type, or the beginning of one followed by `*`)
-/// reads events of this type.
-pub(crate) fn matches(pattern: &str, event_type: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(beginning) => event_type.starts_with(beginning),
-        None => event_type == pattern,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pattern_reads_what_begins_like_it_and_a_type_only_itself() {
-        assert!(matches("order.*", "order.placed"));
-        assert!(matches("*", "order.placed"));
-        assert!(matches("order.placed", "order.placed"));
-        assert!(!matches("order.*", "orders.placed"));
-        assert!(!matches("order.placed", "order.placed.again"));
-    }
 }

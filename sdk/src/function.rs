@@ -2,7 +2,7 @@
 
 use crate::ErrorKind;
 use crate::bindings::wire;
-use crate::types::Types;
+use crate::types::{Role, Types};
 
 /// A function as the manifest tells of it. The attributes implement it; `module!` reads it.
 pub trait Function {
@@ -24,6 +24,9 @@ pub struct Settings {
     pub failure_policy: wire::FailurePolicy,
     pub split: Option<u32>,
     pub limits: wire::Limits,
+    pub schedules: Vec<wire::Schedule>,
+    pub hosts: Vec<&'static str>,
+    pub secrets: Vec<&'static str>,
 }
 
 /// The types on either side of a function.
@@ -31,7 +34,10 @@ pub struct Settings {
 pub struct Edges<'a> {
     pub subscribes: Vec<&'a str>,
     pub decides: Vec<&'a str>,
-    pub emits: Types,
+    /// What it answers: events, and commands that it sends.
+    pub answers: Types,
+    /// Whether it sets timers.
+    pub timers: bool,
 }
 
 /// The manifest's entry.
@@ -41,17 +47,17 @@ pub fn describe(name: &str, kind: wire::FunctionKind, edges: &Edges<'_>, setting
         name: name.to_owned(),
         kind,
         subscribes: owned(&edges.subscribes),
-        emits: owned(&edges.emits.names()),
+        emits: owned(&edges.answers.of_role(Role::Event)),
         decides: owned(&edges.decides),
-        sends: Vec::new(),
+        sends: owned(&edges.answers.of_role(Role::Command)),
         start: settings.start,
         failure_policy: settings.failure_policy,
         split: settings.split,
         limits: settings.limits,
-        schedules: Vec::new(),
-        hosts: Vec::new(),
-        secrets: Vec::new(),
-        timers: false,
+        schedules: settings.schedules,
+        hosts: owned(&settings.hosts),
+        secrets: owned(&settings.secrets),
+        timers: edges.timers,
     }
 }
 

@@ -1,11 +1,11 @@
 //! `Handler`: events in, events out. What `#[handler]` makes of a function, and the loop that runs
 //! it over a batch.
 
-use crate::Result;
 use crate::answer::{Answer, Reach, Reactions};
 use crate::bindings::wire;
 use crate::function::{Function, failure};
 use crate::host::{Host, Imported};
+use crate::{Result, Timestamp};
 
 /// A handler function as the host sees it. `#[handler]` implements it for a type of the function's
 /// name: `module!(pricing)`, `Trial::<pricing>::new()`.
@@ -43,7 +43,8 @@ pub fn handle<H: Handler>(events: &[wire::Event]) -> Result<Vec<wire::Reaction>,
 pub(crate) fn handle_in<H: Handler>(events: &[wire::Event], host: &dyn Host) -> Result<Vec<wire::Reaction>, wire::Failure> {
     let mut list = Vec::new();
     for (index, event) in (0..).zip(events) {
-        let mut reactions = Reactions { list: &mut list, cause: index, subject: &event.subject, reach: Reach::Free };
+        let time = Timestamp::from_micros(event.time);
+        let mut reactions = Reactions { list: &mut list, cause: index, subject: &event.subject, time, reach: Reach::Free };
         H::react(event, index, host, &mut reactions).map_err(|error| failure(index, error))?;
     }
     Ok(list)

@@ -42,6 +42,17 @@ impl Host for Imported {
     }
 }
 
+/// What an ingress function may ask of its host.
+pub trait Webhook {
+    fn verify_hmac_sha256(&self, secret: &str, message: &[u8], signature: &[u8]) -> bool;
+}
+
+impl Webhook for Imported {
+    fn verify_hmac_sha256(&self, secret: &str, message: &[u8], signature: &[u8]) -> bool {
+        crate::bindings::ingress::retold::module::webhook::verify_hmac_sha256(secret, message, signature)
+    }
+}
+
 /// What an aggregate has of the host: no keys and values, so that its module doesn't import them.
 pub struct WithoutState;
 

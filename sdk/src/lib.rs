@@ -21,8 +21,9 @@
 //! retold::module!(pricing);
 //! ```
 //!
-//! Beside handlers there are [aggregates](macro@aggregate), [views](macro@view) with
-//! [queries](macro@query), and [upcasters](macro@upcaster).
+//! Beside events a handler may answer [commands](Sent), [timers](Timer) and [requests](Request) to the
+//! outside. Beside handlers there are [aggregates](macro@aggregate), [views](macro@view) with
+//! [queries](macro@query), [upcasters](macro@upcaster), and [ingress functions](macro@ingress) for webhooks.
 //!
 //! The crate is a `cdylib`, built with `retold build`, or with
 //! `cargo build --release --target wasm32-unknown-unknown`. It is tested natively, without a host:
@@ -38,42 +39,54 @@ mod answer;
 mod bindings;
 mod collections;
 mod command;
+pub mod encoding;
 mod error;
 mod event;
 mod function;
 mod handler;
 mod held;
 mod host;
+mod ingress;
 mod json_path;
 mod log;
 mod names;
+mod outputs;
 mod position;
 mod raw;
 mod recorded;
 mod rejection;
+mod reply;
+mod request;
 mod rows;
 mod schema;
+mod shape;
 mod state;
 pub mod testing;
+mod timer;
 mod timestamp;
 mod types;
 mod upcaster;
 mod view;
 
 pub use aggregate::Aggregate;
-pub use answer::{Answer, EventTypes, Outputs};
+pub use answer::Answer;
 pub use collections::{HashMap, HashSet};
-pub use command::{Command, Received};
+pub use command::{Command, Received, Sent};
 pub use error::{Error, ErrorKind, Result};
-pub use event::{Emit, Event, Input};
+pub use event::{Emit, Event, Input, Verbatim};
 pub use function::Function;
 pub use handler::Handler;
+pub use ingress::{Incoming, Ingress, Response};
+pub use outputs::Outputs;
 pub use position::Position;
 pub use recorded::{Details, Recorded};
 pub use rejection::Rejection;
-pub use retold_macros::{Command, Deserialize, Event, JsonSchema, Serialize, aggregate, handler, query, upcaster, view};
+pub use reply::{Asked, Failed, Refused, Reply, Unmet};
+pub use request::Request;
+pub use retold_macros::{Command, Deserialize, Event, JsonSchema, Serialize, aggregate, handler, ingress, query, upcaster, view};
 pub use rows::Rows;
 pub use state::{Scan, State};
+pub use timer::{Cancel, Timer};
 pub use timestamp::{Timestamp, TimestampError};
 pub use upcaster::Upcaster;
 pub use view::{Query, View};
@@ -98,7 +111,7 @@ pub use serde_json::Value as Json;
 /// retold::module!(name = "orders", version = "2.0.0", audit);
 /// ```
 ///
-/// Handlers, aggregates, views with their queries, and upcasters may stand together, in any order; the
+/// Handlers, aggregates, views with their queries, upcasters and ingress functions may stand together, in any order; the
 /// module exports and imports what their kinds need and no more.
 ///
 /// Once a crate, and the crate is a `cdylib`. Natively it only checks the names. A name that breaks
@@ -110,12 +123,12 @@ pub mod prelude {
     pub use serde::de::Deserialize;
     pub use serde::ser::Serialize;
 
-    pub use retold_macros::{Command, Deserialize, Event, JsonSchema, Serialize, aggregate, handler, query, upcaster, view};
+    pub use retold_macros::{Command, Deserialize, Event, JsonSchema, Serialize, aggregate, handler, ingress, query, upcaster, view};
 
     pub use crate::command::Command;
     pub use crate::event::Event;
-    pub use crate::{Emit, Error, HashMap, HashSet, Json, Outputs, Received, Recorded, Rejection, Result};
-    pub use crate::{Position, Rows, State, Timestamp};
+    pub use crate::{Cancel, Emit, Error, Failed, HashMap, HashSet, Incoming, Json, Outputs, Position, Received, Recorded, Refused};
+    pub use crate::{Rejection, Reply, Request, Response, Result, Rows, Sent, State, Timer, Timestamp, Verbatim};
     pub use crate::{debug, error, info, trace, warn};
 }
 
@@ -126,18 +139,21 @@ pub mod __private {
     pub use crate::answer::Reactions;
     pub use crate::bindings::aggregate::export_aggregate;
     pub use crate::bindings::handler::export_handler;
+    pub use crate::bindings::ingress::export_ingress;
     pub use crate::bindings::manifest::export_manifest;
     pub use crate::bindings::upcaster::export_upcaster;
     pub use crate::bindings::view::export_view;
-    pub use crate::bindings::{aggregate, handler, manifest, upcaster, view, wire};
+    pub use crate::bindings::{aggregate, handler, ingress, manifest, upcaster, view, wire};
     pub use crate::event::unexpected_type;
     pub use crate::function::{Edges, Settings, describe, unknown};
     pub use crate::handler::{Outcome, handle};
     pub use crate::held::{Held, lane};
     pub use crate::host::Host;
+    pub use crate::ingress::{Accepted, accept, unknown_ingress};
     pub use crate::log::{Level, write as log};
-    pub use crate::names::{all_distinct, contains, distinct, none_empty, valid as valid_name};
+    pub use crate::names::{all_distinct, all_read, contains, distinct, none_empty, valid as valid_name};
     pub use crate::raw::Unchecked;
+    pub use crate::shape::Shape;
     pub use crate::types::{Types, write_schema};
     pub use crate::upcaster::{Upcast, upcast_all};
     pub use crate::view::{project, query, read_question, unknown_query, write_answer};

@@ -18,7 +18,10 @@ pub const fn valid(name: &str) -> bool {
 
 /// `==` for strings, in constants.
 pub const fn equal(left: &str, right: &str) -> bool {
-    let (left, right) = (left.as_bytes(), right.as_bytes());
+    same_bytes(left.as_bytes(), right.as_bytes())
+}
+
+const fn same_bytes(left: &[u8], right: &[u8]) -> bool {
     if left.len() != right.len() {
         return false;
     }
@@ -95,6 +98,41 @@ pub const fn contains(names: &[&str], wanted: &str) -> bool {
     false
 }
 
+/// Whether somebody who subscribes to these types and patterns (the beginning of a type, and `*`) reads
+/// events of this type.
+pub const fn reads(subscribes: &[&str], event_type: &str) -> bool {
+    let mut index = 0;
+    while index < subscribes.len() {
+        if matches(subscribes[index], event_type) {
+            return true;
+        }
+        index += 1;
+    }
+    false
+}
+
+/// Whether somebody with these subscriptions reads events of all these types.
+pub const fn all_read(subscribes: &[&str], event_types: &[&str]) -> bool {
+    let mut index = 0;
+    while index < event_types.len() {
+        if !reads(subscribes, event_types[index]) {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
+
+pub(crate) const fn matches(pattern: &str, event_type: &str) -> bool {
+    let Some((b'*', beginning)) = pattern.as_bytes().split_last() else {
+        return equal(pattern, event_type);
+    };
+    match event_type.as_bytes().split_at_checked(beginning.len()) {
+        Some((start, _)) => same_bytes(beginning, start),
+        None => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,5 +154,16 @@ mod tests {
         assert!(all_distinct(&[&["a", "b"], &[], &["ab"]]));
         assert!(!all_distinct(&[&["a"], &["b", "b"]]));
         assert!(!all_distinct(&[&["a", "b"], &["c"], &["b"]]));
+    }
+
+    #[test]
+    fn a_pattern_reads_what_begins_like_it_and_a_type_only_itself() {
+        assert!(matches("order.*", "order.placed"));
+        assert!(matches("*", "order.placed"));
+        assert!(matches("order.placed", "order.placed"));
+        assert!(!matches("order.*", "orders.placed"));
+        assert!(!matches("order.*", "order"));
+        assert!(!matches("order.placed", "order.placed.again"));
+        assert!(reads(&["a", "order.*"], "order.placed") && !reads(&["a"], "order.placed"));
     }
 }

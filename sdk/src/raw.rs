@@ -8,14 +8,14 @@ use crate::types::Types;
 /// Outputs that nobody checks: of any type, declared or not, and of any cause (an index into the
 /// batch; absent for the event at hand).
 #[derive(Default)]
-pub struct Unchecked(pub Vec<(Option<u32>, wire::NewEvent)>);
+pub struct Unchecked(pub Vec<(Option<u32>, wire::Output)>);
 
 impl Answer for Unchecked {
     fn declare(_types: &mut Types) {}
 
     fn write(self, reactions: &mut Reactions<'_>) -> Result<()> {
-        for (cause, event) in self.0 {
-            reactions.push(cause.unwrap_or(reactions.cause), event);
+        for (cause, output) in self.0 {
+            reactions.push(cause.unwrap_or(reactions.cause), output);
         }
         Ok(())
     }

@@ -12,22 +12,39 @@ pub type WriteSchema = fn() -> String;
 /// Types in the order in which they were named.
 #[derive(Default)]
 pub struct Types {
-    list: Vec<(&'static str, Option<WriteSchema>)>,
+    list: Vec<(&'static str, Role, Option<WriteSchema>)>,
+}
+
+/// What a function does with data of a type.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Event,
+    Command,
+    /// The host records it when it is due; nobody emits it.
+    Timer,
 }
 
 impl Types {
     pub fn event<E: Event>(&mut self) {
-        self.list.push((E::TYPE, E::SCHEMA));
+        self.list.push((E::TYPE, Role::Event, E::SCHEMA));
     }
 
     pub fn command<C: Command>(&mut self) {
-        self.list.push((C::TYPE, C::SCHEMA));
+        self.list.push((C::TYPE, Role::Command, C::SCHEMA));
     }
 
-    /// Sorted, each once.
-    pub fn names(&self) -> Vec<&'static str> {
+    pub fn timer<E: Event>(&mut self) {
+        self.list.push((E::TYPE, Role::Timer, E::SCHEMA));
+    }
+
+    /// Of one role: sorted, each once.
+    pub fn of_role(&self, role: Role) -> Vec<&'static str> {
+        self.names(|of| of == role)
+    }
+
+    fn names(&self, wanted: impl Fn(Role) -> bool) -> Vec<&'static str> {
         let mut names = Vec::new();
-        for (name, _) in &self.list {
+        for (name, _, _) in self.list.iter().filter(|(_, role, _)| wanted(*role)) {
             // A sort would be a tenth of a small module's code.
             if let Err(place) = names.binary_search(name) {
                 names.insert(place, *name);
@@ -39,9 +56,9 @@ impl Types {
     /// One for each type that asked for it, sorted by type. Where two shapes of one type did, the
     /// first named counts.
     pub fn schemas(&self) -> Vec<wire::Schema> {
-        let asked = |name| self.list.iter().find_map(|(of, write)| write.filter(|_| *of == name));
+        let asked = |name| self.list.iter().find_map(|(of, _, write)| write.filter(|_| *of == name));
         let schema = |name: &'static str| Some(wire::Schema { type_: name.to_owned(), json: asked(name)?() });
-        self.names().into_iter().filter_map(schema).collect()
+        self.names(|_| true).into_iter().filter_map(schema).collect()
     }
 }
 

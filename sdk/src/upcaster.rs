@@ -1,11 +1,11 @@
 //! `Upcaster`: turns stored events of an old type into events of newer ones, when they are read. What
 //! `#[upcaster]` makes of a function, and the call that the host makes.
 
-use crate::answer::{Reach, Reactions};
+use crate::answer::{Reach, Reactions, emitted};
 use crate::bindings::wire;
 use crate::function::{Function, failure};
 use crate::host::{Alone, Host};
-use crate::{Error, Result};
+use crate::{Error, Result, Timestamp};
 
 /// An upcaster as the host sees it. `#[upcaster]` implements it for a type of the function's name.
 pub trait Upcaster: Function {
@@ -34,9 +34,10 @@ pub fn upcast_all(events: &[wire::Event], choose: impl Fn(&str) -> Option<Upcast
 
 pub(crate) fn upcast_one(event: &wire::Event, upcast: Upcast) -> Result<Vec<wire::NewEvent>> {
     let mut list = Vec::new();
-    let mut reactions = Reactions { list: &mut list, cause: 0, subject: &event.subject, reach: Reach::DataOnly };
+    let time = Timestamp::from_micros(event.time);
+    let mut reactions = Reactions { list: &mut list, cause: 0, subject: &event.subject, time, reach: Reach::DataOnly };
     upcast(event, &Alone, &mut reactions)?;
-    Ok(list.into_iter().map(crate::answer::emitted).collect())
+    Ok(emitted(list))
 }
 
 /// The host hands over only types that the manifest names.

@@ -107,7 +107,7 @@ fn member(number: usize, url: &Mutex<String>, stop: &AtomicBool, ledger: &Mutex<
         }
         let fetched = answer.json();
         let events: Vec<Value> = fetched["events"].as_array().expect("events").clone();
-        if events.is_empty() || turn % 5 == 0 {
+        if events.is_empty() || turn.is_multiple_of(5) {
             continue;
         }
         for event in &events {

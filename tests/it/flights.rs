@@ -39,7 +39,7 @@ fn figures(host: &Host) -> Value {
 }
 
 /// What the independent script prints of a file; nothing where Python is not installed.
-fn script(options: &[&str], csv: &Path) -> Option<Value> {
+pub fn script(options: &[&str], csv: &Path) -> Option<Value> {
     let script = repository().join("guest-examples/flights/check/figures.py");
     let output = Command::new("python3").arg(script).args(options).arg(csv).output().ok()?;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -90,7 +90,7 @@ fn check_months(host: &mut Host, expected: &Value) {
 }
 
 /// The whole year, where it is at hand: beside the repository, or where RETOLD_FLIGHTS says.
-fn year() -> Option<PathBuf> {
+pub fn year() -> Option<PathBuf> {
     let path =
         std::env::var_os("RETOLD_FLIGHTS").map_or_else(|| repository().join("../shared/data/nycflights13/flights.csv.gz"), PathBuf::from);
     path.exists().then_some(path)

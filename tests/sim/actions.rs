@@ -1,13 +1,14 @@
 //! What happens between two power cuts, one action at a time: clients, functions, the operator, the
 //! housekeeper and readers, as the seed says.
 
-use retold_engine::model::{Event, Plan, Position, Processing, Timestamp};
+use retold_engine::model::{COMMAND_REFUSED, Class, Event, Kind, Plan, Position, Processing, Timestamp};
 use retold_engine::run::{Reading, Settled, Step, Ticket};
 use retold_engine::store::{Accepted, Control, Proposal, Refused};
 
 use crate::functions::Slot;
 use crate::guests::MODULES;
 use crate::judge;
+use crate::model::Row;
 use crate::oracle;
 use crate::world::{From, Host, InFlight, Pending, PowerLost, World, deploy};
 
@@ -145,7 +146,11 @@ impl World {
                 _ => 0,
             });
             self.counts.upcast_parked += parked.sum::<u64>();
+            self.count_sent(&entries);
         }
+        let sent = |event: &&Event| event.kind == Kind::Command && event.class == Class::Derived;
+        self.counts.sent += fresh.iter().filter(sent).count() as u64;
+        self.counts.sent_refused += fresh.iter().filter(|event| event.r#type == COMMAND_REFUSED).count() as u64;
         judge::check_different(&self.model, &committed.answers);
         self.model.note_codes(&host.store.reader());
         assert_eq!(host.store.head(), self.model.head());
@@ -165,6 +170,16 @@ impl World {
         let ended = host.waiting.committed(&self.model, &host.store.reader(), &committed, &mut self.chance);
         self.counts.waits += ended;
         Ok(committed.answers)
+    }
+
+    fn count_sent(&mut self, entries: &[Processing]) {
+        for entry in entries {
+            let Processing::Reaction { function, parked, .. } = entry else { continue };
+            if self.model.functions.get(function).is_some_and(Row::is_aggregate) {
+                self.counts.sent_parked += parked.len() as u64;
+                self.counts.circled += parked.iter().filter(|parked| parked.reason == "hops").count() as u64;
+            }
+        }
     }
 
     fn count(&mut self, answer: &Result<Accepted, Refused>) {

@@ -159,7 +159,7 @@ impl World {
 
 /// The aggregate that takes the commands, or one that isn't there.
 pub fn decider(model: &Model) -> String {
-    let deciders = model.functions.iter().filter(|(_, row)| !row.function.decides.is_empty());
+    let deciders = model.functions.iter().filter(|(name, row)| !row.function.decides.is_empty() && *name != "pushed");
     let runs = deciders.clone().find(|(_, row)| row.status != Status::Retired);
     runs.or(deciders.clone().next()).map_or("stock".into(), |(name, _)| name.clone())
 }

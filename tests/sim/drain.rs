@@ -20,7 +20,9 @@ impl World {
                 let row = &self.model.functions[&name];
                 let control = match row.status {
                     Status::Paused | Status::Halted(_) => Control::Resume,
-                    Status::Active if row.parked.values().any(|parked| parked.reason != "hops" && !parked.released && name != "circle") => {
+                    Status::Active
+                        if row.parked.values().any(|parked| parked.reason != "hops" && !parked.released) && !goes_in_circles(&name) =>
+                    {
                         Control::Release { subject: None }
                     }
                     _ => continue,
@@ -86,14 +88,21 @@ impl World {
         let model = &self.model;
         !host.inbox.is_empty()
             || !host.unsettled.is_empty()
-            || model.functions.iter().filter(|(_, row)| row.is_handler()).any(|(name, row)| match row.status {
+            || model.functions.iter().filter(|(_, row)| row.is_handler() || row.is_aggregate()).any(|(name, row)| match row.status {
                 Status::Retired => false,
                 Status::Paused | Status::Halted(_) => true,
                 Status::Active => {
                     row.rebuilding.is_some()
-                        || row.parked.values().any(|parked| parked.released || (parked.reason != "hops" && name != "circle"))
-                        || model.log[row.cursor.0 as usize..].iter().any(|event| model.reads(row, event))
+                        || row.parked.values().any(|parked| parked.released || (parked.reason != "hops" && !goes_in_circles(name)))
+                        || model.log[row.cursor.0 as usize..]
+                            .iter()
+                            .any(|event| if row.is_aggregate() { model.is_to_decide(row, event) } else { model.reads(row, event) })
                 }
             })
     }
+}
+
+/// What is released of these comes back for ever.
+fn goes_in_circles(function: &str) -> bool {
+    matches!(function, "circle" | "pusher" | "pushed")
 }

@@ -29,7 +29,7 @@ impl World {
             }
             match make(&reader, at, &folder) {
                 Ok(forked) => break forked,
-                Err(StoreError::NotEmpty) => break Forked { at, ..Forked::default() },
+                Err(StoreError::NotEmpty) => break Forked { at: self.model.before_decision(at), ..Forked::default() },
                 Err(error) if folder.has_power() => return self.lost(&error),
                 Err(_) => {
                     self.counts.fork_cuts += 1;
@@ -38,7 +38,8 @@ impl World {
             }
         };
         self.counts.forks += 1;
-        assert_eq!(forked.at, at);
+        assert_eq!(forked.at, self.model.before_decision(at), "asked for {at}");
+        let at = forked.at;
         if !folder.has_power() {
             folder = folder.crash(self.options.crash, &mut self.chance);
         }

@@ -27,7 +27,7 @@ impl Functions {
     pub fn all(&mut self, model: &Model) -> Vec<Slot> {
         for (name, row) in &model.functions {
             let there = self.runners.iter().filter(|runner| runner.function() == name).count();
-            if row.status != Status::Retired && row.is_handler() && there == 0 {
+            if row.status != Status::Retired && (row.is_handler() || row.is_aggregate()) && there == 0 {
                 self.runners.extend((0..self.each).map(|_| Runner::new(name)));
             }
         }

@@ -101,7 +101,7 @@ fn module(name: &str, version: u8) -> &'static Module {
 
 fn deploy(module: &Module) -> Deploy {
     let component = module.component();
-    Deploy { manifest: module.manifest(), digest: Digest::of(&component), component, levels: Vec::new(), rollback: false }
+    Deploy { manifest: module.manifest(), digest: Digest::of(&component), component, levels: Vec::new(), rollback: false, send: false }
 }
 
 /// A plan with the second version of each module, and perhaps with events to leave out.

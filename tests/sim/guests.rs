@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use retold_engine::model::{
-    Answer, CallLimits, Calls, Event, EventDraft, EventRef, Failure, FailureKind, FailurePolicy, FunctionKind, FunctionManifest, Guest,
-    GuestFault, LimitsAsked, LogLevel, Manifest, NotAnswered, Output, Position, Reaction, Schema, Start, StateError,
+    AggregateCall, Answer, CallLimits, Calls, CommandDraft, CommandRef, Event, EventDraft, EventRef, Failure, FailureKind, FailurePolicy,
+    FunctionKind, FunctionManifest, Guest, GuestFault, LimitsAsked, LogLevel, Manifest, NotAnswered, Output, Position, Reaction, Rejection,
+    Schema, Start, StateError,
 };
 
 use retold_engine::run::Guests;
@@ -34,6 +35,7 @@ pub mod mark {
 /// The part of an event that behaviour depends on.
 pub struct Seen<'a> {
     pub position: Position,
+    pub r#type: &'a str,
     pub subject: &'a str,
     pub data: &'a [u8],
 }
@@ -58,6 +60,8 @@ pub struct Function {
     pub split: Option<u32>,
     /// Types of commands, if it is an aggregate.
     pub decides: &'static [&'static str],
+    /// Types of commands that it sends.
+    pub sends: &'static [&'static str],
     pub kind: FunctionKind,
 }
 
@@ -70,6 +74,7 @@ const PLAIN: Function = Function {
     attempts: 2,
     split: None,
     decides: &[],
+    sends: &[],
     kind: FunctionKind::Handler,
 };
 const ECHO: Function = Function { name: "echo", subscribes: &["a.*"], emits: &["echo.made"], ..PLAIN };
@@ -98,6 +103,24 @@ const STOCK: Function = Function {
 const UP_STOCK: Function =
     Function { name: "up-stock", subscribes: &[stock::OLD], emits: &[stock::NOTED], kind: FunctionKind::Upcaster, ..PLAIN };
 const FAN2: Function = Function { name: "shelf", subscribes: &["stock.*"], ..TOGGLE };
+/// Process managers: one takes from the stock and hears what became of it, and two command each other in a circle.
+const BUYER: Function = Function {
+    name: "buyer",
+    subscribes: &["b.*", stock::TAKEN, "retold.command.refused"],
+    emits: &["buyer.done", "buyer.lost"],
+    sends: &["stock.take"],
+    ..PLAIN
+};
+const PUSHER: Function =
+    Function { name: "pusher", subscribes: &["circle.start", "push.done", "retold.command.refused"], sends: &["push"], ..PLAIN };
+const PUSHED: Function = Function {
+    name: "pushed",
+    subscribes: &[stock::ADDED],
+    emits: &["push.done"],
+    decides: &["push"],
+    kind: FunctionKind::Aggregate,
+    ..PLAIN
+};
 const RIVAL: Function = Function { name: "rival", ..STOCK };
 
 const UP_ONE: Function = Function { name: "up-one", subscribes: &["e.v1"], emits: &["e.v2"], kind: FunctionKind::Upcaster, ..PLAIN };
@@ -138,6 +161,8 @@ pub const MODULES: &[Module] = &[
     Module { name: "wide", version: 3, functions: &[ONE_LANE, TOGGLE, ALL] },
     Module { name: "stock", version: 1, functions: &[STOCK] },
     Module { name: "stock", version: 2, functions: &[STOCK, FAN2] },
+    Module { name: "trade", version: 1, functions: &[BUYER] },
+    Module { name: "trade", version: 2, functions: &[BUYER, PUSHER, PUSHED] },
     Module { name: "notes", version: 1, functions: &[UP_STOCK] },
     Module { name: "notes", version: 2, functions: &[UP_STOCK] },
     // It wants the same commands.
@@ -174,7 +199,7 @@ impl Function {
             subscribes: texts(self.subscribes),
             emits: texts(self.emits),
             decides: texts(self.decides),
-            sends: Vec::new(),
+            sends: texts(self.sends),
             start: self.start,
             failure_policy: self.policy,
             split: self.split,
@@ -200,6 +225,10 @@ pub fn behave(function: &str, version: u8, event: &Seen<'_>, index: u32, calls: 
             data,
             key: None,
         })
+    };
+    let command = |r#type: &str, subject: &str, data: &[u8]| {
+        let (r#type, subject) = (r#type.to_owned(), subject.to_owned());
+        Output::Command(CommandDraft { r#type, subject, data: data.to_vec(), ..CommandDraft::default() })
     };
     Ok(match function {
         "echo" if number(1) % 4 == 3 => Vec::new(),
@@ -228,6 +257,20 @@ pub fn behave(function: &str, version: u8, event: &Seen<'_>, index: u32, calls: 
         "oldest" => counted("oldest.seen", version, event, index, calls)?,
         "every" => counted("every.seen", version, event, index, calls)?,
         "relay" => vec![emit("relay.made", event.subject, [&[version], event.data].concat()), emit("relay.made", "same", Vec::new())],
+        "buyer" if event.r#type.starts_with("b.") && event.subject.is_empty() => Vec::new(),
+        "buyer" if event.r#type.starts_with("b.") => {
+            let sent = calls.state_get(index, "sent")?.unwrap_or_default();
+            calls.state_put(index, "sent", &[sent.len() as u8; 8][..sent.len() % 7 + 1])?;
+            let mut data = event.data.to_vec();
+            if number(1) % 4 == 1 {
+                data[0] = mark::TRAP;
+            }
+            vec![command("stock.take", event.subject, &data)]
+        }
+        "buyer" if event.r#type == stock::TAKEN => counted("buyer.done", version, event, index, calls)?,
+        "buyer" => counted("buyer.lost", version, event, index, calls)?,
+        "pusher" if event.r#type.starts_with("retold.") || event.subject.is_empty() => Vec::new(),
+        "pusher" => vec![command("push", event.subject, b".")],
         "circle" => vec![emit("circle.step", event.subject, vec![b'o'])],
         // Half of the time it has no state at all.
         "toggle" | "shelf" => {
@@ -377,6 +420,11 @@ pub fn can_fail(function: &str, data: &[u8]) -> bool {
         && matches!(data.first(), Some(&(mark::TRAP | mark::REJECT | mark::FLAKY | mark::UNDECLARED | mark::OUTSIDE)))
 }
 
+/// Whether a command that a function sent can fail at its aggregate.
+pub fn fails_when_decided(function: &str, data: &[u8]) -> bool {
+    matches!(function, "stock" | "rival") && matches!(data.first(), Some(&(mark::TRAP | mark::UNDECLARED)))
+}
+
 /// Of what an upcaster makes, the first part never fails: what was done with it must be taken back.
 fn is_first_part(event: &EventRef<'_>) -> bool {
     event.r#type.starts_with("e.") && event.data.get(2) == Some(&0)
@@ -448,7 +496,7 @@ impl Guest for SimGuest {
                 return answer;
             }
             let healed = self.outside.weather().healed;
-            let seen = Seen { position: event.position, subject: event.subject, data: event.data };
+            let seen = Seen { position: event.position, r#type: event.r#type, subject: event.subject, data: event.data };
             match behave(function, self.version, &seen, index, calls) {
                 Ok(outputs) => reactions.extend(outputs.into_iter().map(|output| Reaction { cause: index, output })),
                 Err(error) => return Answer::Fault(GuestFault::StateRefused(error)),
@@ -468,6 +516,39 @@ impl Guest for SimGuest {
             same.reverse();
         }
         Answer::Reactions(reactions)
+    }
+
+    fn decide(
+        &self,
+        aggregate: &AggregateCall<'_>,
+        command: &CommandRef<'_>,
+        _: &CallLimits,
+        _: &mut dyn Calls,
+    ) -> Result<Result<Vec<EventDraft>, Rejection>, NotAnswered> {
+        if self.unavailable() {
+            return Err(NotAnswered::Unavailable("no instance is free".into()));
+        }
+        let healed = self.outside.weather().healed;
+        if !healed && fails_when_decided(aggregate.function, command.data) {
+            return match command.data[0] {
+                mark::TRAP => Err(NotAnswered::Fault(GuestFault::Trapped("unreachable".into()))),
+                _ => Ok(Ok(vec![EventDraft { r#type: "nobody.asked".into(), ..EventDraft::default() }])),
+            };
+        }
+        Ok(stock::decide(self.version, command.r#type, command.data, stock::stock(self.version, aggregate.state).level))
+    }
+
+    fn evolve(
+        &self,
+        aggregate: &AggregateCall<'_>,
+        events: &[EventRef<'_>],
+        _: &CallLimits,
+        _: &mut dyn Calls,
+    ) -> Result<Result<Vec<u8>, Failure>, NotAnswered> {
+        if self.unavailable() {
+            return Err(NotAnswered::Unavailable("no instance is free".into()));
+        }
+        Ok(Ok(stock::evolve(self.version, aggregate, events)))
     }
 
     fn upcast(
@@ -504,7 +585,7 @@ impl Guest for SimGuest {
         let healed = self.outside.weather().healed;
         for (index, event) in events.iter().enumerate() {
             let index = index as u32;
-            let seen = Seen { position: event.position, subject: event.subject, data: event.data };
+            let seen = Seen { position: event.position, r#type: event.r#type, subject: event.subject, data: event.data };
             let done = project(function, self.version, &seen, index, calls);
             done.map_err(|error| NotAnswered::Fault(GuestFault::StateRefused(error)))?;
             if !healed && can_fail(function, event.data) && !is_first_part(event) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use retold_engine::model::{Class, Event, Kind, NewEvent, Position, Timestamp};
-use retold_engine::store::{Accepted, Append, Condition, Decision, Deploy, Proposal, Refused};
+use retold_engine::store::{Accepted, Append, Condition, Decision, Deploy, MadeOutput, Proposal, Refused};
 
 use crate::model::Model;
 
@@ -28,7 +28,7 @@ pub fn check_answers(
                 }
             },
             (Proposal::Reaction(_), Ok(Accepted::Reacted(reacted))) => {
-                for (cause, position) in &reacted.outputs {
+                for MadeOutput { cause, position, .. } in &reacted.outputs {
                     assert!(*cause < *position);
                     if *position == Position(model.head().0 + taken as u64 + 1) {
                         assert_eq!(fresh[taken].class, Class::Derived);
@@ -241,7 +241,7 @@ pub fn matched(condition: &Condition, event: &Event) -> bool {
 /// Power was lost while a group was committed, and it was found again. It is there as a whole: what an
 /// append brought is there for all of its events or for none.
 pub fn check_in_flight(model: &mut Model, before: Position, proposals: &[Proposal], fresh: &[Event]) {
-    let asked = fresh.iter().filter(|event| event.kind == Kind::Command);
+    let asked = fresh.iter().filter(|event| event.kind == Kind::Command && event.class == Class::Source);
     for command in asked {
         let sent = proposals.iter().find_map(|proposal| match proposal {
             Proposal::Decide(decision) if decision.command.source == command.source && decision.command.id == command.id => Some(decision),

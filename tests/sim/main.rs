@@ -4,6 +4,7 @@
 mod actions;
 mod catalogue;
 mod chance;
+mod deciding;
 mod desk;
 mod disk;
 mod disk_errors;
@@ -24,6 +25,10 @@ mod load;
 mod model;
 mod options;
 mod oracle;
+mod outside_guests;
+mod outside_oracle;
+mod outside_seeds;
+mod outside_world;
 mod retellings;
 mod script;
 mod seeds;

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use retold_engine::model::{
-    Class, DerivedId, Digest, Event, EventDraft, FailurePolicy, FunctionKind, Kind, Manifest, NewEvent, Output, OutputKind, ParkedEvent,
-    Plan, PlanMode, Position, Processing, Record, StateWrite, Timestamp, TypePattern, derived_id, limits,
+    Class, CommandDraft, DerivedId, Digest, Event, EventDraft, FailurePolicy, FunctionKind, Kind, Manifest, NewEvent, Output, OutputKind,
+    ParkedEvent, Plan, PlanMode, Position, Processing, Record, StateWrite, Timestamp, TypePattern, derived_id, limits,
 };
 
 use crate::guests::{Function, MODULES, ModelCalls, Seen, behave, can_fail};
@@ -34,6 +34,9 @@ pub struct Model {
     pub different: RefCell<Vec<Position>>,
     /// Functions whose state was made ready for the code that is deployed next.
     pub ready: BTreeSet<String>,
+    /// Commands that functions sent and that some aggregate has dealt with, and up to where each type is.
+    pub dealt: BTreeSet<Position>,
+    pub decided: BTreeMap<String, Position>,
     /// What each code was, by its identity: all functions and modules as they stood with it.
     pub codes: BTreeMap<Digest, Rc<Model>>,
 }
@@ -108,15 +111,19 @@ impl Row {
         self.function.subscribes.iter().any(|pattern| TypePattern::parse(pattern).is_some_and(|pattern| pattern.matches(r#type)))
     }
 
+    pub fn is_aggregate(&self) -> bool {
+        self.function.kind == FunctionKind::Aggregate
+    }
+
     pub fn is_handler(&self) -> bool {
         self.function.kind == FunctionKind::Handler
     }
 
-    fn holds_back(&self, subject: &str) -> bool {
+    pub fn holds_back(&self, subject: &str) -> bool {
         !subject.is_empty() && self.parked.values().any(|parked| parked.subject == subject)
     }
 
-    fn park(&mut self, event: &ParkedEvent) {
+    pub fn park(&mut self, event: &ParkedEvent) {
         let released = !event.subject.is_empty() && self.parked.values().any(|other| other.subject == event.subject && other.released);
         self.parked.insert(event.position, Parked { subject: event.subject.clone(), reason: event.reason.clone(), released });
     }
@@ -125,6 +132,15 @@ impl Row {
 impl Model {
     pub fn head(&self) -> Position {
         Position(self.log.len() as u64)
+    }
+
+    /// Where a fork at a position really parts: a command and what was decided on it stay together.
+    pub fn before_decision(&self, at: Position) -> Position {
+        let next = self.log.get(at.0 as usize).and_then(|next| next.cause);
+        match next.filter(|cause| *cause <= at && self.event(*cause).kind == retold_engine::model::Kind::Command) {
+            Some(command) => Position(command.0 - 1),
+            None => at,
+        }
     }
 
     pub fn event(&self, position: Position) -> &Event {
@@ -178,7 +194,14 @@ impl Model {
                     assert_eq!(row.rebuilding, None, "{function} went on before its state was there again");
                     let mut written = BTreeMap::new();
                     let releasing = from == to && !(unparked.is_empty() && parked.is_empty());
-                    if releasing {
+                    if row.is_aggregate() {
+                        if releasing {
+                            self.decide_released(&mut row, &parked, &unparked, derived);
+                        } else {
+                            assert!(unparked.is_empty());
+                            self.decide_on(&mut row, (from, to), &parked, derived);
+                        }
+                    } else if releasing {
                         self.released(&function, &mut row, &parked, &unparked, &mut written, derived);
                     } else {
                         assert!(unparked.is_empty());
@@ -215,6 +238,8 @@ impl Model {
                 self.retire(&name, |_| true);
                 self.switched();
             }
+            // Functions of this story set no timers and send nothing.
+            Processing::Scheduled { .. } | Processing::Held { .. } | Processing::Unheld { .. } | Processing::Sends { .. } => {}
             Processing::Ready { function } => {
                 self.row(&function).wrote = true;
                 self.ready.insert(function);
@@ -235,7 +260,7 @@ impl Model {
         let mut left = events;
         while let Some((event, rest)) = left.split_first() {
             left = rest;
-            if event.kind == Kind::Event {
+            if event.kind == Kind::Event || event.class == Class::Derived {
                 assert!(event.class == Class::Derived || event.cause.is_none(), "an event of no command: {event:?}");
                 continue;
             }
@@ -287,8 +312,12 @@ impl Model {
 
     /// What the events of a subject up to a position make of its stock, as an aggregate reads them today.
     pub fn level(&self, function: &str, subject: &str, at: Position) -> Level {
+        self.functions.get(function).map_or(Level::default(), |row| self.level_of(row, subject, at))
+    }
+
+    /// The same, as this aggregate reads them.
+    pub fn level_of(&self, row: &Row, subject: &str, at: Position) -> Level {
         let mut level = Level::default();
-        let Some(row) = self.functions.get(function) else { return level };
         for event in self.log.iter().take(at.0 as usize).filter(|event| event.subject == subject && !subject.is_empty()) {
             let forms = self.forms_of(row, event);
             for (r#type, data) in &forms {
@@ -406,20 +435,24 @@ impl Model {
         derived: &mut VecDeque<&Event>,
     ) {
         row.applied.push(event.position);
-        let mut ordinals: BTreeMap<(String, String), u32> = BTreeMap::new();
+        let mut ordinals: BTreeMap<(bool, String, String), u32> = BTreeMap::new();
         let source = format!("/functions/{function}");
         let mut outputs = Vec::new();
-        for (_, data) in self.forms_of(row, event) {
-            outputs.extend(apply(function, row.version, row.function.split, event, &data, &mut row.state, written));
+        for (r#type, data) in self.forms_of(row, event) {
+            outputs.extend(apply(function, row.version, row.function.split, event, (&r#type, &data), &mut row.state, written));
         }
         for output in outputs {
-            let Output::Emit(EventDraft { r#type, subject, tags, content_type, data, key, time: _ }) = output else {
-                panic!("only events are emitted")
+            let (kind, EventDraft { r#type, subject, tags, content_type, data, key, time: _ }) = match output {
+                Output::Emit(draft) => (Kind::Event, draft),
+                Output::Command(CommandDraft { r#type, subject, content_type, data, key }) => {
+                    (Kind::Command, EventDraft { r#type, subject, content_type, data, key, ..EventDraft::default() })
+                }
+                other => panic!("nobody makes {other:?}"),
             };
             let ordinal = match key {
                 Some(_) => 0,
                 None => {
-                    let next = ordinals.entry((r#type.clone(), subject.clone())).or_default();
+                    let next = ordinals.entry((kind == Kind::Command, r#type.clone(), subject.clone())).or_default();
                     *next += 1;
                     *next - 1
                 }
@@ -428,7 +461,7 @@ impl Model {
                 cause_source: &event.source,
                 cause_id: &event.id,
                 function,
-                kind: OutputKind::Event,
+                kind: kind.into(),
                 r#type: &r#type,
                 subject: &subject,
                 key: key.as_deref(),
@@ -454,7 +487,7 @@ impl Model {
             }
             let expected = Event {
                 position: *at,
-                kind: found.kind,
+                kind,
                 class: Class::Derived,
                 id,
                 source: source.clone(),
@@ -503,6 +536,11 @@ impl Model {
     fn rewound(&mut self, function: &str, to: Position, rebuild: bool) {
         let mut row = self.functions.remove(function).unwrap_or_else(|| panic!("no function {function}"));
         assert_eq!(row.rebuilding, None);
+        if row.is_aggregate() {
+            Model::release_after(&mut row, to);
+            self.functions.insert(function.to_owned(), row);
+            return;
+        }
         assert!(rebuild || row.state.is_empty(), "{function} was rewound to {to} and lost its state: {:?}", row.state);
         assert!(row.start <= to && to <= row.cursor, "{function} was rewound to {to}");
         row.parked.retain(|position, _| *position <= to);
@@ -524,13 +562,13 @@ pub fn apply(
     version: u8,
     split: Option<u32>,
     event: &Event,
-    data: &[u8],
+    (r#type, data): (&str, &[u8]),
     state: &mut BTreeMap<String, Vec<u8>>,
     written: &mut BTreeMap<String, Option<Vec<u8>>>,
 ) -> Vec<Output> {
     let lane = split
         .map_or(String::new(), |parts| format!("{}\u{1f}", event.subject.split('/').take(parts as usize).collect::<Vec<_>>().join("/")));
-    let seen = Seen { position: event.position, subject: &event.subject, data };
+    let seen = Seen { position: event.position, r#type, subject: &event.subject, data };
     behave(function, version, &seen, 0, &mut ModelCalls { state, written, lane }).expect("the model's state is never refused")
 }
 
@@ -550,6 +588,7 @@ fn digest_of(written: BTreeMap<String, Option<Vec<u8>>>) -> Option<Digest> {
         parked: Vec::new(),
         unparked: Vec::new(),
         halted: None,
+        folded: Vec::new(),
     };
     plan.set_state(written.into_iter().map(|(key, value)| StateWrite { key, value }).collect());
     plan.state_digest

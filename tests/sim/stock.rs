@@ -69,12 +69,31 @@ pub fn decide(version: u8, r#type: &str, data: &[u8], level: u64) -> Result<Vec<
         ("stock.take", _) if u64::from(amount) > level => {
             return Err(Rejection { code: "empty".into(), message: format!("{level} are left"), data: Vec::new() });
         }
+        ("push", _) => vec![event("push.done", 0, None)],
         ("stock.take", 0) => vec![event(TAKEN, amount / 2, None), event(TAKEN, amount - amount / 2, None)],
         ("stock.take", _) => vec![event(TAKEN, amount, None)],
         (_, 0) => Vec::new(),
         (_, 1) => vec![event(ADDED, amount, Some("more")), event(ADDED, 1, None)],
         _ => vec![event(ADDED, amount, None)],
     })
+}
+
+/// The stock of a state, which no other code folded.
+pub fn stock(version: u8, state: Option<&[u8]>) -> Stock {
+    let Some(state) = state else { return Stock::default() };
+    assert_eq!(state[0], version, "code reads the state that other code folded");
+    let number = |at: usize| u64::from_le_bytes(state[at..at + 8].try_into().expect("8 bytes"));
+    Stock { level: number(1), notes: number(9) }
+}
+
+/// The state after events.
+pub fn evolve(version: u8, aggregate: &AggregateCall<'_>, events: &[EventRef<'_>]) -> Vec<u8> {
+    let mut stock = stock(version, aggregate.state);
+    for event in events {
+        assert_eq!(event.subject, aggregate.subject);
+        stock = stock.evolve(event.r#type, event.data).expect("the stock fell below zero");
+    }
+    stock.state(version)
 }
 
 struct StockGuest {
@@ -84,13 +103,6 @@ struct StockGuest {
 }
 
 impl StockGuest {
-    fn stock(&self, state: Option<&[u8]>) -> Stock {
-        let Some(state) = state else { return Stock::default() };
-        assert_eq!(state[0], self.version, "code reads the state that other code folded");
-        let number = |at: usize| u64::from_le_bytes(state[at..at + 8].try_into().expect("8 bytes"));
-        Stock { level: number(1), notes: number(9) }
-    }
-
     /// A used instance may be worn out, and the host short of them.
     fn fails(&self, limits: &CallLimits) -> Result<(), NotAnswered> {
         let mut weather = self.weather.lock().unwrap_or_else(PoisonError::into_inner);
@@ -118,7 +130,7 @@ impl Guest for StockGuest {
     ) -> Result<Result<Vec<EventDraft>, Rejection>, NotAnswered> {
         self.fails(limits)?;
         assert_eq!(aggregate.subject, command.subject);
-        Ok(decide(self.version, command.r#type, command.data, self.stock(aggregate.state).level))
+        Ok(decide(self.version, command.r#type, command.data, stock(self.version, aggregate.state).level))
     }
 
     fn evolve(
@@ -129,12 +141,7 @@ impl Guest for StockGuest {
         _: &mut dyn Calls,
     ) -> Result<Result<Vec<u8>, Failure>, NotAnswered> {
         self.fails(limits)?;
-        let mut stock = self.stock(aggregate.state);
-        for event in events {
-            assert_eq!(event.subject, aggregate.subject);
-            stock = stock.evolve(event.r#type, event.data).expect("the stock fell below zero");
-        }
-        Ok(Ok(stock.state(self.version)))
+        Ok(Ok(evolve(self.version, aggregate, events)))
     }
 
     fn upcast(

@@ -16,7 +16,9 @@ impl Model {
     pub fn install(&mut self, module: u32, code: &Module, at: Position) {
         self.retire(code.name, |function| !code.functions.iter().any(|kept| kept.name == function));
         for function in code.functions {
-            let start = if function.start == Start::Now { at } else { Position::START };
+            let decides = function.kind == FunctionKind::Aggregate;
+            let start = if function.start == Start::Now && !decides { at } else { Position::START };
+            let place = self.place_of(function);
             let row = self.functions.entry(function.name.to_owned()).or_insert_with(|| Row {
                 module,
                 version: code.version,
@@ -34,6 +36,9 @@ impl Model {
                 rewound: 0,
             });
             (row.module, row.version, row.function) = (module, code.version, *function);
+            if decides {
+                row.cursor = place;
+            }
             if row.status != Status::Paused {
                 row.status = Status::Active;
             }
@@ -77,8 +82,8 @@ impl Model {
         let mut state = BTreeMap::new();
         for position in positions {
             let event = self.event(*position);
-            for (_, data) in then.forms_of(row, event) {
-                apply(row.function.name, row.version, row.function.split, event, &data, &mut state, &mut BTreeMap::new());
+            for (r#type, data) in then.forms_of(row, event) {
+                apply(row.function.name, row.version, row.function.split, event, (&r#type, &data), &mut state, &mut BTreeMap::new());
             }
         }
         state

@@ -33,6 +33,7 @@ fn plan(at: u64, epoch: u64) -> Plan {
         parked: Vec::new(),
         unparked: Vec::new(),
         halted: None,
+        folded: Vec::new(),
     };
     plan.set_state(vec![StateWrite { key: "at".into(), value: Some(at.to_le_bytes().to_vec()) }]);
     plan

@@ -44,12 +44,12 @@ impl Model {
 
     /// Whether a function reads a stored event, in whatever form. Commands are nobody's to read.
     pub fn reads(&self, row: &Row, event: &Event) -> bool {
-        event.kind == Kind::Event && (row.subscribes(&event.r#type) || self.leads(row, &event.r#type))
+        event.kind == Kind::Event && is_for(row, event) && (row.subscribes(&event.r#type) || self.leads(row, &event.r#type))
     }
 
     /// What a function gets of a stored event.
     pub fn forms_of(&self, row: &Row, event: &Event) -> Forms {
-        if event.kind == Kind::Event { self.forms(row, &event.r#type, &event.data) } else { Vec::new() }
+        if event.kind == Kind::Event && is_for(row, event) { self.forms(row, &event.r#type, &event.data) } else { Vec::new() }
     }
 
     /// What a function gets of a type and data.
@@ -79,4 +79,10 @@ impl Model {
     pub fn can_be_too_old(&self, row: &Row, event: &Event) -> bool {
         is_too_old(&event.data) && self.leads(row, &event.r#type)
     }
+}
+
+/// An answer is read by the handler that it answers.
+fn is_for(row: &Row, event: &Event) -> bool {
+    let addressee = event.extensions.iter().find(|(name, _)| name == "addressee");
+    !row.is_handler() || addressee.is_none_or(|(_, addressee)| addressee == row.function.name)
 }

@@ -252,7 +252,7 @@ fn rows_of(code: &Model, log: &[Event], name: &str, upto: Position) -> BTreeMap<
             }
         };
         for (_, data) in code.forms_of(row, event) {
-            let seen = Seen { position: event.position, subject: &event.subject, data: &data };
+            let seen = Seen { position: event.position, r#type: &event.r#type, subject: &event.subject, data: &data };
             let mut calls = ModelCalls { state: &mut rows, written: &mut BTreeMap::new(), lane: lane.clone() };
             project(name, row.version, &seen, 0, &mut calls).expect("the model's rows are never refused");
         }

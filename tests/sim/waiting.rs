@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use retold_engine::model::{FunctionKind, Position};
+use retold_engine::model::{FunctionKind, Kind, Position};
 use retold_engine::run::{Outcome, Subscriptions, WaitId, Waits, World};
 use retold_engine::store::{Accepted, Committed, Reader};
 
@@ -58,12 +58,7 @@ impl Waiting {
                     }
                 }
                 Accepted::Reacted(reacted) => {
-                    let outputs: Vec<(Position, Position, &str)> = reacted
-                        .outputs
-                        .iter()
-                        .map(|(cause, position)| (*cause, *position, model.event(*position).r#type.as_str()))
-                        .collect();
-                    ended.extend(self.waits.reacted(reacted, &outputs, &mut world));
+                    ended.extend(self.waits.reacted(reacted, &mut world));
                 }
                 _ => {}
             }
@@ -92,7 +87,7 @@ fn check_outcome(model: &Model, events: &[Position], outcome: &Outcome, exact: b
     for event in &model.log {
         if event.cause.is_some_and(|cause| all.contains(&cause)) {
             all.insert(event.position);
-            derived.insert(event.position);
+            derived.extend((event.kind == Kind::Event).then_some(event.position));
         }
     }
     let told: BTreeSet<Position> = outcome.derived.iter().copied().collect();
@@ -104,6 +99,10 @@ fn check_outcome(model: &Model, events: &[Position], outcome: &Outcome, exact: b
     for (name, row) in model.functions.iter().filter(|(_, row)| row.status != Status::Retired && row.is_handler()) {
         let open = all.iter().find(|position| model.reads(row, model.event(**position)) && row.cursor < **position);
         assert!(!exact || open.is_none(), "{name} has not dealt with {open:?}, and {events:?} are said to be handled");
+    }
+    for row in model.functions.values().filter(|row| row.status != Status::Retired && row.is_aggregate()) {
+        let open = all.iter().find(|position| model.is_to_decide(row, model.event(**position)));
+        assert!(!exact || open.is_none(), "{open:?} is not decided, and {events:?} are said to be handled");
     }
     if exact {
         assert_eq!(told, derived);

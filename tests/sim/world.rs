@@ -55,6 +55,11 @@ pub struct Counts {
     pub decided: u64,
     pub repeated: u64,
     pub conflicts: u64,
+    /// Commands that functions sent, refusals of them, and those that were parked, for going in circles too.
+    pub sent: u64,
+    pub sent_refused: u64,
+    pub sent_parked: u64,
+    pub circled: u64,
     /// Portions folded into views, view files that were found and kept, and made new for what was in them.
     pub folds: u64,
     pub views_kept: u64,
@@ -76,6 +81,10 @@ impl Counts {
         self.decided += other.decided;
         self.repeated += other.repeated;
         self.conflicts += other.conflicts;
+        self.sent += other.sent;
+        self.sent_refused += other.sent_refused;
+        self.sent_parked += other.sent_parked;
+        self.circled += other.circled;
         self.folds += other.folds;
         self.views_kept += other.views_kept;
         self.views_replaced += other.views_replaced;
@@ -340,5 +349,12 @@ impl InFlight {
 
 pub fn deploy(module: &crate::guests::Module) -> Proposal {
     let component = module.component();
-    Proposal::Deploy(Deploy { manifest: module.manifest(), digest: Digest::of(&component), component, levels: Vec::new(), rollback: false })
+    Proposal::Deploy(Deploy {
+        manifest: module.manifest(),
+        digest: Digest::of(&component),
+        component,
+        levels: Vec::new(),
+        rollback: false,
+        send: false,
+    })
 }

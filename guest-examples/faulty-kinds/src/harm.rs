@@ -31,5 +31,5 @@ pub fn unchecked<T>(event_type: &str, subject: &str, data: &[u8]) -> (Vec<T>, Un
         key: None,
         time: None,
     };
-    (Vec::new(), Unchecked(vec![(None, event)]))
+    (Vec::new(), Unchecked(vec![(None, wire::Output::Emit(event))]))
 }

@@ -103,8 +103,8 @@ pub fn misbehave(event: Recorded<&[u8]>, state: &mut State<String>) -> Result<(V
     Ok((emitted, Unchecked(unchecked)))
 }
 
-fn new_event(event_type: &str, cause: &Recorded<&[u8]>, data: &[u8]) -> wire::NewEvent {
-    wire::NewEvent {
+fn new_event(event_type: &str, cause: &Recorded<&[u8]>, data: &[u8]) -> wire::Output {
+    wire::Output::Emit(wire::NewEvent {
         type_: event_type.to_owned(),
         subject: cause.subject().to_owned(),
         tags: Vec::new(),
@@ -112,7 +112,7 @@ fn new_event(event_type: &str, cause: &Recorded<&[u8]>, data: &[u8]) -> wire::Ne
         data: data.to_owned(),
         key: None,
         time: None,
-    }
+    })
 }
 
 fn run_for_ever() {

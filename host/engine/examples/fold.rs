@@ -74,7 +74,14 @@ fn fill(store: &mut Store, events: u64) {
     let manifest = Manifest { name: "views".into(), version: "1.0.0".into(), functions, schemas: Vec::new() };
     store
         .commit(
-            [Proposal::Deploy(Deploy { manifest, digest: Digest::ZERO, component: Vec::new(), levels: Vec::new(), rollback: false })],
+            [Proposal::Deploy(Deploy {
+                manifest,
+                digest: Digest::ZERO,
+                component: Vec::new(),
+                levels: Vec::new(),
+                rollback: false,
+                send: false,
+            })],
             Timestamp(1),
         )
         .expect("deployed");

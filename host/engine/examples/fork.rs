@@ -53,6 +53,7 @@ fn read_on(store: &Store) -> Proposal {
         parked: Vec::new(),
         unparked: Vec::new(),
         halted: None,
+        folded: Vec::new(),
     })
 }
 
@@ -60,7 +61,14 @@ fn fill(store: &mut Store, events: u64) {
     let manifest = Manifest { name: "module".into(), version: "1.0.0".into(), functions: vec![handler()], schemas: Vec::new() };
     store
         .commit(
-            [Proposal::Deploy(Deploy { manifest, digest: Digest::ZERO, component: vec![0; 1 << 20], levels: Vec::new(), rollback: false })],
+            [Proposal::Deploy(Deploy {
+                manifest,
+                digest: Digest::ZERO,
+                component: vec![0; 1 << 20],
+                levels: Vec::new(),
+                rollback: false,
+                send: false,
+            })],
             Timestamp(1),
         )
         .expect("deployed");

@@ -85,7 +85,14 @@ fn fill(store: &mut Store, events: u64) {
     let manifest = Manifest { name: "handlers".into(), version: "1.0.0".into(), functions, schemas: Vec::new() };
     store
         .commit(
-            [Proposal::Deploy(Deploy { manifest, digest: Digest::ZERO, component: Vec::new(), levels: Vec::new(), rollback: false })],
+            [Proposal::Deploy(Deploy {
+                manifest,
+                digest: Digest::ZERO,
+                component: Vec::new(),
+                levels: Vec::new(),
+                rollback: false,
+                send: false,
+            })],
             Timestamp(1),
         )
         .expect("deployed");
@@ -145,10 +152,19 @@ fn main() {
             let Prepared::Parts(parts) = prepared else { break };
             let (prepared_at, guest) = (cpu_ns(), &*guest);
             let run = |part: &Part| (part.fold(guest, &mut |_, _| {}), cpu_ns());
-            let folded = std::thread::scope(|scope| {
+            let (folded, (ahead, read)) = std::thread::scope(|scope| {
                 let threads: Vec<_> = parts.iter().map(|part| scope.spawn(move || run(part))).collect();
-                threads.into_iter().map(|thread| thread.join().expect("no panic")).collect::<Vec<_>>()
+                let (replay, replayed, store) = (&replay, &replayed, &store);
+                let ahead = scope.spawn(move || {
+                    let snapshot = store.reader().snapshot().expect("a snapshot");
+                    let guests = Native(Arc::new(Code));
+                    (replay.read_ahead(&Reading::new(&snapshot, &guests), replayed, portion).expect("the log can be read"), cpu_ns())
+                });
+                let folded = threads.into_iter().map(|thread| thread.join().expect("no panic")).collect::<Vec<_>>();
+                (folded, ahead.join().expect("no panic"))
             });
+            replay.take_ahead(ahead);
+            prepare += read;
             fold += folded.iter().map(|(_, ns)| ns).sum::<u128>();
             let folded_at = cpu_ns();
             let step = replay.finish(&file, folded.into_iter().map(|(part, _)| part).collect()).expect("rows can be written");

@@ -84,6 +84,7 @@ fn fill(store: &mut Store, events: u64) {
                 component: Vec::new(),
                 levels: Vec::new(),
                 rollback: false,
+                send: false,
             })],
             Timestamp(1),
         )

@@ -122,6 +122,10 @@ fn function(state: &Ident, name: &str, settings: &TokenStream, methods: &Methods
                 const {
                     assert!(::retold::__private::distinct(DECIDES), "two #[decide] methods take one command type");
                     assert!(::retold::__private::all_distinct(EVOLVES), "two #[evolve] methods take one event type");
+                    #(assert!(
+                        <<#answers as ::retold::__private::Decision>::Answer as ::retold::Answer>::SHAPE.only_events(),
+                        "a #[decide] method answers events: it sends no commands, sets no timers and makes no requests"
+                    );)*
                     assert!(::retold::__private::none_empty(EVOLVES), "an #[evolve] method takes events of its own types, not any");
                 }
                 let mut edges = ::retold::__private::Edges {
@@ -129,7 +133,7 @@ fn function(state: &Ident, name: &str, settings: &TokenStream, methods: &Methods
                     decides: DECIDES.to_vec(),
                     ..::core::default::Default::default()
                 };
-                #(<<#answers as ::retold::__private::Decision>::Answer as ::retold::Answer>::declare(&mut edges.emits);)*
+                #(<<#answers as ::retold::__private::Decision>::Answer as ::retold::Answer>::declare(&mut edges.answers);)*
                 ::retold::__private::describe(Self::NAME, ::retold::__private::wire::FunctionKind::Aggregate, &edges, #settings)
             }
 

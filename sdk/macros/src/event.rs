@@ -105,8 +105,11 @@ fn answer_of_enum(item: &DeriveInput, variants: &[Variant<'_>]) -> TokenStream {
         quote_spanned! { event.span() => <#event as ::retold::Answer>::declare(types); }
     });
     let names = variants.iter().map(|variant| variant.name);
+    let events = variants.iter().map(|variant| variant.event);
     quote! {
         impl #generics ::retold::Answer for #name #parameters #bounds {
+            const SHAPE: ::retold::__private::Shape = ::retold::__private::Shape::Any(&[#(<#events as ::retold::Answer>::SHAPE),*]);
+
             fn declare(types: &mut ::retold::__private::Types) {
                 #(#declares)*
             }

@@ -7,7 +7,8 @@ use syn::{ItemFn, Result, Type};
 use crate::settings::Settings;
 use crate::{names, signature};
 
-const SETTINGS: &[&str] = &["name", "start", "policy", "split", "attempts", "fuel", "memory_bytes", "subscribes"];
+const SETTINGS: &[&str] =
+    &["name", "start", "policy", "split", "attempts", "fuel", "memory_bytes", "subscribes", "hosts", "secrets", "schedule"];
 
 pub fn expand(settings: &Settings, function: &ItemFn) -> Result<TokenStream> {
     settings.only(SETTINGS)?;
@@ -17,6 +18,8 @@ pub fn expand(settings: &Settings, function: &ItemFn) -> Result<TokenStream> {
     let name = names::function(settings.name.as_ref(), ident)?;
     let Signature { input, output, has_state } = signature;
     let subscribes = settings.subscribes(input);
+    let has_hosts = !settings.hosts.is_empty();
+    let scheduled: Vec<_> = settings.schedules.iter().map(|schedule| &schedule.event).collect();
     let settings = settings.code("now")?;
     let state = has_state.then(|| {
         quote! { , &mut ::retold::State::of(host, index) }
@@ -35,8 +38,25 @@ pub fn expand(settings: &Settings, function: &ItemFn) -> Result<TokenStream> {
 
             fn describe() -> ::retold::__private::wire::Function {
                 const SUBSCRIBES: &[&str] = #subscribes;
-                let mut edges = ::retold::__private::Edges { subscribes: SUBSCRIBES.to_vec(), ..::core::default::Default::default() };
-                <<#output as ::retold::__private::Outcome>::Answer as ::retold::Answer>::declare(&mut edges.emits);
+                const SCHEDULED: &[&str] = &[#(<#scheduled as ::retold::Event>::TYPE),*];
+                const {
+                    let shape = &<<#output as ::retold::__private::Outcome>::Answer as ::retold::Answer>::SHAPE;
+                    assert!(shape.timers_are_read(SUBSCRIBES), "a handler reads what its timers make: add the timer's event to its input");
+                    assert!(
+                        #has_hosts || !shape.has(&::retold::__private::Shape::Request),
+                        "name the hosts that it may ask: #[handler(hosts(\"api.example.com\"))]"
+                    );
+                    assert!(
+                        ::retold::__private::all_read(SUBSCRIBES, SCHEDULED),
+                        "a handler reads what its schedules make: add the schedule's event to its input"
+                    );
+                }
+                let mut edges = ::retold::__private::Edges {
+                    subscribes: SUBSCRIBES.to_vec(),
+                    timers: const { <<#output as ::retold::__private::Outcome>::Answer as ::retold::Answer>::SHAPE.has_timers() },
+                    ..::core::default::Default::default()
+                };
+                <<#output as ::retold::__private::Outcome>::Answer as ::retold::Answer>::declare(&mut edges.answers);
                 ::retold::__private::describe(Self::NAME, ::retold::__private::wire::FunctionKind::Handler, &edges, #settings)
             }
 

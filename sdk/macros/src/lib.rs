@@ -3,8 +3,10 @@
 mod aggregate;
 mod event;
 mod handler;
+mod ingress;
 mod module;
 mod names;
+mod schedule;
 mod settings;
 mod shape;
 mod signature;
@@ -65,7 +67,7 @@ pub fn serialize(item: TokenStream) -> TokenStream {
 /// `module!` and `Trial`.
 ///
 /// The function takes `Recorded<T>`, and `&mut State<S>` if it has state, and returns `Result` of
-/// what it emits. All settings may be left out:
+/// what it answers: events, commands, timers, requests. All settings may be left out:
 ///
 /// | setting | meaning | without it |
 /// |---|---|---|
@@ -77,6 +79,14 @@ pub fn serialize(item: TokenStream) -> TokenStream {
 /// | `fuel = 1_000_000` | units of fuel for one call | the host's |
 /// | `memory_bytes = 1_048_576` | memory of an instance | the host's |
 /// | `subscribes("order.*")` | types and patterns to read | what `T` says |
+/// | `hosts("api.example.com")` | hosts that its requests may go to; `"*.example.com"` is all under it | none |
+/// | `secrets("api-token")` | names of the secrets that its requests may carry | none |
+/// | `schedule(…)`, once or more | an event that is recorded again and again | none |
+///
+/// A schedule is `schedule(key = "daily", cron = "0 18 * * *", time_zone = "Europe/Berlin", event = DayEnded,
+/// missed = "latest")`. The event is one that the handler reads, with nothing in its data; its subject is
+/// the key, its time the time that it is due. The zone is UTC unless another is said. `missed` tells which
+/// are made up for when the host was down: `"all"`, as without it, `"latest"`, or none of them: `"skip"`.
 #[proc_macro_attribute]
 pub fn handler(settings: TokenStream, item: TokenStream) -> TokenStream {
     let settings = parse_macro_input!(settings as Settings);
@@ -143,6 +153,25 @@ pub fn query(settings: TokenStream, item: TokenStream) -> TokenStream {
 pub fn upcaster(settings: TokenStream, item: TokenStream) -> TokenStream {
     let settings = parse_macro_input!(settings as Settings);
     answer(upcaster::expand(&settings, &parse_macro_input!(item as ItemFn)))
+}
+
+/// Makes a function an ingress function, which turns foreign HTTP requests into events: those of
+/// `POST …/ingress/NAME`. It stays a function; beside it comes a type of the same name, for `module!` and
+/// `Trial`.
+///
+/// The function takes `Incoming` and returns `Result<…, Response>` of events. Give each event a key: with
+/// the function's name it makes the event's id, so that what is delivered again is known. Settings:
+///
+/// | setting | meaning | without it |
+/// |---|---|---|
+/// | `name = "github"` | its identity, and the end of its address | the function's name in kebab case |
+/// | `secrets("github-webhook")` | names of the secrets that it may check signatures with | none |
+/// | `fuel = 1_000_000` | units of fuel for one call | the host's |
+/// | `memory_bytes = 1_048_576` | memory of an instance | the host's |
+#[proc_macro_attribute]
+pub fn ingress(settings: TokenStream, item: TokenStream) -> TokenStream {
+    let settings = parse_macro_input!(settings as Settings);
+    answer(ingress::expand(&settings, &parse_macro_input!(item as ItemFn)))
 }
 
 /// See `retold::module`, which documents it.

@@ -88,11 +88,18 @@ fn whole(name: &TokenStream, version: &TokenStream, functions: &[(Ident, Path)])
         let found = functions.iter().filter(|(kind, _)| kind == wanted);
         found.map(|(_, function)| function).collect()
     };
-    let [handlers, aggregates, views, queries, upcasters] = ["handler", "aggregate", "view", "query", "upcaster"].map(of_kind);
+    let [handlers, aggregates, views, queries, upcasters, ingresses] =
+        ["handler", "aggregate", "view", "query", "upcaster", "ingress"].map(of_kind);
     let named: Vec<_> = functions.iter().filter(|(kind, _)| kind != "query").map(|(_, function)| function).collect();
     let checks = checks(name, &named, &views, &queries, &upcasters);
-    let exports =
-        [Some(manifest(name, version, &named)), handler(&handlers), aggregate(&aggregates), view(&views, &queries), upcaster(&upcasters)];
+    let exports = [
+        Some(manifest(name, version, &named)),
+        handler(&handlers),
+        aggregate(&aggregates),
+        view(&views, &queries),
+        upcaster(&upcasters),
+        ingress(&ingresses),
+    ];
     quote! {
         #checks
 
@@ -255,6 +262,25 @@ fn upcaster(upcasters: &[&Path]) -> Option<TokenStream> {
                 }
             }
             ::retold::__private::export_upcaster!(Module with_types_in ::retold::__private::upcaster);
+        }
+    })
+}
+
+fn ingress(ingresses: &[&Path]) -> Option<TokenStream> {
+    (!ingresses.is_empty()).then(|| {
+        quote! {
+            impl ::retold::__private::wire::IngressGuest for Module {
+                fn accept(
+                    function: ::std::string::String,
+                    request: ::retold::__private::wire::HttpRequest,
+                ) -> ::core::result::Result<::std::vec::Vec<::retold::__private::wire::NewEvent>, ::retold::__private::wire::HttpResponse> {
+                    #(if function == <#ingresses as ::retold::Function>::NAME {
+                        return ::retold::__private::accept::<#ingresses>(&request);
+                    })*
+                    ::core::result::Result::Err(::retold::__private::unknown_ingress(&function))
+                }
+            }
+            ::retold::__private::export_ingress!(Module with_types_in ::retold::__private::ingress);
         }
     })
 }

@@ -5,6 +5,8 @@ use quote::quote;
 use syn::parse::{Parse, ParseStream};
 use syn::{Error, Ident, LitInt, LitStr, Path, Result, Token, Type, parenthesized, punctuated::Punctuated};
 
+use crate::schedule::Schedule;
+
 /// Of any of the attributes; each refuses those that mean nothing to it.
 #[derive(Default)]
 pub struct Settings {
@@ -19,6 +21,9 @@ pub struct Settings {
     fuel: Option<LitInt>,
     memory_bytes: Option<LitInt>,
     subscribes: Vec<LitStr>,
+    pub hosts: Vec<LitStr>,
+    secrets: Vec<LitStr>,
+    pub schedules: Vec<Schedule>,
 }
 
 impl Parse for Settings {
@@ -47,14 +52,13 @@ impl Settings {
             "attempts" => once(&key, &mut self.attempts, input),
             "fuel" => once(&key, &mut self.fuel, input),
             "memory_bytes" => once(&key, &mut self.memory_bytes, input),
-            "subscribes" => {
-                let list;
-                parenthesized!(list in input);
-                let types = Punctuated::<LitStr, Token![,]>::parse_terminated(&list)?;
-                if types.is_empty() {
-                    return Err(Error::new(key.span(), "name at least one type: subscribes(\"order.*\")"));
-                }
-                self.subscribes.extend(types);
+            "subscribes" => several(&key, "type: subscribes(\"order.*\")", &mut self.subscribes, input),
+            "hosts" => several(&key, "host: hosts(\"api.example.com\")", &mut self.hosts, input),
+            "secrets" => several(&key, "secret: secrets(\"api-token\")", &mut self.secrets, input),
+            "schedule" => {
+                let content;
+                parenthesized!(content in input);
+                self.schedules.push(content.parse()?);
                 Ok(())
             }
             // Refused by `only`, with what there is.
@@ -66,7 +70,9 @@ impl Settings {
     pub fn only(&self, allowed: &[&str]) -> Result<()> {
         let stranger = self.keys.iter().find(|key| !allowed.contains(&key.to_string().as_str()));
         stranger.map_or(Ok(()), |key| {
-            let list = allowed.join(", ").replace("subscribes", "subscribes(…)");
+            let lists = ["subscribes", "hosts", "secrets", "schedule"];
+            let shown = allowed.iter().map(|key| if lists.contains(key) { format!("{key}(…)") } else { (*key).to_owned() });
+            let list = shown.collect::<Vec<_>>().join(", ");
             Err(Error::new(key.span(), format!("no such setting: {list}")))
         })
     }
@@ -81,6 +87,8 @@ impl Settings {
         let attempts = at_least_one(self.attempts.as_ref())?;
         let fuel = at_least_one(self.fuel.as_ref())?;
         let memory_bytes = at_least_one(self.memory_bytes.as_ref())?;
+        let schedules = self.schedules.iter().map(Schedule::code).collect::<Result<Vec<_>>>()?;
+        let (hosts, secrets) = (&self.hosts, &self.secrets);
         Ok(quote! {
             ::retold::__private::Settings {
                 start: ::retold::__private::wire::Start::#start,
@@ -91,6 +99,9 @@ impl Settings {
                     memory_bytes: #memory_bytes,
                     attempts: #attempts,
                 },
+                schedules: ::std::vec![#(#schedules),*],
+                hosts: ::std::vec![#(#hosts),*],
+                secrets: ::std::vec![#(#secrets),*],
             }
         })
     }
@@ -122,6 +133,18 @@ fn once<T: Parse>(key: &Ident, setting: &mut Option<T>, input: ParseStream<'_>) 
     if setting.replace(input.parse()?).is_some() {
         return Err(Error::new(key.span(), "set twice"));
     }
+    Ok(())
+}
+
+/// `hosts("a", "b")`. `wanted` is what to name, with an example.
+fn several(key: &Ident, wanted: &str, list: &mut Vec<LitStr>, input: ParseStream<'_>) -> Result<()> {
+    let content;
+    parenthesized!(content in input);
+    let named = Punctuated::<LitStr, Token![,]>::parse_terminated(&content)?;
+    if named.is_empty() {
+        return Err(Error::new(key.span(), format!("name at least one {wanted}")));
+    }
+    list.extend(named);
     Ok(())
 }
 

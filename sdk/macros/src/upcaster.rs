@@ -38,11 +38,17 @@ pub fn expand(settings: &Settings, function: &ItemFn) -> Result<TokenStream> {
             const NAME: &'static str = #name;
 
             fn describe() -> ::retold::__private::wire::Function {
+                const {
+                    assert!(
+                        <<#output as ::retold::__private::Outcome>::Answer as ::retold::Answer>::SHAPE.only_events(),
+                        "an upcaster answers events: it sends no commands, sets no timers and makes no requests"
+                    );
+                }
                 let mut edges = ::retold::__private::Edges {
                     subscribes: <Self as ::retold::Upcaster>::TYPES.to_vec(),
                     ..::core::default::Default::default()
                 };
-                <<#output as ::retold::__private::Outcome>::Answer as ::retold::Answer>::declare(&mut edges.emits);
+                <<#output as ::retold::__private::Outcome>::Answer as ::retold::Answer>::declare(&mut edges.answers);
                 ::retold::__private::describe(Self::NAME, ::retold::__private::wire::FunctionKind::Upcaster, &edges, #settings)
             }
 

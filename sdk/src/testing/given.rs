@@ -6,12 +6,12 @@ use crate::bindings::wire;
 use crate::{Event, Timestamp};
 
 /// An event to hand to a [`Trial`](super::Trial). Everything but type and data has a default: no
-/// subject, the time 1970-01-01T00:00:00Z, an id from its position, the source `/test`.
+/// subject, the time that the trial has come to (at first 1970-01-01T00:00:00Z), an id from its position, the source `/test`.
 #[derive(Clone, Debug)]
 pub struct Given {
     event_type: String,
     subject: String,
-    time: Timestamp,
+    time: Option<Timestamp>,
     data: Vec<u8>,
     id: Option<String>,
     source: String,
@@ -25,7 +25,7 @@ impl Given {
         Given {
             event_type: event_type.into(),
             subject: String::new(),
-            time: Timestamp::UNIX_EPOCH,
+            time: None,
             data: data.into(),
             id: None,
             source: "/test".to_owned(),
@@ -47,9 +47,13 @@ impl Given {
 
     /// When it happened, in RFC 3339. Panics if it is no time.
     #[track_caller]
-    pub fn at(mut self, time: &str) -> Given {
+    pub fn at(self, time: &str) -> Given {
         let parsed = time.parse();
-        self.time = parsed.unwrap_or_else(|error| panic!("{time:?} is {error}"));
+        self.at_time(parsed.unwrap_or_else(|error| panic!("{time:?} is {error}")))
+    }
+
+    pub(super) fn at_time(mut self, time: Timestamp) -> Given {
+        self.time = Some(time);
         self
     }
 
@@ -79,17 +83,17 @@ impl Given {
         &self.event_type
     }
 
-    pub(super) fn recorded(&self, position: u64) -> wire::Event {
+    pub(super) fn recorded(&self, position: u64, now: Timestamp) -> wire::Event {
         wire::Event {
             position,
             type_: self.event_type.clone(),
             subject: self.subject.clone(),
-            time: self.time.as_micros(),
+            time: self.time.unwrap_or(now).as_micros(),
             data: self.data.clone(),
         }
     }
 
-    pub(super) fn details(&self, position: u64) -> wire::EventDetails {
+    pub(super) fn details(&self, position: u64, recorded_time: u64) -> wire::EventDetails {
         let id = match &self.id {
             Some(id) => id.clone(),
             None => format!("test-{position}"),
@@ -100,7 +104,7 @@ impl Given {
             source: self.source.clone(),
             tags: self.tags.clone(),
             content_type: "application/json".to_owned(),
-            recorded_time: self.time.as_micros(),
+            recorded_time,
             causation_id: None,
             extensions: self.extensions.clone(),
         }

@@ -71,16 +71,58 @@
 //! let old = Given::json("seat.booked.v1", r#"{"name": "Ada"}"#).about("seat/1");
 //! assert_eq!(trial.upcast(&old).unwrap()[0].json(), r#"{"guest":"Ada"}"#);
 //! ```
+//!
+//! A handler with timers, commands and requests: time passes when the test says so, services answer what
+//! it says, and nothing leaves the machine:
+//!
+//! ```
+//! use retold::prelude::*;
+//! use retold::testing::{Given, Trial};
+//! use std::time::Duration;
+//! # #[derive(Event, Serialize, Deserialize)] #[event("payment.overdue")] struct Overdue {}
+//! # #[derive(Event, Serialize, Deserialize)] #[event("order.paid")] struct Paid {}
+//! # #[derive(Event, Serialize, Deserialize)] #[event("order.placed")] struct Placed {}
+//! # #[derive(Command, Serialize)] #[command("order.cancel")] struct CancelOrder {}
+//! # #[derive(Event)] enum Read { Placed(Placed), Reply(Reply), Overdue(Overdue) }
+//! # #[handler(hosts("pay.example.com"))]
+//! # fn payment(event: Recorded<Read>) -> Result<Outputs<(Paid, Timer<Overdue>, Request, Sent<CancelOrder>)>> {
+//! #     let mut outputs = Outputs::new();
+//! #     match &*event {
+//! #         Read::Placed(_) => {
+//! #             outputs.request(Request::post("https://pay.example.com/").key("pay"));
+//! #             outputs.schedule(Timer::after(Duration::from_secs(3_600), event.subject(), Overdue {}))?;
+//! #         }
+//! #         Read::Reply(reply) if reply.is_success() => outputs.emit(Paid {})?,
+//! #         Read::Reply(_) => {}
+//! #         Read::Overdue(_) => outputs.send(CancelOrder {}.to(event.subject()))?,
+//! #     }
+//! #     Ok(outputs)
+//! # }
+//!
+//! let mut trial = Trial::<payment>::new();
+//! trial.give(&Given::json("order.placed", "{}").about("order/1")).unwrap();
+//! let request = trial.request("pay");
+//! assert_eq!(request.url, "https://pay.example.com/");
+//! assert_eq!(trial.reply(&request, 200, "").unwrap()[0].event_type, "order.paid");
+//! trial.advance(Duration::from_secs(3_600)).unwrap();
+//! assert_eq!(trial.commands()[0].command_type, "order.cancel");
+//! ```
 
 mod aggregate;
 mod given;
 mod handler;
+#[cfg(not(target_family = "wasm"))]
+mod ingress;
 pub(crate) mod log;
 mod memory;
+mod outside;
 mod trial;
 mod upcaster;
 mod view;
 
 pub use aggregate::When;
 pub use given::Given;
+#[cfg(not(target_family = "wasm"))]
+pub use ingress::{Posted, hmac_sha256_hex};
+pub use outside::{SentCommand, SentRequest, SetTimer};
 pub use trial::{Output, Trial};

@@ -6,23 +6,31 @@ use std::marker::PhantomData;
 use serde::de::DeserializeOwned;
 
 use super::memory::Memory;
+use super::outside::Outside;
 use super::{Given, log};
 use crate::bindings::wire;
-use crate::event::matches;
-use crate::{Error, Function};
+use crate::names::matches;
+use crate::{Error, Function, Timestamp};
 
 /// One function with what it keeps, in memory. What can be done with it hangs on the kind of function:
 ///
 /// | kind | given | when | then |
 /// |---|---|---|---|
-/// | handler | | [`give`](Trial::give) | the outputs, [`state`](Trial::state) |
+/// | handler | | [`give`](Trial::give), [`advance`](Trial::advance), [`reply`](Trial::reply), [`fail`](Trial::fail), [`refuse`](Trial::refuse) | the events, [`commands`](Trial::commands), [`timers`](Trial::timers), [`requests`](Trial::requests), [`state`](Trial::state) |
 /// | aggregate | [`given`](Trial::given) | [`when`](Trial::when) | the events or the rejection, [`aggregate`](Trial::aggregate) |
 /// | view | [`project`](Trial::project) | [`ask`](Trial::ask) | the answer or the rejection, [`row`](Trial::row), [`rows`](Trial::rows) |
 /// | upcaster | | [`upcast`](Trial::upcast) | the new events |
+/// | ingress | [`secret`](Trial::secret) | [`accept`](Trial::accept) | the events or the response |
 pub struct Trial<F> {
     pub(super) memory: Memory,
     /// Of an aggregate: the state by subject, as the host keeps it.
     pub(super) folded: BTreeMap<String, Vec<u8>>,
+    pub(super) outside: Outside,
+    /// The operator's, for an ingress function.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) secrets: BTreeMap<String, String>,
+    /// The time of the last event, and what has passed since.
+    pub(super) now: Timestamp,
     /// Position of the last event given.
     position: u64,
     subscribes: Vec<String>,
@@ -36,6 +44,10 @@ impl<F: Function> Trial<F> {
         Trial {
             memory: Memory::default(),
             folded: BTreeMap::new(),
+            outside: Outside::default(),
+            #[cfg(not(target_family = "wasm"))]
+            secrets: BTreeMap::new(),
+            now: Timestamp::UNIX_EPOCH,
             position: 0,
             subscribes: F::describe().subscribes,
             lines: Vec::new(),
@@ -64,8 +76,10 @@ impl<F: Function> Trial<F> {
             given.event_type()
         );
         self.position += 1;
-        self.memory.begin(given.details(self.position));
-        given.recorded(self.position)
+        let event = given.recorded(self.position, self.now);
+        self.now = self.now.max(Timestamp::from_micros(event.time));
+        self.memory.begin(given.details(self.position, event.time));
+        event
     }
 
     /// A call of the function, with what it logs.
@@ -97,6 +111,8 @@ pub struct Output {
     pub subject: String,
     pub tags: Vec<String>,
     pub key: Option<String>,
+    /// Said by ingress functions only.
+    pub time: Option<Timestamp>,
     pub data: Vec<u8>,
 }
 
@@ -116,6 +132,7 @@ impl Output {
 
 impl From<wire::NewEvent> for Output {
     fn from(event: wire::NewEvent) -> Output {
-        Output { event_type: event.type_, subject: event.subject, tags: event.tags, key: event.key, data: event.data }
+        let wire::NewEvent { type_, subject, tags, key, time, data, .. } = event;
+        Output { event_type: type_, subject, tags, key, time: time.map(Timestamp::from_micros), data }
     }
 }

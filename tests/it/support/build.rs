@@ -29,11 +29,16 @@ pub fn retold() -> &'static Path {
 /// The bytes of an example guest, built with `retold build` as a user would. `wasi-probe` is built for
 /// WASI by cargo.
 pub fn guest(name: &str) -> Vec<u8> {
+    let path = guest_file(name);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{} can't be read: {error}", path.display()))
+}
+
+/// Where that guest lies.
+pub fn guest_file(name: &str) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = repository().join("guest-examples").join(name);
-    let path = if name == "wasi-probe" { build_for_wasi(&folder) } else { build(&folder) };
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{} can't be read: {error}", path.display()))
+    if name == "wasi-probe" { build_for_wasi(&folder) } else { build(&folder) }
 }
 
 fn build(folder: &Path) -> PathBuf {

@@ -104,6 +104,27 @@ impl Host {
         }
     }
 
+    /// Waits until `done` says so of a replay.
+    #[track_caller]
+    pub fn wait_for_replay(&self, id: &str, done: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
+        self.wait_until("the replay gets there", || {
+            last = self.web.get(&format!("replays/{id}")).expect(200).json();
+            done(&last)
+        });
+        last
+    }
+
+    #[track_caller]
+    pub fn wait_until(&self, what: &str, mut done: impl FnMut() -> bool) {
+        #[expect(clippy::disallowed_methods, reason = "a test gives up after a while")]
+        let began = Instant::now();
+        while !done() {
+            assert!(began.elapsed() < PATIENCE, "never: {what}");
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
     /// Waits until a function has dealt with everything.
     #[track_caller]
     pub fn wait_until_level(&self, function: &str) -> Value {

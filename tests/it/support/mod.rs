@@ -1,11 +1,19 @@
 //! What the tests of the binary share: the binary itself, a running host, HTTP, guests.
 
 mod build;
+mod flight_log;
+mod follower;
 mod host;
 mod receiver;
+mod replays;
+mod traffic;
 mod web;
 
-pub use build::{guest, repository, retold, reworded};
+pub use build::{guest, guest_file, repository, retold, reworded};
+pub use flight_log::{FlightLog, Months, Rule};
+pub use follower::{Ends, follow};
 pub use host::Host;
 pub use receiver::{Answering, Received, Receiver};
+pub use replays::{amount, findings, host_with_ledger, ledger, of_function, outputs, pay, wait_until};
+pub use traffic::Traffic;
 pub use web::{Answer, Web};

@@ -84,6 +84,19 @@ impl Web {
         Ok(Answer { status: answer.status().as_u16(), content_type, body })
     }
 
+    /// The body of an answer as it comes; an `Err` is a host that can't be reached, or that refuses.
+    pub fn stream(&self, path: &str, headers: &[(&str, &str)]) -> Result<impl std::io::Read + use<>, String> {
+        let mut request = ureq::http::Request::builder().method("GET").uri(self.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = self.agent.run(request.body(()).map_err(|error| error.to_string())?).map_err(|error| error.to_string())?;
+        if answer.status() != 200 {
+            return Err(answer.status().to_string());
+        }
+        Ok(answer.into_body().into_reader())
+    }
+
     #[track_caller]
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         self.try_send(method, path, headers, body).unwrap_or_else(|error| panic!("{method} {path}: {error}"))

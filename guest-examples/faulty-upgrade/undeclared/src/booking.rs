@@ -18,7 +18,7 @@ pub fn booking(payment: Recorded<PaymentMade>, entries: &mut State<Entry>) -> Re
         key: None,
         time: None,
     };
-    Ok((booked, Unchecked(vec![(None, undeclared)])))
+    Ok((booked, Unchecked(vec![(None, wire::Output::Emit(undeclared))])))
 }
 
 #[cfg(test)]

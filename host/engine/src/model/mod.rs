@@ -6,6 +6,7 @@ mod decided;
 mod digest;
 mod entry;
 mod event;
+mod firing;
 mod guest;
 mod ids;
 pub mod limits;
@@ -29,6 +30,7 @@ pub use consumer::{ConsumerEntry, ConsumerPlace, ConsumerRow, ConsumerSettings, 
 pub use decided::{NotAllowed, decided};
 pub use digest::Digest;
 pub use event::{Class, Event, EventRef, Extensions, Kind, NewEvent, Producer};
+pub use firing::{OutsideChange, answer, fired, occurrence};
 pub use guest::{
     AggregateCall, Answer, CallLimits, Calls, CommandRef, Failure, FailureKind, Guest, GuestFault, IngressAnswer, IngressRequest, LogLevel,
     NotAnswered, Payload, Query, Rejection, StateError,
@@ -36,17 +38,18 @@ pub use guest::{
 pub use ids::{DerivedId, OutputKind, derived_id};
 pub use manifest::{FailurePolicy, FunctionKind, FunctionManifest, LimitsAsked, Manifest, ManifestError, Missed, Schedule, Schema, Start};
 pub use names::{
-    NameError, aggregate_source, function_source, is_reserved_source, is_reserved_type, valid_function_name, valid_module_name,
-    valid_namespace_name,
+    NameError, aggregate_of, aggregate_source, function_source, is_reserved_source, is_reserved_type, valid_function_name,
+    valid_module_name, valid_namespace_name,
 };
 pub use output::{CommandDraft, EventDraft, Output, Reaction, RequestDraft, TimerDraft};
 pub use outside::{
     ADDRESSEE, ANSWERS, COMMAND_REFUSED, DUE_MAX, REQUEST_FAILED, REQUEST_HEADERS, REQUEST_MADE, REQUEST_METHOD, REQUEST_REPLIED,
-    REQUEST_URL, TIMER_CANCELLED, TIMER_DUE, TIMER_KEY, check_key, function_of, host_allowed, is_outside, request_source, timer_source,
+    REQUEST_URL, TIMER_CANCELLED, TIMER_DUE, TIMER_KEY, authority, check_key, function_of, host_allowed, is_outside, request_source,
+    timer_source,
 };
 pub use pattern::TypePattern;
 pub use place::{Position, Timestamp};
-pub use plan::{Emitted, ParkedEvent, Plan, PlanMode, StateWrite, state_digest};
-pub use processing::Processing;
+pub use plan::{Emitted, FoldedSubject, ParkedEvent, Plan, PlanMode, StateWrite, SubjectSnapshot, state_digest};
+pub use processing::{NextOccurrence, Processing};
 pub use record::{Commit, Events, FORMAT as RECORD_FORMAT, Record, RecordHead, StatePart};
 pub use record_builder::{Mark, RecordBuilder};

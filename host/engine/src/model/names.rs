@@ -37,9 +37,17 @@ pub fn is_reserved_source(source: &str) -> bool {
     ["/functions/", "/aggregates/", "/timers/", "/requests/", "/ingress/", "/retold/"].iter().any(|prefix| source.starts_with(prefix))
 }
 
+/// Before the name of an aggregate.
+const AGGREGATES: &str = "/aggregates/";
+
 /// The `source` of events that an aggregate decided on.
 pub fn aggregate_source(aggregate: &str) -> String {
-    format!("/aggregates/{aggregate}")
+    format!("{AGGREGATES}{aggregate}")
+}
+
+/// The aggregate of such a source.
+pub fn aggregate_of(source: &str) -> Option<&str> {
+    source.strip_prefix(AGGREGATES)
 }
 
 /// The `source` of events that a function made.

@@ -93,13 +93,17 @@ impl CommandDraft {
     }
 }
 
+/// What stands between the scheme of an address and its path.
+pub fn authority(url: &str) -> Option<&str> {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
+    rest.split(['/', '?', '#']).next()
+}
+
 impl RequestDraft {
     /// The host that it goes to, with its port if one is given.
     pub fn host(&self) -> Result<&str, Wrong> {
         let wrong = |what: &str| ("url", format!("{:?} {what}", self.url));
-        let rest = self.url.strip_prefix("https://").or_else(|| self.url.strip_prefix("http://"));
-        let rest = rest.ok_or_else(|| wrong("is no address: it begins with https:// or http://"))?;
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let authority = authority(&self.url).ok_or_else(|| wrong("is no address: it begins with https:// or http://"))?;
         if authority.contains('@') {
             return Err(wrong("holds a name or password: use a header with {{secret:NAME}}"));
         }

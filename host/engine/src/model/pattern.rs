@@ -2,7 +2,7 @@
 
 use super::{is_reserved_type, limits::TYPE_BYTES_MAX};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TypePattern {
     Exact(String),
     /// Everything that begins so. The host's own `retold.*` only where it is asked for by name.

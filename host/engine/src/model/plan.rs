@@ -2,7 +2,8 @@
 //! when that is no longer so; two runners of one function can never both win.
 
 use super::event::{EventRef, Extensions, Kind};
-use super::{Digest, Position, Timestamp};
+use super::ids::OutputKind;
+use super::{ByteReader, ByteWriter, Digest, Malformed, Position, Timestamp};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -29,6 +30,35 @@ pub struct Plan {
     pub unparked: Vec<Position>,
     /// Stops the function here.
     pub halted: Option<ParkedEvent>,
+    /// Of an aggregate: the subjects that it decided for here, each once, and what it knew of them. An event
+    /// of one of them that came since makes the plan stale.
+    pub folded: Vec<FoldedSubject>,
+}
+
+/// A subject as an aggregate knew it when it decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoldedSubject {
+    pub subject: String,
+    /// The subject's events up to here are in the state that it decided on.
+    pub upto: Position,
+    /// Kept along with the decision, if it is accepted.
+    pub snapshot: Option<SubjectSnapshot>,
+}
+
+/// The state of one subject, folded by an aggregate. A cache: the aggregate can make it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubjectSnapshot {
+    pub function: String,
+    pub subject: String,
+    /// What made it: nobody else may read it.
+    pub identity: Digest,
+    /// The last event in it.
+    pub position: Position,
+    /// The subject has no other event that belongs to it up to here.
+    pub seen: Position,
+    /// How many events are in it.
+    pub events: u64,
+    pub state: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +76,7 @@ pub enum PlanMode {
 }
 
 /// What a function made: an event, a command, a timer or a request.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Emitted {
     pub kind: Kind,
     pub id: String,
@@ -65,6 +95,61 @@ pub struct Emitted {
 }
 
 impl Emitted {
+    /// As it lies where it is held: as a number for its kind, then the fields in their order.
+    pub(crate) fn encode(&self, out: &mut ByteWriter) {
+        out.u8(OutputKind::from(self.kind) as u8);
+        out.text(&self.id);
+        out.text(&self.r#type);
+        out.text(&self.subject);
+        out.varint(self.tags.len() as u64);
+        self.tags.iter().for_each(|tag| out.text(tag));
+        out.varint(self.extensions.len() as u64);
+        for (name, value) in &self.extensions {
+            out.text(name);
+            out.text(value);
+        }
+        out.text(&self.content_type);
+        out.blob(&self.data);
+        out.u64(self.time.0);
+        out.u8(self.hops);
+        out.varint(self.cause.0);
+        out.text(&self.causation_id);
+        out.text(&self.correlation_id);
+    }
+
+    pub(crate) fn decode(reader: &mut ByteReader<'_>) -> Result<Emitted, Malformed> {
+        let at = reader.position();
+        let kind = match reader.u8("kind")? {
+            1 => Kind::Event,
+            2 => Kind::Command,
+            3 => Kind::Timer,
+            4 => Kind::Request,
+            _ => return Err(Malformed { what: "kind", at }),
+        };
+        let mut text = |what: &'static str| Ok::<_, Malformed>(reader.text(what)?.to_owned());
+        let (id, r#type, subject) = (text("id")?, text("type")?, text("subject")?);
+        let count = reader.length("tags")?;
+        let tags = (0..count).map(|_| Ok(reader.text("tag")?.to_owned())).collect::<Result<_, _>>()?;
+        let count = reader.length("extensions")?;
+        let mut pair = || Ok((reader.text("name")?.to_owned(), reader.text("value")?.to_owned()));
+        let extensions = (0..count).map(|_| pair()).collect::<Result<_, _>>()?;
+        Ok(Emitted {
+            kind,
+            id,
+            r#type,
+            subject,
+            tags,
+            extensions,
+            content_type: reader.text("content type")?.to_owned(),
+            data: reader.blob("data")?.to_vec(),
+            time: Timestamp(reader.u64("time")?),
+            hops: reader.u8("hops")?,
+            cause: Position(reader.varint("cause")?),
+            causation_id: reader.text("causation id")?.to_owned(),
+            correlation_id: reader.text("correlation id")?.to_owned(),
+        })
+    }
+
     /// Whether an entry of the same id says the same. Its time is its cause's.
     pub fn says_the_same_as(&self, stored: &EventRef<'_>) -> bool {
         stored.kind == self.kind

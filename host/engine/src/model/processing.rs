@@ -1,7 +1,7 @@
 //! The processing entries of a commit record, and how they are written down: a tag byte, then the fields in
 //! the order of the enum. A tag is never used for anything else again.
 
-use super::plan::ParkedEvent;
+use super::plan::{Emitted, ParkedEvent};
 use super::{ByteReader, ByteWriter, Digest, Malformed, Position, Timestamp};
 
 /// What a commit carries beside its events, in the order in which it was decided.
@@ -75,6 +75,35 @@ pub enum Processing {
     Ready {
         function: String,
     },
+    /// When a schedule of the function comes next; `None`: never again.
+    Scheduled {
+        function: String,
+        key: String,
+        next: Option<NextOccurrence>,
+    },
+    /// What the function made of old events and what is not to go out unasked. None of it is an entry yet.
+    Held {
+        function: String,
+        module: u32,
+        outputs: Vec<Emitted>,
+    },
+    /// Held outputs, by cause and id, that are entries now or that nobody wants.
+    Unheld {
+        function: String,
+        outputs: Vec<(Position, String)>,
+    },
+    /// From here on nothing that the function makes of old events is held.
+    Sends {
+        function: String,
+    },
+}
+
+/// When a schedule comes next, and what that was worked out from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextOccurrence {
+    pub cron: String,
+    pub time_zone: String,
+    pub due: Timestamp,
 }
 
 const REACTION: u8 = 1;
@@ -89,6 +118,10 @@ const RETOLD: u8 = 9;
 const BEGAN: u8 = 10;
 const FORGOT: u8 = 11;
 const READY: u8 = 12;
+const SCHEDULED: u8 = 13;
+const HELD: u8 = 14;
+const UNHELD: u8 = 15;
+const SENDS: u8 = 16;
 
 impl Processing {
     pub(super) fn encode(&self, out: &mut ByteWriter) {
@@ -172,6 +205,35 @@ impl Processing {
                 out.u8(READY);
                 out.text(function);
             }
+            Processing::Scheduled { function, key, next } => {
+                out.u8(SCHEDULED);
+                out.text(function);
+                out.text(key);
+                out.u8(u8::from(next.is_some()));
+                if let Some(next) = next {
+                    next.encode(out);
+                }
+            }
+            Processing::Held { function, module, outputs } => {
+                out.u8(HELD);
+                out.text(function);
+                out.varint(u64::from(*module));
+                out.varint(outputs.len() as u64);
+                outputs.iter().for_each(|output| output.encode(out));
+            }
+            Processing::Unheld { function, outputs } => {
+                out.u8(UNHELD);
+                out.text(function);
+                out.varint(outputs.len() as u64);
+                for (cause, id) in outputs {
+                    out.varint(cause.0);
+                    out.text(id);
+                }
+            }
+            Processing::Sends { function } => {
+                out.u8(SENDS);
+                out.text(function);
+            }
         }
     }
 
@@ -231,8 +293,38 @@ impl Processing {
                 Processing::Forgot { hashes: (0..count).map(|_| hash()).collect::<Result<_, _>>()? }
             }
             READY => Processing::Ready { function: reader.text("function")?.to_owned() },
+            SCHEDULED => {
+                let (function, key) = (reader.text("function")?.to_owned(), reader.text("schedule key")?.to_owned());
+                let next = if reader.u8("next")? != 0 { Some(NextOccurrence::decode(reader)?) } else { None };
+                Processing::Scheduled { function, key, next }
+            }
+            HELD => {
+                let (function, module) = (reader.text("function")?.to_owned(), reader.varint("module")? as u32);
+                let count = reader.length("held")?;
+                Processing::Held { function, module, outputs: (0..count).map(|_| Emitted::decode(reader)).collect::<Result<_, _>>()? }
+            }
+            UNHELD => {
+                let function = reader.text("function")?.to_owned();
+                let count = reader.length("unheld")?;
+                let mut output = || Ok((Position(reader.varint("cause")?), reader.text("id")?.to_owned()));
+                Processing::Unheld { function, outputs: (0..count).map(|_| output()).collect::<Result<_, _>>()? }
+            }
+            SENDS => Processing::Sends { function: reader.text("function")?.to_owned() },
             _ => return Err(Malformed { what: "processing tag", at }),
         })
+    }
+}
+
+impl NextOccurrence {
+    pub(crate) fn encode(&self, out: &mut ByteWriter) {
+        out.text(&self.cron);
+        out.text(&self.time_zone);
+        out.u64(self.due.0);
+    }
+
+    pub(crate) fn decode(reader: &mut ByteReader<'_>) -> Result<NextOccurrence, Malformed> {
+        let (cron, time_zone) = (reader.text("cron")?.to_owned(), reader.text("time zone")?.to_owned());
+        Ok(NextOccurrence { cron, time_zone, due: Timestamp(reader.u64("due")?) })
     }
 }
 

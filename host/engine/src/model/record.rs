@@ -74,6 +74,13 @@ pub struct Record {
 }
 
 impl Record {
+    /// When the last of its events was recorded: what comes after it was not recorded before.
+    pub fn recorded_last(&self) -> Timestamp {
+        let apart = self.bytes.first() != Some(&FORMAT_PLAIN);
+        let last = if apart { self.event(self.last()) } else { None };
+        last.map_or(self.recorded, |event| event.recorded.max(self.recorded))
+    }
+
     /// Reads the frame. Does not check the chain: see [`Record::follows`].
     pub fn parse(bytes: Box<[u8]>) -> Result<Record, Malformed> {
         if bytes.len() < HEADER_BYTES + CHAIN_BYTES {
@@ -196,6 +203,8 @@ pub struct RecordHead {
     pub commit: u64,
     pub first: Position,
     pub count: u32,
+    /// Whether any entry is about timers or requests.
+    pub is_outside: bool,
     pub processing: Vec<Processing>,
 }
 
@@ -203,7 +212,8 @@ impl RecordHead {
     /// Reads the head of a record from its first bytes; an error if these are too few.
     pub fn parse(bytes: &[u8]) -> Result<RecordHead, Malformed> {
         let mut reader = ByteReader::new(bytes);
-        if !(FORMAT_PLAIN..=FORMAT).contains(&reader.u8("record format")?) {
+        let format = reader.u8("record format")?;
+        if !(FORMAT_PLAIN..=FORMAT).contains(&format) {
             return Err(Malformed { what: "record format", at: 0 });
         }
         let (commit, first) = (reader.u64("commit")?, Position(reader.u64("first position")?));
@@ -217,7 +227,7 @@ impl RecordHead {
         while !entries.is_empty() {
             processing.push(Processing::decode(&mut entries)?);
         }
-        Ok(RecordHead { commit, first, count, processing })
+        Ok(RecordHead { commit, first, count, is_outside: format >= FORMAT, processing })
     }
 }
 

@@ -12,7 +12,7 @@ use super::record::{
     CHAIN_BYTES, COMMAND, FORMAT, FORMAT_APART, FORMAT_PLAIN, HAS_CAUSATION, HAS_CAUSE, HAS_CORRELATION, HAS_EXTENSIONS, HAS_PRODUCER,
     HAS_RECORDED, HAS_TAGS, HEADER_BYTES, REQUEST, Record, TIME_GIVEN, TIMER, decode_event,
 };
-use super::{ByteReader, ByteWriter, Digest, Position, Timestamp};
+use super::{ByteReader, ByteWriter, DerivedId, Digest, OutputKind, Position, Timestamp, derived_id};
 
 /// Makes a record. Can go back to a mark, so that a refused request leaves no trace.
 #[derive(Debug)]
@@ -163,6 +163,12 @@ impl RecordBuilder {
         self.add(derived_parts(source, module, event, recorded))
     }
 
+    /// Adds what a timer made, or what answers a request: no code of a module made it.
+    pub fn add_outside(&mut self, class: Class, source: &str, event: &Emitted) -> Position {
+        let cause = Some(event.cause).filter(|cause| *cause > Position::START);
+        self.add(Parts { class, cause, module: None, ..derived_parts(source, 0, event, self.recorded) })
+    }
+
     /// Adds an entry of another log as it is. Its cause and the module version that made it are those of
     /// this log; it keeps the time at which it was first recorded.
     pub fn add_retold(&mut self, event: &EventRef<'_>, cause: Option<Position>, producer: Option<u32>, recorded: Timestamp) -> Position {
@@ -188,9 +194,19 @@ impl RecordBuilder {
         })
     }
 
-    /// Adds an entry that the host makes about itself.
+    /// Adds an entry that the host makes about itself. Its id is made of its place and of what it says, so that
+    /// logs of one namespace, told anew, never say two things under one id.
     pub fn add_record(&mut self, source: &str, r#type: &str, subject: &str, data: &[u8]) -> Position {
-        let id = self.next().to_string();
+        let id = derived_id(&DerivedId {
+            cause_source: source,
+            cause_id: &self.next().to_string(),
+            function: "",
+            kind: OutputKind::Event,
+            r#type,
+            subject,
+            key: Some(&Digest::of(data).to_string()),
+            ordinal: 0,
+        });
         self.add(Parts {
             kind: Kind::Event,
             class: Class::Record,

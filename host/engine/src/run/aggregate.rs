@@ -63,10 +63,10 @@ pub fn decide(
         Err(Stopped::Fault(fault)) => return Ok(Decided::Failed(fault)),
         Err(Stopped::Unavailable(why)) => return Ok(Decided::Unavailable(why)),
     };
-    let fresh = folding.guest.one_event_a_call();
-    Ok(match ask(&mut folding, command, hot, now, fresh) {
+    let (fresh, place) = (folding.guest.one_event_a_call(), reading.snapshot.head().next());
+    Ok(match ask(&mut folding, command, hot, place, now, fresh) {
         // The judgement is by an instance that nothing ran in before.
-        Decided::Failed(_) if !fresh => ask(&mut folding, command, hot, now, true),
+        Decided::Failed(_) if !fresh => ask(&mut folding, command, hot, place, now, true),
         decided => decided,
     })
 }
@@ -85,7 +85,15 @@ fn not_running(row: &FunctionRow, command: &NewEvent) -> Option<Refused> {
     Some(Refused::NotRunning { function: row.name.clone(), why })
 }
 
-fn ask(folding: &mut Folding<'_>, command: &NewEvent, hot: &mut Hot, now: Timestamp, fresh_instance: bool) -> Decided {
+/// `place` is about where the command, or what follows from it, will stand.
+pub(super) fn ask(
+    folding: &mut Folding<'_>,
+    command: &NewEvent,
+    hot: &mut Hot,
+    place: Position,
+    now: Timestamp,
+    fresh_instance: bool,
+) -> Decided {
     let (guest, row) = (folding.guest.clone(), folding.row.clone());
     let call = AggregateCall { function: &row.name, subject: &command.subject, state: hot.state() };
     let asked = CommandRef {
@@ -112,7 +120,7 @@ fn ask(folding: &mut Folding<'_>, command: &NewEvent, hot: &mut Hot, now: Timest
         Ok(made) => made,
         Err(wrong) => return Decided::Failed(AggregateFault { reason: wrong.reason, message: wrong.to_string(), position: None }),
     };
-    if let Err(decided) = foldable(folding, command, &made, hot, now) {
+    if let Err(decided) = foldable(folding, command, &made, hot, (place, now)) {
         return decided;
     }
     Decided::Propose(Box::new(Decision {
@@ -130,9 +138,15 @@ fn ask(folding: &mut Folding<'_>, command: &NewEvent, hot: &mut Hot, now: Timest
 /// Whether the aggregate can fold what it decided: once that is recorded, an event that it can't fold would
 /// stop its subject until the code is mended. What is folded here is thrown away: the events' positions are
 /// not known yet.
-fn foldable(folding: &mut Folding<'_>, command: &NewEvent, made: &[Emitted], hot: &Hot, now: Timestamp) -> Result<(), Decided> {
+fn foldable(
+    folding: &mut Folding<'_>,
+    command: &NewEvent,
+    made: &[Emitted],
+    hot: &Hot,
+    (place, now): (Position, Timestamp),
+) -> Result<(), Decided> {
     let row = folding.row.clone();
-    let mut record = RecordBuilder::new(0, folding.head().next(), now);
+    let mut record = RecordBuilder::new(0, place, now);
     record.add_command(command, now);
     let source = aggregate_source(&row.name);
     let places: Vec<Position> = made.iter().map(|event| record.add_decided(&source, row.module, event)).collect();

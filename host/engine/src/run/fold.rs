@@ -7,9 +7,9 @@ use super::handler::Fault;
 use super::reading::Reading;
 use crate::model::{
     AggregateCall, CallLimits, Calls, Digest, Event, EventRef, FailureKind, FunctionKind, Guest, GuestFault, LogLevel, NotAnswered,
-    Position, StateError, limits,
+    Position, StateError, SubjectSnapshot, limits,
 };
-use crate::store::{FunctionRow, Portion, StoreError, SubjectSnapshot};
+use crate::store::{FunctionRow, Portion, StoreError};
 
 const PORTION: Portion = Portion { events: limits::EVENTS_PER_BATCH_MAX, bytes: limits::BATCH_BYTES_MAX };
 
@@ -197,10 +197,6 @@ impl<'a> Folding<'a> {
             kept.map_or((None, Position::START, Position::START, 0), |kept| (Some(kept.state), kept.position, kept.seen, kept.events));
         let (function, subject) = (self.row.name.clone(), self.subject.to_owned());
         Ok(Hot { function, subject, identity: self.identity, state, last, seen, events, unkept: 0 })
-    }
-
-    pub fn head(&self) -> Position {
-        self.reading.snapshot.head()
     }
 
     /// Whether events of this type are folded in the form that they are recorded in.

@@ -4,9 +4,9 @@
 use super::audit;
 use super::handler::{Stopped, end_of_one};
 use super::part::{Folding, PartStop};
-use super::recorded::Recorded;
+use super::recorded::{Along, Recorded};
 use super::report::{Content, Example, FailedEvent, Finding, SHOWN_MAX};
-use crate::model::{Emitted, EventRef, LogLevel, Position, function_source, limits};
+use crate::model::{Emitted, EventRef, Kind, LogLevel, Position, function_source, limits};
 use crate::store::{Reader, StoreError};
 
 /// Of so many calls of a part, one is audited; the first is.
@@ -27,12 +27,21 @@ pub enum Asked {
     Try,
 }
 
+/// Which outputs are wanted that the log has not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Collect {
+    /// Events and timers.
+    pub outputs: bool,
+    /// Commands and requests: what they do can't be undone.
+    pub sent: bool,
+}
+
 pub struct Comparing {
     pub recorded: Recorded,
     /// Outputs of later causes only are compared.
     pub after: Position,
-    /// Whether outputs that the log has not are wanted.
-    pub collect_new: bool,
+    /// Which outputs are wanted that the log has not.
+    pub collect: Collect,
 }
 
 /// What a judge counted.
@@ -55,6 +64,7 @@ pub struct Judge<'a> {
     calls_until_audit: u32,
     source: String,
     /// The recorded outputs of the cause that was compared last.
+    along: Option<Along<'a>>,
     cause: Position,
     recorded: Vec<(usize, EventRef<'a>)>,
     pub tally: Tally,
@@ -62,8 +72,12 @@ pub struct Judge<'a> {
 
 impl<'a> Judge<'a> {
     pub fn new(judging: &'a Judging) -> Judge<'a> {
+        let along = match &judging.asked {
+            Asked::Replay(Some(comparing)) => Some(comparing.recorded.along()),
+            Asked::Replay(None) | Asked::Try => None,
+        };
         let (source, recorded) = (String::new(), Vec::new());
-        Judge { judging, calls_until_audit: 0, source, cause: Position::START, recorded, tally: Tally::default() }
+        Judge { judging, calls_until_audit: 0, source, along, cause: Position::START, recorded, tally: Tally::default() }
     }
 
     /// Runs the events of one call, and goes on behind those that fail.
@@ -143,8 +157,9 @@ impl<'a> Judge<'a> {
         for made in made.into_iter().filter(|made| made.cause > comparing.after) {
             if made.cause != self.cause {
                 self.cause = made.cause;
-                self.recorded.clear();
-                self.recorded.extend(comparing.recorded.because_of(made.cause));
+                if let Some(along) = &mut self.along {
+                    along.because_of(made.cause, &mut self.recorded);
+                }
             }
             if let Some((number, event)) = self.recorded.iter().find(|(_, event)| event.id == made.id) {
                 comparing.recorded.matched(*number);
@@ -160,19 +175,14 @@ impl<'a> Judge<'a> {
                 Some((record, position)) if record.event(position).is_some() => {
                     record.event(position).iter().for_each(|event| self.found(event, &made));
                 }
-                _ => self.lacking(made, comparing.collect_new),
+                _ => self.lacking(made, comparing.collect),
             }
         }
         Ok(())
     }
 
     fn found(&mut self, event: &EventRef<'_>, made: &Emitted) {
-        let equal = event.data == made.data
-            && event.r#type == made.r#type
-            && event.subject == made.subject
-            && event.content_type == made.content_type
-            && event.tags().eq(made.tags.iter().map(String::as_str));
-        if equal {
+        if made.says_the_same_as(event) {
             self.tally.equal += 1;
         } else {
             self.tally.different += 1;
@@ -180,10 +190,14 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn lacking(&mut self, made: Emitted, collect: bool) {
+    fn lacking(&mut self, made: Emitted, collect: Collect) {
         self.tally.new += 1;
         self.show(Finding::New, &made, None);
-        if collect {
+        let wanted = match made.kind {
+            Kind::Event | Kind::Timer => collect.outputs,
+            Kind::Command | Kind::Request => collect.sent,
+        };
+        if wanted {
             self.tally.lacking.push(made);
         }
     }

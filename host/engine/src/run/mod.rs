@@ -10,6 +10,12 @@ mod calls;
 mod check;
 mod compare;
 mod consumers;
+mod deciding;
+#[cfg(test)]
+mod deciding_tests;
+#[cfg(test)]
+mod desk_testing;
+mod emitted_command;
 mod fold;
 #[cfg(test)]
 mod fork_tests;
@@ -44,6 +50,7 @@ mod subscriptions;
 mod switch_tests;
 #[cfg(test)]
 mod testing;
+mod unread;
 mod upcast;
 #[cfg(test)]
 mod upcast_tests;
@@ -51,6 +58,9 @@ mod view;
 #[cfg(test)]
 mod view_tests;
 mod waits;
+mod waves;
+#[cfg(test)]
+mod waves_tests;
 
 pub use aggregate::{Decided, decide};
 pub use audit::audit;
@@ -70,9 +80,12 @@ pub use query::{QueryRefused, query};
 pub use reading::{Guests, Reading, Taken, Unreadable};
 pub use rebuild::{Brought, CatchUp, Measured, State, Stop, measure};
 pub use replay::{Replay, ReplayOptions, ReplayStep, Replayed};
+pub use replay_next::Ahead;
 pub use report::{Content, Example, FailedEvent, Finding, FunctionReport};
 pub use retell::{Ending, RetellPlan, Retelling, Retold, RetoldModule, Rule, SubjectPattern, Told};
 pub use runner::{Audit, Retrying, Runner, Settled, Step, Ticket};
 pub use subscriptions::Subscriptions;
+pub use unread::first_unread;
 pub use view::{Prepared, Projector, ViewHalted, ViewStep};
 pub use waits::{Outcome, WaitId, Waits, World};
+pub use waves::{Calendar, Clock, first_occurrence, next_wave, wave};

@@ -6,7 +6,8 @@ use super::report::FunctionReport;
 use crate::model::{ByteReader, ByteWriter, Malformed, Position};
 use crate::store::Past;
 
-const FORMAT: u8 = 1;
+/// Format 1 knew of no outputs but events.
+const FORMAT: u8 = 2;
 
 impl Replay {
     pub(super) fn progress(&self) -> Vec<u8> {
@@ -16,6 +17,7 @@ impl Replay {
         out.u64(self.options.from.0);
         out.u32(self.options.sample);
         out.u8(u8::from(self.options.collect_new));
+        out.u8(u8::from(self.options.collect_sent));
         for position in [self.start, self.begun, self.place.tried] {
             out.u64(position.0);
         }
@@ -34,8 +36,9 @@ impl Replay {
             return Ok(false);
         }
         let (compare, from, sample) = (reader.u8("compare")? != 0, Position(reader.u64("from")?), reader.u32("sample")?);
-        let asked = (compare, from, sample, reader.u8("collect")? != 0);
-        if asked != (self.options.compare, self.options.from, self.options.sample, self.options.collect_new) {
+        let asked = (compare, from, sample, reader.u8("collect")? != 0, reader.u8("collect")? != 0);
+        let options = &self.options;
+        if asked != (options.compare, options.from, options.sample, options.collect_new, options.collect_sent) {
             return Ok(false);
         }
         let mut position = || Ok::<_, Malformed>(Position(reader.u64("position")?));

@@ -173,7 +173,14 @@ impl Runner {
     }
 
     /// What follows when an event alone has failed: another attempt, parking, or a halt.
-    fn failed(&mut self, row: &FunctionRow, (position, subject): (Position, String), fault: Fault, now: Timestamp, plan: &mut Plan) {
+    pub(super) fn failed(
+        &mut self,
+        row: &FunctionRow,
+        (position, subject): (Position, String),
+        fault: Fault,
+        now: Timestamp,
+        plan: &mut Plan,
+    ) {
         self.audit.failed_attempts += 1;
         let attempts = 1 + self.retrying.as_ref().filter(|retrying| retrying.position == position).map_or(0, |retrying| retrying.attempts);
         let attempts_max = row.manifest.limits.attempts.unwrap_or(limits::ATTEMPTS_DEFAULT);
@@ -217,6 +224,6 @@ pub(super) fn set_aside(
     Ok(behind.then(|| ("behind", "an earlier event of its subject is parked".to_owned())))
 }
 
-fn parked_event(event: &EventRef<'_>, reason: &str, message: String, now: Timestamp) -> ParkedEvent {
+pub(super) fn parked_event(event: &EventRef<'_>, reason: &str, message: String, now: Timestamp) -> ParkedEvent {
     ParkedEvent { position: event.position, subject: event.subject.to_owned(), reason: reason.to_owned(), message, attempts: 0, since: now }
 }

@@ -103,16 +103,17 @@ impl<'a> Reading<'a> {
         mark: &mut dyn FnMut(&EventRef<'_>) -> Option<u32>,
     ) -> Result<Taken, StoreError> {
         let wanted = Wanted::by(manifest, &self.upcasting);
-        let mut mark = |_: &Record, event: &EventRef<'_>| mark(event).map_or(Take::Not, Take::Marked);
+        let mut mark = |_: &Record, event: &EventRef<'_>| {
+            let mark = if wanted.is_for_reader(event) { mark(event) } else { None };
+            mark.map_or(Take::Not, Take::Marked)
+        };
         let (batch, seen) = self.snapshot.collect_marked(after, upto, &Filter::types(wanted.stored()), portion, &mut mark)?;
         Ok(self.renew(&wanted, batch, seen, portion))
     }
 
     /// The same for a function that may not be deployed yet.
     pub fn take_as(&self, manifest: &FunctionManifest, after: Position, upto: Position, portion: Portion) -> Result<Taken, StoreError> {
-        let wanted = Wanted::by(manifest, &self.upcasting);
-        let (batch, seen) = self.snapshot.collect(after, upto, &Filter::types(wanted.stored()), portion)?;
-        Ok(self.renew(&wanted, batch, seen, portion))
+        self.take_marked(manifest, after, upto, portion, &mut |_| Some(0))
     }
 
     /// The same of one subject, found by the index: what it costs doesn't grow with the log.
@@ -144,7 +145,7 @@ impl<'a> Reading<'a> {
         let wanted = Wanted::by(manifest, &self.upcasting);
         let mut batch = self.snapshot.pick(positions)?;
         let stored = Filter::types(wanted.stored());
-        batch.mark_stored(&mut |event| if stored.matches(event) { mark(event) } else { None });
+        batch.mark_stored(&mut |event| if stored.matches(event) && wanted.is_for_reader(event) { mark(event) } else { None });
         let seen = positions.last().copied().unwrap_or_default();
         Ok(self.renew(&wanted, batch, seen, Portion { events: usize::MAX, bytes: usize::MAX }))
     }
@@ -165,14 +166,15 @@ impl<'a> Reading<'a> {
 
     /// The last events that the function reads, about as many as asked for, oldest first.
     pub fn latest(&self, manifest: &FunctionManifest, events: usize) -> Result<Taken, StoreError> {
-        let filter = Filter::types(Wanted::by(manifest, &self.upcasting).stored());
+        let wanted = Wanted::by(manifest, &self.upcasting);
+        let filter = Filter::types(wanted.stored());
         let head = self.snapshot.head();
         let mut window = LATEST_WINDOW;
         loop {
             let from = Position(head.0.saturating_sub(window));
             let mut positions = Vec::new();
             self.snapshot.scan(from, head, &filter, &mut |event| {
-                positions.push(event.position);
+                positions.extend(wanted.is_for_reader(&event).then_some(event.position));
                 std::ops::ControlFlow::Continue(())
             })?;
             if positions.len() < events && from > Position::START {

@@ -5,8 +5,10 @@ use std::ops::ControlFlow::{Break, Continue};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::report::{Content, Example, Finding, SHOWN_MAX};
-use crate::model::{ByteReader, ByteWriter, EventRef, Kind, Malformed, Position, Record, TypePattern, function_source};
-use crate::store::{Batch, Filter, Past, Portion, Snapshot, StoreError, Stretch, Take};
+use crate::model::{
+    ByteReader, ByteWriter, EventRef, Kind, Malformed, Position, REQUEST_MADE, Record, TIMER_CANCELLED, TypePattern, function_source,
+};
+use crate::store::{Batch, Filter, Past, Portion, Snapshot, StoreError, Stretch, Take, Walk};
 
 /// Of so many places it is kept how much of the log there was then.
 const HEADS_MAX: usize = 256;
@@ -70,13 +72,55 @@ pub struct Recorded {
     matched: Vec<AtomicBool>,
 }
 
+/// Recorded outputs, found by their causes.
+pub struct Along<'a> {
+    recorded: &'a Recorded,
+    /// Where the outputs of the last cause end.
+    next: usize,
+    walk: Walk<'a>,
+}
+
+/// Outputs that are passed over one by one before the next cause is searched for.
+const PASSED_MAX: usize = 16;
+
+impl<'a> Along<'a> {
+    /// The outputs of one cause, each with its number.
+    pub fn because_of(&mut self, cause: Position, outputs: &mut Vec<(usize, EventRef<'a>)>) {
+        outputs.clear();
+        let by_cause = &self.recorded.by_cause;
+        if self.next > 0 && by_cause[self.next - 1].0 >= cause {
+            self.next = 0;
+        }
+        let near = by_cause[self.next..].iter().take(PASSED_MAX).take_while(|(other, _)| *other < cause).count();
+        self.next += near;
+        if near == PASSED_MAX {
+            self.next += by_cause[self.next..].partition_point(|(other, _)| *other < cause);
+        }
+        while let Some((_, index)) = by_cause.get(self.next).filter(|(other, _)| *other == cause) {
+            outputs.extend(self.walk.stored_at(*index as usize).map(|event| (self.next, event)));
+            self.next += 1;
+        }
+    }
+}
+
 impl<'a> Outputs<'a> {
     /// Those of `function`, whatever version of it made them, with a cause after `after`.
     pub fn of(snapshot: &'a Snapshot, function: &str, after: Position) -> Outputs<'a> {
         let versions = snapshot.modules().flat_map(|module| &module.manifest.functions);
-        let types: BTreeSet<&String> = versions.filter(|version| version.name == function).flat_map(|version| &version.emits).collect();
-        let types = types.into_iter().cloned().map(TypePattern::Exact).collect();
-        let filter = Filter { types, kind: Some(Kind::Event), ..Filter::default() };
+        let (mut types, mut kind) = (BTreeSet::new(), Some(Kind::Event));
+        for version in versions.filter(|version| version.name == function) {
+            types.extend(version.emits.iter().chain(&version.sends).cloned().map(TypePattern::Exact));
+            if version.timers {
+                types.extend(version.patterns().chain([TypePattern::Exact(TIMER_CANCELLED.to_owned())]));
+            }
+            if !version.hosts.is_empty() {
+                types.insert(TypePattern::Exact(REQUEST_MADE.to_owned()));
+            }
+            if version.timers || !(version.sends.is_empty() && version.hosts.is_empty()) {
+                kind = None;
+            }
+        }
+        let filter = Filter { types: types.into_iter().collect(), kind, ..Filter::default() };
         Outputs { snapshot, source: function_source(function), filter, after }
     }
 
@@ -238,10 +282,9 @@ fn undo(undone: &mut Vec<Undone>, position: Position, over: Position) {
 
 impl Recorded {
     /// The outputs of one cause, each with its number, oldest first.
-    pub fn because_of(&self, cause: Position) -> impl Iterator<Item = (usize, EventRef<'_>)> {
-        let first = self.by_cause.partition_point(|(other, _)| *other < cause);
-        let these = self.by_cause[first..].iter().take_while(move |(other, _)| *other == cause);
-        these.enumerate().filter_map(move |(number, (_, index))| Some((first + number, self.batch.stored(*index as usize)?)))
+    /// For one who asks for causes that mostly come one after the other.
+    pub fn along(&self) -> Along<'_> {
+        Along { recorded: self, next: 0, walk: self.batch.walk(None) }
     }
 
     /// One of them was made again.

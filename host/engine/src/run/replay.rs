@@ -11,6 +11,7 @@ use super::overlay::Overlay;
 use super::part::{Folded, PartStop, Portioned};
 use super::reading::Reading;
 use super::recorded::Trail;
+use super::replay_next::Ahead;
 use super::report::{FailedEvent, FunctionReport};
 use crate::model::{Digest, Emitted, FunctionKind, FunctionManifest, Position, Start, limits};
 use crate::store::{FunctionRow, Past, RowRef, StoreError, ViewFile};
@@ -40,8 +41,10 @@ pub struct ReplayOptions {
     pub from: Position,
     /// Of so many units, or subjects, one is replayed. 1 for a function with state that is not split.
     pub sample: u32,
-    /// Whether outputs that the log lacks are handed out by [`Replay::take_lacking`].
+    /// Whether events and timers that the log lacks are handed out by [`Replay::take_lacking`].
     pub collect_new: bool,
+    /// Whether commands and requests are, too: they act on others, so somebody has to ask for it.
+    pub collect_sent: bool,
     pub shadow_bytes_max: u64,
 }
 
@@ -53,6 +56,7 @@ impl Default for ReplayOptions {
             from: Position::START,
             sample: 1,
             collect_new: false,
+            collect_sent: false,
             shadow_bytes_max: limits::SHADOW_BYTES_MAX,
         }
     }
@@ -105,6 +109,8 @@ pub struct Replay {
     /// It is time to try parked events.
     pub(super) trying: bool,
     pub(super) pending: Option<Pending>,
+    /// The next portion, if it was read already.
+    pub(super) ahead: Option<Ahead>,
     unwritten: Option<Unwritten>,
     lacking: Vec<Emitted>,
     pub(super) warm: BTreeMap<Option<u32>, Overlay>,
@@ -172,6 +178,7 @@ impl Replay {
             stateful: false,
             trying: false,
             pending: None,
+            ahead: None,
             unwritten: None,
             lacking: Vec::new(),
             warm: BTreeMap::new(),
@@ -201,6 +208,11 @@ impl Replay {
         self.place.past.position()
     }
 
+    /// Where it began.
+    pub fn begun(&self) -> Position {
+        self.begun
+    }
+
     /// Outputs that the log lacks, of the last portion. Nothing of that portion is in the shadow until the
     /// next [`Replay::prepare`] or [`Replay::flush`]: by then they must be in the log, and if the host dies
     /// before they are made again.
@@ -215,6 +227,7 @@ impl Replay {
         self.place = Place { past: Past::after(self.begun), trail, tried: Position::START };
         self.report = FunctionReport::new(&self.report.function, self.report.kind);
         (self.stateful, self.trying) = (stateful, false);
+        self.ahead = None;
         self.warm.clear();
     }
 
@@ -357,6 +370,7 @@ impl Replay {
     pub fn flush(&mut self, shadow: &ViewFile) -> Result<(), StoreError> {
         self.write(shadow)?;
         self.warm.clear();
+        self.ahead = None;
         shadow.commit_rows(&[], self.position(), Some(&self.progress()), true)?;
         self.undurable_events = 0;
         Ok(())

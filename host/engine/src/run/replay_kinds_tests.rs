@@ -148,6 +148,7 @@ fn a_replay_reads_through_upcasters_that_are_not_deployed_yet() {
             component: Vec::new(),
             levels: Vec::new(),
             rollback: false,
+            send: false,
         }))
         .expect("deployed");
     let snapshot = world.snapshot();

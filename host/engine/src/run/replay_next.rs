@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::gather::{Ended, Follow, Gathered};
-use super::judge::{Asked, Comparing, Judging};
+use super::judge::{Asked, Collect, Comparing, Judging};
 use super::lane::{Lanes, is_sampled};
 use super::part::{Part, Portioned};
 use super::reading::Reading;
@@ -16,6 +16,22 @@ use crate::store::{Batch, FunctionRow, Portion, StoreError, ViewFile};
 
 /// Parked events that are tried at a time.
 const TRIED_AT_A_TIME: usize = limits::EVENTS_PER_BATCH_MAX;
+
+/// A portion that was read and is not begun yet.
+pub struct Ahead {
+    /// What it was read for: it fits no other.
+    portion: Portion,
+    lanes: Lanes,
+    from: Position,
+    place: Place,
+    /// The log ended here when it was read, and its recorded outputs too.
+    upto: Position,
+    read: Read,
+    batch: Batch,
+    comparing: Option<Comparing>,
+    /// The host could not run an upcaster: nothing of it is of use.
+    unavailable: Option<String>,
+}
 
 impl Replay {
     /// Takes the next portion: fold its parts, side by side or not, then [`Replay::finish`]. There may be none:
@@ -41,8 +57,65 @@ impl Replay {
         if let Some(row) = row.filter(|_| self.trying) {
             return self.prepare_trial(reading, replayed, row, place, shadow);
         }
-        let (options, manifest) = (self.options, &replayed.manifest);
-        let lanes = Lanes::of(manifest, options.lanes, self.stateful);
+        let portion = Portion { events: portion.events.min(self.portion_events_max), ..portion };
+        let lanes = Lanes::of(&replayed.manifest, self.options.lanes, self.stateful);
+        let ahead = self.ahead.take().filter(|ahead| {
+            row.is_none_or(|row| row.straight) && ahead.lanes == lanes && ahead.portion == portion && ahead.from == place.past.position()
+        });
+        let ahead = match ahead {
+            Some(ahead) => ahead,
+            None => self.read(reading, replayed, row, place, lanes, portion)?,
+        };
+        let Ahead { place, upto, read, batch, comparing, unavailable, .. } = ahead;
+        if let Some(why) = unavailable {
+            self.pending = Some(Pending::Unavailable(why));
+            return Ok(Prepared::Parts(Vec::new()));
+        }
+        let lanes = lanes.count();
+        let portioning = Portioning { place, read: Some(read), portioned: None };
+        self.parts(reading, &replayed.manifest, shadow, (batch, Asked::Replay(comparing), upto), lanes, portioning)
+    }
+
+    /// Reads the portion after the one that is being folded, so that nobody waits for it then: on any thread,
+    /// beside the parts. It is used if that portion ends as portions mostly do, and read again if not.
+    pub fn read_ahead(&self, reading: &Reading<'_>, replayed: &Replayed, portion: Portion) -> Result<Option<Ahead>, StoreError> {
+        let Some(Pending::Portion(portioning)) = &self.pending else { return Ok(None) };
+        let follows = replayed.follows.as_ref().filter(|_| replayed.manifest.kind == FunctionKind::Handler);
+        let row = follows.map(|row| &**reading.snapshot.function(&row.name).unwrap_or(row));
+        let is_last = portioning.read.as_ref().is_none_or(|read| read.level.is_some());
+        // Where more was recorded than one reading, what comes next hangs on what was recorded by then.
+        if is_last || row.is_some_and(|row| !row.straight) {
+            return Ok(None);
+        }
+        let mut place = portioning.place.clone();
+        if let Some(row) = row
+            && !place.past.look_ahead(reading.snapshot, row)?
+        {
+            return Ok(None);
+        }
+        let portion = Portion { events: portion.events.min(self.portion_events_max), ..portion };
+        let lanes = Lanes::of(&replayed.manifest, self.options.lanes, self.stateful);
+        let ahead = self.read(reading, replayed, row, place, lanes, portion)?;
+        // What is level is so at one moment, and what could not be read now may be readable then.
+        Ok(Some(ahead).filter(|ahead| ahead.read.level.is_none() && ahead.unavailable.is_none()))
+    }
+
+    /// Takes a portion that was read ahead, for the next [`Replay::prepare`].
+    pub fn take_ahead(&mut self, ahead: Option<Ahead>) {
+        self.ahead = ahead;
+    }
+
+    /// Reads a portion after a place, with the outputs that it is to be compared with.
+    fn read(
+        &self,
+        reading: &Reading<'_>,
+        replayed: &Replayed,
+        row: Option<&FunctionRow>,
+        mut place: Place,
+        lanes: Lanes,
+        portion: Portion,
+    ) -> Result<Ahead, StoreError> {
+        let (options, manifest, upto) = (self.options, &replayed.manifest, reading.snapshot.head());
         let mut taken: Vec<Position> = Vec::new();
         let in_sample = |event: &EventRef<'_>| is_sampled(manifest, options.sample, event);
         let mut mark = |event: &EventRef<'_>| {
@@ -54,13 +127,8 @@ impl Replay {
             }
             Some(lanes.lane(event))
         };
-        let portion = Portion { events: portion.events.min(self.portion_events_max), ..portion };
         let from = place.past.position();
         let mut gathered = Follow { reading, manifest, row, portion }.gather(&mut place.past, &mut mark)?;
-        if let Some(why) = gathered.unavailable {
-            self.pending = Some(Pending::Unavailable(why));
-            return Ok(Prepared::Parts(Vec::new()));
-        }
         taken.sort_unstable();
         let to = place.past.position();
         let outputs = Outputs::of(reading.snapshot, &manifest.name, options.from.max(self.begun));
@@ -69,7 +137,8 @@ impl Replay {
         let mut comparing = None;
         if options.compare && manifest.kind == FunctionKind::Handler {
             let recorded = place.trail.follow(&outputs, &place.past, &gathered.stretches, sample)?;
-            comparing = Some(Comparing { recorded, after: options.from, collect_new: options.collect_new });
+            let collect = Collect { outputs: options.collect_new, sent: options.collect_sent };
+            comparing = Some(Comparing { recorded, after: options.from, collect });
         }
         let mut level = None;
         if gathered.ended == Ended::Level {
@@ -91,8 +160,8 @@ impl Replay {
         if let Lanes::Shares(lanes) = lanes {
             gathered.batch.mark_shares(lanes);
         }
-        let portioning = Portioning { place, read: Some(read), portioned: None };
-        self.parts(reading, manifest, shadow, (gathered.batch, Asked::Replay(comparing)), lanes.count(), portioning)
+        let (batch, unavailable) = (gathered.batch, gathered.unavailable);
+        Ok(Ahead { portion, lanes, from, place, upto, read, batch, comparing, unavailable })
     }
 
     /// Events that are parked still, each to be tried.
@@ -116,7 +185,8 @@ impl Replay {
         }
         self.trying = page.more;
         let portioning = Portioning { place, read: None, portioned: None };
-        self.parts(reading, &replayed.manifest, shadow, (batch, Asked::Try), 1, portioning)
+        let upto = reading.snapshot.head();
+        self.parts(reading, &replayed.manifest, shadow, (batch, Asked::Try, upto), 1, portioning)
     }
 
     fn parts(
@@ -124,12 +194,12 @@ impl Replay {
         reading: &Reading<'_>,
         manifest: &FunctionManifest,
         shadow: &ViewFile,
-        (batch, asked): (Batch, Asked),
+        (batch, asked, upto): (Batch, Asked, Position),
         lanes: usize,
         mut portioning: Portioning,
     ) -> Result<Prepared, StoreError> {
         let empty = batch.is_empty();
-        let judging = Judging { asked, reader: reading.snapshot.reader(), upto: reading.snapshot.head() };
+        let judging = Judging { asked, reader: reading.snapshot.reader(), upto };
         let portioned = Portioned { manifest: manifest.clone(), batch, rows: shadow.snapshot()?, judging: Some(judging) };
         let portioned = Arc::new(portioned);
         portioning.portioned = Some(portioned.clone());

@@ -161,6 +161,8 @@ impl Rehearsal<'_> {
         let portion = Portion { events: self.portion, bytes: usize::MAX };
         let prepared = replay.prepare(&Reading::new(&snapshot, &guests), &self.replayed, file, portion).expect("the log can be read");
         let Prepared::Parts(parts) = prepared else { panic!("parts") };
+        let ahead = replay.read_ahead(&Reading::new(&snapshot, &guests), &self.replayed, portion).expect("the log can be read");
+        replay.take_ahead(ahead);
         let folded = parts.iter().rev().map(|part| part.fold(&*self.guest, &mut |_, _| {})).collect();
         replay.finish(file, folded).expect("rows can be written")
     }
@@ -192,6 +194,7 @@ fn state_and_outputs_of_a_replay_are_those_of_the_live_run_whatever_was_parked_r
             assert_eq!((rows(&file), report.equal), expected, "{split:?}, {lanes} lanes by {portion}");
             assert_eq!((report.new, report.missing, report.different, report.failures), (0, 0, 0, 0), "{report:?}");
             assert!(report.skipped > 0 && report.is_same());
+            assert!(report.examples.is_empty(), "{:?}", report.examples);
             assert_eq!((report.passes_now, report.fails_still), (world.row("f").parked, 0));
             assert_eq!(replay.position(), world.row("f").cursor);
             assert_eq!(report.state_rows, expected.0.len() as u64);
@@ -256,6 +259,66 @@ fn a_replay_follows_the_function_on_as_it_works_and_begins_anew_where_it_is_rewo
         world.control("f", Control::Rewind(Position(7)));
         handle_all(&mut world, &mut runner, &guest);
         assert_eq!(run(&world, &mut replay), 1);
+    }
+}
+
+/// Code that the host can't run for the time being, if told so.
+struct Away(Arc<dyn Guest>, AtomicU8);
+
+impl Guest for Away {
+    fn handle(&self, function: &str, events: &[EventRef<'_>], limits: &crate::model::CallLimits, calls: &mut dyn Calls) -> Answer {
+        if self.1.load(Ordering::Relaxed) > 0 {
+            return Answer::Unavailable("away".into());
+        }
+        self.0.handle(function, events, limits, calls)
+    }
+}
+
+#[test]
+fn a_portion_that_was_read_ahead_is_of_no_use_where_the_one_before_failed_or_the_function_went_on() {
+    // The first portion ends at 5, and what is read ahead at 10 or, with the larger one, at the end.
+    for (portion, rewound, away) in [(4, None, false), (4, None, true), (4, Some(8), false), (4, Some(3), false), (12, None, false)] {
+        let mut world = straight(None, 20);
+        let (mended, mut runner) = (Arc::new(AtomicU8::new(0)), Runner::new("f"));
+        let guest = counting(&mended);
+        let code = Arc::new(Away(guest.clone(), AtomicU8::new(u8::from(away))));
+        let code_of_host: Arc<dyn Guest> = code.clone();
+        let (file, mut replay) = Rehearsal::of(&world, &code_of_host).open();
+        let step = |world: &World, replay: &mut Replay| Rehearsal { portion, ..Rehearsal::of(world, &code_of_host) }.step(replay, &file);
+        assert_eq!(matches!(step(&world, &mut replay), ReplayStep::Unavailable(_)), away);
+        assert_eq!(replay.ahead.is_some(), portion == 4);
+        code.1.store(0, Ordering::Relaxed);
+        append(&mut world, 20..25, &[]);
+        if let Some(to) = rewound {
+            world.control("f", Control::Rewind(Position(to)));
+        }
+        handle_all(&mut world, &mut runner, &guest);
+        let mut begun_again = 0;
+        let level = loop {
+            match step(&world, &mut replay) {
+                ReplayStep::StartAgain => begun_again += 1,
+                ReplayStep::Went { .. } => {}
+                step => break step,
+            }
+        };
+        let case = format!("{portion} at a time, rewound to {rewound:?}, away: {away}");
+        assert_eq!(level, ReplayStep::Level { through_commit: world.snapshot().commit() }, "{case}");
+        assert_eq!(rows(&file), live_rows(&world), "{case}");
+        assert_eq!((replay.report().equal, replay.report().missing), (recorded_outputs(&world), 0), "{case}");
+        assert_eq!(begun_again, u64::from(rewound == Some(3)), "{case}");
+    }
+}
+
+#[test]
+fn no_output_is_shown_as_missing_that_was_made_again_whichever_lane_made_it() {
+    let mut world = World::new(&[handler(None)]);
+    append(&mut world, 0..100, &[]);
+    handle_all(&mut world, &mut Runner::new("f"), &answering(false));
+    for lanes in [1, 2, 3] {
+        let mut rehearsal = Rehearsal::of(&world, &answering(false));
+        rehearsal.options.lanes = lanes;
+        let (_, replay, _) = rehearsal.run();
+        assert_eq!((findings(replay.report()), replay.report().examples.len()), ([80, 0, 0, 0], 0), "{lanes} lanes");
     }
 }
 
@@ -540,4 +603,50 @@ fn what_is_appended_late_is_not_counted_where_it_was_found_lacking_and_is_where_
         (rehearsal.replayed.identity, rehearsal.portion) = (Digest([portion as u8; 32]), portion);
         assert_eq!(findings(rehearsal.run().1.report()), [19, 0, 1, 2]);
     }
+}
+
+#[test]
+fn commands_are_held_against_the_record_like_events_and_handed_out_only_if_somebody_asks() {
+    use super::desk_testing::{Desk, desk, functions, order};
+    use super::retell::testing::live;
+    let code: Arc<dyn Guest> = Arc::new(Desk::default());
+    let world = live(&functions(), &code, (0..9).map(|id| order(&id.to_string(), &format!("item/{id}"), "0")).collect());
+    let snapshot = world.snapshot();
+    let replayed = Replayed { manifest: desk(), follows: Some(Arc::new(world.row("desk"))), identity: IDENTITY };
+    let rehearse = |guest: Desk, follows: bool, options: ReplayOptions| {
+        let guest: Arc<dyn Guest> = Arc::new(guest);
+        let guests = OneGuest(guest.clone());
+        let reading = Reading::new(&snapshot, &guests);
+        let (file, _) = snapshot.reader().open_shadow("desk", IDENTITY, 1 << 20).expect("opened");
+        file.clear().expect("written");
+        let name = if follows { "desk" } else { "other" };
+        let manifest = FunctionManifest { name: name.into(), ..replayed.manifest.clone() };
+        let replayed = Replayed { manifest, follows: replayed.follows.clone().filter(|_| follows), identity: IDENTITY };
+        let mut replay = Replay::new(&reading, &replayed, options, &file).expect("begun");
+        let mut lacking = Vec::new();
+        loop {
+            let Prepared::Parts(parts) =
+                replay.prepare(&reading, &replayed, &file, Portion { events: 4, bytes: usize::MAX }).expect("read")
+            else {
+                panic!("it is taken")
+            };
+            let folded = parts.iter().map(|part| part.fold(&*guest, &mut |_, _| {})).collect();
+            let step = replay.finish(&file, folded).expect("written");
+            lacking.extend(replay.take_lacking());
+            if matches!(step, ReplayStep::Level { .. }) {
+                return (findings(replay.report()), lacking, replay.report().examples.clone());
+            }
+        }
+    };
+    let (same, _, _) = rehearse(Desk::default(), true, ReplayOptions::default());
+    assert_eq!(same, [18, 0, 0, 0], "nine commands and nine events");
+    let (other, _, examples) = rehearse(Desk { version: 1, ..Desk::default() }, true, ReplayOptions::default());
+    assert_eq!(other, [9, 0, 0, 9]);
+    assert_eq!(examples[0].recorded.as_ref().map(|content| content.kind), Some(crate::model::Kind::Command));
+    let collect = ReplayOptions { collect_new: true, ..ReplayOptions::default() };
+    let kinds = |(_, lacking, _): (_, Vec<crate::model::Emitted>, _)| {
+        [crate::model::Kind::Event, crate::model::Kind::Command].map(|kind| lacking.iter().filter(|made| made.kind == kind).count())
+    };
+    assert_eq!(kinds(rehearse(Desk::default(), false, collect)), [9, 0]);
+    assert_eq!(kinds(rehearse(Desk::default(), false, ReplayOptions { collect_sent: true, ..collect })), [9, 9]);
 }

@@ -1,6 +1,6 @@
 //! What a replay found out about one function, and its bytes: they are kept with the shadow.
 
-use crate::model::{ByteReader, ByteWriter, Emitted, EventRef, FunctionKind, Malformed, Position};
+use crate::model::{ByteReader, ByteWriter, Emitted, EventRef, FunctionKind, Kind, Malformed, Position};
 
 /// Of each kind of finding, so many are shown.
 pub const SHOWN_MAX: usize = 10;
@@ -57,6 +57,7 @@ pub struct Example {
 /// The content of an output, for showing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
+    pub kind: Kind,
     pub r#type: String,
     pub subject: String,
     pub content_type: String,
@@ -79,19 +80,21 @@ pub struct FailedEvent {
 
 impl Content {
     pub fn made(event: &Emitted) -> Content {
-        Content::new([&event.r#type, &event.subject, &event.content_type], event.tags.clone(), &event.data)
+        Content::new(event.kind, [&event.r#type, &event.subject, &event.content_type], event.tags.clone(), &event.data)
     }
 
     pub fn recorded(event: &EventRef<'_>) -> Content {
-        Content::new([event.r#type, event.subject, event.content_type], event.tags().map(str::to_owned).collect(), event.data)
+        Content::new(event.kind, [event.r#type, event.subject, event.content_type], event.tags().map(str::to_owned).collect(), event.data)
     }
 
-    fn new([r#type, subject, content_type]: [&str; 3], tags: Vec<String>, data: &[u8]) -> Content {
+    fn new(kind: Kind, [r#type, subject, content_type]: [&str; 3], tags: Vec<String>, data: &[u8]) -> Content {
         let (shown, data_bytes) = (data[..data.len().min(DATA_SHOWN_MAX)].to_vec(), data.len() as u64);
-        Content { r#type: r#type.into(), subject: subject.into(), content_type: content_type.into(), tags, data: shown, data_bytes }
+        let [r#type, subject, content_type] = [r#type, subject, content_type].map(str::to_owned);
+        Content { kind, r#type, subject, content_type, tags, data: shown, data_bytes }
     }
 
     fn encode(&self, out: &mut ByteWriter) {
+        out.u8(KINDS_OF_ENTRIES.iter().position(|kind| *kind == self.kind).unwrap_or_default() as u8);
         out.text(&self.r#type);
         out.text(&self.subject);
         out.text(&self.content_type);
@@ -102,15 +105,19 @@ impl Content {
     }
 
     fn decode(reader: &mut ByteReader<'_>) -> Result<Content, Malformed> {
+        let at = reader.position();
+        let kind = usize::from(reader.u8("kind")?);
+        let kind = *KINDS_OF_ENTRIES.get(kind).ok_or(Malformed { what: "kind", at })?;
         let mut text = || Ok::<_, Malformed>(reader.text("content")?.to_owned());
         let (r#type, subject, content_type) = (text()?, text()?, text()?);
         let count = reader.length("tags")?;
         let tags = (0..count).map(|_| Ok(reader.text("tag")?.to_owned())).collect::<Result<_, _>>()?;
         let data = reader.blob("data")?.to_vec();
-        Ok(Content { r#type, subject, content_type, tags, data, data_bytes: reader.varint("data")? })
+        Ok(Content { kind, r#type, subject, content_type, tags, data, data_bytes: reader.varint("data")? })
     }
 }
 
+const KINDS_OF_ENTRIES: [Kind; 4] = [Kind::Event, Kind::Command, Kind::Timer, Kind::Request];
 const FINDINGS: [Finding; 3] = [Finding::New, Finding::Missing, Finding::Different];
 const KINDS: [FunctionKind; 5] =
     [FunctionKind::Handler, FunctionKind::Aggregate, FunctionKind::View, FunctionKind::Upcaster, FunctionKind::Ingress];
@@ -225,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_report_comes_back_from_its_bytes_and_foreign_bytes_are_refused() {
-        let content = |data: &[u8]| Content::new(["a", "x", "text/plain"], vec!["tag".into()], data);
+        let content = |data: &[u8]| Content::new(Kind::Command, ["a", "x", "text/plain"], vec!["tag".into()], data);
         let mut report = FunctionReport::new("pricing", FunctionKind::Handler);
         for (number, count) in report.counts().into_iter().enumerate() {
             *count = 1_000 * number as u64;

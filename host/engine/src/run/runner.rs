@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use super::calls::Writes;
+use super::deciding::Deciding;
 use super::handler::Call;
 use super::reading::Reading;
 use super::rebuild::{self, Bringing};
@@ -72,6 +73,7 @@ pub struct Runner {
     pub(super) plans_until_audit: u32,
     /// How far a rebuild is, from plan to plan.
     rebuilding: Option<Past>,
+    pub(super) deciding: Deciding,
 }
 
 /// What a step works with.
@@ -108,6 +110,7 @@ impl Runner {
             audit: Audit::default(),
             plans_until_audit: 0,
             rebuilding: None,
+            deciding: Deciding::default(),
         }
     }
 
@@ -126,6 +129,7 @@ impl Runner {
     /// Takes the end of a plan into account. One that was refused takes those on top of it along.
     pub fn settled(&mut self, ticket: Ticket, how: Settled) {
         let Some(at) = self.in_flight.iter().position(|plan| plan.ticket == ticket) else { return };
+        self.deciding.settled(how == Settled::Committed);
         match how {
             Settled::Committed => drop(self.in_flight.remove(at)),
             Settled::Refused => {
@@ -135,20 +139,26 @@ impl Runner {
         }
     }
 
-    /// Makes the next plan, or says what it waits for. Only handlers are run here.
+    /// Makes the next plan, or says what it waits for. Handlers are run here, and aggregates that functions send
+    /// commands to.
     pub fn step(&mut self, reading: &Reading<'_>, now: Timestamp, log: &mut dyn FnMut(LogLevel, &str)) -> Result<Step, StoreError> {
         let snapshot = reading.snapshot;
-        let runs = |row: &std::sync::Arc<FunctionRow>| row.is_active() && row.manifest.kind == FunctionKind::Handler;
+        let runs = |row: &std::sync::Arc<FunctionRow>| {
+            row.is_active() && matches!(row.manifest.kind, FunctionKind::Handler | FunctionKind::Aggregate)
+        };
         let Some(row) = snapshot.function(&self.function).cloned().filter(runs) else { return Ok(Step::Inactive) };
         if row.epoch != self.epoch {
             // Deployed, paused, rewound or released since: what was known of it isn't any more.
             (self.epoch, self.seen, self.retrying, self.plans_until_audit) = (row.epoch, Position::START, None, 0);
+            self.deciding.forget();
         }
         let on_its_own = self.in_flight.is_empty();
         if !on_its_own && !self.may_stand_on_flight(&row) {
             return Ok(Step::Waiting);
         }
-        if (row.rebuild.is_some() || row.released > 0) && !on_its_own {
+        // What an aggregate decided belongs to the state that it decides on next.
+        let waits = row.rebuild.is_some() || row.released > 0 || row.manifest.kind == FunctionKind::Aggregate;
+        if waits && !on_its_own {
             return Ok(Step::Waiting);
         }
         let Some(guest) = reading.guests.guest(row.module) else {
@@ -166,8 +176,9 @@ impl Runner {
                 Err(why) => unavailable(&row, &why, now, log),
             });
         }
+        let decides = row.manifest.kind == FunctionKind::Aggregate;
         if row.released > 0
-            && let Some(step) = self.release(&work, log)?
+            && let Some(step) = if decides { self.release_command(&work, log)? } else { self.release(&work, log)? }
         {
             return Ok(step);
         }
@@ -178,7 +189,7 @@ impl Runner {
                 return Ok(Step::Later(retrying.not_before));
             }
         }
-        self.read_on(&work, log)
+        if decides { self.decide_on(&work, log) } else { self.read_on(&work, log) }
     }
 
     /// Whether the writes in flight, over this snapshot's state, make the state of a moment: so if the
@@ -232,5 +243,6 @@ pub fn empty_plan(row: &FunctionRow, from: Position, to: Position, mode: PlanMod
         parked: Vec::new(),
         unparked: Vec::new(),
         halted: None,
+        folded: Vec::new(),
     }
 }

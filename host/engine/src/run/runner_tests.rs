@@ -266,7 +266,7 @@ fn a_rewound_function_makes_its_state_again_without_appending_anything_twice() {
     assert_eq!(count(&world), Some(vec![2]));
     let reacted = world.work(&mut runner, &counting());
     assert_eq!((count(&world), world.store.head()), (Some(vec![3]), head));
-    assert!(reacted.different.is_empty() && reacted.outputs.iter().all(|(_, position)| *position <= head));
+    assert!(reacted.different.is_empty() && reacted.outputs.iter().all(|made| made.position <= head));
 }
 
 #[test]

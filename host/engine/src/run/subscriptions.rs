@@ -20,15 +20,22 @@ const KNOWN_MAX: usize = 10_000;
 
 impl Subscriptions {
     /// What the functions of one kind read: events of stored types, those that upcasters make into what
-    /// they subscribe to among them. `rows` are all functions, the upcasters too.
+    /// they subscribe to among them; of aggregates, the commands that they decide. `rows` are all functions, the
+    /// upcasters too.
     pub fn new<'a>(rows: impl Iterator<Item = &'a Arc<FunctionRow>>, kind: FunctionKind) -> Subscriptions {
         let rows: Vec<_> = rows.collect();
         let upcasting = Upcasting::of(rows.iter().copied());
-        let reads = |row: &&Arc<FunctionRow>| (Arc::from(row.name.as_str()), Wanted::by(&row.manifest, &upcasting).stored());
+        let reads = |row: &&Arc<FunctionRow>| {
+            let types = match kind {
+                FunctionKind::Aggregate => row.manifest.decides.iter().cloned().map(TypePattern::Exact).collect(),
+                _ => Wanted::by(&row.manifest, &upcasting).stored(),
+            };
+            (Arc::from(row.name.as_str()), types)
+        };
         Subscriptions { functions: rows.iter().filter(|row| row.manifest.kind == kind).map(reads).collect(), known: BTreeMap::new() }
     }
 
-    /// The functions that read events of this type, in name order.
+    /// The functions that read events, or commands, of this type, in name order.
     pub fn readers(&mut self, r#type: &str) -> Arc<[Arc<str>]> {
         if let Some(readers) = self.known.get(r#type) {
             return readers.clone();

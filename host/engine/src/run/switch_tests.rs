@@ -39,7 +39,7 @@ fn other_code_makes_its_state_out_of_the_log_before_it_goes_on() {
     let functions = vec![function("f", &["a"], &[])];
     let manifest = Manifest { name: "module".into(), version: "2.0.0".into(), functions, schemas: Vec::new() };
     let (digest, component) = (Digest::of(b"other"), b"other".to_vec());
-    let deploy = Deploy { manifest, digest, component, levels: Vec::new(), rollback: false };
+    let deploy = Deploy { manifest, digest, component, levels: Vec::new(), rollback: false, send: false };
     world.append(vec![event("4", "a", "x")]);
     world.propose(Proposal::Deploy(deploy)).expect("it has no state now");
     let Step::Plan(ticket, plan) = world.step(&mut runner, &counting(10)) else { panic!("its state is made again") };

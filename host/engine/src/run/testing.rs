@@ -70,6 +70,7 @@ impl World {
                 component: b"code".to_vec(),
                 levels: Vec::new(),
                 rollback: false,
+                send: false,
             }))
             .expect("deployed");
         world
@@ -113,6 +114,7 @@ impl World {
             parked: Vec::new(),
             unparked: Vec::new(),
             halted: None,
+            folded: Vec::new(),
         };
         plan.set_state(
             state.iter().map(|(key, value)| StateWrite { key: (*key).into(), value: Some(value.as_bytes().to_vec()) }).collect(),

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use super::handler::{Fault, Stopped};
 use super::reading::Guests;
 use crate::model::{
-    CallLimits, Calls, Event, EventDraft, EventRef, FailureKind, FunctionManifest, Guest, GuestFault, LogLevel, NewEvent, NotAnswered,
-    Position, StateError, TypePattern, limits,
+    ANSWERS, CallLimits, Calls, Event, EventDraft, EventRef, FailureKind, FunctionKind, FunctionManifest, Guest, GuestFault, LogLevel,
+    NewEvent, NotAnswered, Position, StateError, TypePattern, limits,
 };
 use crate::store::{Part, Upcaster, Upcasting};
 
@@ -19,6 +19,8 @@ pub struct Wanted {
     upcast: BTreeSet<String>,
     /// Patterns and the types that lead to them; empty: all.
     stored: Vec<TypePattern>,
+    /// A handler that subscribes to answers: it reads those that are for it.
+    addressee: Option<String>,
 }
 
 /// What became of an event: nothing but what is stored, or parts.
@@ -30,14 +32,16 @@ impl Wanted {
         let patterns: Vec<_> = manifest.patterns().collect();
         let upcast = upcasting.sources(|made| patterns.iter().any(|pattern| pattern.matches(made)));
         let stored = patterns.iter().cloned().chain(upcast.iter().cloned().map(TypePattern::Exact)).collect();
-        Wanted { patterns, upcast, stored }
+        let answers = || ANSWERS.iter().any(|answer| patterns.iter().any(|pattern| pattern.matches(answer)));
+        let addressee = (manifest.kind == FunctionKind::Handler && answers()).then(|| manifest.name.clone());
+        Wanted { patterns, upcast, stored, addressee }
     }
 
     /// The newest form of everything; of that, these types.
     pub fn newest(patterns: Vec<TypePattern>, upcasting: &Upcasting) -> Wanted {
         let leading = upcasting.sources(|made| patterns.iter().any(|pattern| pattern.matches(made)));
         let stored = patterns.iter().cloned().chain(leading.into_iter().map(TypePattern::Exact)).collect();
-        Wanted { patterns, upcast: upcasting.taken(), stored }
+        Wanted { patterns, upcast: upcasting.taken(), stored, addressee: None }
     }
 
     /// Whether nothing that the reader reads is turned new.
@@ -48,6 +52,11 @@ impl Wanted {
     /// The types to look for in the log.
     pub fn stored(&self) -> Vec<TypePattern> {
         self.stored.clone()
+    }
+
+    /// Whether a stored event of one of these types is for the reader.
+    pub fn is_for_reader(&self, event: &EventRef<'_>) -> bool {
+        self.addressee.as_ref().is_none_or(|addressee| event.is_for(addressee))
     }
 
     pub fn upcasts(&self, r#type: &str) -> bool {

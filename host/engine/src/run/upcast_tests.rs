@@ -153,7 +153,7 @@ fn outputs_are_counted_over_all_parts_of_their_cause_whatever_the_batches_are() 
             if batched && id == "1" {
                 continue;
             }
-            for (_, position) in world.work(&mut runner, &guest(false)).outputs {
+            for position in world.work(&mut runner, &guest(false)).outputs.into_iter().map(|made| made.position) {
                 let event = world.snapshot().event(position).expect("the log can be read").expect("it is there");
                 ids.push((event.id, event.subject));
             }
@@ -224,7 +224,7 @@ fn who_waits_for_an_event_of_which_nothing_is_made_is_answered() {
     let mut waited = super::World { subscriptions: &mut subscriptions, functions: &functions };
     let id = waits.begin(&[(Position(2), "x.v1")], &mut waited).expect("f reads what x.v1 becomes");
     let reacted = world.work(&mut Runner::new("f"), &guest(false));
-    assert_eq!(waits.reacted(&reacted, &[], &mut waited).iter().map(|(ended, _)| *ended).collect::<Vec<_>>(), [id]);
+    assert_eq!(waits.reacted(&reacted, &mut waited).iter().map(|(ended, _)| *ended).collect::<Vec<_>>(), [id]);
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn deploy(name: &str, functions: &[FunctionManifest]) -> Proposal {
     let version = format!("{}.0.0", functions.len());
     let manifest = Manifest { name: name.into(), version, functions: functions.to_vec(), schemas: Vec::new() };
     let digest = crate::model::Digest::of(format!("{manifest:?}").as_bytes());
-    Proposal::Deploy(Deploy { manifest, digest, component: Vec::new(), levels: Vec::new(), rollback: false })
+    Proposal::Deploy(Deploy { manifest, digest, component: Vec::new(), levels: Vec::new(), rollback: false, send: false })
 }
 
 #[test]
@@ -291,6 +291,7 @@ fn a_module_with_an_upcaster_and_a_function_with_state_can_be_removed_and_come_b
             component: Vec::new(),
             levels: Vec::new(),
             rollback: false,
+            send: false,
         }))
         .expect("it is the same code");
 }

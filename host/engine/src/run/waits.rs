@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::subscriptions::Subscriptions;
-use crate::model::{FunctionKind, Position};
-use crate::store::{FunctionRow, Reacted};
+use crate::model::{FunctionKind, Kind, Position};
+use crate::store::{FunctionRow, FunctionStatus, MadeOutput, Reacted};
 
 pub type WaitId = u64;
 
@@ -30,7 +30,7 @@ pub struct Waits {
 #[derive(Debug, Default)]
 struct Wait {
     open: BTreeSet<(Position, Arc<str>)>,
-    /// What is in the outcome already: a function that was rewound makes its outputs again.
+    /// What was made of it, commands too: a function that was rewound makes its outputs again.
     derived: BTreeSet<Position>,
     outcome: Outcome,
 }
@@ -51,7 +51,7 @@ impl Waits {
     pub fn begin(&mut self, events: &[(Position, &str)], world: &mut World<'_>) -> Result<WaitId, Outcome> {
         let mut wait = Wait::default();
         for (position, r#type) in events {
-            expect(&mut wait, *position, r#type, world);
+            expect_event(&mut wait, *position, r#type, None, world);
         }
         if wait.open.is_empty() || !wait.outcome.waiting.is_empty() {
             return Err(wait.outcome);
@@ -64,23 +64,22 @@ impl Waits {
         Ok(self.next)
     }
 
-    /// A function dealt with events. `outputs` are (cause, position, type) of what it made. Answers the
-    /// waits that ended.
-    pub fn reacted(&mut self, reacted: &Reacted, outputs: &[(Position, Position, &str)], world: &mut World<'_>) -> Vec<(WaitId, Outcome)> {
+    /// A function dealt with events, or an aggregate with commands. Answers the waits that ended.
+    pub fn reacted(&mut self, reacted: &Reacted, world: &mut World<'_>) -> Vec<(WaitId, Outcome)> {
         if self.waits.is_empty() {
             return Vec::new();
         }
         let mut touched = BTreeSet::new();
-        for (cause, position, r#type) in outputs {
-            for id in self.by_position.get(cause).cloned().unwrap_or_default() {
+        for made in &reacted.outputs {
+            let position = made.position;
+            for id in self.by_position.get(&made.cause).cloned().unwrap_or_default() {
                 let Some(wait) = self.waits.get_mut(&id) else { continue };
-                if !wait.derived.insert(*position) {
+                if !wait.derived.insert(position) {
                     continue;
                 }
-                wait.outcome.derived.push(*position);
-                expect(wait, *position, r#type, world);
-                if wait.open.range((*position, Arc::from(""))..).next().is_some_and(|(open, _)| open == position) {
-                    self.by_position.entry(*position).or_default().push(id);
+                expect(wait, made, world);
+                if wait.open.range((position, Arc::from(""))..).next().is_some_and(|(open, _)| *open == position) {
+                    self.by_position.entry(position).or_default().push(id);
                 }
                 touched.insert(id);
             }
@@ -144,26 +143,48 @@ impl Waits {
     }
 }
 
-/// Enters what has to be done with an event, or who will not do it.
-fn expect(wait: &mut Wait, position: Position, r#type: &str, world: &mut World<'_>) {
+/// Enters what has to be done with an output. Nobody waits for timers and requests.
+fn expect(wait: &mut Wait, made: &MadeOutput, world: &mut World<'_>) {
+    match made.kind {
+        Kind::Event => {
+            wait.outcome.derived.push(made.position);
+            expect_event(wait, made.position, &made.r#type, made.addressee.as_deref(), world);
+        }
+        Kind::Command => {
+            let decides = |row: &&Arc<FunctionRow>| row.status != FunctionStatus::Retired && row.is_to_decide(&made.r#type, made.position);
+            if let Some(row) = world.functions.values().find(decides) {
+                expect_of(wait, made.position, row, Arc::from(row.name.as_str()));
+            }
+        }
+        Kind::Timer | Kind::Request => {}
+    }
+}
+
+/// Enters what has to be done with an event.
+fn expect_event(wait: &mut Wait, position: Position, r#type: &str, addressee: Option<&str>, world: &mut World<'_>) {
     for function in world.subscriptions.readers(r#type).iter() {
         let Some(row) = world.functions.get(&**function) else { continue };
-        // An aggregate folds when it is asked; nobody waits for views.
-        if row.manifest.kind != FunctionKind::Handler {
-            continue;
+        // An aggregate folds when it is asked; nobody waits for views; an answer is for one function.
+        let is_for = addressee.is_none_or(|addressee| addressee == row.name);
+        if row.manifest.kind == FunctionKind::Handler && is_for {
+            expect_of(wait, position, row, function.clone());
         }
-        let retired = row.status == crate::store::FunctionStatus::Retired;
-        if retired || (row.cursor >= position && row.rebuild.is_none()) {
-            continue;
-        }
-        if !row.is_active() || row.rebuild.is_some() {
-            if !wait.outcome.waiting.contains(&row.name) {
-                wait.outcome.waiting.push(row.name.clone());
-            }
-            continue;
-        }
-        wait.open.insert((position, function.clone()));
     }
+}
+
+/// Enters that a function has to deal with something, or that it will not.
+fn expect_of(wait: &mut Wait, position: Position, row: &FunctionRow, function: Arc<str>) {
+    let retired = row.status == FunctionStatus::Retired;
+    if retired || (row.cursor >= position && row.rebuild.is_none()) {
+        return;
+    }
+    if !row.is_active() || row.rebuild.is_some() {
+        if !wait.outcome.waiting.contains(&row.name) {
+            wait.outcome.waiting.push(row.name.clone());
+        }
+        return;
+    }
+    wait.open.insert((position, function));
 }
 
 #[cfg(test)]
@@ -200,10 +221,16 @@ mod tests {
         fn reacted(&mut self, function: &str, handled: u64, parked: bool, outputs: &[(u64, u64, &str)]) -> Vec<(WaitId, Outcome)> {
             let handled = vec![Position(handled)];
             let parked = if parked { handled.clone() } else { Vec::new() };
-            let reacted = Reacted { function: function.into(), handled, parked, ..Reacted::default() };
-            let outputs: Vec<_> =
-                outputs.iter().map(|(cause, position, r#type)| (Position(*cause), Position(*position), *r#type)).collect();
-            self.with(|waits, world| waits.reacted(&reacted, &outputs, world))
+            let made = |(cause, position, r#type): &(u64, u64, &str)| MadeOutput {
+                cause: Position(*cause),
+                position: Position(*position),
+                kind: Kind::Event,
+                r#type: (*r#type).into(),
+                addressee: None,
+            };
+            let outputs = outputs.iter().map(made).collect();
+            let reacted = Reacted { function: function.into(), handled, parked, outputs, ..Reacted::default() };
+            self.with(|waits, world| waits.reacted(&reacted, world))
         }
     }
 

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use super::function::{FunctionRow, FunctionStatus};
 use super::mirror::Mirror;
-use super::proposal::Refused;
 use super::snapshot::Snapshot;
-use super::upcasting::Upcasting;
 use crate::model::{Digest, FunctionKind, FunctionManifest, Manifest, Position, Processing};
 
 /// A function whose code identity would be another.
@@ -49,17 +47,11 @@ impl Snapshot {
         after.function(function).filter(|row| row.status != FunctionStatus::Retired).map(|row| row.identity)
     }
 
-    /// Whether the upcasters that a deployment would leave fit together.
-    pub fn check_upcasters(&self, manifest: &Manifest, digest: Digest) -> Result<(), Refused> {
-        let (_, after) = self.around(&self.deployment(manifest, digest));
-        Upcasting::check(after.functions.values())
-    }
-
-    fn deployment(&self, manifest: &Manifest, digest: Digest) -> Processing {
+    pub(super) fn deployment(&self, manifest: &Manifest, digest: Digest) -> Processing {
         deployment(manifest, digest, Mirror::of(&self.view).next_module(), self.head.next())
     }
 
-    fn around(&self, entry: &Processing) -> (Mirror, Mirror) {
+    pub(super) fn around(&self, entry: &Processing) -> (Mirror, Mirror) {
         let before = Mirror::of(&self.view);
         let after = before.after(entry, self.view.commit + 1);
         (before, after)

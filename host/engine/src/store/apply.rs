@@ -6,22 +6,24 @@ use super::error::StoreError;
 use super::forgotten;
 use super::head::RETOLD;
 use super::mirror::{Dirty, Mirror};
+use super::outside::{OutsideTables, RowChange, write_processing, write_row_changes};
 use super::schemas;
 use super::shared::Shared;
 use super::snapshot::{Parked, decode_parked, encode_parked, state_key};
 use super::tables;
-use crate::model::{Commit, ParkedEvent, Position, Processing, StateWrite};
+use crate::model::{Commit, FunctionKind, ParkedEvent, Position, Processing, StateWrite};
 
 /// Rows of a slot that no commit speaks of, as the function's code can make them again.
 pub type SlotWrites = (u32, Vec<StateWrite>);
 
 /// Writes commits, which the mirror has taken into account, and makes them durable. `prepared` goes
 /// before them: no commit writes to a slot before it is level. Counts of parked events in the mirror are
-/// set here.
+/// set here, and those of pending timers and requests. `rows`: what of these no commit speaks of.
 pub fn apply(
     shared: &Shared,
     prepared: &[SlotWrites],
     commits: &[Commit],
+    rows: &[RowChange],
     mirror: &mut Mirror,
     extra: impl FnOnce(&WriteTransaction, &mut Mirror) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
@@ -50,6 +52,13 @@ pub fn apply(
             }
         }
     }
+    if commits.iter().any(|commit| commit.record.is_outside()) {
+        let mut outside = OutsideTables::open(&transaction)?;
+        for commit in commits {
+            outside.take(&commit.record, mirror)?;
+        }
+    }
+    write_row_changes(&transaction, rows, mirror)?;
     write_rows(&transaction, mirror)?;
     extra(&transaction, mirror)?;
     transaction.commit()?;
@@ -78,7 +87,8 @@ fn write_state(transaction: &WriteTransaction, slot: u32, writes: &[StateWrite])
     Ok(())
 }
 
-/// Brings parked events, and what is forgotten, up to an entry that the mirror has taken into account.
+/// Brings parked events, what is forgotten, schedules and held outputs up to an entry that the mirror has taken
+/// into account.
 pub fn write_parking(transaction: &WriteTransaction, entry: &Processing, mirror: &mut Mirror) -> Result<(), StoreError> {
     match entry {
         Processing::Reaction { function, parked, unparked, .. } if !parked.is_empty() || !unparked.is_empty() => {
@@ -98,12 +108,18 @@ pub fn write_parking(transaction: &WriteTransaction, entry: &Processing, mirror:
             count_parked(transaction, function, mirror)
         }
         Processing::Rewound { function, to, .. } => {
-            let Some(ordinal) = mirror.function(function).map(|row| row.ordinal) else { return Ok(()) };
+            let Some(row) = mirror.function(function) else { return Ok(()) };
+            let ordinal = row.ordinal;
+            if row.manifest.kind == FunctionKind::Aggregate {
+                release_after(transaction, ordinal, *to)?;
+                return count_parked(transaction, function, mirror);
+            }
             for position in parked_positions(transaction, ordinal)?.into_iter().filter(|position| position > to) {
                 unpark(transaction, ordinal, position)?;
             }
             count_parked(transaction, function, mirror)
         }
+        Processing::Scheduled { .. } | Processing::Held { .. } | Processing::Unheld { .. } => write_processing(transaction, entry, mirror),
         _ => Ok(()),
     }
 }
@@ -175,6 +191,19 @@ fn release(transaction: &WriteTransaction, ordinal: u32, subject: Option<&str>) 
     Ok(())
 }
 
+/// Has all that is parked after a position tried again, but for what waits behind something earlier.
+fn release_after(transaction: &WriteTransaction, ordinal: u32, after: Position) -> Result<(), StoreError> {
+    for position in parked_positions(transaction, ordinal)?.into_iter().filter(|position| *position > after) {
+        let Some(mut parked) = read_parked(transaction, ordinal, position)? else { continue };
+        let first = subject_positions(transaction, ordinal, &parked.event.subject)?.first().copied();
+        if first.is_none_or(|first| first > after) {
+            parked.released = true;
+            write_parked(transaction, ordinal, &parked)?;
+        }
+    }
+    Ok(())
+}
+
 fn count_parked(transaction: &WriteTransaction, function: &str, mirror: &mut Mirror) -> Result<(), StoreError> {
     let Some(row) = mirror.function_mut(function) else { return Ok(()) };
     let table = transaction.open_table(tables::PARKED)?;
@@ -195,9 +224,15 @@ pub fn count(table: &impl ReadableTable<(u32, u64), &'static [u8]>, ordinal: u32
 /// Brings the stored rows of functions and modules up to the mirror.
 pub fn write_rows(transaction: &WriteTransaction, mirror: &mut Mirror) -> Result<(), StoreError> {
     schemas::write(transaction, mirror)?;
-    let Dirty { functions, kept, cursors, modules, schemas: _, retold, state_slots: _ } = std::mem::take(&mut mirror.dirty);
+    let Dirty { functions, kept, cursors, modules, schemas: _, retold, outside, state_slots: _ } = std::mem::take(&mut mirror.dirty);
     if let Some(to) = mirror.retold.filter(|_| retold) {
         transaction.open_table(tables::META)?.insert(RETOLD, to.0.to_le_bytes().as_slice())?;
+    }
+    if !outside.is_empty() {
+        let mut table = transaction.open_table(tables::OUTSIDE_COUNTS)?;
+        for (ordinal, counts) in outside.iter().filter_map(|ordinal| mirror.outside.get(ordinal).map(|counts| (ordinal, counts))) {
+            table.insert(ordinal, (counts.timers, counts.requests, counts.requests_held, counts.outputs_held))?;
+        }
     }
     if !functions.is_empty() || !kept.is_empty() {
         let mut table = transaction.open_table(tables::FUNCTIONS)?;

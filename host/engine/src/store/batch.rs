@@ -176,6 +176,12 @@ pub struct Walk<'a> {
 const PASSED_MAX: u64 = 64;
 
 impl<'a> Walk<'a> {
+    /// The stored event with this index: costs little if it comes soon after the last one.
+    pub fn stored_at(&mut self, index: usize) -> Option<EventRef<'a>> {
+        let batch = self.batch;
+        self.stored(batch.places.get(index)?)
+    }
+
     fn stored(&mut self, place: &Place) -> Option<EventRef<'a>> {
         if let Some(stored) = self.stored.filter(|stored| stored.position == place.position) {
             return Some(stored);

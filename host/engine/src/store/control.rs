@@ -43,10 +43,7 @@ impl Group<'_> {
 /// Why a function of this kind can't be sent back in the log, nor parks anything.
 fn no_cursor(kind: FunctionKind) -> Option<&'static str> {
     match kind {
-        FunctionKind::Handler => None,
-        FunctionKind::Aggregate => {
-            Some("an aggregate has no place in the log to go back from, and parks nothing: its state is folded when it is asked")
-        }
+        FunctionKind::Handler | FunctionKind::Aggregate => None,
         FunctionKind::View => Some("a view parks nothing and is folded anew as a whole: POST …/views/{name}/rebuild does that"),
         FunctionKind::Upcaster | FunctionKind::Ingress => Some("it has no place in the log to go back from, and parks nothing"),
     }

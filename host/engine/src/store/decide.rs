@@ -8,7 +8,7 @@ use super::snapshot::Snapshot;
 use super::terms::Term;
 use super::upcasting::Upcasting;
 use crate::model::{
-    EventRef, FunctionKind, Kind, Manifest, NewEvent, Position, aggregate_source, decided, is_reserved_source, is_reserved_type, limits,
+    EventRef, FunctionKind, Kind, NewEvent, Position, aggregate_source, decided, is_reserved_source, is_reserved_type, limits,
 };
 
 /// What is wrong with a command whoever decides it.
@@ -83,7 +83,7 @@ impl Group<'_> {
         Ok(Ok(Decided { command: at, events: positions, new: true }))
     }
 
-    fn known_id(&mut self, hash: u64, source: &str, id: &str) -> Result<Option<Position>, StoreError> {
+    pub(super) fn known_id(&mut self, hash: u64, source: &str, id: &str) -> Result<Option<Position>, StoreError> {
         let suspect = self.suspects(&[hash])[0];
         for position in self.positions(hash, suspect)? {
             if self.with_event(position, |stored| stored.source == source && stored.id == id)? {
@@ -127,35 +127,12 @@ impl Group<'_> {
     }
 
     /// An event of the subject after `after` that belongs to the aggregate's state.
-    fn evolved_since(&mut self, row: &FunctionRow, subject: &str, after: Position) -> Result<Option<Position>, StoreError> {
+    pub(super) fn evolved_since(&mut self, row: &FunctionRow, subject: &str, after: Position) -> Result<Option<Position>, StoreError> {
         let term = self.shared.hasher.term(Term::Subject(subject));
         let upcasting = self.mirror.upcasting.clone();
         self.find_since(&[term], after, |event| {
             event.kind == Kind::Event && event.subject == subject && evolves(&upcasting, row, event.r#type)
         })
-    }
-
-    /// An aggregate of another module, or of this one, that decides what the manifest's aggregates ask for.
-    pub fn command_taken(&self, manifest: &Manifest) -> Option<Refused> {
-        let mut own: Vec<(&str, &str)> = Vec::new();
-        for function in &manifest.functions {
-            for command in &function.decides {
-                let taken = |function: &str, module: &str| {
-                    Some(Refused::CommandTaken { command: command.clone(), function: function.to_owned(), module: module.to_owned() })
-                };
-                if let Some((other, _)) = own.iter().find(|(_, decided)| decided == command) {
-                    return taken(other, &manifest.name);
-                }
-                own.push((&function.name, command));
-                for row in self.mirror.functions.values().filter(|row| row.manifest.decides.contains(command)) {
-                    let owner = self.mirror.modules.get(&row.module).filter(|owner| owner.active && owner.name != manifest.name);
-                    if let Some(owner) = owner {
-                        return taken(&row.name, &owner.name);
-                    }
-                }
-            }
-        }
-        None
     }
 }
 

@@ -22,7 +22,8 @@ impl Deleted {
         Deleted { rows: 64, bytes: (256 << 10).max(bytes + bytes / 2) }
     }
 
-    pub const IDLE: Deleted = Deleted { rows: 4_096, bytes: 4 << 20 };
+    /// One step where nobody waits: whoever comes meanwhile waits for the end of it.
+    pub const IDLE: Deleted = Deleted { rows: 1_024, bytes: 1 << 20 };
 
     fn reached(self, rows: usize, bytes: usize) -> bool {
         rows == self.rows || (bytes >= self.bytes && rows > 0)

@@ -7,7 +7,7 @@ use super::group::{Group, json_text};
 use super::mirror::Mirror;
 use super::proposal::{Accepted, Deploy, Level, Refused};
 use super::upcasting::Upcasting;
-use crate::model::{Digest, Manifest, Processing, limits};
+use crate::model::{Digest, Manifest, Processing};
 
 impl Group<'_> {
     pub(super) fn deploy(&mut self, deploy: Deploy) -> Result<Result<Accepted, Refused>, StoreError> {
@@ -17,7 +17,7 @@ impl Group<'_> {
         {
             return Ok(Ok(Accepted::Deployed { module: active.ordinal, position: active.deployed_at, unchanged: true }));
         }
-        if let Some(refused) = self.names_taken(manifest, deploy.digest).or_else(|| self.command_taken(manifest)) {
+        if let Err(refused) = self.mirror.check_version(manifest, deploy.digest).and_then(|()| self.mirror.check_names(manifest)) {
             return Ok(Err(refused));
         }
         let module = self.mirror.next_module();
@@ -30,6 +30,11 @@ impl Group<'_> {
         let r#type = if deploy.rollback { "retold.module.rolledback" } else { "retold.module.deployed" };
         let position = self.add_record(r#type, &deploy.manifest.name, &deployed_json(&deploy.manifest, deploy.digest));
         self.process(&deployment(&deploy.manifest, deploy.digest, module, position));
+        if deploy.send {
+            for function in deploy.manifest.functions {
+                self.process(&Processing::Sends { function: function.name });
+            }
+        }
         self.state.modules.push((deploy.digest, deploy.component));
         Ok(Ok(Accepted::Deployed { module, position, unchanged: false }))
     }
@@ -48,27 +53,6 @@ impl Group<'_> {
         let position = self.add_record("retold.module.removed", module, &format!("{{\"module\":{}}}", json_text(module)));
         self.process(&entry);
         Ok(Ok(Accepted::Removed { position }))
-    }
-
-    /// Whether a version or a function of this name is something else already, or there are too many.
-    fn names_taken(&self, manifest: &Manifest, digest: Digest) -> Option<Refused> {
-        let mut versions = self.mirror.modules.values().filter(|row| row.name == manifest.name && row.version == manifest.version);
-        if versions.any(|row| row.digest != digest) {
-            return Some(Refused::VersionTaken { module: manifest.name.clone(), version: manifest.version.clone() });
-        }
-        let mut total = self.mirror.functions.len();
-        for function in &manifest.functions {
-            let Some(row) = self.mirror.function(&function.name) else {
-                total += 1;
-                continue;
-            };
-            let owner = self.mirror.modules.get(&row.module);
-            if let Some(owner) = owner.filter(|owner| owner.name != manifest.name) {
-                return Some(Refused::NameTaken { function: function.name.clone(), owner: owner.name.clone() });
-            }
-        }
-        let max = limits::FUNCTIONS_PER_NAMESPACE_MAX;
-        (total > max).then_some(Refused::TooManyFunctions { found: total, max })
     }
 
     /// Whether the upcasters that a deployment or a removal would leave fit together, and whether all state

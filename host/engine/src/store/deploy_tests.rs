@@ -164,6 +164,7 @@ fn a_version_is_what_was_deployed_under_it_first() {
             component: Vec::new(),
             levels: Vec::new(),
             rollback: false,
+            send: false,
         })
     };
     let taken = Some(Refused::VersionTaken { module: "shop".into(), version: "1.0.0".into() });
@@ -333,4 +334,48 @@ fn outputs_that_history_lacks_are_appended_once_and_nothing_else_moves() {
     assert_eq!((after.cursor, after.epoch, shop.value(after.slot)), (before.cursor, before.epoch, shop.value(before.slot)));
     shop.accept(control(Control::Pause));
     assert!(matches!(shop.propose(Proposal::Reaction(backfill)), Err(Refused::Stale { .. })));
+}
+
+#[test]
+fn a_circle_that_another_deployment_closes_is_found_before_and_by_the_writer() {
+    let mut shop = worked();
+    let turning = |name: &str, from: &str, to: &str| {
+        let turn = crate::model::FunctionManifest { emits: vec![to.into()], ..function(name, FunctionKind::Upcaster, &[from]) };
+        Manifest { name: format!("{name}s"), version: "1.0.0".into(), functions: vec![turn], schemas: Vec::new() }
+    };
+    let (there, back) = (turning("there", "x", "y"), turning("back", "y", "x"));
+    let checked = |shop: &Shop| {
+        let snapshot = shop.store.reader().snapshot().expect("nothing fails in memory");
+        snapshot.check_deployment(&there, digest_of(&there))
+    };
+    assert_eq!(checked(&shop), Ok(()));
+    shop.accept(deploy_of(back, Vec::new()));
+    assert!(matches!(checked(&shop), Err(Refused::UpcastCircle { .. })));
+    let (head, commit) = (shop.store.head(), shop.commit());
+    assert!(matches!(shop.propose(deploy_of(there.clone(), Vec::new())), Err(Refused::UpcastCircle { .. })));
+    assert_eq!((shop.store.head(), shop.commit()), (head, commit), "nothing of it is recorded");
+}
+
+#[test]
+fn what_the_writer_would_refuse_for_its_names_is_known_before() {
+    let shop = worked();
+    let snapshot = shop.store.reader().snapshot().expect("nothing fails in memory");
+    let named = |module: &str, function: &str| {
+        let mut taking = super::upgrade_testing::function(function, FunctionKind::Aggregate, &["a"]);
+        taking.decides = vec!["make".into()];
+        Manifest { name: module.into(), version: "1.0.0".into(), functions: vec![taking], schemas: Vec::new() }
+    };
+    for (manifest, digest) in [(named("other", SUM), Digest::of(b"x")), (manifest(1), Digest::of(b"other"))] {
+        let before = snapshot.check_version(&manifest, digest).and_then(|()| snapshot.check_deployment(&manifest, digest));
+        let mut shop = worked();
+        let deploy = Deploy { manifest, digest, component: Vec::new(), levels: Vec::new(), rollback: false, send: false };
+        assert_eq!(shop.propose(Proposal::Deploy(deploy)).err(), Some(before.expect_err("it is refused")));
+    }
+    let mut shop = worked();
+    shop.accept(deploy_of(named("first", "one"), Vec::new()));
+    let second = named("second", "two");
+    let snapshot = shop.store.reader().snapshot().expect("nothing fails in memory");
+    let before = snapshot.check_deployment(&second, digest_of(&second)).expect_err("the command is taken");
+    assert!(matches!(before, Refused::CommandTaken { .. }), "{before}");
+    assert_eq!(shop.propose(deploy_of(second, Vec::new())).err(), Some(before));
 }

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::ops::Bound;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use redb::backends::FileBackend;
@@ -122,7 +123,9 @@ impl Folder for DiskFolder {
 
     fn allocated(&self, name: &str) -> io::Result<u64> {
         const BLOCK_BYTES: u64 = 512;
-        Ok(std::os::unix::fs::MetadataExt::blocks(&fs::metadata(self.path.join(name))?) * BLOCK_BYTES)
+        let file = fs::metadata(self.path.join(name))?;
+        // What forks share takes its place once: each has a part of it.
+        Ok(file.blocks() * BLOCK_BYTES / file.nlink().max(1))
     }
 }
 

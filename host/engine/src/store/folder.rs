@@ -32,7 +32,7 @@ pub trait Folder: Any + Send + Sync + Debug {
     /// Takes a sealed file of another folder into this one, under the same name: shared where that is
     /// possible, so that it costs nothing, else copied. Durable once the folder is synced.
     fn link(&self, from: &dyn Folder, name: &str) -> io::Result<()>;
-    /// Bytes that a file takes on the disk; holes take none.
+    /// Bytes that a file takes on the disk; holes take none, and of a shared file each folder has its part.
     fn allocated(&self, name: &str) -> io::Result<u64> {
         self.open_sealed(name)?.len()
     }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use redb::ReadableDatabase;
+
 use super::error::StoreError;
+use super::head;
 use super::mirror::Mirror;
 use super::reader::Reader;
 use super::shared::{Shared, View};
@@ -29,7 +32,7 @@ impl NextRecord {
 
     /// What comes after `record`, which must be the next one.
     pub fn after(record: &Record) -> NextRecord {
-        NextRecord { commit: record.commit + 1, first: record.last().next(), chain: record.chain, recorded: record.recorded }
+        NextRecord { commit: record.commit + 1, first: record.last().next(), chain: record.chain, recorded: record.recorded_last() }
     }
 
     fn of(view: &View) -> NextRecord {
@@ -47,9 +50,22 @@ impl Reader {
     pub fn retold(&self) -> Option<Position> {
         self.shared.view().retold
     }
+
+    /// What was noted last by [`Store::follow_noting`].
+    pub fn note(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        head::note(&self.shared.head.begin_read()?)
+    }
 }
 
 impl Store {
+    /// [`Store::follow`], with a note that is there as soon as they are, and not before.
+    pub fn follow_noting(&mut self, commits: Vec<Commit>, note: Vec<u8>) -> Result<Changes, StoreError> {
+        self.note = Some(note);
+        let followed = self.follow(commits);
+        self.note = None;
+        followed
+    }
+
     /// Takes commits that were made elsewhere, all in one transaction with one sync. The first must be
     /// the next one of this log, each other the next after the one before it: else
     /// [`StoreError::NotNext`], which says what is wrong, and nothing is taken.
@@ -70,7 +86,7 @@ impl Store {
         self.unless_poisoned(|store| {
             store.mirror = mirror;
             store.recorded = store.recorded.max(next.recorded);
-            let changes = store.write(commits, &[], &[])?;
+            let changes = store.write(commits, &[], &[], &[])?;
             index(&store.shared, &changes.records);
             store.show(&changes.records);
             Ok(changes)

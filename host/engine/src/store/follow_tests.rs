@@ -52,6 +52,31 @@ fn a_store_that_follows_another_becomes_the_same() {
     }
 }
 
+#[test]
+fn recorded_time_never_goes_back_behind_what_was_retold_when_the_clock_was_set_back() {
+    let (base, _) = tell(STORY.len(), 0);
+    let folder = MemoryFolder::default();
+    let mut store = testing::open(&folder);
+    let next = store.reader().next_record();
+    let mut builder = next.builder(Timestamp(10));
+    let first = commits(&base).into_iter().find(|commit| commit.record.count > 0).expect("there are events").record;
+    builder.add_retold(&first.events().next().expect("one"), None, None, Timestamp(20));
+    let commit = Commit { record: builder.finish(next.chain), state: StatePart::default() };
+    store.follow(vec![commit]).expect("taken");
+    let mut recorded = Vec::new();
+    for (id, is_reopened) in [("live", false), ("later", true)] {
+        if is_reopened {
+            drop(store);
+            store = testing::open(&folder);
+        }
+        assert_eq!(store.reader().next_record().recorded, Timestamp(20));
+        store.commit([append(&[id])], Timestamp(5)).expect("committed");
+        let event = store.reader().snapshot().and_then(|snapshot| snapshot.event(store.head())).expect("read");
+        recorded.push(event.expect("it is there").recorded);
+    }
+    assert_eq!(recorded, [Timestamp(20), Timestamp(20)]);
+}
+
 #[track_caller]
 fn check_refused(store: &mut Store, commit: Commit, part: &str) {
     let (head, before) = (store.head(), known(&store.reader().snapshot().expect("a snapshot")));

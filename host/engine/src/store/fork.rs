@@ -16,12 +16,13 @@ use super::head::{HEAD, Meta, make_tables};
 use super::mirror::Mirror;
 use super::mirror_of::MirrorOf;
 use super::open::{Options, remove_leftovers};
+use super::outside::{RowChange, write_row_changes};
 use super::reader::Reader;
 use super::segment::{Cap, Segment};
 use super::snapshot::Snapshot;
 use super::split::split;
 use super::tables;
-use crate::model::{FunctionKind, Position, Record};
+use crate::model::{FunctionKind, Kind, Position, Record};
 
 /// How often a fork begins anew because the base merged segments meanwhile.
 const ATTEMPTS: usize = 16;
@@ -29,7 +30,7 @@ const ATTEMPTS: usize = 16;
 /// What a fork took.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forked {
-    /// Its head.
+    /// Its head: where it was asked to part, or before the decision that this would have cut in two.
     pub at: Position,
     pub commit: u64,
     /// Segments that it shares with its base, the last of which may reach beyond it.
@@ -47,7 +48,8 @@ pub struct Forked {
 /// is that of the options; the keys are the base's, as its indexes are made under them.
 ///
 /// Functions stand as the log says: after the last commit that lies wholly at or before `at`. State isn't
-/// copied: a function that has some makes it by replay.
+/// copied: a function that has some makes it by replay. Its timers don't fire and its requests are held until it
+/// is told to have effects.
 pub fn fork(base: &Reader, at: Position, folder: Arc<dyn Folder>, options: &Options) -> Result<Forked, StoreError> {
     let names = folder.list().map_err(StoreError::io("the fork's folder can't be listed"))?;
     if names.iter().any(|name| name == HEAD) {
@@ -59,7 +61,7 @@ pub fn fork(base: &Reader, at: Position, folder: Arc<dyn Folder>, options: &Opti
         if at > snapshot.head() {
             return Err(StoreError::BeyondHead { at, head: snapshot.head() });
         }
-        let cut = Cut::of(&snapshot, at)?;
+        let cut = Cut::of(&snapshot, before_decision(&snapshot, at)?)?;
         match cut.link(&snapshot, &*folder) {
             // A merge took its place: what is shared is looked up again.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -73,6 +75,15 @@ pub fn fork(base: &Reader, at: Position, folder: Arc<dyn Folder>, options: &Opti
         return Ok(forked);
     }
     Err(StoreError::io("the base's segments change too fast")(io::ErrorKind::NotFound.into()))
+}
+
+/// A command and what was decided on it are never parted: the command alone would be taken for one that was
+/// answered, and its events would never come.
+fn before_decision(snapshot: &Snapshot, at: Position) -> Result<Position, StoreError> {
+    let cause = snapshot.event(at.next())?.and_then(|next| next.cause).filter(|cause| *cause <= at);
+    let Some(cause) = cause else { return Ok(at) };
+    let decided = snapshot.event(cause)?.is_some_and(|cause| cause.kind == Kind::Command);
+    Ok(if decided { Position(cause.0 - 1) } else { at })
 }
 
 /// Where the two logs part.
@@ -140,6 +151,7 @@ impl Cut {
                 caps: caps.clone(),
             },
         )?;
+        write_row_changes(&transaction, &[RowChange::Effects { on: false }], &mut Mirror::default())?;
         let mut forked = Forked { segments_linked: self.segments.len(), segments_capped: caps.len(), ..Forked::default() };
         let mut mirror_of = MirrorOf::new(&transaction);
         self.take_shared(&mut mirror_of, &mut forked)?;
@@ -157,10 +169,15 @@ impl Cut {
             let cap = self.cap.filter(|_| index + 1 == self.segments.len());
             let end = cap.map_or(segment.stream_bytes, |cap| cap.stream_bytes);
             let mut records = segment.records();
-            while records.offset() < end
-                && let Some(head) = records.next_head()?
-            {
+            while records.offset() < end {
+                let offset = records.offset();
+                let Some(head) = records.next_head()? else { break };
                 mirror_of.take(&head.processing, head.commit, head.first)?;
+                if head.is_outside
+                    && let Some(record) = segment.stream_at(offset).next()?
+                {
+                    mirror_of.take_outside(&record)?;
+                }
                 (forked.at, forked.commit) = (Position(head.first.0 + u64::from(head.count) - 1), head.commit);
             }
         }
@@ -192,6 +209,7 @@ impl Cut {
             };
             log.insert((record.first.0, record.commit), record.bytes())?;
             mirror_of.take(&record.processing().map_err(StoreError::malformed("the log", record.first))?, record.commit, record.first)?;
+            mirror_of.take_outside(record)?;
             (forked.at, forked.commit, chain) = (record.last(), record.commit, record.chain);
             forked.events_copied += u64::from(record.count);
             forked.bytes_copied += record.bytes().len() as u64;

@@ -89,6 +89,13 @@ fn check_reads(store: &Store, expected: &[Event], beyond: &[Event]) {
     assert_eq!(store.reader().verify().expect("whole").events, expected.len() as u64);
 }
 
+/// Where a fork at a position really parts: a command stays with what was decided on it.
+fn whole(all: &[Event], at: usize) -> usize {
+    let cause = all.get(at).and_then(|next| next.cause).filter(|cause| cause.0 <= at as u64);
+    let command = cause.filter(|cause| all[cause.0 as usize - 1].kind == Kind::Command);
+    command.map_or(at, |command| command.0 as usize - 1)
+}
+
 /// A log that was told only so far: all chapters that end at or before `at`, and of the next one what has
 /// an event of its own there, if no function reacts in it. `heads`: where each chapter ends.
 fn told_so_far(at: u64, heads: &[u64]) -> Store {
@@ -113,10 +120,11 @@ fn a_fork_at_every_position_is_the_log_that_was_told_only_so_far() {
     let heads: Vec<u64> = (0..=STORY.len()).map(|chapters| tell(chapters, 0).0.head().0).collect();
     let bases: Vec<Store> = [0, 1, 2, 3, 5, STORY.len()].into_iter().map(|seal| tell(STORY.len(), seal).0).collect();
     let all = events(&bases[0], bases[0].head().0);
-    for at in 0..=all.len() {
+    for asked in 0..=all.len() {
+        let at = whole(&all, asked);
         let expected = known(&told_so_far(at as u64, &heads).reader().snapshot().expect("a snapshot"));
         for base in &bases {
-            let (fork, folder, told) = forked(base, at as u64);
+            let (fork, folder, told) = forked(base, asked as u64);
             let (here, beyond) = all.split_at(at);
             check_reads(&fork, here, beyond);
             let snapshot = fork.reader().snapshot().expect("a snapshot");
@@ -186,7 +194,7 @@ fn a_fork_of_a_fork_parts_before_or_after_the_place_where_the_first_did() {
         let all = events(&first, first.head().0);
         for at in 0..=first.head().0 {
             let (second, _, _) = forked(&first, at);
-            let (here, beyond) = all.split_at(at as usize);
+            let (here, beyond) = all.split_at(whole(&all, at as usize));
             check_reads(&second, here, beyond);
         }
     }
@@ -236,7 +244,31 @@ fn what_a_function_made_before_the_cut_is_known_when_it_reads_again() {
     let plan = story::react(&fork, "straight", 10, &[6, 9], |_| {});
     let answer = fork.commit([plan], Timestamp(1)).expect("committed").answers.remove(0);
     let Ok(Accepted::Reacted(reacted)) = answer else { panic!("{answer:?}") };
-    assert_eq!(reacted.outputs, [(Position(6), Position(10)), (Position(9), Position(11))]);
+    let outputs: Vec<_> = reacted.outputs.iter().map(|made| (made.cause, made.position)).collect();
+    assert_eq!(outputs, [(Position(6), Position(10)), (Position(9), Position(11))]);
+}
+
+#[test]
+fn a_command_is_never_parted_from_what_was_decided_on_it() {
+    let (base, _) = tell(STORY.len(), 2);
+    let all = events(&base, base.head().0);
+    let commands: Vec<&Event> = all.iter().filter(|event| event.kind == Kind::Command).collect();
+    assert!(commands.len() > 1, "the story has some");
+    for command in commands {
+        for within in [0, 1] {
+            let (mut fork, _, told) = forked(&base, command.position.0 + within);
+            assert_eq!(told.at.0, command.position.0 - 1, "asked for {within} behind {}", command.position);
+            // It is decided there, as nobody has answered it.
+            let answer = fork.commit([story::decide(&fork, &command.id)], Timestamp(1)).expect("committed").answers.remove(0);
+            let Ok(Accepted::Decided(decided)) = answer else { panic!("{answer:?}") };
+            assert_eq!((decided.new, decided.events.len()), (true, 2));
+        }
+        let (mut fork, _, told) = forked(&base, command.position.0 + 2);
+        assert_eq!(told.at.0, command.position.0 + 2);
+        let answer = fork.commit([story::decide(&fork, &command.id)], Timestamp(1)).expect("committed").answers.remove(0);
+        let Ok(Accepted::Decided(decided)) = answer else { panic!("{answer:?}") };
+        assert_eq!((decided.new, decided.events.len()), (false, 2));
+    }
 }
 
 #[test]

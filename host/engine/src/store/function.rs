@@ -1,11 +1,14 @@
 //! What the store knows of a function and of a module version.
 
+use std::collections::BTreeMap;
+
 use super::kept::Kept;
 use super::slots::NO_SLOT;
 use crate::model::{ByteReader, ByteWriter, Digest, FunctionKind, FunctionManifest, Malformed, Manifest, Position, TypePattern};
 
-/// Of a row of the table of functions. Format 1 knew no slots: the state was under the ordinal.
-const FORMAT: u8 = 2;
+/// Of a row of the table of functions. Format 1 knew no slots: the state was under the ordinal. Format 2 knew of
+/// nothing that is held, and no commands that functions send.
+const FORMAT: u8 = 3;
 
 /// A function as the log says it stands.
 #[derive(Clone, Debug)]
@@ -19,7 +22,7 @@ pub struct FunctionRow {
     pub status: FunctionStatus,
     /// Where it began to read.
     pub start: Position,
-    /// Everything up to here is dealt with.
+    /// Everything up to here is dealt with. Of an aggregate: of the commands that functions sent.
     pub cursor: Position,
     /// Grows with each deploy, pause, resume, rewind and release; fences runners.
     pub epoch: u64,
@@ -34,6 +37,11 @@ pub struct FunctionRow {
     pub kept: Vec<Kept>,
     /// Nothing of it was ever parked or rewound: its past is one reading from its start to its cursor.
     pub straight: bool,
+    /// What it makes of events up to here, events aside, is held rather than appended; 0: nothing is.
+    pub held_through: Position,
+    /// Types of commands that are decided up to a place that the cursor doesn't tell: by another aggregate before,
+    /// or by this one when it still decided them.
+    pub decided: BTreeMap<String, Position>,
     /// Digest of what its last plan wrote, if that left nothing but a new cursor and state: what a plan
     /// on top of it names. Not stored, as plans in flight end with the host.
     pub standing: Option<Digest>,
@@ -111,6 +119,12 @@ impl FunctionRow {
         out.u8(u8::from(self.straight));
         out.varint(self.kept.len() as u64);
         self.kept.iter().for_each(|kept| kept.encode(&mut out));
+        out.u64(self.held_through.0);
+        out.varint(self.decided.len() as u64);
+        for (r#type, upto) in &self.decided {
+            out.text(r#type);
+            out.u64(upto.0);
+        }
         out.bytes
     }
 
@@ -159,6 +173,8 @@ impl FunctionRow {
             identity: Digest::ZERO,
             kept: Vec::new(),
             straight: false,
+            held_through: Position::START,
+            decided: BTreeMap::new(),
             standing: None,
             parked: 0,
             released: 0,
@@ -169,6 +185,13 @@ impl FunctionRow {
             row.straight = reader.u8("straight")? != 0;
             let count = reader.length("kept")?;
             row.kept = (0..count).map(|_| Kept::decode(&mut reader)).collect::<Result<_, _>>()?;
+        }
+        if format > 2 {
+            row.held_through = Position(reader.u64("held")?);
+            for _ in 0..reader.length("decided")? {
+                let r#type = reader.text("decided")?.to_owned();
+                row.decided.insert(r#type, Position(reader.u64("decided")?));
+            }
         }
         Ok(row)
     }

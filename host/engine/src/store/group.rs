@@ -8,10 +8,11 @@ use super::apply::SlotWrites;
 use super::error::StoreError;
 use super::forgotten::Forgotten;
 use super::mirror::Mirror;
-use super::proposal::{Accepted, Proposal, Refused, SubjectSnapshot};
+use super::outside::{InGroup, RowChange};
+use super::proposal::{Accepted, Proposal, Refused};
 use super::shared::{Shared, View};
 use super::tail::{Indexed, Tail};
-use crate::model::{Commit, Digest, EventRef, Kind, NewEvent, Position, Processing, Record, RecordBuilder, StatePart};
+use crate::model::{Commit, Digest, EventRef, Kind, NewEvent, Position, Processing, Record, RecordBuilder, StatePart, SubjectSnapshot};
 
 /// Where a record of a group ends and the next one begins: small enough that one event is read
 /// without much beside it.
@@ -36,6 +37,8 @@ pub struct Group<'a> {
     /// State of versions that are being made ready: no part of any commit either.
     pub prepared: Vec<SlotWrites>,
     pub finished: Vec<Commit>,
+    /// What was done to timers, schedules and requests here.
+    pub outside: InGroup,
     pub chain: Digest,
 }
 
@@ -55,6 +58,17 @@ impl Group<'_> {
             }
             Proposal::Snapshot(snapshot) => Ok(self.keep_snapshot(snapshot).map(|()| Accepted::Kept)),
             Proposal::SetSchema { r#type, schema } => Ok(self.set_schema(r#type, schema)),
+            Proposal::Fire(due) => self.fire(due).map(|answer| answer.map(Accepted::Fired)),
+            Proposal::Schedule { function, key, next } => Ok(self.schedule(&function, &key, next)),
+            Proposal::Reply(reply) => self.reply(reply).map(|answer| answer.map(Accepted::Replied)),
+            Proposal::Attempt(attempt) => self.attempt(attempt).map(|answer| answer.map(|()| Accepted::Noted)),
+            Proposal::Release(held) => self.release_held(held).map(|answer| answer.map(Accepted::Unheld)),
+            Proposal::Discard { held, time } => self.discard_held(held, time).map(|answer| answer.map(Accepted::Unheld)),
+            Proposal::Effects { on } => {
+                self.mirror.effects = on;
+                self.outside.rows.push(RowChange::Effects { on });
+                Ok(Ok(Accepted::Noted))
+            }
         };
         if self.builder.bytes() >= RECORD_BYTES {
             self.finish_record();
@@ -140,7 +154,7 @@ impl Group<'_> {
     pub fn add_record(&mut self, r#type: &str, subject: &str, data: &str) -> Position {
         let source = "/retold/host";
         let position = self.builder.add_record(source, r#type, subject, data.as_bytes());
-        let hash = self.shared.hasher.id(source, &position.to_string());
+        let hash = self.builder.event(position).map_or(0, |record| self.shared.hasher.id(source, record.id));
         self.index(position, hash, (Kind::Event, r#type, subject), &[]);
         position
     }

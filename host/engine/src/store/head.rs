@@ -17,6 +17,8 @@ use crate::model::{ByteReader, ByteWriter, Digest, Malformed, Position};
 pub const HEAD: &str = "head.redb";
 /// In `meta`: up to where this log retells another.
 pub const RETOLD: &str = "retold";
+/// What whoever made the last commits elsewhere wants to remember of them.
+pub const NOTE: &str = "note";
 
 /// What makes a namespace what it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +80,12 @@ pub fn make_tables(transaction: &WriteTransaction, meta: &Meta) -> Result<(), St
     transaction.open_table(tables::SNAPSHOTS)?;
     transaction.open_table(tables::SCHEMAS)?;
     transaction.open_table(tables::FORGOTTEN)?;
+    transaction.open_table(tables::TIMERS)?;
+    transaction.open_table(tables::TIMER_KEYS)?;
+    transaction.open_table(tables::SCHEDULES)?;
+    transaction.open_table(tables::OUTBOX)?;
+    transaction.open_table(tables::HELD)?;
+    transaction.open_table(tables::OUTSIDE_COUNTS)?;
     Ok(())
 }
 
@@ -119,6 +127,11 @@ pub fn read_meta(head: &Database) -> Result<Meta, StoreError> {
             None => BTreeMap::new(),
         },
     })
+}
+
+/// What was noted with commits that were made elsewhere.
+pub fn note(transaction: &ReadTransaction) -> Result<Option<Vec<u8>>, StoreError> {
+    Ok(transaction.open_table(tables::META)?.get(NOTE)?.map(|note| note.value().to_vec()))
 }
 
 /// Up to where this log retells another; `None` for one that doesn't.

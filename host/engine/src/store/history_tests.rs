@@ -70,6 +70,7 @@ fn deployed() -> Store {
             component: b"code".to_vec(),
             levels: Vec::new(),
             rollback: false,
+            send: false,
         }),
     );
     store

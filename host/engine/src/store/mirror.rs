@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::function::{FunctionRow, FunctionStatus, ModuleRow, Rebuild};
+use super::outside::OutsideCounts;
 use super::schemas::{SchemaRow, in_force};
 use super::shared::View;
 use super::slots::{NO_SLOT, Slots};
 use super::upcasting::Upcasting;
-use crate::model::{Digest, Malformed, Manifest, Position, Processing, Start};
+use crate::model::{Digest, FunctionKind, Malformed, Manifest, Position, Processing, Start};
 
 #[derive(Clone, Debug, Default)]
 pub struct Mirror {
@@ -23,6 +24,10 @@ pub struct Mirror {
     pub retold: Option<Position>,
     /// Whether any event was ever erased for good.
     pub forgotten: bool,
+    /// Whether timers fire and requests leave.
+    pub effects: bool,
+    /// By function ordinal: what is pending.
+    pub outside: Arc<BTreeMap<u32, OutsideCounts>>,
     pub slots: Slots,
     /// Rows whose stored form is behind.
     pub dirty: Dirty,
@@ -37,6 +42,8 @@ pub struct Dirty {
     pub modules: BTreeSet<u32>,
     pub schemas: BTreeSet<String>,
     pub retold: bool,
+    /// Functions of which other numbers are pending.
+    pub outside: BTreeSet<u32>,
     /// Where the state writes of reactions belong, in the order of the reactions that have any: a later
     /// entry of the same transaction may give the function another slot. `None`: nowhere.
     pub state_slots: Vec<Option<u32>>,
@@ -156,6 +163,9 @@ impl Mirror {
                             identity: Digest::ZERO,
                             kept: Vec::new(),
                             straight: true,
+                            // What it makes of the past stays here, unless it is told to go out.
+                            held_through: *at,
+                            decided: BTreeMap::new(),
                             standing: None,
                             parked: 0,
                             released: 0,
@@ -164,6 +174,7 @@ impl Mirror {
                     let row = Arc::make_mut(row);
                     row.module = *module;
                     row.manifest = function.clone();
+                    row.find_place(&before);
                     row.epoch += 1;
                     // New code gets a new try; a pause is the operator's word and stays.
                     if row.status != FunctionStatus::Paused {
@@ -210,6 +221,11 @@ impl Mirror {
             Processing::Rewound { function, to, rebuild } => {
                 let Some(row) = Arc::make_mut(&mut self.functions).get_mut(function).map(Arc::make_mut) else { return Ok(()) };
                 row.epoch += 1;
+                if row.manifest.kind == FunctionKind::Aggregate {
+                    // What it decided stays decided; what was parked there is tried again.
+                    self.dirty.cursors.insert(function.clone());
+                    return Ok(());
+                }
                 row.straight = false;
                 // What is kept has events in it that are no longer dealt with.
                 row.drop_kept(&mut self.slots, |_| true);
@@ -236,7 +252,12 @@ impl Mirror {
                 self.dirty.cursors.insert(function.clone());
             }
             Processing::Forgot { hashes } => self.forgotten |= !hashes.is_empty(),
-            Processing::Released { .. } => {}
+            Processing::Sends { function } => {
+                let Some(row) = self.function_mut(function) else { return Ok(()) };
+                row.held_through = Position::START;
+                self.dirty.functions.insert(function.clone());
+            }
+            Processing::Released { .. } | Processing::Scheduled { .. } | Processing::Held { .. } | Processing::Unheld { .. } => {}
         }
         Ok(())
     }

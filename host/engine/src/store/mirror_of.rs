@@ -1,12 +1,14 @@
 //! The tables that the log can make again, made from nothing: what its processing entries say of
-//! functions, modules, schemas, parked events and what is forgotten. No event is read.
+//! functions, modules, schemas, parked events and what is forgotten; and what its entries about timers and
+//! requests say of those. No other event is read.
 
 use redb::WriteTransaction;
 
 use super::apply::{write_parking, write_rows};
 use super::error::StoreError;
 use super::mirror::Mirror;
-use crate::model::{Position, Processing};
+use super::outside::OutsideTables;
+use crate::model::{Position, Processing, Record};
 
 /// Takes the entries of records in their order, and writes the tables of a head that has no rows yet.
 pub struct MirrorOf<'t> {
@@ -26,6 +28,14 @@ impl<'t> MirrorOf<'t> {
             write_parking(self.transaction, entry, &mut self.mirror)?;
         }
         Ok(())
+    }
+
+    /// The entries about timers and requests of a record, after what its processing said.
+    pub fn take_outside(&mut self, record: &Record) -> Result<(), StoreError> {
+        match record.is_outside() {
+            true => OutsideTables::open(self.transaction)?.take(record, &mut self.mirror),
+            false => Ok(()),
+        }
     }
 
     /// Functions and modules as they stand after what was taken; `change` may have its way with them before

@@ -3,11 +3,13 @@
 //! `Store` is the one writer: it judges proposals and commits them. `Reader` is handed to everybody
 //! else. The log is the truth; every other table says on `tables` who can make it again.
 
+mod admitting;
 mod affected;
 mod append;
 mod apply;
 mod batch;
 mod catalogue;
+mod command_places;
 mod condition;
 mod consumer_file;
 #[cfg(test)]
@@ -47,6 +49,7 @@ mod namespace_row;
 mod open;
 #[cfg(test)]
 mod open_tests;
+mod outside;
 mod prepare;
 #[cfg(test)]
 mod prepare_tests;
@@ -72,6 +75,7 @@ mod terms;
 #[cfg(test)]
 pub mod testing;
 mod types;
+mod unread;
 mod upcasting;
 #[cfg(test)]
 mod upgrade_testing;
@@ -99,10 +103,14 @@ pub use history::{Next, Past, Stretch};
 pub use kept::Kept;
 pub use namespace_row::{NamespaceRow, Previous, Role};
 pub use open::Options;
+pub use outside::{
+    Attempt, Due, Fate, Fired, Held, HeldOutput, HeldPage, Occurrence, OutboxFilter, OutboxPage, OutboxRow, OutboxState, OutsideCounts,
+    PendingRequest, PendingTimer, Replied, Reply, ScheduleRow, TimerPage, Unheld,
+};
 pub use promote::{NotPromoted, Promoted};
 pub use proposal::{
-    Accepted, Append, Appended, Condition, Control, Decided, Decision, Deploy, Different, Level, Prepare, PreparePart, Proposal, Reacted,
-    Refused, SubjectSnapshot,
+    Accepted, Append, Appended, Condition, Control, Decided, Decision, Deploy, Different, Level, Made as MadeOutput, Prepare, PreparePart,
+    Proposal, Reacted, Refused,
 };
 pub use reader::Reader;
 pub use scan::{Filter, Portion, Take};
@@ -110,8 +118,12 @@ pub use schemas::SchemaRow;
 pub use seal::{Housekeeping, Sealed};
 pub use snapshot::{Parked, ParkedPage, Snapshot};
 pub use types::TypeCount;
+pub use unread::Unread;
 pub use upcasting::{Upcaster, Upcasting};
 pub use verify::Verified;
 pub use view_file::{Made, RowRef, RowWrite, ViewFile, ViewOpened, sweep_views, view_file_name};
 pub use view_snapshot::ViewSnapshot;
 pub use writer::{Changes, Committed, Store};
+
+pub use crate::model::SubjectSnapshot;
+pub(crate) use group::json_text;

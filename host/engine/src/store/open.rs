@@ -13,6 +13,7 @@ use super::forgotten;
 use super::function::{FunctionRow, ModuleRow};
 use super::head::{self, HEAD, Meta, make_tables, read_meta};
 use super::mirror::{Dirty, Mirror};
+use super::outside;
 use super::schemas;
 use super::segment::Segment;
 use super::shared::{Shared, View};
@@ -72,6 +73,8 @@ impl Store {
             recorded: opened.recorded,
             retold: mirror.retold,
             forgotten: mirror.forgotten,
+            effects: mirror.effects,
+            outside: mirror.outside.clone(),
             segments: Arc::new(segments),
             functions: mirror.functions.clone(),
             modules: mirror.modules.clone(),
@@ -160,6 +163,8 @@ fn read_rows(head: &Database) -> Result<Mirror, StoreError> {
         schemas,
         retold,
         forgotten: forgotten::any(&transaction)?,
+        effects: outside::read_effects(&transaction)?,
+        outside: Arc::new(outside::read_counts(&transaction)?),
         slots,
         dirty: Dirty { kept, ..Dirty::default() },
     })
@@ -207,7 +212,7 @@ fn read_tail(head: &Database, hasher: &TermHasher, segments: &[Arc<Segment>]) ->
         // Records without events may come after the one of the last event.
         let mut records = segment.records_from(segment.last)?;
         while let Some(record) = records.next()? {
-            opened.recorded = record.recorded;
+            opened.recorded = opened.recorded.max(record.recorded_last());
         }
     }
     let transaction = head.begin_read()?;
@@ -237,7 +242,7 @@ fn read_tail(head: &Database, hasher: &TermHasher, segments: &[Arc<Segment>]) ->
             return Err(damaged("an event can't be read"));
         }
         opened.position = record.last();
-        (opened.commit, opened.chain, opened.recorded) = (record.commit, record.chain, opened.recorded.max(record.recorded));
+        (opened.commit, opened.chain, opened.recorded) = (record.commit, record.chain, opened.recorded.max(record.recorded_last()));
         opened.tail.committed(&[Arc::new(record)]);
     }
     Ok(opened)

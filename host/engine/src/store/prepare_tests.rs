@@ -1,6 +1,8 @@
 //! State that is made ready beside the live one: step by step, through crashes, and gone when nobody
 //! keeps it. And the rows that say where state is.
 
+use std::collections::BTreeMap;
+
 use redb::ReadableTable;
 
 use super::folder::Folder;
@@ -202,7 +204,7 @@ fn rows_of_the_format_before_have_their_state_under_the_ordinal() {
     shop.check(1);
     assert_eq!(shop.propose(deploy(2, Vec::new())).err(), not_level());
     shop.reopen();
-    assert_eq!(stored(&shop)[0], 2, "the row is of today's format by now");
+    assert_eq!(stored(&shop)[0], 3, "the row is of today's format by now");
     shop.upgrade(2);
     shop.check(2);
 }
@@ -231,6 +233,8 @@ fn a_function_has_the_bytes_that_the_page_on_the_data_file_says() {
         identity: Digest([8; 32]),
         kept: vec![Kept { identity: Digest([9; 32]), module: 1, slot: 10, through_commit: 11, whole: true }],
         straight: true,
+        held_through: Position(12),
+        decided: BTreeMap::from([("take".to_owned(), Position(12))]),
         standing: None,
         parked: 0,
         released: 0,
@@ -239,7 +243,7 @@ fn a_function_has_the_bytes_that_the_page_on_the_data_file_says() {
     let words = |numbers: &[u32]| numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>();
     let longs = |numbers: &[u64]| numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<u8>>();
     let expected = [
-        &[2][..],
+        &[3][..],
         &words(&[2, 3]),
         &longs(&[4]),
         &[1, 1],
@@ -252,6 +256,9 @@ fn a_function_has_the_bytes_that_the_page_on_the_data_file_says() {
         &words(&[1, 10]),
         &longs(&[11]),
         &[1],
+        &longs(&[12]),
+        b"\x01\x04take",
+        &longs(&[12]),
     ];
     assert_eq!(bytes, expected.concat());
     let decode = |bytes: &[u8]| FunctionRow::decode(SUM, bytes, |_| Some(function.clone()));
@@ -259,4 +266,8 @@ fn a_function_has_the_bytes_that_the_page_on_the_data_file_says() {
     for end in 0..bytes.len() {
         assert!(decode(&bytes[..end]).is_err(), "cut at {end}");
     }
+    // As an earlier host wrote it: nothing was held, and nobody sent commands.
+    let before = [&[2][..], &bytes[1..bytes.len() - 22]].concat();
+    let decoded = decode(&before).map(|row| (row.kept.len(), row.held_through, row.decided));
+    assert_eq!(decoded, Ok((1, Position(0), BTreeMap::new())));
 }

@@ -1,6 +1,7 @@
 //! Everything that can change a namespace, and what can be answered.
 
-use crate::model::{Digest, EventDraft, Manifest, NewEvent, Plan, Position, StateWrite, Timestamp};
+use super::outside::{Attempt, Due, Fired, Held, Replied, Reply, Unheld};
+use crate::model::{Digest, EventDraft, Kind, Manifest, NewEvent, NextOccurrence, Plan, Position, StateWrite, SubjectSnapshot, Timestamp};
 
 /// Everything that can change a namespace. If it isn't here, it can't happen.
 #[derive(Clone, Debug)]
@@ -35,6 +36,29 @@ pub enum Proposal {
         r#type: String,
         schema: Option<String>,
     },
+    /// Timers and schedules that a snapshot found due; each fires if it still is what it was.
+    Fire(Vec<Due>),
+    /// When a schedule of a function comes next; `None`: never.
+    Schedule {
+        function: String,
+        key: String,
+        next: Option<NextOccurrence>,
+    },
+    /// The answer to a request.
+    Reply(Reply),
+    /// A request was sent in vain. Not recorded.
+    Attempt(Attempt),
+    /// Held outputs are appended, and held requests may leave, as if they had never been held.
+    Release(Vec<Held>),
+    /// Held outputs are forgotten; held requests fail.
+    Discard {
+        held: Vec<Held>,
+        time: Timestamp,
+    },
+    /// Whether timers fire here and requests leave. Those made while none leave are held. Not recorded.
+    Effects {
+        on: bool,
+    },
 }
 
 /// Events to record, together or not at all.
@@ -64,22 +88,6 @@ pub struct Decision {
     pub snapshot: Option<SubjectSnapshot>,
 }
 
-/// The state of one subject, folded by an aggregate. A cache: the aggregate can make it again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SubjectSnapshot {
-    pub function: String,
-    pub subject: String,
-    /// What made it: nobody else may read it.
-    pub identity: Digest,
-    /// The last event in it.
-    pub position: Position,
-    /// The subject has no other event that belongs to it up to here.
-    pub seen: Position,
-    /// How many events are in it.
-    pub events: u64,
-    pub state: Vec<u8>,
-}
-
 /// "If nothing like this came after that." A condition matches type among types, subject among
 /// subjects, and all tags; an empty list matches all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -100,6 +108,9 @@ pub struct Deploy {
     pub levels: Vec<Level>,
     /// Whether it goes back to a version that ran before; it is recorded as that.
     pub rollback: bool,
+    /// Whether commands, timers and requests that functions make of events from before it go out, rather than
+    /// to be held.
+    pub send: bool,
 }
 
 /// "With these last writes, the state kept for that code is level with the function as it stands."
@@ -181,6 +192,12 @@ pub enum Accepted {
     SchemaSet {
         position: Option<Position>,
     },
+    Fired(Fired),
+    Scheduled,
+    Replied(Replied),
+    Unheld(Unheld),
+    /// It is stored; the log doesn't speak of it.
+    Noted,
 }
 
 /// Where a command and its events are.
@@ -206,12 +223,24 @@ pub struct Reacted {
     /// Events that the function has dealt with here, the parked ones too.
     pub handled: Vec<Position>,
     pub parked: Vec<Position>,
-    /// Of each output: its cause, and where it is.
-    pub outputs: Vec<(Position, Position)>,
+    pub outputs: Vec<Made>,
     /// How many of them are new; the others were known already.
     pub new: usize,
+    /// How many were held rather than appended.
+    pub held: usize,
     /// Outputs that were in the log already with other content; the log's stands.
     pub different: Vec<Different>,
+}
+
+/// An output of a function, and where it is: appended now, or known already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    pub cause: Position,
+    pub position: Position,
+    pub kind: Kind,
+    pub r#type: String,
+    /// The one function that it is for, if it is an answer to what that one sent.
+    pub addressee: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -279,6 +308,13 @@ pub enum Refused {
     CommandTaken { command: String, function: String, module: String },
     #[error("function {function:?} can't be changed now: {why}")]
     Control { function: String, why: String },
+    /// A fork, say.
+    #[error("no timer fires in this namespace: tell it to have effects first")]
+    EffectsOff,
+    #[error("there is no request without an answer at position {0}")]
+    NoRequest(Position),
+    #[error("function {function:?} has no schedule {key:?}")]
+    UnknownSchedule { function: String, key: String },
     #[error("the namespace has {found} functions: at most {max}")]
     TooManyFunctions { found: usize, max: usize },
 }

@@ -56,7 +56,7 @@ pub enum Take {
 }
 
 /// How much a reader takes along at once.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Portion {
     pub events: usize,
     pub bytes: usize,

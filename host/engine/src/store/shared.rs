@@ -10,6 +10,7 @@ use super::error::StoreError;
 use super::folder::Folder;
 use super::forgotten::ForgetKey;
 use super::function::{FunctionRow, ModuleRow};
+use super::outside::OutsideCounts;
 use super::schemas::SchemaRow;
 use super::segment::Segment;
 use super::tables;
@@ -44,6 +45,10 @@ pub struct View {
     pub retold: Option<Position>,
     /// Whether any event was ever erased for good.
     pub forgotten: bool,
+    /// Whether timers fire here and requests leave.
+    pub effects: bool,
+    /// By function ordinal: what is pending.
+    pub outside: Arc<BTreeMap<u32, OutsideCounts>>,
     /// Oldest first, without gaps.
     pub segments: Arc<Vec<Arc<Segment>>>,
     pub functions: Arc<BTreeMap<String, Arc<FunctionRow>>>,

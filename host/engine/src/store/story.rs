@@ -101,6 +101,7 @@ pub fn deploy(module: &str, functions: &[FunctionManifest]) -> Proposal {
         component: module.as_bytes().to_vec(),
         levels: Vec::new(),
         rollback: false,
+        send: false,
     })
 }
 
@@ -127,7 +128,7 @@ fn aggregate() -> FunctionManifest {
     FunctionManifest { kind: FunctionKind::Aggregate, decides: vec!["do".into()], emits: vec!["done".into()], ..handler("decider") }
 }
 
-fn decide(store: &Store, id: &str) -> Proposal {
+pub fn decide(store: &Store, id: &str) -> Proposal {
     let row = store.reader().functions()["decider"].clone();
     let made = |key: &str| EventDraft {
         time: None,
@@ -182,6 +183,7 @@ pub fn react(store: &Store, function: &str, to: u64, causes: &[u64], change: imp
         parked: Vec::new(),
         unparked: Vec::new(),
         halted: None,
+        folded: Vec::new(),
     };
     change(&mut plan);
     Proposal::Reaction(plan)

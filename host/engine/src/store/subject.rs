@@ -8,12 +8,12 @@ use super::batch::Batch;
 use super::error::StoreError;
 use super::group::Group;
 use super::mirror::Mirror;
-use super::proposal::{Refused, SubjectSnapshot};
+use super::proposal::Refused;
 use super::scan::{Filter, Portion};
 use super::snapshot::Snapshot;
 use super::tables;
 use super::terms::Term;
-use crate::model::{ByteReader, ByteWriter, Digest, Malformed, Position, Record, limits};
+use crate::model::{ByteReader, ByteWriter, Digest, Malformed, Position, Record, SubjectSnapshot, limits};
 
 /// Positions fetched from an index at a time.
 const POSITIONS_AT_A_TIME: usize = 1_024;

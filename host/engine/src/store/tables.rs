@@ -27,6 +27,21 @@ pub const PARKED_SUBJECTS: TableDefinition<(u32, &str, u64), ()> = TableDefiniti
 pub const SNAPSHOTS: TableDefinition<(u32, &str), &[u8]> = TableDefinition::new("snapshots");
 /// Event type -> JSON Schema that was uploaded. Made again from the log.
 pub const SCHEMAS: TableDefinition<&str, &str> = TableDefinition::new("schemas");
+/// (due, function ordinal, key) -> position of the entry that set the timer. Made again from the log.
+pub const TIMERS: TableDefinition<(u64, u32, &str), u64> = TableDefinition::new("timers");
+/// (function ordinal, key) -> (due, position of the entry that set the timer). Made again from the log.
+pub const TIMER_KEYS: TableDefinition<(u32, &str), (u64, u64)> = TableDefinition::new("timer_keys");
+/// (function ordinal, key) -> when the schedule comes next, and what that was worked out from. Made again
+/// from the log.
+pub const SCHEDULES: TableDefinition<(u32, &str), &[u8]> = TableDefinition::new("schedules");
+/// Position of a request without an answer -> what is known of it. Made again from the log, but for attempts.
+pub const OUTBOX: TableDefinition<u64, &[u8]> = TableDefinition::new("outbox");
+/// (function ordinal, position of the cause, id) -> module ordinal and output that is held. Made again from
+/// the log.
+pub const HELD: TableDefinition<(u32, u64, &str), &[u8]> = TableDefinition::new("held");
+/// Function ordinal -> timers, requests that wait, requests and outputs that are held. Made again from the
+/// tables above.
+pub const OUTSIDE_COUNTS: TableDefinition<u32, (u64, u64, u64, u64)> = TableDefinition::new("outside_counts");
 /// Keyed hash of a source and id -> nothing: an event that was erased and is never taken again. Made again
 /// from the log.
 pub const FORGOTTEN: TableDefinition<[u8; 16], ()> = TableDefinition::new("forgotten");

@@ -168,7 +168,7 @@ impl Upcasting {
 }
 
 /// `order.placed.v2` is version 2 of `order.placed`.
-fn version_of(r#type: &str) -> Option<(&str, u64)> {
+pub(super) fn version_of(r#type: &str) -> Option<(&str, u64)> {
     let (family, number) = r#type.rsplit_once(".v")?;
     Some((family, number.parse().ok().filter(|_| number.bytes().all(|digit| digit.is_ascii_digit()))?))
 }

@@ -55,7 +55,7 @@ pub fn manifest(version: u64) -> Manifest {
 
 pub fn deploy_of(manifest: Manifest, levels: Vec<Level>) -> Proposal {
     let digest = digest_of(&manifest);
-    Proposal::Deploy(Deploy { manifest, digest, component: b"code".to_vec(), levels, rollback: false })
+    Proposal::Deploy(Deploy { manifest, digest, component: b"code".to_vec(), levels, rollback: false, send: false })
 }
 
 pub fn digest_of(manifest: &Manifest) -> Digest {
@@ -189,6 +189,7 @@ impl Shop {
             parked: Vec::new(),
             unparked: Vec::new(),
             halted: None,
+            folded: Vec::new(),
         };
         plan.set_state(vec![put(SUM, self.value(row.slot) + version * self.counted(row.cursor, head))]);
         plan

@@ -9,12 +9,15 @@ use super::apply::apply;
 use super::deletion::{Deleted, delete_dropped, delete_sealed};
 use super::error::StoreError;
 use super::group::Group;
+use super::head::NOTE;
 use super::mirror::Mirror;
-use super::proposal::{Accepted, Proposal, Refused, SubjectSnapshot};
+use super::outside::{InGroup, RowChange};
+use super::proposal::{Accepted, Proposal, Refused};
 use super::reader::Reader;
 use super::shared::{Shared, View};
 use super::subject::write_snapshots;
-use crate::model::{Commit, Position, Record, RecordBuilder, StatePart, StateWrite, Timestamp};
+use super::tables;
+use crate::model::{Commit, Position, Record, RecordBuilder, StatePart, StateWrite, SubjectSnapshot, Timestamp};
 
 pub struct Store {
     pub(super) shared: Arc<Shared>,
@@ -26,6 +29,8 @@ pub struct Store {
     pub(super) recorded: Timestamp,
     /// Whether rows of the log that a segment holds are still there.
     pub(super) sealed_rows_left: bool,
+    /// Goes into the next commit: see [`Store::follow_noting`].
+    pub(super) note: Option<Vec<u8>>,
 }
 
 /// What a commit changed, with an answer for each proposal.
@@ -44,7 +49,7 @@ pub struct Changes {
 
 impl Store {
     pub(super) fn new(shared: Arc<Shared>, mirror: Mirror, recorded: Timestamp, sealed_rows_left: bool) -> Store {
-        Store { shared, mirror, cache: Vec::new(), broken: VecDeque::new(), recorded, sealed_rows_left }
+        Store { shared, mirror, cache: Vec::new(), broken: VecDeque::new(), recorded, sealed_rows_left, note: None }
     }
 
     pub fn reader(&self) -> Reader {
@@ -103,6 +108,7 @@ impl Store {
             snapshots: Vec::new(),
             prepared: Vec::new(),
             finished: Vec::new(),
+            outside: InGroup::default(),
             chain,
         };
         for proposal in proposals {
@@ -111,12 +117,14 @@ impl Store {
         group.finish_record();
         let (commits, snapshots) = (std::mem::take(&mut group.finished), std::mem::take(&mut group.snapshots));
         let prepared = std::mem::take(&mut group.prepared);
+        let rows = std::mem::take(&mut group.outside.rows);
         drop(group);
-        let nothing_new = commits.is_empty() && snapshots.is_empty() && prepared.is_empty() && self.mirror.dirty.kept.is_empty();
+        let nothing_beside = snapshots.is_empty() && prepared.is_empty() && rows.is_empty() && self.mirror.dirty.kept.is_empty();
+        let nothing_new = commits.is_empty() && nothing_beside;
         if nothing_new && !self.rows_left() {
             return Ok(Committed { answers, changes: Changes::default() });
         }
-        let changes = self.write(commits, &snapshots, &prepared)?;
+        let changes = self.write(commits, &snapshots, &prepared, &rows)?;
         shared.tail_mut().committed(&changes.records);
         self.show(&changes.records);
         Ok(Committed { answers, changes })
@@ -128,17 +136,21 @@ impl Store {
         commits: Vec<Commit>,
         snapshots: &[SubjectSnapshot],
         prepared: &[(u32, Vec<StateWrite>)],
+        rows: &[RowChange],
     ) -> Result<Changes, StoreError> {
         let (shared, view) = (self.shared.clone(), self.shared.view());
         let dirty = &self.mirror.dirty;
         let changed = !dirty.functions.is_empty() || !dirty.modules.is_empty() || !dirty.schemas.is_empty();
         let functions = changed || parking_changed(&commits);
-        let delete = self.sealed_rows_left;
+        let (delete, note) = (self.sealed_rows_left, self.note.take());
         let bytes: usize = commits.iter().map(|commit| commit.record.bytes().len()).sum();
         let most = Deleted::with_commit(bytes);
         let mut left = false;
-        apply(&shared, prepared, &commits, &mut self.mirror, |transaction, mirror| {
+        apply(&shared, prepared, &commits, rows, &mut self.mirror, |transaction, mirror| {
             write_snapshots(transaction, snapshots, mirror)?;
+            if let Some(note) = &note {
+                transaction.open_table(tables::META)?.insert(NOTE, note.as_slice())?;
+            }
             if delete {
                 left = delete_sealed(transaction, &view, most)?;
             }
@@ -151,9 +163,9 @@ impl Store {
     /// Shows everybody what is durable now, up to the last of these records.
     pub(super) fn show(&self, records: &[Arc<Record>]) {
         let view = self.shared.view();
-        let (head, commit, chain, recorded) = records
-            .last()
-            .map_or((view.head, view.commit, view.chain, view.recorded), |last| (last.last(), last.commit, last.chain, last.recorded));
+        let (head, commit, chain, recorded) = records.last().map_or((view.head, view.commit, view.chain, view.recorded), |last| {
+            (last.last(), last.commit, last.chain, last.recorded_last())
+        });
         self.shared.set_view(View {
             head,
             commit,
@@ -161,6 +173,8 @@ impl Store {
             recorded,
             retold: self.mirror.retold,
             forgotten: self.mirror.forgotten,
+            effects: self.mirror.effects,
+            outside: self.mirror.outside.clone(),
             segments: view.segments.clone(),
             functions: self.mirror.functions.clone(),
             modules: self.mirror.modules.clone(),

@@ -11,7 +11,7 @@ use super::client::Client;
 use super::failure::Usage;
 use super::output::{print, print_json};
 use super::rehearsing::{Asked, Bounds, Rehearse};
-use super::replay::{Watch, report, short};
+use super::replay::{Watch, report, short, warnings};
 use super::uploading::{self, Became, failed, with_report};
 
 const AFTER_HELP: &str = "\
@@ -104,6 +104,7 @@ fn told(name: &str, module: &Value) -> String {
     if replay["events"].as_u64().is_some_and(|events| events > 0) {
         told.push_str(&format!("  rehearsed  {}; `retold replays {}` tells all\n", short(replay), replay["id"].as_str().unwrap_or("?")));
     }
+    told.push_str(&warnings(replay));
     told
 }
 

@@ -1,6 +1,6 @@
 //! `retold modules`: what is deployed.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
@@ -8,6 +8,8 @@ use super::address::query;
 use super::arguments::Common;
 use super::client::Client;
 use super::output::{print, print_json};
+use super::replay::{Watch, follow, warnings};
+use super::uploading::{failed, with_report};
 use super::words::table;
 
 const AFTER_HELP: &str = "\
@@ -38,8 +40,18 @@ pub fn run(common: &Common, modules: &Modules) -> Result<()> {
         None if modules.history => history(&client, common.json),
         None => list(&client, common.json),
         Some(Verb::Remove { name }) => {
-            let removed = client.delete(&client.path(&["modules", name]))?;
-            if common.json { print_json(&removed) } else { print(&format!("{name} is removed\n")) }
+            let removed = client.delete(&client.path(&["modules", name]));
+            let removed = with_report(&client, common.json, removed).with_context(|| format!("{name} is as it was"))?;
+            let (is_replay, watch) = (removed["id"].is_string(), if common.json { Watch::Quiet } else { Watch::Person });
+            let replay = if is_replay { follow(&client, removed.clone(), watch)? } else { removed["replay"].clone() };
+            if let Some(refusal) = failed(&replay) {
+                return Err(refusal).with_context(|| format!("{name} is as it was"));
+            }
+            if common.json {
+                return print_json(if is_replay { &replay } else { &removed });
+            }
+            let became = if replay["status"] == "done" { "is removed" } else { "is still being removed" };
+            print(&format!("{name} {became}\n{}", warnings(&replay)))
         }
     }
 }

@@ -4,17 +4,17 @@
 use std::sync::Arc;
 
 use retold_engine::model::{FunctionKind, Position, StateWrite};
-use retold_engine::store::{Accepted, Level, Portion, Prepare, PreparePart, Proposal, Snapshot};
+use retold_engine::store::{Accepted, Deploy, Level, Portion, Prepare, PreparePart, Proposal, Snapshot};
 use tokio::sync::oneshot;
 
 use super::backfill::backfill;
-use super::candidate::Candidate;
 use super::committer::{Job, LastLook};
-use super::namespace::Inside;
+use super::inside::Inside;
+use super::prospect::{Prospect, Wanted};
 use super::queue::Cost;
 use super::replay_part::{CaughtUp, Part, Went};
 use super::types::{Deployed, DriveError};
-use super::upgrade::{LAST_LOOK_EVENTS, Stop, Upgrade};
+use super::upgrade::{LAST_LOOK_EVENTS, Outcome, Stop, TROUBLE, Upgrade, looked};
 
 /// Rows of state laid out in one commit: few, as others wait for the same disk.
 const ROWS_PER_COMMIT: usize = 256;
@@ -27,41 +27,57 @@ const ATTEMPTS: usize = 16;
 pub struct Activation<'a> {
     pub upgrade: &'a Upgrade,
     pub inside: Arc<Inside>,
-    pub candidate: Arc<Candidate>,
-    /// The candidate was held against everything up to here.
+    pub prospect: Arc<Prospect>,
+    /// The module was held against everything up to here.
     pub seen: Position,
 }
 
 impl Activation<'_> {
     /// Switches, and appends what history lacks if that was asked for.
-    pub fn run(self, parts: Vec<Part>) -> Result<Deployed, Stop> {
+    pub fn run(self, parts: Vec<Part>) -> Result<Outcome, Stop> {
         let (inside, task, wants) = (self.inside.clone(), self.upgrade.task.clone(), self.upgrade.options.backfill);
         let handlers: Vec<String> = parts.iter().filter(|part| part.is_upgraded_handler()).map(|part| part.name().to_owned()).collect();
-        let deployed = self.activate(parts)?;
+        let outcome = self.activate(parts)?;
         for function in handlers.iter().filter(|_| wants) {
             let appended = backfill(&inside, &task, function)?;
             task.note(function, format!("{appended} outputs that history lacked were appended"));
         }
-        Ok(deployed)
+        Ok(outcome)
     }
 
-    fn activate(mut self, mut parts: Vec<Part>) -> Result<Deployed, Stop> {
+    fn activate(mut self, mut parts: Vec<Part>) -> Result<Outcome, Stop> {
         let inside = self.inside.clone();
         // One at a time: each is held against what the one before it left.
         let _turn = inside.deploying.blocking_lock();
+        self.renew_schemas()?;
         for part in parts.iter_mut().filter(|part| part.keeps_state()) {
             self.lay_out(part)?;
         }
         let mut attempts = 0;
         loop {
-            self.bring_level(&mut parts)?;
-            match self.switch(&mut parts) {
+            match self.bring_level(&mut parts).and_then(|()| self.switch(&mut parts)) {
                 Err(Stop::Failed(DriveError::Refused(retold_engine::store::Refused::NotLevel { .. }))) if attempts < ATTEMPTS => {
                     attempts += 1;
                 }
-                other => return other,
+                Err(stop) => {
+                    self.drop_laid_out(&parts);
+                    return Err(stop);
+                }
+                Ok(outcome) => return Ok(outcome),
             }
         }
+    }
+
+    /// Schemas may have come and gone while history was replayed. From here on they stay.
+    fn renew_schemas(&mut self) -> Result<(), Stop> {
+        let renewed = Prospect::of(&self.inside, &self.upgrade.wanted)?;
+        if let (Prospect::With(now), Prospect::With(before)) = (&renewed, &*self.prospect)
+            && now.has_more_schemas_than(before)
+        {
+            self.seen = looked(&self.inside, |snapshot, after| renewed.look(&self.inside, snapshot, after))?;
+        }
+        self.prospect = Arc::new(renewed);
+        Ok(())
     }
 
     /// Copies the rows of a shadow into a slot beside the live one, in small commits.
@@ -85,6 +101,14 @@ impl Activation<'_> {
         self.prepare(part, PreparePart::Done { through_commit: part.through_commit() })?;
         part.laid_out(slot);
         Ok(())
+    }
+
+    /// State that nobody will take over only takes place.
+    fn drop_laid_out(&self, parts: &[Part]) {
+        for part in parts.iter().filter(|part| part.is_laid_out()) {
+            // A host that stops leaves it to the replay, which begins anew then.
+            let _ = self.prepare(part, PreparePart::Drop);
+        }
     }
 
     fn prepare(&self, part: &Part, step: PreparePart) -> Result<u32, Stop> {
@@ -118,7 +142,13 @@ impl Activation<'_> {
                     }
                     !level
                 } else {
-                    !matches!(part.portion_at(&inside, &snapshot)?, Went::Level)
+                    let went = part.portion_at(&inside, &snapshot)?;
+                    match went {
+                        Went::Later(pause) => self.upgrade.task.pause(pause),
+                        Went::Unavailable => self.upgrade.task.pause(TROUBLE),
+                        Went::On { .. } | Went::Level => {}
+                    }
+                    !matches!(went, Went::Level)
                 };
                 if !more && inside.reader.head().0 - snapshot.head().0 <= LAST_LOOK_EVENTS {
                     break;
@@ -130,37 +160,55 @@ impl Activation<'_> {
     }
 
     /// Has the writer look at what came since, and switch.
-    fn switch(&mut self, parts: &mut Vec<Part>) -> Result<Deployed, Stop> {
+    fn switch(&mut self, parts: &mut Vec<Part>) -> Result<Outcome, Stop> {
         let inside = self.inside.clone();
         // The parts go to the writer's thread and come back with its answer.
         let (give_back, given_back) = std::sync::mpsc::channel();
         let look: LastLook = {
-            let (inside, candidate, seen, mut moved) = (inside.clone(), self.candidate.clone(), self.seen, std::mem::take(parts));
+            let (inside, prospect, seen, mut moved) = (inside.clone(), self.prospect.clone(), self.seen, std::mem::take(parts));
             Box::new(move |snapshot, proposal| {
-                let looked = candidate.check(&inside, snapshot, seen).and_then(|()| levels(&inside, snapshot, &mut moved));
+                let looked = prospect.look(&inside, snapshot, seen).and_then(|()| all_there(&prospect, snapshot, &moved));
+                let looked = looked.and_then(|()| levels(&inside, snapshot, &mut moved));
                 let _ = give_back.send(moved);
                 let levels = looked?;
                 Ok(match proposal {
-                    Proposal::Deploy(deploy) => Proposal::Deploy(retold_engine::store::Deploy { levels, ..deploy }),
+                    Proposal::Deploy(deploy) => Proposal::Deploy(Deploy { levels, ..deploy }),
+                    Proposal::Remove { module, .. } => Proposal::Remove { module, levels },
                     other => other,
                 })
             })
         };
-        inside.set_guest(self.upgrade.digest(), self.upgrade.upload.module.clone());
-        let accepted = propose(&inside, self.upgrade.deploy_proposal(), Some(look));
+        if let Wanted::Upload(upload) = &self.upgrade.wanted {
+            inside.set_guest(upload.digest, upload.module.clone());
+        }
+        let accepted = propose(&inside, self.upgrade.proposal(), Some(look));
         *parts = given_back.recv().unwrap_or_default();
-        let accepted = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                inside.keep_active_guests();
-                return Err(error.into());
-            }
-        };
         inside.keep_active_guests();
-        let Accepted::Deployed { module, unchanged, .. } = accepted else { return Err(DriveError::Stopping.into()) };
-        let info = inside.all_modules().into_iter().find(|(ordinal, _)| *ordinal == module).map(|(_, info)| info);
-        info.map(|module| Deployed { module, unchanged }).ok_or(Stop::Failed(DriveError::Stopping))
+        match accepted? {
+            Accepted::Deployed { module, unchanged, .. } => {
+                let info = inside.all_modules().into_iter().find(|(ordinal, _)| *ordinal == module).map(|(_, info)| info);
+                info.map(|module| Outcome::Deployed(Deployed { module, unchanged })).ok_or(Stop::Failed(DriveError::Stopping))
+            }
+            Accepted::Removed { position } => Ok(Outcome::Removed(position)),
+            _ => Err(DriveError::Stopping.into()),
+        }
     }
+}
+
+/// Whether everything was replayed that would read or run otherwise: another deployment may have come between.
+fn all_there(prospect: &Prospect, snapshot: &Snapshot, parts: &[Part]) -> Result<(), DriveError> {
+    for affected in prospect.affected(snapshot) {
+        let needed = match affected.manifest.kind {
+            FunctionKind::Handler => affected.stateful,
+            FunctionKind::View | FunctionKind::Aggregate => true,
+            FunctionKind::Upcaster | FunctionKind::Ingress => false,
+        };
+        let is_there = |part: &Part| part.needed && part.name() == affected.row.name && part.identity == affected.identity;
+        if needed && !parts.iter().any(is_there) {
+            return Err(DriveError::ReadsChanged { function: affected.row.name.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// The last steps of everything that must be level, as the log stands. On the writer's thread.
@@ -175,7 +223,7 @@ fn levels(inside: &Arc<Inside>, snapshot: &Snapshot, parts: &mut [Part]) -> Resu
             match part.portion_at(inside, snapshot).map_err(failed)? {
                 Went::Level => break,
                 Went::On { .. } => {}
-                Went::Unavailable => return Err(DriveError::Busy),
+                Went::Unavailable | Went::Later(_) => return Err(DriveError::Busy),
             }
         }
         if let Some(failed) = part.failed() {

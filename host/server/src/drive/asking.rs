@@ -11,8 +11,9 @@ use tokio::sync::oneshot;
 
 use super::commands::{CommandAccepted, CommandOutcome};
 use super::committer::Job;
+use super::inside::{Inside, next_number};
 use super::loaded::Loaded;
-use super::namespace::{Inside, Namespace, next_number};
+use super::namespace::Namespace;
 use super::queue::Cost;
 use super::types::{DriveError, WaitFor};
 use super::views::ViewTask;
@@ -35,9 +36,13 @@ pub struct ViewRead {
 }
 
 impl ViewRead {
+    /// `position`: how far the view was before its rows were taken. More may have been folded since: the rows
+    /// tell how far they are themselves.
     fn of(task: &ViewTask, position: Position, head: Position) -> Result<ViewRead, DriveError> {
+        let snapshot = task.file.snapshot()?;
+        let position = position.max(snapshot.cursor());
         let lag = head.0.saturating_sub(position.0);
-        Ok(ViewRead { snapshot: task.file.snapshot()?, row: task.row.clone(), guest: task.guest(), position, lag })
+        Ok(ViewRead { snapshot, row: task.row.clone(), guest: task.guest(), position, lag })
     }
 }
 

@@ -8,8 +8,8 @@ use retold_engine::run::{Guests, Prepared, Reading, Replay, ReplayOptions, Repla
 use retold_engine::store::{Accepted, FunctionRow, Portion, Proposal};
 
 use super::activation::propose;
-use super::namespace::Inside;
-use super::replay_part::fold_all;
+use super::folding::fold_all;
+use super::inside::Inside;
 use super::replay_task::ReplayTask;
 use super::types::DriveError;
 use super::upgrade::{Stop, TROUBLE};
@@ -27,8 +27,7 @@ pub fn backfill(inside: &Arc<Inside>, task: &ReplayTask, function: &str) -> Resu
     if row.manifest.kind != FunctionKind::Handler {
         return Ok(0);
     }
-    let (shadow, _) = inside.reader.open_shadow(function, row.identity, CACHE_BYTES)?;
-    inside.note_shadow(&task.id, shadow.name());
+    let shadow = inside.open_shadow(&task.id, function, row.identity, CACHE_BYTES)?;
     let options = ReplayOptions { lanes: inside.view_threads, collect_new: true, ..ReplayOptions::default() };
     let mut replay: Option<Replay> = None;
     let mut appended = 0;
@@ -74,6 +73,7 @@ fn append(inside: &Inside, row: &FunctionRow, emitted: Vec<Emitted>) -> Result<u
         stands_on: None,
         mode: PlanMode::Backfill,
         handled: Vec::new(),
+        folded: Vec::new(),
         emitted,
         state: Vec::new(),
         state_digest: None,

@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use retold_engine::model::{FunctionKind, Guest, Manifest, Position};
+use retold_engine::model::{Digest, FunctionKind, Guest, Manifest, Position};
 use retold_engine::run::{Reading, audit, check_upcaster};
 use retold_engine::store::{Portion, Snapshot};
 
 use super::checked::CheckedGuest;
-use super::deploying::{book_with, history_fits, new_schemas};
-use super::namespace::Inside;
+use super::inside::Inside;
+use super::modules::Upload;
+use super::schema_changes::{book_with, history_fits, new_schemas};
 use super::types::{DeployRefused, DriveError};
 use crate::schema::Schema;
 
@@ -21,16 +22,32 @@ const AUDITED_EVENTS: usize = 256;
 
 pub struct Candidate {
     manifest: Manifest,
+    digest: Digest,
     guest: Arc<dyn Guest>,
+    imports_state: bool,
     schemas: BTreeMap<String, Schema>,
 }
 
 impl Candidate {
     /// Refused where the schemas can't be used, or don't go with those of others.
-    pub fn new(namespace: &Inside, manifest: Manifest, guest: Arc<dyn Guest>) -> Result<Candidate, DriveError> {
-        let schemas = new_schemas(namespace, &manifest)?;
-        let guest = CheckedGuest::around(guest, book_with(namespace, &manifest));
-        Ok(Candidate { manifest, guest, schemas })
+    pub fn new(namespace: &Inside, upload: &Upload) -> Result<Candidate, DriveError> {
+        let schemas = new_schemas(namespace, &upload.manifest)?;
+        let guest = CheckedGuest::around(upload.module.clone(), book_with(namespace, &upload.manifest));
+        let (manifest, digest, imports_state) = (upload.manifest.clone(), upload.digest, upload.module.imports_state());
+        Ok(Candidate { manifest, digest, guest, imports_state, schemas })
+    }
+
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    pub fn imports_state(&self) -> bool {
+        self.imports_state
+    }
+
+    /// Whether it brings schemas that the other didn't: history was not held against them then.
+    pub fn has_more_schemas_than(&self, other: &Candidate) -> bool {
+        self.schemas.keys().any(|name| !other.schemas.contains_key(name))
     }
 
     pub fn manifest(&self) -> &Manifest {

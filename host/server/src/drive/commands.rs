@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::clock;
 use super::committer::{Job, WaitKey};
-use super::namespace::Inside;
+use super::inside::Inside;
 use super::queue::Cost;
 use super::types::{DriveError, Handled};
 use super::workers::Work;

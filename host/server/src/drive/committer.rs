@@ -17,7 +17,7 @@ use super::clock;
 use super::commands::{self, CommandAccepted, CommandReply, SubjectTask};
 use super::function::FunctionTask;
 use super::housekeeper::Ended;
-use super::namespace::Inside;
+use super::inside::Inside;
 use super::queue::Cost;
 use super::registry::Registry;
 use super::types::{Append, DriveError};
@@ -120,12 +120,21 @@ impl Committer {
     pub fn run(mut self) {
         let most = Cost { events: limits::EVENTS_PER_COMMIT_MAX, bytes: limits::COMMIT_BYTES_MAX };
         let namespace = self.namespace.clone();
+        // An earlier process may have left some.
+        self.delete_leftover_rows();
         while let Some(jobs) = namespace.queue.take(most) {
             self.commit(jobs);
-            if namespace.queue.len() == 0
-                && let Err(error) = self.store.delete_leftover_rows()
-            {
-                self.fail(&error);
+            self.delete_leftover_rows();
+        }
+    }
+
+    /// Step by step, until nothing is left or somebody waits.
+    fn delete_leftover_rows(&mut self) {
+        while self.namespace.queue.is_idle() {
+            match self.store.delete_leftover_rows() {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => return self.fail(&error),
             }
         }
     }
@@ -252,7 +261,7 @@ impl Committer {
                     drop(subject.settled(Err(error)));
                 }
                 (Caller::Function { function, ticket }, Ok(Accepted::Reacted(reacted))) => {
-                    ended.extend(self.reacted(&function, &reacted, &type_of));
+                    ended.extend(self.reacted(&function, &reacted));
                     function.settle(ticket, Settled::Committed);
                 }
                 (Caller::Function { function, ticket }, _) => function.settle(ticket, Settled::Refused),
@@ -283,12 +292,7 @@ impl Committer {
         }
     }
 
-    fn reacted(
-        &mut self,
-        function: &FunctionTask,
-        reacted: &Reacted,
-        type_of: &impl Fn(Position) -> Option<String>,
-    ) -> Vec<(WaitId, Outcome)> {
+    fn reacted(&mut self, function: &FunctionTask, reacted: &Reacted) -> Vec<(WaitId, Outcome)> {
         function.handled.fetch_add(reacted.handled.len() as u64, Ordering::Relaxed);
         function.emitted.fetch_add(reacted.outputs.len() as u64, Ordering::Relaxed);
         function.parked.fetch_add(reacted.parked.len() as u64, Ordering::Relaxed);
@@ -299,16 +303,8 @@ impl Committer {
         if self.waits.is_empty() {
             return Vec::new();
         }
-        let types: Vec<Option<String>> =
-            reacted.outputs.iter().map(|(_, position)| type_of(*position).or_else(|| self.namespace.type_at(*position))).collect();
-        let outputs: Vec<(Position, Position, &str)> = reacted
-            .outputs
-            .iter()
-            .zip(&types)
-            .map(|((cause, position), r#type)| (*cause, *position, r#type.as_deref().unwrap_or_default()))
-            .collect();
         let functions = self.namespace.reader.functions();
-        self.waits.reacted(reacted, &outputs, &mut World { subscriptions: &mut self.registry.subscriptions, functions: &functions })
+        self.waits.reacted(reacted, &mut World { subscriptions: &mut self.registry.subscriptions, functions: &functions })
     }
 
     /// Brings tasks and subscriptions up to the functions as they stand.

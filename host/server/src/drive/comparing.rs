@@ -2,7 +2,7 @@
 //! which cursors of the older log find their place in the newer one.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use retold_engine::model::Position;
 use retold_engine::run::{self, Comparison, ComparisonStep, DerivedCompared, LogExample, LogsCompared};
@@ -11,8 +11,9 @@ use retold_engine::store::{CursorMap, Folder, Snapshot};
 use super::clock;
 use super::generations::blocking;
 use super::host::Host;
-use super::namespace::Inside;
+use super::inside::Inside;
 use super::replay_info::{DifferenceKind, LogDifference, LogEntryDifference, OutputCounts, ReplayStatus, Shown, ViewDifference};
+use super::retelling::Retelling;
 use super::types::DriveError;
 
 /// Entries of both logs that are read in one step.
@@ -172,20 +173,29 @@ const KEPT_MAX: usize = 8;
 impl Host {
     /// Holds another namespace's log and views against the base's. Waits for the end of it as long as told.
     pub async fn diff(&self, base: &str, other: &str, wait: Duration) -> Result<LogDifference, DriveError> {
+        let until = clock::started() + wait;
         let (host, base, other) = (self.clone(), base.to_owned(), other.to_owned());
-        blocking(move || host.diff_now(&base, &other, wait)).await
+        let followed = {
+            let (host, base, other) = (host.clone(), base.clone(), other.clone());
+            blocking(move || host.retelling_of(&base, &other)).await?
+        };
+        let Some(retelling) = followed else {
+            return blocking(move || host.diff_now(&base, &other, until)).await;
+        };
+        // Where the time is over first, what is known by then is told.
+        let _ = tokio::time::timeout(wait, retelling.compared().wait_for(|compared| *compared)).await;
+        blocking(move || retelling.difference()).await
     }
 
-    fn diff_now(&self, base: &str, other: &str, wait: Duration) -> Result<LogDifference, DriveError> {
-        let until = clock::started() + wait;
+    /// The retelling that follows the base, and compares the two by itself.
+    fn retelling_of(&self, base: &str, other: &str) -> Result<Option<Arc<Retelling>>, DriveError> {
         let (base_row, other_row) = (self.row(base)?, self.row(other)?);
         let retelling = self.retellings().get(&other_row.folder).cloned();
-        if let Some(retelling) = retelling.filter(|retelling| self.is_open_as(&base_row.folder, &retelling.base)) {
-            while !retelling.is_compared() && !retelling.task.is_over() && clock::started() < until {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            return retelling.difference();
-        }
+        Ok(retelling.filter(|retelling| self.is_open_as(&base_row.folder, &retelling.base)))
+    }
+
+    fn diff_now(&self, base: &str, other: &str, until: Instant) -> Result<LogDifference, DriveError> {
+        let (base_row, other_row) = (self.row(base)?, self.row(other)?);
         let open = |folder: &str, name: &str| self.open_in(folder).ok_or_else(|| DriveError::UnknownNamespace(name.to_owned()));
         let (base_inside, other_inside) = (open(&base_row.folder, base)?, open(&other_row.folder, other)?);
         let comparing = {

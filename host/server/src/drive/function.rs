@@ -9,7 +9,7 @@ use retold_engine::run::{Reading, Runner, Settled, Step, Ticket};
 use super::clock;
 use super::committer::Job;
 use super::function_log::FunctionLog;
-use super::namespace::Inside;
+use super::inside::Inside;
 use super::queue::Cost;
 use super::turns::Turns;
 use super::types::{FunctionCounts, Retrying};

@@ -1,6 +1,7 @@
 //! How functions stand, as operators see it.
 
-use retold_engine::model::{FunctionKind, Position, TypePattern, limits};
+use retold_engine::model::{FunctionKind, Position, limits};
+use retold_engine::run::first_unread;
 use retold_engine::store::{self, FunctionStatus};
 
 use super::namespace::Namespace;
@@ -44,10 +45,10 @@ impl Namespace {
                 || (row.manifest.kind == FunctionKind::View && view.as_ref().is_none_or(|view| !view.is_level())),
             cursor: view.as_ref().map_or(row.cursor, |view| view.position()),
             lag: match row.manifest.kind {
-                FunctionKind::Handler => self.lag(&snapshot, &row),
+                FunctionKind::Handler | FunctionKind::Aggregate => self.lag(&snapshot, &row),
                 FunctionKind::View => view.as_ref().map_or(snapshot.head().0, |view| snapshot.head().0.saturating_sub(view.position().0)),
                 // These read when they are asked.
-                FunctionKind::Aggregate | FunctionKind::Upcaster | FunctionKind::Ingress => 0,
+                FunctionKind::Upcaster | FunctionKind::Ingress => 0,
             },
             subscribes: row.manifest.subscribes.clone(),
             emits: row.manifest.emits.clone(),
@@ -69,15 +70,12 @@ impl Namespace {
         })
     }
 
-    /// Events that the function reads and has not dealt with; counted only as far as it is cheap, since
+    /// Events that the function reads, or commands that it decides, and has not dealt with; counted only as far as it is cheap, since
     /// what it doesn't read never moves its cursor.
     fn lag(&self, snapshot: &store::Snapshot, row: &store::FunctionRow) -> u64 {
-        let made_new = snapshot.upcasting().sources(|made| row.subscribes(made));
-        let filter = store::Filter::types(row.patterns().chain(made_new.into_iter().map(TypePattern::Exact)));
-        let portion = store::Portion { events: 1, bytes: usize::MAX };
-        match snapshot.collect(row.cursor, snapshot.head(), &filter, portion) {
-            Ok((batch, _)) if batch.is_empty() => 0,
-            Ok((batch, _)) => snapshot.head().0 + 1 - batch.events().first().map_or(snapshot.head().0, |event| event.position.0),
+        match first_unread(snapshot, row) {
+            Ok(None) => 0,
+            Ok(Some(first)) => snapshot.head().0 + 1 - first.0,
             Err(_) => snapshot.head().0 - row.cursor.0.min(snapshot.head().0),
         }
     }

@@ -48,7 +48,7 @@ impl Host {
             folder: folder.clone(),
             created: clock::now(),
             generation: 1,
-            role: Role::Fork { base_folder: base_row.folder, at },
+            role: Role::Fork { base_folder: base_row.folder, at: forked.at },
             previous: Vec::new(),
         };
         let store = self.open_store(&folder, Some(options))?;
@@ -58,7 +58,7 @@ impl Host {
         Ok(Forked {
             name: name.to_owned(),
             base: base.to_owned(),
-            at,
+            at: forked.at,
             segments: forked.segments_linked,
             bytes_copied: forked.bytes_copied,
             took_us: began.elapsed().as_micros() as u64,

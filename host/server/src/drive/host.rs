@@ -15,9 +15,10 @@ use super::committer::Committer;
 use super::comparing::Comparisons;
 use super::consumers::open_consumers;
 use super::housekeeper::Housekeeper;
+use super::inside::{Common, Inside};
 use super::memory;
 use super::modules::Modules;
-use super::namespace::{Common, Inside, Namespace, Standing};
+use super::namespace::{Namespace, Standing};
 use super::outside::Outside;
 use super::replay_info::NamespaceRole;
 use super::retelling::Retelling;
@@ -137,6 +138,7 @@ impl Host {
             host.start(row, store)?;
         }
         host.name_all()?;
+        host.finish_promotions()?;
         // A retelling reads its base, and so begins when all are open.
         for row in rows {
             host.resume_retelling(&row)?;
@@ -233,6 +235,7 @@ impl Host {
         let folder = self.0.options.data.join(&row.folder);
         let inside = Arc::new(Inside::new(row.name.clone(), row.created, &folder, store.reader(), common));
         common.modules.load_active(&inside)?;
+        inside.keep_shadows();
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner).insert(row.folder.clone(), inside.clone());
         inside.generation.store(row.generation, Ordering::Release);
         inside.frozen.store(!matches!(row.role, Role::Own | Role::Fork { .. }), Ordering::Release);
@@ -354,6 +357,7 @@ impl Host {
         common.sending.stop();
         let open: Vec<Arc<Inside>> = self.0.open.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
         open.iter().for_each(|inside| inside.queue.close());
+        open.iter().for_each(|inside| inside.replays.wait_for_threads());
         let threads = std::mem::take(&mut *self.0.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             if thread.join().is_err() {

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use retold_engine::store::{Housekeeping, Sealed, StoreError};
 
 use super::committer::Job;
-use super::namespace::Inside;
+use super::inside::Inside;
 use super::queue::Cost;
 
 /// Each namespace has at most one piece of work on either thread.

@@ -7,7 +7,7 @@ use retold_engine::run::Guests;
 use retold_engine::store::Snapshot;
 
 use super::checked::CheckedGuest;
-use super::namespace::Inside;
+use super::inside::Inside;
 
 pub struct Loaded<'a> {
     namespace: &'a Inside,

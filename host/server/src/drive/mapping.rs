@@ -6,7 +6,8 @@ use retold_engine::model::Position;
 use retold_engine::store::CursorMap;
 
 use super::generations::Resume;
-use super::namespace::{Inside, Namespace};
+use super::inside::Inside;
+use super::namespace::Namespace;
 use super::types::DriveError;
 
 impl Inside {

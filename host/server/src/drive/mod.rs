@@ -13,12 +13,14 @@ mod committer;
 mod comparing;
 mod consumers;
 mod deploying;
+mod folding;
 mod function;
 mod function_info;
 mod function_log;
 mod generations;
 mod host;
 mod housekeeper;
+mod inside;
 mod loaded;
 mod mapping;
 mod memory;
@@ -26,17 +28,22 @@ mod modules;
 mod namespace;
 mod outside;
 mod promoting;
+mod prospect;
 mod queue;
 pub mod race;
 mod registry;
 mod replay_files;
 mod replay_info;
+mod replay_outputs;
 mod replay_part;
 mod replay_report;
 mod replay_task;
 mod replays;
 mod retelling;
+mod retelling_begin;
+mod retelling_work;
 mod returning;
+mod schema_changes;
 mod schemas;
 mod sending;
 mod stream;
@@ -62,8 +69,8 @@ pub use namespace::Namespace;
 pub use outside::{Network, Outside, Secrets};
 pub use replay_info::{
     DeployOptions, DeployOutcome, DifferenceKind, Dropped, Forked, FunctionReplay, Generations, LogDifference, LogEntryDifference,
-    ModuleVersion, NamespaceRole, OutputCounts, OutputDifference, Promoted, Rehearse, ReplayFailure, ReplayInfo, ReplayKind, ReplayOptions,
-    ReplayStatus, ReplayedModule, RetellRequest, RetellRule, RetellingInfo, RowDifference, Shown, ViewDifference,
+    ModuleVersion, NamespaceRole, OutputCounts, OutputDifference, Promoted, Rehearse, RemoveOutcome, ReplayFailure, ReplayInfo, ReplayKind,
+    ReplayOptions, ReplayStatus, ReplayedModule, RetellRequest, RetellRule, RetellingInfo, RowDifference, Shown, ViewDifference,
 };
 pub use stream::AppendStream;
 pub use types::{

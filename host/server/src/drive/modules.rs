@@ -5,7 +5,7 @@ use std::sync::Arc;
 use retold_engine::model::{Digest, Manifest};
 
 use super::host::{HostOptions, io};
-use super::namespace::Inside;
+use super::inside::Inside;
 use super::types::DriveError;
 use crate::wasm::{CompileCache, CompileLimits, Compiler, ModuleLoader, Sandbox, WasmModule};
 

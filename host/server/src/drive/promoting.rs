@@ -4,19 +4,23 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use retold_engine::store::{Proposal, Role, Store};
+use retold_engine::model::{Position, TypePattern};
+use retold_engine::store::{Accepted, Filter, NamespaceRow, Proposal, Role, Snapshot, Store};
 use tokio::sync::oneshot;
 
 use super::clock;
 use super::committer::Job;
 use super::generations::blocking;
 use super::host::Host;
-use super::namespace::Inside;
+use super::inside::Inside;
 use super::queue::Cost;
 use super::replay_info::{Promoted, ReplayStatus, RetellingInfo};
-use super::retelling::{BEHIND_MAX, Retelling};
+use super::retelling::{BEHIND_MAX, Retelling, noted};
 use super::returning::PROMOTED;
 use super::types::DriveError;
+
+/// Hears that the log says so itself.
+pub type Recorded = oneshot::Receiver<Result<Accepted, DriveError>>;
 
 impl Host {
     /// Has a retelling take the place of its base.
@@ -28,7 +32,10 @@ impl Host {
             blocking(move || host.promotable(&name)).await?
         };
         let base = retelling.base.clone();
-        alone(&base.clone(), move |_| host.take_place(&name, &retelling)).await
+        let (promoted, recorded) = alone(&base.clone(), move |_| host.take_place(&name, &retelling)).await?;
+        // If it can't be recorded now, it is after the next start.
+        let _ = recorded.await;
+        Ok(promoted)
     }
 
     /// The retelling, if it can take its base's place.
@@ -51,7 +58,7 @@ impl Host {
         if let ReplayStatus::Failed { message, .. } = retelling.task.status() {
             return refuse(format!("{name} has failed: {message}"));
         }
-        if retelling.task.status() == ReplayStatus::Stopped {
+        if retelling.task.is_stopped() {
             return refuse(format!("{name} was stopped: resume it with `retold replays resume {name}`"));
         }
         let behind = retelling.behind();
@@ -62,7 +69,7 @@ impl Host {
     }
 
     /// On the writer's thread of the base.
-    fn take_place(&self, name: &str, retelling: &Retelling) -> Result<Promoted, DriveError> {
+    fn take_place(&self, name: &str, retelling: &Retelling) -> Result<(Promoted, Recorded), DriveError> {
         let began = clock::started();
         let row = self.row(name)?;
         let Role::Retelling { base, .. } = &row.role else { return Err(DriveError::Superseded) };
@@ -73,6 +80,7 @@ impl Host {
         let promoted = self.catalogue().promote(base, name)?;
         let promoted = promoted.map_err(|why| DriveError::Generation { namespace: name.to_owned(), what: why.to_string() })?;
         self.retellings().remove(&row.folder);
+        retelling.base.replay_files.remove_word(&retelling.task.id);
         self.forget_plan(&row.folder);
         if let Some(map) = map {
             retelling.target.set_map(promoted.old.generation, map);
@@ -91,32 +99,85 @@ impl Host {
             dropped,
             forgotten,
         };
-        self.give_place(&retelling.base, &retelling.target, Some(finished.store), &promoted)?;
+        let recorded = self.give_place(&retelling.base, &retelling.target, Some(finished.store), &promoted)?;
         retelling.task.set_status(ReplayStatus::Done);
-        Ok(Promoted { paused_us: began.elapsed().as_micros() as u64, ..promoted })
+        Ok((Promoted { paused_us: began.elapsed().as_micros() as u64, ..promoted }, recorded))
     }
 
     /// One log stops and the other goes on under its name. The catalogue says so already.
-    pub(super) fn give_place(&self, from: &Arc<Inside>, to: &Arc<Inside>, store: Option<Store>, what: &Promoted) -> Result<(), DriveError> {
+    pub(super) fn give_place(
+        &self,
+        from: &Arc<Inside>,
+        to: &Arc<Inside>,
+        store: Option<Store>,
+        what: &Promoted,
+    ) -> Result<Recorded, DriveError> {
         from.frozen.store(true, Ordering::Release);
         to.generation.store(what.generation, Ordering::Release);
         to.reinstate();
         // The first thing in its queue, so that whatever was accepted since stands behind it.
-        to.note_promotion(what);
+        let recorded = to.note_promotion(what);
         if let Some(store) = store {
             self.start_writer(to, store)?;
         }
         self.name_all()?;
         let successor = self.namespace(&what.namespace).ok_or_else(|| DriveError::UnknownNamespace(what.namespace.clone()))?;
         from.supersede(successor);
+        Ok(recorded)
+    }
+}
+
+impl Host {
+    /// A promotion that was cut off between the catalogue's commit and the log's own word of it: the log says
+    /// so now.
+    pub(super) fn finish_promotions(&self) -> Result<(), DriveError> {
+        let rows = self.catalogue().namespaces()?;
+        for row in rows.iter().filter(|row| row.generation > 1 && matches!(row.role, Role::Own | Role::Fork { .. })) {
+            let before = rows.iter().find(|old| old.generation + 1 == row.generation && is_old(old, &row.name));
+            let (Some(to), Some(before)) = (self.open_in(&row.folder), before) else { continue };
+            let Some(from) = self.open_in(&before.folder) else { continue };
+            let (new, old) = (to.reader.snapshot()?, from.reader.snapshot()?);
+            if promotion_into(&new)? == Some(row.generation) {
+                continue;
+            }
+            let RetellingInfo { kept, dropped, forgotten, .. } = noted(&row.name, to.reader.note()?.as_deref());
+            drop(to.note_promotion(&Promoted {
+                namespace: row.name.clone(),
+                generation: row.generation,
+                old: before.name.clone(),
+                paused_us: 0,
+                old_head: old.head(),
+                new_head: new.head(),
+                old_chain: old.chain(),
+                new_chain: new.chain(),
+                kept,
+                dropped,
+                forgotten,
+            }));
+        }
         Ok(())
     }
+}
+
+fn is_old(row: &NamespaceRow, name: &str) -> bool {
+    matches!(&row.role, Role::Old { of, .. } if of == name)
+}
+
+/// The generation that the log says it became last.
+fn promotion_into(log: &Snapshot) -> Result<Option<u64>, DriveError> {
+    let mut generation = None;
+    log.scan(Position::START, log.head(), &Filter::types([TypePattern::Exact(PROMOTED.to_owned())]), &mut |event| {
+        let data: serde_json::Value = serde_json::from_slice(event.data).unwrap_or_default();
+        generation = data["generation"].as_u64();
+        std::ops::ControlFlow::Continue(())
+    })?;
+    Ok(generation)
 }
 
 impl Inside {
     /// Has the log itself say that it took another's place, and what became of that one's events: a receipt
     /// that names nobody.
-    fn note_promotion(&self, what: &Promoted) {
+    fn note_promotion(&self, what: &Promoted) -> Recorded {
         let Promoted { namespace, generation, old, old_head, new_head, old_chain, new_chain, kept, dropped, forgotten, .. } = what;
         let data = serde_json::json!({
             "namespace": namespace, "generation": generation, "old": old,
@@ -125,8 +186,9 @@ impl Inside {
             "kept": kept, "dropped": dropped, "forgotten": forgotten,
         });
         let proposal = Proposal::Record { r#type: PROMOTED.to_owned(), subject: namespace.clone(), data: data.to_string() };
-        let (reply, _) = oneshot::channel();
+        let (reply, recorded) = oneshot::channel();
         self.queue.push_own(Job::Change { proposal: Box::new(proposal), last_look: None, reply }, Cost { events: 1, bytes: 0 });
+        recorded
     }
 }
 

@@ -98,6 +98,12 @@ impl<T> Queue<T> {
         Some(taken)
     }
 
+    /// Nobody waits, and somebody may still come.
+    pub fn is_idle(&self) -> bool {
+        let inside = self.lock();
+        inside.open && inside.jobs.is_empty()
+    }
+
     pub fn len(&self) -> usize {
         self.lock().jobs.len()
     }

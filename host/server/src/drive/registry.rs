@@ -8,7 +8,7 @@ use retold_engine::run::Subscriptions;
 use retold_engine::store::FunctionStatus;
 
 use super::function::FunctionTask;
-use super::namespace::Inside;
+use super::inside::Inside;
 
 #[derive(Default)]
 pub struct Registry {
@@ -16,17 +16,20 @@ pub struct Registry {
     /// Of handlers: what is waited for.
     pub subscriptions: Subscriptions,
     view_subscriptions: Subscriptions,
+    /// Of aggregates: the commands that they decide.
+    command_subscriptions: Subscriptions,
 }
 
 impl Registry {
-    /// A task for each handler and view that isn't retired. Tasks of handlers are kept: a plan may be on
-    /// its way.
+    /// A task for each handler, aggregate and view that isn't retired. Tasks of handlers and aggregates are kept: a
+    /// plan may be on its way.
     pub fn refresh(&mut self, namespace: &Arc<Inside>) {
         let rows = namespace.reader.functions();
         let live = || rows.values().filter(|row| row.status != FunctionStatus::Retired);
         self.subscriptions = Subscriptions::new(live(), FunctionKind::Handler);
         self.view_subscriptions = Subscriptions::new(live(), FunctionKind::View);
-        for row in live().filter(|row| row.manifest.kind == FunctionKind::Handler) {
+        self.command_subscriptions = Subscriptions::new(live(), FunctionKind::Aggregate);
+        for row in live().filter(|row| matches!(row.manifest.kind, FunctionKind::Handler | FunctionKind::Aggregate)) {
             let name: Arc<str> = Arc::from(row.name.as_str());
             let log = namespace.logs.of(&row.name);
             let task = self.tasks.entry(name).or_insert_with(|| Arc::new(FunctionTask::new(&row.name, Arc::downgrade(namespace), log)));
@@ -39,7 +42,8 @@ impl Registry {
 
     /// Wakes those who read events of this type. Any word may be asked for.
     pub fn wake_readers(&mut self, namespace: &Inside, word: &str) {
-        for name in self.subscriptions.readers(word).iter() {
+        let (events, commands) = (self.subscriptions.readers(word), self.command_subscriptions.readers(word));
+        for name in events.iter().chain(commands.iter()) {
             if let Some(task) = self.tasks.get(name) {
                 task.wake();
             }

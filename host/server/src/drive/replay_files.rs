@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use retold_engine::model::{ByteReader, Digest, FunctionKind, Position, Timestamp};
 use retold_engine::run::FunctionReport;
@@ -16,6 +17,8 @@ use super::replay_report::shown_report;
 #[derive(Clone, Debug)]
 pub struct ReplayFiles {
     folder: PathBuf,
+    /// Who reads a file to write it again holds it.
+    turn: Arc<Mutex<()>>,
 }
 
 /// A replay as it is written down.
@@ -36,7 +39,19 @@ pub struct StoredReplay {
     pub position: u64,
     pub head: u64,
     pub events: u64,
+    #[serde(default)]
+    warnings: Vec<String>,
     functions: Vec<StoredFunction>,
+    /// The files that it works on: they outlive the host.
+    #[serde(default)]
+    pub shadows: Vec<String>,
+}
+
+/// What the operator wants of a retelling, by the name of what is made.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct RetellingWord {
+    pub stopped: bool,
+    pub budget_percent: Option<u8>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -55,6 +70,7 @@ enum StoredKind {
     Rehearsal,
     Deployment,
     Rollback,
+    Removal,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,6 +97,7 @@ impl StoredReplay {
             kind: match kind {
                 ReplayKind::Deployment => StoredKind::Deployment,
                 ReplayKind::Rollback => StoredKind::Rollback,
+                ReplayKind::Removal => StoredKind::Removal,
                 ReplayKind::Rehearsal | ReplayKind::Retelling | ReplayKind::Comparison => StoredKind::Rehearsal,
             },
             module: module.to_owned(),
@@ -102,7 +119,9 @@ impl StoredReplay {
             position: 0,
             head: 0,
             events: 0,
+            warnings: Vec::new(),
             functions: Vec::new(),
+            shadows: Vec::new(),
         }
     }
 
@@ -114,6 +133,7 @@ impl StoredReplay {
             _ => None,
         };
         (self.position, self.head, self.events) = (info.position.0, info.head.0, info.events);
+        self.warnings = info.warnings.clone();
         let stored = |function: &FunctionReplay| StoredFunction {
             function: function.function.clone(),
             report: (!function.retired).then(|| function.encoded.clone()),
@@ -151,6 +171,7 @@ impl StoredReplay {
             events: self.events,
             events_per_second: 0.0,
             seconds_left: None,
+            warnings: self.warnings.clone(),
             functions: self.functions.iter().filter_map(shown).collect(),
             retelling: None,
         })
@@ -161,6 +182,7 @@ impl StoredReplay {
             StoredKind::Rehearsal => ReplayKind::Rehearsal,
             StoredKind::Deployment => ReplayKind::Deployment,
             StoredKind::Rollback => ReplayKind::Rollback,
+            StoredKind::Removal => ReplayKind::Removal,
         }
     }
 
@@ -186,7 +208,12 @@ impl StoredReplay {
 
 impl ReplayFiles {
     pub fn new(namespace: &Path) -> ReplayFiles {
-        ReplayFiles { folder: namespace.join("replays") }
+        ReplayFiles { folder: namespace.join("replays"), turn: Arc::default() }
+    }
+
+    /// Held from a look at a replay to what is written of it.
+    pub fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Everything that can be read; what can't is told and left alone.
@@ -210,6 +237,19 @@ impl ReplayFiles {
     pub fn write(&self, replay: &StoredReplay) -> io::Result<()> {
         let bytes = serde_json::to_vec(replay).map_err(io::Error::other)?;
         self.put(&format!("{}.json", replay.id), &bytes)
+    }
+
+    pub fn write_word(&self, retelling: &str, word: RetellingWord) -> io::Result<()> {
+        self.put(&format!("{retelling}.word"), &serde_json::to_vec(&word).map_err(io::Error::other)?)
+    }
+
+    pub fn word(&self, retelling: &str) -> RetellingWord {
+        let bytes = fs::read(self.folder.join(format!("{retelling}.word"))).unwrap_or_default();
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    }
+
+    pub fn remove_word(&self, retelling: &str) {
+        let _ = fs::remove_file(self.folder.join(format!("{retelling}.word")));
     }
 
     pub fn write_component(&self, id: &str, component: &[u8]) -> io::Result<()> {

@@ -56,6 +56,18 @@ pub enum DeployOutcome {
     UnderWay(ReplayInfo),
 }
 
+/// What became of a removal.
+#[derive(Clone, Debug)]
+pub enum RemoveOutcome {
+    Removed {
+        /// Of the record of it.
+        position: Position,
+        replay: ReplayInfo,
+    },
+    /// It takes longer than the caller waits.
+    UnderWay(ReplayInfo),
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplayKind {
     /// A candidate over recorded history, nothing else.
@@ -64,6 +76,8 @@ pub enum ReplayKind {
     Deployment,
     /// A former version that takes over again when it is level.
     Rollback,
+    /// Functions that retire when what others read without them is level.
+    Removal,
     /// A new log made of another's source events.
     Retelling,
     /// Two logs, held side by side.
@@ -105,6 +119,8 @@ pub struct ReplayInfo {
     pub events_per_second: f64,
     /// While it runs and a rate is known.
     pub seconds_left: Option<f64>,
+    /// What somebody should know before it takes over: events that are no longer read, and refusals to come.
+    pub warnings: Vec<String>,
     pub functions: Vec<FunctionReplay>,
     pub retelling: Option<RetellingInfo>,
 }

@@ -3,22 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use retold_engine::model::{Digest, FunctionKind, FunctionManifest, Guest, LogLevel, Position, Start};
-use retold_engine::run::{
-    self, CatchUp, Folded, Guests, Prepared, Projector, Reading, Replay, ReplayOptions, ReplayStep, Replayed, ViewStep,
-};
+use retold_engine::model::{Digest, FunctionKind, FunctionManifest, Guest, Position, Start};
+use retold_engine::run::{self, CatchUp, Guests, Prepared, Projector, Reading, Replay, ReplayOptions, ReplayStep, Replayed, ViewStep};
 use retold_engine::store::{FunctionRow, FunctionStatus, Portion, Snapshot, ViewFile};
 
-use super::candidate::Candidate;
 use super::clock;
-use super::namespace::Inside;
+use super::folding::{PORTION, beside, fold_all, read_ahead};
+use super::inside::Inside;
+use super::prospect::Prospect;
 use super::replay_info::FunctionReplay;
 use super::replay_report::shown_report;
 use super::types::{DriveError, FunctionFailed};
 use super::upgrade::{Stop, Upgrade};
 
-/// Read and run in one step.
-const PORTION: Portion = Portion { events: 32 << 10, bytes: 12 << 20 };
 /// Memory for pages of a shadow.
 const CACHE_BYTES: usize = 16 << 20;
 /// Events that both versions are measured on.
@@ -29,7 +26,7 @@ pub struct Part {
     pub identity: Digest,
     /// As it stood when the upgrade began; none for a function that is new.
     pub row: Option<Arc<FunctionRow>>,
-    candidate: Arc<Candidate>,
+    prospect: Arc<Prospect>,
     of_module: bool,
     way: Way,
     pub shadow: Arc<ViewFile>,
@@ -61,13 +58,15 @@ pub enum Went {
     Level,
     /// The host could not run it now.
     Unavailable,
+    /// There is nothing to do for so long.
+    Later(Duration),
 }
 
 impl Part {
     /// `None`: there is nothing to replay of it.
     pub fn new(
         upgrade: &Upgrade,
-        candidate: &Arc<Candidate>,
+        prospect: &Arc<Prospect>,
         snapshot: &Snapshot,
         (function, identity): (FunctionManifest, Digest),
         row: Option<Arc<FunctionRow>>,
@@ -79,7 +78,7 @@ impl Part {
         let needed = upgrade.takes_over() && row.is_some() && !same_code && {
             let kept_state = row.as_ref().is_some_and(|row| row.stateful);
             match function.kind {
-                FunctionKind::Handler => kept_state || (of_module && upgrade.upload.module.imports_state()),
+                FunctionKind::Handler => kept_state || (of_module && prospect.imports_state()),
                 FunctionKind::View | FunctionKind::Aggregate => true,
                 FunctionKind::Upcaster | FunctionKind::Ingress => false,
             }
@@ -89,10 +88,10 @@ impl Part {
             return Ok(None);
         }
         let guests = inside.guests_at(snapshot);
-        let reading = Reading::with_candidate(snapshot, &guests, candidate.manifest(), candidate.guest());
+        let reading = prospect.reading(snapshot, &guests)?;
         let serves = function.kind == FunctionKind::View && upgrade.takes_over() && !same_code;
         let (way, shadow) = if serves {
-            let (file, _) = inside.reader.open_view(&function.name, identity, CACHE_BYTES)?;
+            let file = inside.open_prepared(&upgrade.task.id, &function.name, identity, CACHE_BYTES)?;
             let row = future_row(snapshot, &function, identity, row.as_deref());
             (Way::View(Box::new(Projector::new(&function.name, inside.view_threads)), Box::new(row), 0), file)
         } else {
@@ -106,22 +105,16 @@ impl Part {
                 from: since,
                 ..ReplayOptions::default()
             };
-            let (file, _) = inside.reader.open_shadow(&function.name, identity, CACHE_BYTES)?;
+            let file = inside.open_shadow(&upgrade.task.id, &function.name, identity, CACHE_BYTES)?;
             let replayed = Replayed { manifest: function.clone(), follows: row.clone(), identity };
             (Way::Replay(Box::new(Replay::new(&reading, &replayed, options, &file)?)), file)
         };
-        let shadow = Arc::new(shadow);
-        if serves {
-            inside.keep_prepared(&upgrade.task.id, &function.name, identity, shadow.clone());
-        } else {
-            inside.note_shadow(&upgrade.task.id, shadow.name());
-        }
         Ok(Some(Part {
             note: note(&function, row.is_none(), needed, upgrade.options.replay.sample),
             function,
             identity,
             row,
-            candidate: candidate.clone(),
+            prospect: prospect.clone(),
             of_module,
             way,
             shadow,
@@ -163,6 +156,14 @@ impl Part {
         }
     }
 
+    /// Positions that were passed, by whatever process.
+    pub fn done(&self) -> u64 {
+        match &self.way {
+            Way::Replay(replay) => replay.position().0.saturating_sub(replay.begun().0),
+            Way::View(_, row, _) => self.position().0.saturating_sub(row.start.0),
+        }
+    }
+
     /// Positions that are still to be passed.
     pub fn left(&self, head: Position) -> u64 {
         let end = match (&self.row, self.function.kind) {
@@ -183,7 +184,7 @@ impl Part {
             return Ok(Went::Level);
         }
         let guests = inside.guests_at(snapshot);
-        let reading = Reading::with_candidate(snapshot, &guests, self.candidate.manifest(), self.candidate.guest());
+        let reading = self.prospect.reading(snapshot, &guests)?;
         let guest = self.guest(&guests, snapshot)?;
         let logs = inside.logs.of(&self.function.name);
         let follows = self.row.as_ref().and_then(|row| snapshot.function(&row.name).cloned());
@@ -195,14 +196,21 @@ impl Part {
         let parts = match prepared {
             Prepared::Parts(parts) => parts,
             Prepared::Idle | Prepared::Inactive => return Ok(Went::Level),
-            Prepared::Later(time) => {
-                std::thread::sleep(Duration::from_micros(time.0.saturating_sub(clock::now().0).min(200_000)));
-                return Ok(Went::On { events: 0 });
+            Prepared::Later(time) => return Ok(Went::Later(Duration::from_micros(time.0.saturating_sub(clock::now().0)))),
+        };
+        let fold = || {
+            let began = clock::started();
+            (fold_all(parts, &*guest, &|level, message| logs.add(level, message)), began.elapsed())
+        };
+        let (folded, took) = match &mut self.way {
+            Way::View(..) => fold(),
+            Way::Replay(replay) => {
+                let (folded, ahead) = beside(fold, || read_ahead(replay, inside, &self.prospect, &replayed));
+                replay.take_ahead(ahead);
+                folded
             }
         };
-        let began = clock::started();
-        let folded = fold_all(parts, &*guest, &|level, message| logs.add(level, message));
-        self.busy += began.elapsed();
+        self.busy += took;
         match &mut self.way {
             Way::Replay(replay) => Ok(match replay.finish(&self.shadow, folded)? {
                 ReplayStep::Went { events, .. } => Went::On { events },
@@ -229,8 +237,10 @@ impl Part {
     }
 
     fn guest(&self, guests: &dyn Guests, snapshot: &Snapshot) -> Result<Arc<dyn Guest>, DriveError> {
-        if self.of_module {
-            return Ok(self.candidate.guest());
+        if self.of_module
+            && let Some(guest) = self.prospect.guest()
+        {
+            return Ok(guest);
         }
         let module = snapshot.function(&self.function.name).map_or(0, |row| row.module);
         guests.guest(module).ok_or_else(|| DriveError::Unavailable(format!("the module of {} is not loaded", self.function.name)))
@@ -277,7 +287,7 @@ impl Part {
         }
         let snapshot = inside.reader.snapshot()?;
         let guests = inside.guests_at(&snapshot);
-        let reading = Reading::with_candidate(&snapshot, &guests, self.candidate.manifest(), self.candidate.guest());
+        let reading = self.prospect.reading(&snapshot, &guests)?;
         let guest = self.guest(&guests, &snapshot)?;
         let candidate = measured(&reading, &self.function, &*guest, &run::State::Shadow(&self.shadow))?;
         (self.costs[0], self.costs[1]) = candidate;
@@ -295,11 +305,15 @@ impl Part {
         self.catch_up = Some((CatchUp::new(slot, self.through_commit()), self.through_commit()));
     }
 
+    pub fn is_laid_out(&self) -> bool {
+        self.catch_up.is_some()
+    }
+
     /// What the record says of the function beyond what its slot has.
     pub fn catch_up(&mut self, inside: &Inside, snapshot: &Snapshot, portion: Portion) -> Result<CaughtUp, DriveError> {
         let row = snapshot.function(self.name()).cloned().ok_or(DriveError::Superseded)?;
         let guests = inside.guests_at(snapshot);
-        let reading = Reading::with_candidate(snapshot, &guests, self.candidate.manifest(), self.candidate.guest());
+        let reading = self.prospect.reading(snapshot, &guests)?;
         let guest = self.guest(&guests, snapshot)?;
         let logs = inside.logs.of(self.name());
         let Some((catch_up, through)) = &mut self.catch_up else { return Err(DriveError::Superseded) };
@@ -354,6 +368,7 @@ fn future_row(snapshot: &Snapshot, function: &FunctionManifest, identity: Digest
         (None, Start::Beginning) => Position::START,
     };
     FunctionRow {
+        decided: Default::default(),
         name: function.name.clone(),
         ordinal: 0,
         module: 0,
@@ -371,6 +386,7 @@ fn future_row(snapshot: &Snapshot, function: &FunctionManifest, identity: Digest
         identity,
         kept: Vec::new(),
         straight: true,
+        held_through: Position::START,
     }
 }
 
@@ -382,21 +398,4 @@ fn note(function: &FunctionManifest, is_new: bool, needed: bool, sample: Option<
         });
     }
     (needed && sample.is_some()).then(|| "its state is needed whole: no sample was taken".to_owned())
-}
-
-/// Runs the parts of a portion side by side.
-pub fn fold_all(parts: Vec<run::Part>, guest: &dyn Guest, log: &(dyn Fn(LogLevel, &str) + Sync)) -> Vec<Folded> {
-    let fold = |part: &run::Part| part.fold(guest, &mut |level, message| log(level, message));
-    let Some((first, others)) = parts.split_first() else { return Vec::new() };
-    std::thread::scope(|scope| {
-        let others: Vec<_> = others.iter().map(|part| scope.spawn(|| fold(part))).collect();
-        let mut folded = vec![fold(first)];
-        for other in others {
-            match other.join() {
-                Ok(part) => folded.push(part),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        folded
-    })
 }

@@ -65,7 +65,7 @@ fn failure(failed: &FailedEvent) -> ReplayFailure {
 impl FunctionReplay {
     /// A function that the running version has and the candidate has not.
     pub fn retired(function: &str, kind: FunctionKind) -> FunctionReplay {
-        let note = Some("the new version lacks it: it is retired, and kept for a return".to_owned());
+        let note = Some("it retires, and is kept for a return".to_owned());
         FunctionReplay { retired: true, ..shown_report(&FunctionReport::new(function, kind), false, [None; 4], note) }
     }
 

@@ -18,6 +18,12 @@ pub struct ReplayTask {
     /// Wakes whoever is stopped.
     told: Condvar,
     dropped: AtomicBool,
+    /// The host stops: what was done is kept for the next one.
+    left: AtomicBool,
+    /// Somebody waits for the end of it: no pauses.
+    hurried: AtomicBool,
+    /// Its thread has ended, or never began.
+    thread_ended: AtomicBool,
     /// Changes with the status.
     changes: watch::Sender<u64>,
 }
@@ -59,6 +65,7 @@ impl ReplayTask {
             events: 0,
             events_per_second: 0.0,
             seconds_left: None,
+            warnings: Vec::new(),
             functions: Vec::new(),
             retelling: None,
         };
@@ -69,6 +76,9 @@ impl ReplayTask {
             inside: Mutex::new(inside),
             told: Condvar::new(),
             dropped: AtomicBool::new(false),
+            left: AtomicBool::new(false),
+            hurried: AtomicBool::new(false),
+            thread_ended: AtomicBool::new(false),
             changes: watch::Sender::new(0),
         })
     }
@@ -97,11 +107,19 @@ impl ReplayTask {
         self.lock().budget_percent = percent;
     }
 
+    pub fn budget(&self) -> Option<u8> {
+        self.lock().budget_percent
+    }
+
     /// What was found so far. Events are counted by function.
     pub fn set_functions(&self, functions: Vec<FunctionReplay>) {
         let mut inside = self.lock();
         inside.info.events = functions.iter().map(|function| function.events).sum();
         inside.info.functions = functions;
+    }
+
+    pub fn set_warnings(&self, warnings: Vec<String>) {
+        self.lock().info.warnings = warnings;
     }
 
     /// Says something of a function beside what was found.
@@ -142,6 +160,12 @@ impl ReplayTask {
     /// The operator's word. One that is over stays so.
     pub fn stop(&self) {
         self.lock().stop = true;
+        self.told.notify_all();
+    }
+
+    /// Whether the operator wants it to stand still.
+    pub fn is_stopped(&self) -> bool {
+        self.lock().stop
     }
 
     pub fn resume(&self) {
@@ -152,6 +176,30 @@ impl ReplayTask {
     pub fn drop_it(&self) {
         self.dropped.store(true, Ordering::Release);
         self.told.notify_all();
+    }
+
+    pub fn is_dropped(&self) -> bool {
+        self.dropped.load(Ordering::Acquire) && !self.is_left()
+    }
+
+    /// Ends its thread, as the host stops. Another one goes on with it.
+    pub fn leave(&self) {
+        self.left.store(true, Ordering::Release);
+        self.drop_it();
+    }
+
+    pub fn is_left(&self) -> bool {
+        self.left.load(Ordering::Acquire)
+    }
+
+    /// Its thread does nothing more.
+    pub fn note_thread_ended(&self) {
+        self.thread_ended.store(true, Ordering::Release);
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
+    pub fn has_thread_ended(&self) -> bool {
+        self.thread_ended.load(Ordering::Acquire)
     }
 
     /// How much work there is: from here to there, one position after the other.
@@ -165,6 +213,12 @@ impl ReplayTask {
     /// A portion is done. Waits as long as the budget says and as long as the operator wants it to stand
     /// still.
     pub fn worked(&self, to: Position, head: Position, events: u64, began: Instant) -> Result<(), Ended> {
+        self.count(to, head, events, began);
+        self.look()
+    }
+
+    /// A portion is done. Waits as long as the budget says.
+    pub fn count(&self, to: Position, head: Position, events: u64, began: Instant) {
         let took = began.elapsed();
         let mut inside = self.lock();
         inside.info.position = to;
@@ -189,20 +243,30 @@ impl ReplayTask {
         }
         drop(inside);
         self.pause(pause);
-        self.look()
     }
 
-    /// Waits so long, unless the replay is dropped meanwhile.
+    /// Whether it goes on at all.
+    pub fn look_for_the_end(&self) -> Result<(), Ended> {
+        if self.dropped.load(Ordering::Acquire) { Err(Ended) } else { Ok(()) }
+    }
+
+    /// Whether somebody waits for the end of it: then the budget's pauses are none.
+    pub fn hurry(&self, hurried: bool) {
+        self.hurried.store(hurried, Ordering::Release);
+        drop(self.lock());
+        self.told.notify_all();
+    }
+
+    /// Waits so long, unless the replay is dropped, stopped or hurried meanwhile.
     pub fn pause(&self, pause: Duration) {
-        let goes_on = |_: &mut Inside| !self.dropped.load(Ordering::Acquire);
+        let ends = || self.dropped.load(Ordering::Acquire) || self.hurried.load(Ordering::Acquire);
+        let goes_on = |inside: &mut Inside| !inside.stop && !ends();
         drop(self.told.wait_timeout_while(self.lock(), pause, goes_on).unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Stands still as long as the operator wants it to.
     pub fn look(&self) -> Result<(), Ended> {
-        if self.dropped.load(Ordering::Acquire) {
-            return Err(Ended);
-        }
+        self.look_for_the_end()?;
         let mut inside = self.lock();
         if !inside.stop {
             return Ok(());
@@ -214,9 +278,7 @@ impl ReplayTask {
             inside = self.told.wait_timeout(inside, Duration::from_millis(200)).unwrap_or_else(PoisonError::into_inner).0;
         }
         drop(inside);
-        if self.dropped.load(Ordering::Acquire) {
-            return Err(Ended);
-        }
+        self.look_for_the_end()?;
         self.set_status(ReplayStatus::Running);
         Ok(())
     }

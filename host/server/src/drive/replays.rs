@@ -1,9 +1,13 @@
 //! The replays of a namespace: what runs, what has ended, and the operator's word to each.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
-use super::namespace::{Inside, Namespace};
+use super::inside::Inside;
+use super::namespace::Namespace;
 use super::replay_files::ReplayFiles;
 use super::replay_info::{ModuleVersion, ReplayInfo, ReplayKind, ReplayStatus};
 use super::replay_task::ReplayTask;
@@ -11,6 +15,8 @@ use super::types::DriveError;
 
 /// Reports that are kept; the oldest that are over go first.
 const KEPT_MAX: usize = 64;
+/// How long the operator waits at most until a replay has come to a place where it can end or stand still.
+const STILL_TIME_MAX: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
 pub struct Replays {
@@ -18,6 +24,9 @@ pub struct Replays {
     numbered: Mutex<BTreeMap<u64, Arc<ReplayTask>>>,
     /// Retellings of this log, by the name of what is made.
     retellings: Mutex<BTreeMap<String, Arc<ReplayTask>>>,
+    /// The last number that was given, as far as is known.
+    last: AtomicU64,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Replays {
@@ -37,10 +46,25 @@ impl Replays {
         self.retellings().remove(name);
     }
 
-    /// Makes a replay under the next number; forgets old ones that are over.
-    pub fn add(&self, files: &ReplayFiles, make: impl FnOnce(String) -> Arc<ReplayTask>) -> Arc<ReplayTask> {
+    /// Makes a replay under the next number; forgets old ones that are over. One module is changed by one at
+    /// a time.
+    pub fn add(
+        &self,
+        files: &ReplayFiles,
+        kind: ReplayKind,
+        module: &str,
+        make: impl FnOnce(String) -> Arc<ReplayTask>,
+    ) -> Result<Arc<ReplayTask>, DriveError> {
         let mut all = self.lock();
-        let number = all.keys().next_back().map_or(1, |last| last + 1);
+        let changes = |kind| matches!(kind, ReplayKind::Deployment | ReplayKind::Rollback | ReplayKind::Removal);
+        let same = |task: &&Arc<ReplayTask>| {
+            changes(task.kind) && !task.is_over() && task.info().module.is_some_and(|replayed| replayed.name == module)
+        };
+        if let Some(other) = all.values().find(same).filter(|_| changes(kind)) {
+            return Err(DriveError::DeployUnderWay { module: module.to_owned(), replay: other.id.clone() });
+        }
+        // Never one of a replay that was dropped: its thread may not have noticed yet.
+        let number = self.last.fetch_add(1, Ordering::AcqRel) + 1;
         let task = make(number.to_string());
         all.insert(number, task.clone());
         while all.len() > KEPT_MAX {
@@ -48,12 +72,13 @@ impl Replays {
             all.remove(&oldest);
             files.remove(&oldest.to_string());
         }
-        task
+        Ok(task)
     }
 
     /// Takes up one that an earlier process began.
     pub fn restore(&self, task: Arc<ReplayTask>) {
         if let Ok(number) = task.id.parse() {
+            self.last.fetch_max(number, Ordering::AcqRel);
             self.lock().insert(number, task);
         }
     }
@@ -76,23 +101,28 @@ impl Replays {
         }
     }
 
+    pub fn keep_thread(&self, thread: JoinHandle<()>) {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.retain(|thread| !thread.is_finished());
+        threads.push(thread);
+    }
+
     /// Ends all threads; what was under way goes on when the host is back.
     pub fn end_all(&self) {
-        self.lock().values().for_each(|task| task.drop_it());
+        self.lock().values().for_each(|task| task.leave());
+    }
+
+    /// Waits until what they had done is on disk.
+    pub fn wait_for_threads(&self) {
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            // It has caught what may panic in it.
+            let _ = thread.join();
+        }
     }
 }
 
 impl Inside {
-    /// The deployment of a module that is under way.
-    pub fn upgrade_of(&self, module: &str) -> Option<String> {
-        let of = |task: &Arc<ReplayTask>| {
-            matches!(task.kind, ReplayKind::Deployment | ReplayKind::Rollback)
-                && !task.is_over()
-                && task.info().module.is_some_and(|replayed| replayed.name == module)
-        };
-        self.replays.all().iter().find(|task| of(task)).map(|task| task.id.clone())
-    }
-
     fn replay_task(&self, id: &str) -> Result<Arc<ReplayTask>, DriveError> {
         self.replays.get(id).ok_or_else(|| DriveError::UnknownReplay(id.to_owned()))
     }
@@ -113,19 +143,20 @@ impl Namespace {
         let task = self.inside().replay_task(id)?;
         if !task.is_over() {
             task.stop();
-            self.inside().note_stopped(id, true);
+            self.inside().note_stopped(&task);
             // It stands still once the portion under way is done.
             let mut changes = task.changes();
-            let still = async { while task.status() == ReplayStatus::Running && changes.changed().await.is_ok() {} };
-            let _ = tokio::time::timeout(std::time::Duration::from_secs(10), still).await;
+            let still =
+                async { while matches!(task.status(), ReplayStatus::Running | ReplayStatus::Level) && changes.changed().await.is_ok() {} };
+            let _ = tokio::time::timeout(STILL_TIME_MAX, still).await;
         }
         Ok(task.info())
     }
 
     pub async fn resume_replay(&self, id: &str) -> Result<ReplayInfo, DriveError> {
         let task = self.inside().replay_task(id)?;
-        self.inside().note_stopped(id, false);
         task.resume();
+        self.inside().note_stopped(&task);
         Ok(task.info())
     }
 
@@ -137,8 +168,14 @@ impl Namespace {
             return Err(DriveError::Generation { namespace: id.to_owned(), what });
         }
         task.drop_it();
+        // What it was about to change is changed or not when this is answered.
+        let mut changes = task.changes();
+        let ended = async { while !task.has_thread_ended() && changes.changed().await.is_ok() {} };
+        let _ = tokio::time::timeout(STILL_TIME_MAX, ended).await;
+        let files = &self.inside().replay_files;
+        let _turn = files.turn();
         self.inside().replays.remove(id);
-        self.inside().replay_files.remove(id);
+        files.remove(id);
         Ok(())
     }
 

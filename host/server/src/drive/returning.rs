@@ -11,9 +11,10 @@ use super::clock;
 use super::comparing::Comparing;
 use super::generations::blocking;
 use super::host::Host;
-use super::namespace::Inside;
-use super::promoting::{alone, alone_now};
-use super::replay_info::Promoted;
+use super::inside::Inside;
+use super::promoting::{Recorded, alone, alone_now};
+use super::replay_info::{Promoted, RetellingInfo};
+use super::retelling::note;
 use super::types::DriveError;
 
 /// What the host records in a log that has taken another's place.
@@ -31,7 +32,10 @@ impl Host {
             blocking(move || host.way_back(&name)).await?
         };
         let live = way.live.clone();
-        alone(&live, move |_| host.go_back(&name, way)).await
+        let (promoted, recorded) = alone(&live, move |_| host.go_back(&name, way)).await?;
+        // If it can't be recorded now, it is after the next start.
+        let _ = recorded.await;
+        Ok(promoted)
     }
 
     /// What is live, what it is to give way to, and the two compared as far as can be while both live.
@@ -58,7 +62,7 @@ impl Host {
     }
 
     /// On the writer's thread of what is live.
-    fn go_back(&self, name: &str, way: WayBack) -> Result<Promoted, DriveError> {
+    fn go_back(&self, name: &str, way: WayBack) -> Result<(Promoted, Recorded), DriveError> {
         let began = clock::started();
         let WayBack { live, old, old_name, generation, mut comparing } = way;
         let from = live.reader.snapshot()?;
@@ -87,8 +91,8 @@ impl Host {
             dropped: 0,
             forgotten: 0,
         };
-        self.give_place(&live, &old, None, &promoted)?;
-        Ok(Promoted { paused_us: began.elapsed().as_micros() as u64, ..promoted })
+        let recorded = self.give_place(&live, &old, None, &promoted)?;
+        Ok((Promoted { paused_us: began.elapsed().as_micros() as u64, ..promoted }, recorded))
     }
 }
 
@@ -117,8 +121,8 @@ fn bring_all(from: &Snapshot, parted: Position, old: &Arc<Inside>) -> Result<u64
     while after < from.head() {
         let brought = bring_in(from, after, &old.reader)?;
         (after, kept) = (brought.to, kept + brought.events);
-        let commits = brought.commits;
-        alone_now(old, move |store| Ok(store.follow(commits).map(drop)?))?;
+        let (commits, note) = (brought.commits, note(&RetellingInfo { kept, ..RetellingInfo::default() }));
+        alone_now(old, move |store| Ok(store.follow_noting(commits, note).map(drop)?))?;
     }
     Ok(kept)
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError};
 use retold_engine::model::NewEvent;
 use retold_engine::store::{self, SchemaRow};
 
-use super::namespace::Inside;
+use super::inside::Inside;
 use super::types::DriveError;
 use crate::schema::{Schema, Violation};
 

@@ -187,10 +187,12 @@ pub enum DriveError {
     #[error("{what}")]
     Generation { namespace: String, what: String },
     /// A deployment of the module is under way.
-    #[error("a deployment of {module} is under way as replay {replay}: wait for it, or stop it with `retold replays stop {replay}`")]
+    #[error(
+        "a deployment or removal of {module} is under way as replay {replay}: wait for it, or stop it with `retold replays stop {replay}`"
+    )]
     DeployUnderWay { module: String, replay: String },
     /// The rehearsal found what the deployment was not to have; nothing was changed.
-    #[error("{module} was not deployed: {what}; nothing was changed, the report is at replay {replay}")]
+    #[error("{module} is as it was: {what}; nothing was changed, the report is at replay {replay}")]
     Rehearsal { module: String, replay: String, reason: &'static str, what: String },
     /// The namespace takes no writes for what it is.
     #[error("{what}")]
@@ -201,6 +203,11 @@ pub enum DriveError {
     /// The function was sent back in the log while its state was made ready.
     #[error("{function} was rewound while its new version was made ready: deploy again; nothing was changed")]
     Rewound { function: String },
+    /// Another deployment came between, which changed what the function reads.
+    #[error(
+        "what {function} reads was changed by another deployment meanwhile: try again, which makes its state ready for that; nothing was changed"
+    )]
+    ReadsChanged { function: String },
     /// Nothing was done, and the log that took this one's place doesn't know of it.
     #[error("another log has taken the place of this one meanwhile: send it again")]
     Superseded,
@@ -304,6 +311,8 @@ pub enum DeployRefused {
     Upcaster { module: String, position: Position, reason: &'static str, message: String },
     /// The same events gave different answers.
     Nondeterministic { function: String, what: String },
+    /// A function wants a later form of a stored type that it read before, and nothing makes it of that.
+    NoUpcaster { function: String, stored: String, count: u64, wanted: String },
 }
 
 impl std::fmt::Display for DeployRefused {
@@ -312,6 +321,10 @@ impl std::fmt::Display for DeployRefused {
             DeployRefused::Upcaster { module, position, reason, message } => write!(
                 f,
                 "an upcaster of {module} can't turn the event at position {position} into its new form ({reason}): {message}; it must take every stored event of its types"
+            ),
+            DeployRefused::NoUpcaster { function, stored, count, wanted } => write!(
+                f,
+                "function {function} wants {wanted}, and nothing turns the {count} stored events of type {stored}, which it read until now, into that: deploy an upcaster from {stored} to {wanted} with it, or let it subscribe to {stored} too if it is to see them as they are"
             ),
             DeployRefused::Nondeterministic { function, what } => write!(
                 f,

@@ -3,14 +3,13 @@
 
 use std::sync::Arc;
 
-use retold_engine::model::{Digest, Position};
-use retold_engine::store::{Deploy, Proposal, Snapshot, StoreError};
+use retold_engine::model::Position;
+use retold_engine::store::{Proposal, Snapshot, StoreError};
 
 use super::activation::Activation;
-use super::candidate::Candidate;
 use super::clock;
-use super::modules::Upload;
-use super::namespace::Inside;
+use super::inside::Inside;
+use super::prospect::{Prospect, Wanted};
 use super::replay_files::StoredReplay;
 use super::replay_info::{DeployOptions, FunctionReplay, Rehearse, ReplayKind};
 use super::replay_part::{Part, Went};
@@ -23,6 +22,8 @@ const NICENESS: i32 = 5;
 pub const LAST_LOOK_EVENTS: u64 = 2_048;
 /// A pause where the host could not run a function.
 pub const TROUBLE: std::time::Duration = std::time::Duration::from_millis(200);
+/// A crash undoes no more than this of a replay, if it is slow; the engine sees to the fast ones.
+const UNDURABLE_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(2);
 /// Looks before the writer takes the last one anyway.
 const LOOKS_MAX: usize = 8;
 
@@ -30,7 +31,7 @@ const LOOKS_MAX: usize = 8;
 pub struct Upgrade {
     pub inside: Arc<Inside>,
     pub task: Arc<ReplayTask>,
-    pub upload: Upload,
+    pub wanted: Wanted,
     pub options: DeployOptions,
     /// As it is written down.
     pub stored: StoredReplay,
@@ -61,27 +62,44 @@ impl From<DriveError> for Stop {
     }
 }
 
-/// How an upgrade ended; `None` for a rehearsal.
-pub type UpgradeEnd = Result<Option<Deployed>, DriveError>;
+/// What an upgrade came to.
+pub enum Outcome {
+    /// Nothing was changed.
+    Rehearsed,
+    Deployed(Deployed),
+    /// The position of the record of it.
+    Removed(Position),
+}
+
+/// How an upgrade ended.
+pub type UpgradeEnd = Result<Outcome, DriveError>;
 
 impl Upgrade {
     /// Begins the work. `ended` hears how it ended, unless the host stops before.
     pub fn start(self, ended: impl FnOnce(UpgradeEnd) + Send + 'static) -> std::io::Result<()> {
-        let name = format!("replay-{}", self.task.id);
+        let (name, inside) = (format!("replay-{}", self.task.id), self.inside.clone());
         let thread = std::thread::Builder::new().name(name).spawn(move || {
             // On Linux, of nobody in particular means this thread. Without the right to it, all are equal.
             let _ = rustix::process::setpriority_process(None, NICENESS);
+            let task = self.task.clone();
             if let Some(end) = self.run() {
                 ended(end);
             }
+            task.note_thread_ended();
         });
-        thread.map(drop)
+        inside.replays.keep_thread(thread?);
+        Ok(())
     }
 
     fn run(mut self) -> Option<UpgradeEnd> {
         let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.work()));
         let end = match worked {
-            Ok(Ok(deployed)) => Ok(deployed),
+            Ok(Ok(outcome)) => Ok(outcome),
+            // Another process goes on with it.
+            Ok(Err(Stop::Ended | Stop::Failed(DriveError::Stopping))) if self.task.is_left() => {
+                self.write_down(false);
+                return None;
+            }
             Ok(Err(Stop::Ended)) => {
                 self.clean_up();
                 return None;
@@ -98,23 +116,31 @@ impl Upgrade {
         Some(end)
     }
 
-    fn work(&mut self) -> Result<Option<Deployed>, Stop> {
+    fn work(&mut self) -> Result<Outcome, Stop> {
         let inside = self.inside.clone();
         self.task.set_budget(self.options.replay.budget_percent);
         self.task.look()?;
-        // Before anything is read through them: a circle would never end.
-        let snapshot = inside.reader.snapshot()?;
-        snapshot.check_upcasters(&self.upload.manifest, self.upload.digest).map_err(DriveError::Refused)?;
-        drop(snapshot);
-        let candidate = Arc::new(Candidate::new(&inside, self.upload.manifest.clone(), self.upload.module.clone())?);
-        let seen = looked(&inside, |snapshot, after| candidate.check(&inside, snapshot, after))?;
-        let mut parts = self.parts(&candidate)?;
+        self.task.set_warnings(self.wanted.check(&inside, self.task.kind)?);
+        let prospect = Arc::new(Prospect::of(&inside, &self.wanted)?);
+        let seen = looked(&inside, |snapshot, after| prospect.look(&inside, snapshot, after))?;
+        let mut parts = self.parts(&prospect)?;
+        self.stored.shadows = parts.iter().map(|part| part.shadow.name().to_owned()).collect();
+        self.write_down(false);
         let head = inside.reader.head();
-        let events: u64 = parts.iter().map(|part| part.left(head)).sum();
-        self.task.begin(Position::START, Position(events));
-        let mut done = 0;
+        let left: u64 = parts.iter().map(|part| part.left(head)).sum();
+        // Some of it may have been done by an earlier process.
+        let mut done = parts.iter().map(Part::done).sum();
+        self.task.begin(Position(done), Position(done + left));
+        self.report(&parts);
         for at in 0..parts.len() {
-            self.replay(&mut parts, at, &mut done)?;
+            if let Err(stop) = self.replay(&mut parts, at, &mut done) {
+                if self.task.is_left() {
+                    parts[at].flush()?;
+                }
+                return Err(stop);
+            }
+            // Here it may have to stand still for long, or to be gone on with by another process.
+            parts[at].flush()?;
         }
         for part in &mut parts {
             part.measure(&inside)?;
@@ -122,38 +148,39 @@ impl Upgrade {
         self.report(&parts);
         if self.task.kind == ReplayKind::Rehearsal {
             self.judge(&parts, false)?;
-            return Ok(None);
+            return Ok(Outcome::Rehearsed);
         }
         self.judge(&parts, true)?;
-        let activation = Activation { upgrade: self, inside, candidate, seen };
-        activation.run(parts).map(Some)
+        let activation = Activation { upgrade: self, inside, prospect, seen };
+        activation.run(parts)
     }
 
     /// The functions to be replayed: those of the module, and others that would read other forms of events.
-    fn parts(&self, candidate: &Arc<Candidate>) -> Result<Vec<Part>, Stop> {
+    fn parts(&self, prospect: &Arc<Prospect>) -> Result<Vec<Part>, Stop> {
         let inside = &self.inside;
         let snapshot = inside.reader.snapshot()?;
-        let affected = snapshot.affected(&self.upload.manifest, self.upload.digest);
         let mut parts = Vec::new();
-        for function in &self.upload.manifest.functions {
-            let row = snapshot.function(&function.name).cloned();
-            let Some(identity) = snapshot.identity_after(&self.upload.manifest, self.upload.digest, &function.name) else { continue };
-            parts.extend(Part::new(self, candidate, &snapshot, (function.clone(), identity), row, true)?);
+        if let Wanted::Upload(upload) = &self.wanted {
+            for function in &upload.manifest.functions {
+                let row = snapshot.function(&function.name).cloned();
+                let Some(identity) = snapshot.identity_after(&upload.manifest, upload.digest, &function.name) else { continue };
+                parts.extend(Part::new(self, prospect, &snapshot, (function.clone(), identity), row, true)?);
+            }
         }
-        for other in affected.into_iter().filter(|affected| !affected.of_module) {
-            parts.extend(Part::new(self, candidate, &snapshot, (other.manifest, other.identity), Some(other.row), false)?);
+        for other in prospect.affected(&snapshot).into_iter().filter(|affected| !affected.of_module) {
+            parts.extend(Part::new(self, prospect, &snapshot, (other.manifest, other.identity), Some(other.row), false)?);
         }
         Ok(parts)
     }
 
     /// Replays one function until it is level.
-    fn replay(&self, parts: &mut [Part], at: usize, done: &mut u64) -> Result<(), Stop> {
-        let inside = &self.inside;
-        let mut from = parts[at].position();
+    fn replay(&mut self, parts: &mut [Part], at: usize, done: &mut u64) -> Result<(), Stop> {
+        let inside = self.inside.clone();
+        let (mut from, mut durable) = (parts[at].position(), clock::started());
         loop {
             let began = clock::started();
             let part = &mut parts[at];
-            let went = part.portion(inside)?;
+            let went = part.portion(&inside)?;
             let to = part.position();
             *done += to.0.saturating_sub(from.0);
             from = to;
@@ -166,10 +193,25 @@ impl Upgrade {
                     self.task.pause(TROUBLE);
                     0
                 }
+                Went::Later(pause) => {
+                    self.task.pause(pause);
+                    0
+                }
             };
+            if durable.elapsed() > UNDURABLE_TIME_MAX {
+                parts[at].flush()?;
+                durable = clock::started();
+            }
             self.report(parts);
             let later: u64 = parts[at + 1..].iter().map(|part| part.left(inside.reader.head())).sum();
-            self.task.worked(Position(*done), Position(*done + left + later), events, began)?;
+            self.task.count(Position(*done), Position(*done + left + later), events, began);
+            if self.task.is_stopped() {
+                // Where it stands still it may stand when the host is gone.
+                parts[at].flush()?;
+                self.write_down(false);
+                self.task.look()?;
+            }
+            self.task.look_for_the_end()?;
             if matches!(went, Went::Level) {
                 return Ok(());
             }
@@ -182,21 +224,20 @@ impl Upgrade {
         self.task.set_functions(functions);
     }
 
-    /// Functions of the running version that the new one lacks.
+    /// Functions of the running version that the new one lacks; all of a module that is removed.
     fn retired(&self) -> Vec<FunctionReplay> {
-        let modules = self.inside.reader.modules();
-        let Some(active) = modules.values().find(|module| module.active && module.name == self.upload.manifest.name) else {
+        let (modules, name) = (self.inside.reader.modules(), self.wanted.module().name);
+        let Some(active) = modules.values().find(|module| module.active && module.name == name) else {
             return Vec::new();
         };
-        let lacks = |name: &str| !self.upload.manifest.functions.iter().any(|function| function.name == name);
-        let lacking = active.manifest.functions.iter().filter(|function| lacks(&function.name));
+        let lacking = active.manifest.functions.iter().filter(|function| !self.wanted.has(&function.name));
         lacking.map(|function| FunctionReplay::retired(&function.name, function.kind)).collect()
     }
 
     /// Whether what was found lets the code take over, and is what was expected.
     fn judge(&self, parts: &[Part], to_activate: bool) -> Result<(), DriveError> {
         let refused = |reason, what| {
-            let module = self.upload.manifest.name.clone();
+            let module = self.wanted.module().name;
             Err(DriveError::Rehearsal { module, replay: self.task.id.clone(), reason, what })
         };
         for part in parts {
@@ -231,9 +272,13 @@ impl Upgrade {
 
     /// The report, as it can be read after a restart.
     pub fn write_down(&mut self, over: bool) {
-        let info = self.task.info();
-        self.stored.note(&info);
         let files = &self.inside.replay_files;
+        let _turn = files.turn();
+        if self.task.is_dropped() {
+            return;
+        }
+        self.stored.note(&self.task.info());
+        self.stored.stopped = self.task.is_stopped();
         if let Err(error) = files.write(&self.stored) {
             tracing::warn!(replay = %self.task.id, %error, "its report can't be written down");
         }
@@ -248,18 +293,8 @@ impl Upgrade {
         self.inside.sweep_shadows(&self.task.id);
     }
 
-    pub fn deploy_proposal(&self) -> Proposal {
-        Proposal::Deploy(Deploy {
-            manifest: self.upload.manifest.clone(),
-            digest: self.upload.digest,
-            component: self.upload.component.clone(),
-            levels: Vec::new(),
-            rollback: self.task.kind == ReplayKind::Rollback,
-        })
-    }
-
-    pub fn digest(&self) -> Digest {
-        self.upload.digest
+    pub fn proposal(&self) -> Proposal {
+        self.wanted.proposal(Vec::new(), self.task.kind)
     }
 
     pub fn compares(&self) -> bool {
@@ -291,6 +326,7 @@ fn reason(error: &DriveError) -> &'static str {
         DriveError::Rehearsal { reason, .. } => reason,
         DriveError::DeployRefused(DeployRefused::Nondeterministic { .. }) => "nondeterministic",
         DriveError::DeployRefused(DeployRefused::Upcaster { .. }) => "upcaster",
+        DriveError::DeployRefused(DeployRefused::NoUpcaster { .. }) => "no-upcaster",
         DriveError::SchemaRefused(_) => "schema",
         DriveError::Refused(_) => "refused",
         DriveError::Store(_) => "storage",

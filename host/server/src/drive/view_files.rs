@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use retold_engine::model::FunctionKind;
 use retold_engine::store::{FunctionRow, FunctionStatus, Made, StoreError, ViewOpened, view_file_name};
 
-use super::namespace::Inside;
+use super::inside::Inside;
 use super::types::DriveError;
 use super::views::ViewTask;
 
@@ -49,7 +49,10 @@ impl Inside {
         let identity = self.reader.identity(row);
         // It may have been folded before it was deployed.
         if let Some(file) = self.take_prepared(&row.name, identity) {
-            return Ok(ViewTask::new(row, identity, file, self.view_threads, self));
+            let mut task = ViewTask::new(row, identity, file, self.view_threads, self);
+            // The writer brought it level just before the switch: it answers from there on, without a gap.
+            task.level_at = task.position();
+            return Ok(task);
         }
         let (file, opened) = self.reader.open_view(&row.name, identity, CACHE_BYTES)?;
         match opened {
@@ -64,7 +67,7 @@ impl Inside {
         let rows = self.reader.functions();
         let former = rows.values().filter(|row| row.manifest.kind == FunctionKind::View);
         let former = former.flat_map(|row| row.kept.iter().map(|kept| view_file_name(Made::View, &row.name, kept.identity)));
-        let keep: BTreeSet<String> = open.chain(self.prepared_files()).chain(former).collect();
+        let keep: BTreeSet<String> = open.chain(self.prepared_files()).chain(self.shadow_files()).chain(former).collect();
         if let Err(error) = self.reader.sweep_views(&keep) {
             tracing::warn!(%error, "files of views that are no longer wanted can't be removed; it is tried again");
         }

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::clock;
 use super::function_log::FunctionLog;
-use super::namespace::Inside;
+use super::inside::Inside;
 use super::turns::Turns;
 use super::types::{FunctionCounts, Retrying};
 use super::workers::Work;

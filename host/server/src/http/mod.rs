@@ -19,6 +19,7 @@ mod parameters;
 mod problem;
 mod problem_kinds;
 mod query;
+mod route_problems;
 mod routes;
 mod schemas;
 mod serve;

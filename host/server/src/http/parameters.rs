@@ -183,4 +183,6 @@ pub const REPLAY_TIMEOUT: Parameter = Parameter {
 };
 /// What an upload takes.
 pub const DEPLOY_PARAMETERS: &[Parameter] = &[REHEARSE, EXPECT_SAME, BACKFILL, SINCE, LAST, SAMPLE, BUDGET, REPLAY_TIMEOUT];
+/// What a removal takes.
+pub const REMOVE_PARAMETERS: &[Parameter] = &[BUDGET, REPLAY_TIMEOUT];
 pub const ROLLBACK_PARAMETERS: &[Parameter] = &[REHEARSE_BACK, EXPECT_SAME, BACKFILL, SINCE, LAST, SAMPLE, BUDGET, REPLAY_TIMEOUT];

@@ -132,6 +132,10 @@ impl From<DriveError> for Problem {
                     DeployRefused::Upcaster { position, .. } => {
                         Problem::new(&kinds::MODULE_REFUSED, detail).with("reason", "upcaster").with("position", position.to_string())
                     }
+                    DeployRefused::NoUpcaster { function, stored, .. } => Problem::new(&kinds::MODULE_REFUSED, detail)
+                        .with("reason", "no-upcaster")
+                        .with("function", function.clone())
+                        .with("event_type", stored.clone()),
                     DeployRefused::Nondeterministic { function, .. } => {
                         Problem::new(&kinds::MODULE_REFUSED, detail).with("reason", "nondeterministic").with("function", function.clone())
                     }
@@ -181,7 +185,7 @@ impl From<DriveError> for Problem {
                 .with("function", failed.function.clone())
                 .with("reason", failed.reason)
                 .with("position", failed.position.to_string()),
-            DriveError::Rewound { ref function } => {
+            DriveError::Rewound { ref function } | DriveError::ReadsChanged { ref function } => {
                 Problem::new(&kinds::STATE_CONFLICT, error.to_string()).with("function", function.clone()).retry_after(1)
             }
             DriveError::Superseded | DriveError::Unavailable(_) => Problem::new(&kinds::BUSY, error.to_string()).retry_after(1),
@@ -276,6 +280,9 @@ impl From<Refused> for Problem {
                 Problem::new(&kinds::CONTROL_CONFLICT, detail).with("function", function)
             }
             Refused::TooManyFunctions { found, max } => Problem::new(&kinds::LIMIT_REACHED, detail).with("found", found).with("max", max),
+            Refused::UnknownSchedule { function, .. } => Problem::new(&kinds::UNKNOWN_FUNCTION, detail).with("function", function),
+            Refused::NoRequest(position) => Problem::new(&kinds::CONTROL_CONFLICT, detail).with("position", position.to_string()),
+            Refused::EffectsOff => Problem::new(&kinds::CONTROL_CONFLICT, detail),
             Refused::StreamBroken => Problem::new(&kinds::CONDITION_FAILED, detail),
         }
     }

@@ -6,6 +6,7 @@ use http::Method;
 use super::call::Handler;
 use super::parameters::{self as query, Parameter};
 use super::problem_kinds::{self as kinds, Kind};
+use super::route_problems as meets;
 use super::{admin, aggregates, commands, consumers, events, logs, openapi, types, upgrades, views};
 
 pub struct Route {
@@ -51,142 +52,6 @@ pub enum Gives {
     Events,
 }
 
-const NAMESPACE: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE];
-const EVENT: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_EVENT];
-const MODULE: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_MODULE];
-const REMOVE: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_MODULE, &kinds::DEPLOY_UNDER_WAY, &kinds::READ_ONLY];
-const REPLAY: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_REPLAY];
-const REPLAY_CONTROL: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_REPLAY, &kinds::GENERATION_CONFLICT];
-const GENERATION: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::GENERATION_CONFLICT];
-const FUNCTION: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_FUNCTION];
-const CONTROL: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_FUNCTION, &kinds::CONTROL_CONFLICT, &kinds::READ_ONLY];
-const APPEND: &[&Kind] = &[
-    &kinds::UNKNOWN_NAMESPACE,
-    &kinds::INVALID_EVENT,
-    &kinds::CONTENT_CONFLICT,
-    &kinds::CONDITION_FAILED,
-    &kinds::READ_ONLY,
-    &kinds::ERASED,
-    &kinds::SCHEMA_VIOLATION,
-    &kinds::TOO_LARGE,
-    &kinds::UNSUPPORTED_MEDIA,
-    &kinds::BODY_TIMEOUT,
-];
-const COMMAND: &[&Kind] = &[
-    &kinds::UNKNOWN_NAMESPACE,
-    &kinds::UNKNOWN_COMMAND,
-    &kinds::INVALID_EVENT,
-    &kinds::CONTENT_CONFLICT,
-    &kinds::SUBJECT_CONFLICT,
-    &kinds::CONTROL_CONFLICT,
-    &kinds::READ_ONLY,
-    &kinds::ERASED,
-    &kinds::COMMAND_REJECTED,
-    &kinds::SCHEMA_VIOLATION,
-    &kinds::FUNCTION_FAILED,
-    &kinds::TOO_LARGE,
-    &kinds::UNSUPPORTED_MEDIA,
-    &kinds::BODY_TIMEOUT,
-];
-const AGGREGATE: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_FUNCTION, &kinds::UNKNOWN_SUBJECT, &kinds::FUNCTION_FAILED];
-const VIEW: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_FUNCTION, &kinds::VIEW_BEHIND];
-const ROW: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_FUNCTION, &kinds::UNKNOWN_ROW, &kinds::VIEW_BEHIND];
-const QUERY: &[&Kind] = &[
-    &kinds::UNKNOWN_NAMESPACE,
-    &kinds::UNKNOWN_FUNCTION,
-    &kinds::VIEW_BEHIND,
-    &kinds::QUERY_REJECTED,
-    &kinds::FUNCTION_FAILED,
-    &kinds::TOO_LARGE,
-    &kinds::UNSUPPORTED_MEDIA,
-    &kinds::BODY_TIMEOUT,
-];
-const TYPE: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_TYPE];
-const REMOVE_SCHEMA: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_TYPE, &kinds::READ_ONLY];
-const SET_SCHEMA: &[&Kind] =
-    &[&kinds::UNKNOWN_NAMESPACE, &kinds::INVALID_SCHEMA, &kinds::SCHEMA_CONFLICT, &kinds::READ_ONLY, &kinds::TOO_LARGE];
-const DEPLOY: &[&Kind] = &[
-    &kinds::UNKNOWN_NAMESPACE,
-    &kinds::COMMAND_TAKEN,
-    &kinds::SCHEMA_CONFLICT,
-    &kinds::UPCASTER_CONFLICT,
-    &kinds::INVALID_SCHEMA,
-    &kinds::NOT_WASM,
-    &kinds::MODULE_REFUSED,
-    &kinds::NAME_TAKEN,
-    &kinds::STATE_CONFLICT,
-    &kinds::VERSION_TAKEN,
-    &kinds::DEPLOY_UNDER_WAY,
-    &kinds::REHEARSAL_REFUSED,
-    &kinds::READ_ONLY,
-    &kinds::LIMIT_REACHED,
-    &kinds::TOO_LARGE,
-    &kinds::UNSUPPORTED_MEDIA,
-];
-const ROLLBACK: &[&Kind] = &[
-    &kinds::UNKNOWN_NAMESPACE,
-    &kinds::UNKNOWN_MODULE,
-    &kinds::COMMAND_TAKEN,
-    &kinds::SCHEMA_CONFLICT,
-    &kinds::UPCASTER_CONFLICT,
-    &kinds::MODULE_REFUSED,
-    &kinds::NAME_TAKEN,
-    &kinds::STATE_CONFLICT,
-    &kinds::DEPLOY_UNDER_WAY,
-    &kinds::REHEARSAL_REFUSED,
-    &kinds::READ_ONLY,
-];
-const CONSUMER: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_CONSUMER, &kinds::READ_ONLY];
-const SET_CONSUMER: &[&Kind] = &[
-    &kinds::UNKNOWN_NAMESPACE,
-    &kinds::INVALID_NAME,
-    &kinds::INVALID_CONSUMER,
-    &kinds::ENDPOINT_REFUSED,
-    &kinds::LIMIT_REACHED,
-    &kinds::READ_ONLY,
-    &kinds::TOO_LARGE,
-    &kinds::BODY_TIMEOUT,
-];
-const FETCH: &[&Kind] = &[
-    &kinds::UNKNOWN_NAMESPACE,
-    &kinds::UNKNOWN_CONSUMER,
-    &kinds::INVALID_CONSUMER,
-    &kinds::ENDPOINT_CONFLICT,
-    &kinds::LIMIT_REACHED,
-    &kinds::READ_ONLY,
-    &kinds::TOO_LARGE,
-    &kinds::BODY_TIMEOUT,
-];
-const LEASE: &[&Kind] = &[
-    &kinds::UNKNOWN_NAMESPACE,
-    &kinds::UNKNOWN_CONSUMER,
-    &kinds::INVALID_CONSUMER,
-    &kinds::LEASE_CONFLICT,
-    &kinds::PARKED_CONFLICT,
-    &kinds::ENDPOINT_CONFLICT,
-    &kinds::READ_ONLY,
-    &kinds::TOO_LARGE,
-    &kinds::BODY_TIMEOUT,
-];
-const RELEASE: &[&Kind] = &[
-    &kinds::UNKNOWN_NAMESPACE,
-    &kinds::UNKNOWN_CONSUMER,
-    &kinds::PARKED_CONFLICT,
-    &kinds::READ_ONLY,
-    &kinds::TOO_LARGE,
-    &kinds::BODY_TIMEOUT,
-];
-const MAKE: &[&Kind] = &[
-    &kinds::INVALID_NAME,
-    &kinds::UNKNOWN_NAMESPACE,
-    &kinds::UNKNOWN_MODULE,
-    &kinds::GENERATION_CONFLICT,
-    &kinds::MODULE_REFUSED,
-    &kinds::NOT_WASM,
-    &kinds::TOO_LARGE,
-    &kinds::BODY_TIMEOUT,
-];
-
 /// The busiest first: they are found in this order.
 pub static ROUTES: &[Route] = &[
     Route {
@@ -197,7 +62,7 @@ pub static ROUTES: &[Route] = &[
         query: &[query::WAIT, query::TIMEOUT, query::IF_NONE_AFTER, query::IF_NONE_TYPES, query::IF_NONE_SUBJECTS, query::IF_NONE_TAGS],
         takes: Takes::Events,
         gives: &[(201, Gives::Json("Appended")), (200, Gives::Json("Appended")), (202, Gives::Json("Appended"))],
-        problems: APPEND,
+        problems: meets::APPEND,
         handler: |call| Box::pin(events::append(call)),
     },
     Route {
@@ -219,7 +84,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Event)],
-        problems: EVENT,
+        problems: meets::EVENT,
         handler: |call| Box::pin(events::one(call)),
     },
     Route {
@@ -230,7 +95,7 @@ pub static ROUTES: &[Route] = &[
         query: &[query::SEARCH_LIMIT],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Causes"))],
-        problems: EVENT,
+        problems: meets::EVENT,
         handler: |call| Box::pin(events::causes(call)),
     },
     Route {
@@ -241,7 +106,7 @@ pub static ROUTES: &[Route] = &[
         query: &[query::COMMAND_SUBJECT, query::COMMAND_ID, query::COMMAND_SOURCE, query::COMMAND_TIME, query::WAIT, query::TIMEOUT],
         takes: Takes::Command,
         gives: &[(200, Gives::Json("Accepted")), (202, Gives::Json("Accepted"))],
-        problems: COMMAND,
+        problems: meets::COMMAND,
         handler: |call| Box::pin(commands::command(call)),
     },
     Route {
@@ -252,7 +117,7 @@ pub static ROUTES: &[Route] = &[
         query: &[query::MIN_POSITION, query::MIN_POSITION_TIMEOUT],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Row"))],
-        problems: ROW,
+        problems: meets::ROW,
         handler: |call| Box::pin(views::row(call)),
     },
     Route {
@@ -263,7 +128,7 @@ pub static ROUTES: &[Route] = &[
         query: &[query::PREFIX, query::AFTER_KEY, query::ROWS, query::MIN_POSITION, query::MIN_POSITION_TIMEOUT],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Rows"))],
-        problems: VIEW,
+        problems: meets::VIEW,
         handler: |call| Box::pin(views::rows(call)),
     },
     Route {
@@ -274,7 +139,7 @@ pub static ROUTES: &[Route] = &[
         query: &[query::QUERY_NAME, query::MIN_POSITION, query::MIN_POSITION_TIMEOUT],
         takes: Takes::Question,
         gives: &[(200, Gives::Payload)],
-        problems: QUERY,
+        problems: meets::QUERY,
         handler: |call| Box::pin(views::query(call)),
     },
     Route {
@@ -285,7 +150,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(202, Gives::Json("Rebuilding"))],
-        problems: VIEW,
+        problems: meets::VIEW,
         handler: |call| Box::pin(views::rebuild(call)),
     },
     Route {
@@ -296,7 +161,7 @@ pub static ROUTES: &[Route] = &[
         query: &[query::AT],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("AggregateState"))],
-        problems: AGGREGATE,
+        problems: meets::AGGREGATE,
         handler: |call| Box::pin(aggregates::state(call)),
     },
     Route {
@@ -307,7 +172,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Types"))],
-        problems: NAMESPACE,
+        problems: meets::NAMESPACE,
         handler: |call| Box::pin(types::list_types(call)),
     },
     Route {
@@ -318,7 +183,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Type"))],
-        problems: TYPE,
+        problems: meets::TYPE,
         handler: |call| Box::pin(types::one_type(call)),
     },
     Route {
@@ -329,7 +194,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Schema,
         gives: &[(201, Gives::Json("Type")), (200, Gives::Json("Type"))],
-        problems: SET_SCHEMA,
+        problems: meets::SET_SCHEMA,
         handler: |call| Box::pin(types::set_schema(call)),
     },
     Route {
@@ -340,7 +205,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("SchemaRemoved"))],
-        problems: REMOVE_SCHEMA,
+        problems: meets::REMOVE_SCHEMA,
         handler: |call| Box::pin(types::remove_schema(call)),
     },
     Route {
@@ -351,7 +216,7 @@ pub static ROUTES: &[Route] = &[
         query: &[query::AFTER_LINE, query::LOG_LEVEL, query::LOG_LIMIT],
         takes: Takes::Nothing,
         gives: &[(200, Gives::LogLines)],
-        problems: FUNCTION,
+        problems: meets::FUNCTION,
         handler: |call| Box::pin(logs::logs(call)),
     },
     Route {
@@ -362,7 +227,7 @@ pub static ROUTES: &[Route] = &[
         query: &[query::HISTORY],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Modules"))],
-        problems: NAMESPACE,
+        problems: meets::NAMESPACE,
         handler: |call| Box::pin(admin::list_modules(call)),
     },
     Route {
@@ -373,7 +238,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Module"))],
-        problems: MODULE,
+        problems: meets::MODULE,
         handler: |call| Box::pin(admin::one_module(call)),
     },
     Route {
@@ -384,7 +249,7 @@ pub static ROUTES: &[Route] = &[
         query: query::DEPLOY_PARAMETERS,
         takes: Takes::Wasm,
         gives: &[(201, Gives::Json("Module")), (200, Gives::Either("Module", "Replay")), (202, Gives::Json("Replay"))],
-        problems: DEPLOY,
+        problems: meets::DEPLOY,
         handler: |call| Box::pin(upgrades::deploy(call)),
     },
     Route {
@@ -395,7 +260,7 @@ pub static ROUTES: &[Route] = &[
         query: query::ROLLBACK_PARAMETERS,
         takes: Takes::OptionalJson("Rollback"),
         gives: &[(201, Gives::Json("Module")), (200, Gives::Either("Module", "Replay")), (202, Gives::Json("Replay"))],
-        problems: ROLLBACK,
+        problems: meets::ROLLBACK,
         handler: |call| Box::pin(upgrades::rollback(call)),
     },
     Route {
@@ -406,7 +271,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Replays"))],
-        problems: NAMESPACE,
+        problems: meets::NAMESPACE,
         handler: |call| Box::pin(upgrades::list_replays(call)),
     },
     Route {
@@ -417,7 +282,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Replay"))],
-        problems: REPLAY,
+        problems: meets::REPLAY,
         handler: |call| Box::pin(upgrades::one_replay(call)),
     },
     Route {
@@ -428,7 +293,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Replay"))],
-        problems: REPLAY_CONTROL,
+        problems: meets::REPLAY_CONTROL,
         handler: |call| Box::pin(upgrades::stop_replay(call)),
     },
     Route {
@@ -439,7 +304,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Replay"))],
-        problems: REPLAY_CONTROL,
+        problems: meets::REPLAY_CONTROL,
         handler: |call| Box::pin(upgrades::resume_replay(call)),
     },
     Route {
@@ -450,7 +315,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("ReplayDropped"))],
-        problems: REPLAY_CONTROL,
+        problems: meets::REPLAY_CONTROL,
         handler: |call| Box::pin(upgrades::drop_replay(call)),
     },
     Route {
@@ -458,10 +323,10 @@ pub static ROUTES: &[Route] = &[
         path: "/v1/namespaces/{ns}/modules/{name}",
         name: "removeModule",
         summary: "Remove a module: its functions are retired, what they made stays",
-        query: &[],
+        query: query::REMOVE_PARAMETERS,
         takes: Takes::Nothing,
-        gives: &[(200, Gives::Json("Removed"))],
-        problems: REMOVE,
+        gives: &[(200, Gives::Json("Removed")), (202, Gives::Json("Replay"))],
+        problems: meets::REMOVE,
         handler: |call| Box::pin(admin::remove(call)),
     },
     Route {
@@ -472,7 +337,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Functions"))],
-        problems: NAMESPACE,
+        problems: meets::NAMESPACE,
         handler: |call| Box::pin(admin::list_functions(call)),
     },
     Route {
@@ -483,7 +348,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Function"))],
-        problems: FUNCTION,
+        problems: meets::FUNCTION,
         handler: |call| Box::pin(admin::one_function(call)),
     },
     Route {
@@ -494,7 +359,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Function"))],
-        problems: CONTROL,
+        problems: meets::CONTROL,
         handler: |call| Box::pin(admin::pause(call)),
     },
     Route {
@@ -505,7 +370,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Function"))],
-        problems: CONTROL,
+        problems: meets::CONTROL,
         handler: |call| Box::pin(admin::resume(call)),
     },
     Route {
@@ -516,7 +381,7 @@ pub static ROUTES: &[Route] = &[
         query: &[query::TO],
         takes: Takes::OptionalJson("Rewind"),
         gives: &[(200, Gives::Json("Function"))],
-        problems: CONTROL,
+        problems: meets::CONTROL,
         handler: |call| Box::pin(admin::rewind(call)),
     },
     Route {
@@ -527,7 +392,7 @@ pub static ROUTES: &[Route] = &[
         query: &[query::AFTER, query::PARKED_LIMIT],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Parked"))],
-        problems: FUNCTION,
+        problems: meets::FUNCTION,
         handler: |call| Box::pin(admin::list_parked(call)),
     },
     Route {
@@ -538,7 +403,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::OptionalJson("Release"),
         gives: &[(200, Gives::Json("Function"))],
-        problems: CONTROL,
+        problems: meets::CONTROL,
         handler: |call| Box::pin(admin::release(call)),
     },
     Route {
@@ -549,7 +414,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::OptionalJson("Fetch"),
         gives: &[(200, Gives::Json("Fetched"))],
-        problems: FETCH,
+        problems: meets::FETCH,
         handler: |call| Box::pin(consumers::fetch(call)),
     },
     Route {
@@ -560,7 +425,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Json("Acknowledge"),
         gives: &[(200, Gives::Json("Lease"))],
-        problems: LEASE,
+        problems: meets::LEASE,
         handler: |call| Box::pin(consumers::acknowledge(call)),
     },
     Route {
@@ -571,7 +436,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Json("Extend"),
         gives: &[(200, Gives::Json("Lease"))],
-        problems: LEASE,
+        problems: meets::LEASE,
         handler: |call| Box::pin(consumers::extend(call)),
     },
     Route {
@@ -582,7 +447,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Json("GiveBack"),
         gives: &[(200, Gives::Json("Lease"))],
-        problems: LEASE,
+        problems: meets::LEASE,
         handler: |call| Box::pin(consumers::give_back(call)),
     },
     Route {
@@ -593,7 +458,7 @@ pub static ROUTES: &[Route] = &[
         query: &[query::AFTER, query::PARKED_LIMIT],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("ConsumerParked"))],
-        problems: CONSUMER,
+        problems: meets::CONSUMER,
         handler: |call| Box::pin(consumers::list_parked(call)),
     },
     Route {
@@ -604,7 +469,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::OptionalJson("ConsumerRelease"),
         gives: &[(200, Gives::Json("Released"))],
-        problems: RELEASE,
+        problems: meets::RELEASE,
         handler: |call| Box::pin(consumers::release(call)),
     },
     Route {
@@ -615,7 +480,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Consumers"))],
-        problems: NAMESPACE,
+        problems: meets::NAMESPACE,
         handler: |call| Box::pin(consumers::list_consumers(call)),
     },
     Route {
@@ -626,7 +491,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Consumer"))],
-        problems: CONSUMER,
+        problems: meets::CONSUMER,
         handler: |call| Box::pin(consumers::one_consumer(call)),
     },
     Route {
@@ -637,7 +502,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::OptionalJson("NewConsumer"),
         gives: &[(201, Gives::Json("Consumer")), (200, Gives::Json("Consumer"))],
-        problems: SET_CONSUMER,
+        problems: meets::SET_CONSUMER,
         handler: |call| Box::pin(consumers::set_consumer(call)),
     },
     Route {
@@ -648,7 +513,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("ConsumerDropped"))],
-        problems: CONSUMER,
+        problems: meets::CONSUMER,
         handler: |call| Box::pin(consumers::drop_consumer(call)),
     },
     Route {
@@ -670,7 +535,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Json("NewNamespace"),
         gives: &[(201, Gives::Either("Namespace", "Forked")), (200, Gives::Json("Namespace")), (202, Gives::Json("Replay"))],
-        problems: MAKE,
+        problems: meets::MAKE,
         handler: |call| Box::pin(upgrades::create_namespace(call)),
     },
     Route {
@@ -681,7 +546,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Namespace"))],
-        problems: NAMESPACE,
+        problems: meets::NAMESPACE,
         handler: |call| Box::pin(admin::one_namespace(call)),
     },
     Route {
@@ -692,7 +557,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Dropped"))],
-        problems: GENERATION,
+        problems: meets::GENERATION,
         handler: |call| Box::pin(upgrades::drop_namespace(call)),
     },
     Route {
@@ -703,7 +568,7 @@ pub static ROUTES: &[Route] = &[
         query: &[query::REPLAY_TIMEOUT],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("LogDifference")), (202, Gives::Json("LogDifference"))],
-        problems: GENERATION,
+        problems: meets::GENERATION,
         handler: |call| Box::pin(upgrades::diff(call)),
     },
     Route {
@@ -714,7 +579,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::OptionalJson("Promote"),
         gives: &[(200, Gives::Json("Promoted"))],
-        problems: GENERATION,
+        problems: meets::GENERATION,
         handler: |call| Box::pin(upgrades::promote(call)),
     },
     Route {

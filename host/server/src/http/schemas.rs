@@ -131,7 +131,7 @@ fn admin_schemas() -> Value {
             "kept": { "type": "boolean", "description": "What it made is kept: going back to it is quick." },
         })),
         "Modules": whole(json!({ "modules": list(named("Module")) })),
-        "Removed": whole(json!({ "module": text(), "position": named("Position") })),
+        "Removed": whole(json!({ "module": text(), "position": named("Position"), "replay": named("Replay") })),
         "Function": whole(json!({
             "name": text(),
             "kind": { "enum": ["handler", "aggregate", "view", "upcaster", "ingress"] },
@@ -285,11 +285,12 @@ fn upgrade_schemas() -> Value {
             "note": or_null(text()),
         })),
         "Replay": whole(json!({
-            "id": text(), "kind": { "enum": ["rehearsal", "deployment", "rollback", "retelling", "comparison"] },
+            "id": text(), "kind": { "enum": ["rehearsal", "deployment", "rollback", "removal", "retelling", "comparison"] },
             "status": status, "failed": failed, "started": time(), "ended": or_null(time()),
             "module": or_null(whole(json!({ "name": text(), "version": text(), "digest": digest }))),
             "target": or_null(text()), "position": named("Position"), "head": named("Position"),
             "events": count(), "events_per_second": number(), "seconds_left": or_null(number()),
+            "warnings": { "type": "array", "items": text(), "description": "What to know before it takes over: events that are no longer read, and refusals to come." },
             "functions": list(named("FunctionReplay")),
             "retelling": or_null(whole(json!({
                 "base": text(), "kept": count(), "dropped": count(), "forgotten": count(), "derived": count(), "parked": count(),

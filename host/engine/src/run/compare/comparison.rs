@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use super::waiting::{Entry, WINDOW, Waiting};
-use crate::model::{Class, EventRef, Position};
+use crate::model::{Class, EventRef, Position, aggregate_of, function_of};
 use crate::store::{CursorMap, Filter, Fingerprints, Snapshot, StoreError, Was};
 
 /// Entries of the newer log that are read at a time.
@@ -295,7 +295,7 @@ impl Comparison {
             self.tallies.push(Tally::default());
         }
         let function = match event.class {
-            Class::Derived => event.source.strip_prefix("/functions/").unwrap_or(event.source),
+            Class::Derived => function_of(event.source).or_else(|| aggregate_of(event.source)).unwrap_or(event.source),
             Class::Source | Class::Record => return OUTSIDE,
         };
         if let Some(owner) = self.owners.get(function) {

@@ -1,6 +1,7 @@
 //! Retelling: a new log out of an old one. Its source events are told again, one after the other, and
 //! everything that other code makes of each follows right behind it.
 
+mod decider;
 #[cfg(test)]
 mod failing_tests;
 mod plan;
@@ -14,7 +15,7 @@ mod rules_tests;
 mod teller;
 mod telling;
 #[cfg(test)]
-mod testing;
+pub mod testing;
 
 pub use plan::{RetellPlan, RetoldModule};
 pub use retelling::{Ending, Retelling, Retold, Told};

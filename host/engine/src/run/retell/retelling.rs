@@ -143,6 +143,7 @@ impl Retelling {
             component: module.component.clone(),
             levels: Vec::new(),
             rollback: false,
+            send: false,
         });
         Ok(Retold::Begin { deployments: deployments.collect(), recorded })
     }

@@ -1,11 +1,9 @@
 //! The rounds of a retelling: what an event causes is told until it rests.
 
-use std::sync::Arc;
-
 use super::teller::{Around, Outcome};
 use super::telling::{Stop, Telling};
 use crate::model::limits::RETOLD_BYTES_PER_RECORD;
-use crate::model::{EventRef, Kind, Position, Record};
+use crate::model::{Commit, EventRef, Position, Record, RecordBuilder};
 use crate::store::StoreError;
 
 impl Telling<'_> {
@@ -43,22 +41,17 @@ impl Telling<'_> {
 
     fn tell(&mut self, index: usize, position: Position) -> Result<Option<Stop>, StoreError> {
         self.open();
+        let place = self.last().next();
         let teller = &mut self.tellers[index];
         let around = Around { snapshot: self.target, guests: self.guests, upcasting: &self.upcasting };
-        let stored;
-        let event = match self.open.as_ref().and_then(|open| open.event(position)) {
-            Some(event) => Some(event),
-            None => {
-                stored = match self.finished.iter().rev().find(|commit| holds(&commit.record, position)) {
-                    Some(commit) => Held::Finished(&commit.record),
-                    None => Held::Stored(self.target.record(position)?),
-                };
-                stored.event(position)
-            }
-        };
-        let missing = || StoreError::Damaged { file: "the log".into(), position, what: "the event is missing".into() };
-        let event = event.ok_or_else(missing)?;
-        let outcome = teller.tell(&around, &event, self.recorded)?;
+        let told = Step { open: self.open.as_ref(), finished: &self.finished };
+        let stored = if told.event(position).is_none() { self.target.record(position)? } else { None };
+        let missing = |position| StoreError::Damaged { file: "the log".into(), position, what: "the event is missing".into() };
+        let event = told.event(position).or_else(|| stored.as_ref().and_then(|record| record.event(position)));
+        let event = event.ok_or_else(|| missing(position))?;
+        let since = teller.decider.as_ref().map_or(&[][..], |decider| decider.since(event.subject));
+        let since: Vec<EventRef<'_>> = since.iter().map(|at| told.event(*at).ok_or_else(|| missing(*at))).collect::<Result<_, _>>()?;
+        let outcome = teller.tell(&around, &event, (&since, place), self.recorded)?;
         teller.pending.pop_front();
         match outcome {
             Outcome::Emitted(emitted) => {
@@ -66,7 +59,7 @@ impl Telling<'_> {
                 let recorded = self.recorded;
                 for made in emitted {
                     let position = self.open().add_derived_at(&source, module, &made, recorded);
-                    self.placed_at(position, Kind::Event, &made.r#type);
+                    self.placed(position, &made);
                     self.told.derived += 1;
                 }
             }
@@ -85,17 +78,15 @@ fn holds(record: &Record, position: Position) -> bool {
     record.first <= position && position <= record.last()
 }
 
-/// A record that an event is read from.
-enum Held<'a> {
-    Finished(&'a Record),
-    Stored(Option<Arc<Record>>),
+/// The entries that this step has told.
+struct Step<'a> {
+    open: Option<&'a RecordBuilder>,
+    finished: &'a [Commit],
 }
 
-impl Held<'_> {
-    fn event(&self, position: Position) -> Option<EventRef<'_>> {
-        match self {
-            Held::Finished(record) => record.event(position),
-            Held::Stored(record) => record.as_ref().and_then(|record| record.event(position)),
-        }
+impl<'a> Step<'a> {
+    fn event(&self, position: Position) -> Option<EventRef<'a>> {
+        let open = self.open.and_then(|open| open.event(position));
+        open.or_else(|| self.finished.iter().rev().find(|commit| holds(&commit.record, position))?.record.event(position))
     }
 }

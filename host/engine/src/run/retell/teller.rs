@@ -3,8 +3,10 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use super::decider::Decider;
 use crate::model::{
-    Emitted, EventRef, Guest, ParkedEvent, Position, Processing, StateWrite, Timestamp, function_source, limits, state_digest,
+    Emitted, EventRef, FunctionKind, Guest, ParkedEvent, Position, Processing, StateWrite, Timestamp, aggregate_source, function_source,
+    limits, state_digest,
 };
 use crate::run::Guests;
 use crate::run::calls::{Writes, to_plan};
@@ -17,9 +19,11 @@ pub struct Teller {
     pub source: String,
     pub wanted: Wanted,
     guest: Option<Arc<dyn Guest>>,
+    /// Of an aggregate, which reads commands.
+    pub decider: Option<Decider>,
     /// It reads nothing before a source event beyond this position of the old log is told.
     pub waits_for: Option<Position>,
-    /// Events that it reads and has not dealt with, oldest first.
+    /// Events, or commands, that it reads and has not dealt with, oldest first.
     pub pending: VecDeque<Position>,
     pub cursor: Position,
     /// Its cursor when the record under way began.
@@ -49,9 +53,11 @@ pub enum Outcome {
 
 impl Teller {
     pub fn new(row: &Arc<FunctionRow>, around: &Around<'_>, waits_for: Option<Position>) -> Teller {
+        let is_aggregate = row.manifest.kind == FunctionKind::Aggregate;
         Teller {
             row: row.clone(),
-            source: function_source(&row.name),
+            source: if is_aggregate { aggregate_source(&row.name) } else { function_source(&row.name) },
+            decider: is_aggregate.then(Decider::default),
             wanted: Wanted::by(&row.manifest, around.upcasting),
             guest: around.guests.guest(row.module),
             waits_for,
@@ -75,8 +81,14 @@ impl Teller {
         (self.waits_for, self.cursor, self.from) = (None, at, at);
     }
 
-    /// Deals with one stored event.
-    pub fn tell(&mut self, around: &Around<'_>, event: &EventRef<'_>, recorded: Timestamp) -> Result<Outcome, StoreError> {
+    /// Deals with one stored event, or command. `since`: see [`Decider::decide`].
+    pub fn tell(
+        &mut self,
+        around: &Around<'_>,
+        event: &EventRef<'_>,
+        since: (&[EventRef<'_>], Position),
+        recorded: Timestamp,
+    ) -> Result<Outcome, StoreError> {
         if let Some((reason, message)) = self.set_aside(around.snapshot, event)? {
             self.park(event, reason, message, 0, recorded);
             return Ok(Outcome::Parked);
@@ -85,7 +97,14 @@ impl Teller {
         let mut attempts = 0;
         let fault = loop {
             attempts += 1;
-            match self.attempt(around, event) {
+            let answer = match &mut self.decider {
+                None => self.attempt(around, event),
+                Some(decider) => {
+                    let made = decider.decide(around, (&self.row, &self.wanted), event, since.0, since.1)?;
+                    made.map(|made| (made, Writes::new()))
+                }
+            };
+            match answer {
                 Ok((emitted, mut writes)) => {
                     self.writes.append(&mut writes);
                     self.cursor = event.position;

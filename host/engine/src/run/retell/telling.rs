@@ -4,16 +4,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::decider::Decider;
 use super::plan::RetellPlan;
 use super::retelling::Told;
 use super::rules::{Verdict, judge};
 use super::teller::{Around, Teller};
 use crate::model::limits::{RETOLD_BYTES_PER_RECORD, RETOLD_BYTES_PER_STEP, RETOLD_UNITS_PER_RECORD};
 use crate::model::{
-    Commit, Digest, EventRef, FunctionKind, Kind, Position, Processing, Producer, RecordBuilder, StatePart, StateWrite, Timestamp,
+    ADDRESSEE, ANSWERS, Commit, Digest, Emitted, EventRef, FunctionKind, Kind, Position, Processing, Producer, RecordBuilder, StatePart,
+    StateWrite, Timestamp,
 };
 use crate::run::Guests;
-use crate::store::{Filter, NextRecord, Reader, Snapshot, StoreError, Upcasting};
+use crate::store::{Filter, FunctionRow, NextRecord, Reader, Snapshot, StoreError, Upcasting};
 
 pub struct Telling<'a> {
     base: &'a Snapshot,
@@ -71,10 +73,12 @@ impl<'a> Telling<'a> {
         let to = reader.retold().unwrap_or(Position::START);
         let upcasting = target.upcasting().clone();
         let around = Around { snapshot: target, guests, upcasting: &upcasting };
-        let handlers = target.functions().filter(|row| row.is_active() && row.manifest.kind == FunctionKind::Handler);
-        let tellers = handlers.map(|row| {
-            // Told beyond its start, it has begun.
-            let waits_for = plan.starts.get(&row.name).copied().filter(|start| *start >= to);
+        let tells =
+            |row: &&Arc<FunctionRow>| row.is_active() && matches!(row.manifest.kind, FunctionKind::Handler | FunctionKind::Aggregate);
+        let tellers = target.functions().filter(tells).map(|row| {
+            // Told beyond its start, it has begun. Commands wait for their aggregate.
+            let start = plan.starts.get(&row.name).copied().filter(|_| row.manifest.kind == FunctionKind::Handler);
+            let waits_for = start.filter(|start| *start >= to);
             Teller::new(row, &around, waits_for)
         });
         let tellers = tellers.collect();
@@ -114,10 +118,17 @@ impl<'a> Telling<'a> {
 
     /// Goes on with what the log has and its functions have not dealt with.
     pub fn go_on(&mut self) -> Result<Option<Stop>, StoreError> {
+        let around = Around { snapshot: self.target, guests: self.guests, upcasting: &self.upcasting };
         for teller in self.tellers.iter_mut().filter(|teller| teller.waits_for.is_none()) {
+            if teller.decider.is_some() {
+                teller.pending.extend(Decider::waiting(&around, &teller.row)?);
+                continue;
+            }
             let filter = Filter::types(teller.wanted.stored());
             self.target.scan(teller.cursor, self.target.head(), &filter, &mut |event| {
-                teller.pending.push_back(event.position);
+                if teller.wanted.is_for_reader(&event) {
+                    teller.pending.push_back(event.position);
+                }
                 std::ops::ControlFlow::Continue(())
             })?;
         }
@@ -151,7 +162,9 @@ impl<'a> Telling<'a> {
                     let producer = event.producer.and_then(|producer| self.producer(producer));
                     let recorded = self.recorded;
                     let position = self.open().add_retold(event, command, producer, recorded);
-                    self.placed_at(position, event.kind, event.r#type);
+                    if event.kind == Kind::Event {
+                        self.placed_event(position, event.r#type, event.subject, event.extension(ADDRESSEE));
+                    }
                     command = command.or((event.kind == Kind::Command).then_some(position));
                     self.told.kept += 1;
                 }
@@ -189,11 +202,25 @@ impl<'a> Telling<'a> {
         }
     }
 
-    /// Tells those who read it of an entry.
-    pub(super) fn placed_at(&mut self, position: Position, kind: Kind, r#type: &str) {
-        if kind != Kind::Event {
-            return;
+    /// Tells those who read it of an entry that a function made.
+    pub(super) fn placed(&mut self, position: Position, made: &Emitted) {
+        match made.kind {
+            Kind::Event => {
+                let addressee = made.extensions.iter().find(|(name, _)| name == ADDRESSEE).map(|(_, value)| value.as_str());
+                self.placed_event(position, &made.r#type, &made.subject, addressee);
+            }
+            Kind::Command => {
+                let decides = |teller: &&mut Teller| teller.decider.is_some() && teller.row.is_to_decide(&made.r#type, position);
+                if let Some(teller) = self.tellers.iter_mut().find(decides) {
+                    teller.pending.push_back(position);
+                }
+            }
+            Kind::Timer | Kind::Request => {}
         }
+    }
+
+    fn placed_event(&mut self, position: Position, r#type: &str, subject: &str, addressee: Option<&str>) {
+        let addressee = addressee.filter(|_| ANSWERS.contains(&r#type));
         let readers = match self.readers.get(r#type) {
             Some(readers) => readers.clone(),
             None => {
@@ -205,8 +232,11 @@ impl<'a> Telling<'a> {
         };
         for index in readers.iter() {
             let teller = &mut self.tellers[*index];
-            if teller.waits_for.is_none() {
-                teller.pending.push_back(position);
+            match &mut teller.decider {
+                Some(decider) => decider.placed(subject, position),
+                None if addressee.is_some_and(|addressee| addressee != teller.row.name) => {}
+                None if teller.waits_for.is_none() => teller.pending.push_back(position),
+                None => {}
             }
         }
     }

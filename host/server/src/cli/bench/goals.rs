@@ -17,7 +17,7 @@ pub const REDB_BLOCKS: &str = "redb-blocks";
 /// The rows that can be asked for, in the order in which they are measured and printed.
 ///
 /// The first three are this machine's own limits and measured with any other.
-pub const ROWS: [(&str, &str); 17] = [
+pub const ROWS: [(&str, &str); 26] = [
     (FDATASYNC, "4 KiB at the end of a file, and fdatasync"),
     (REDB_COMMIT, "one row of 300 bytes, committed by redb"),
     (REDB_BLOCKS, "blocks of 1,000 events, committed by redb, one after the other"),
@@ -31,6 +31,15 @@ pub const ROWS: [(&str, &str); 17] = [
     ("row", "one row of a view a request, by key, while four clients append"),
     ("fold", "a view folded again from the beginning of the log"),
     ("fold-split", "the same of a view that is split, its lanes side by side"),
+    ("replay", "a log through a candidate with state, which is one unit"),
+    ("replay-split", "the same where the state is split, its lanes side by side"),
+    ("rehearse", "a log through a candidate without state, and what it makes held against the record"),
+    ("rehearse-alone", "1,000 appends a second, which what comes next is compared with"),
+    ("rehearse-beside", "the same with a rehearsal beside them, in turn"),
+    ("fork", "a fork at the head, in turn with a copy of the same files"),
+    ("retell", "a log told again, until the new one follows the old one's head"),
+    ("promote", "a retelling takes over while 1,000 appends a second arrive"),
+    ("promote-back", "the generation before takes over again, likewise"),
     ("growth", "append and bulk on a long log, in turn with a short one"),
     ("disk", "bytes on disk for each byte of the events"),
     ("memory", "of the host's process: the most under the load above, and idle with all logs that were made"),
@@ -55,6 +64,16 @@ pub enum Figure {
     IdleMebibytes,
     MostMebibytes,
     ReadyMs,
+    /// Latency beside other work, as a multiple of that without it.
+    P50ToAlone,
+    P99ToAlone,
+    /// The longest that an append took, from when it was due.
+    PauseMs,
+    /// How long appends waited, as the host tells it.
+    ToldPauseMs,
+    TookMs,
+    /// As a multiple of what a copy of the files took.
+    TookToCopy,
 }
 
 /// What a row has to reach with so many clients.
@@ -75,6 +94,13 @@ pub fn goals(row: &str, clients: usize) -> &'static [(Figure, Goal)] {
         ("row", 64) => &[(EventsPerSecond, AtLeast(50_000.0)), (P99Us, AtMost(2_000.0))],
         ("fold-split", _) => &[(EventsPerSecond, AtLeast(2_000_000.0))],
         ("fold", _) => &[(MostMebibytes, AtMost(400.0))],
+        ("replay", _) => &[(EventsPerSecond, AtLeast(1_200_000.0)), (MostMebibytes, AtMost(256.0))],
+        ("replay-split", _) => &[(EventsPerSecond, AtLeast(2_000_000.0)), (MostMebibytes, AtMost(256.0))],
+        ("rehearse", _) => &[(EventsPerSecond, AtLeast(1_000_000.0)), (MostMebibytes, AtMost(256.0))],
+        ("rehearse-beside", _) => &[(P99ToAlone, AtMost(1.5))],
+        ("fork", _) => &[(TookMs, AtMost(2_000.0))],
+        ("retell", _) => &[(MostMebibytes, AtMost(256.0))],
+        ("promote" | "promote-back", _) => &[(PauseMs, AtMost(50.0))],
         ("growth", _) => &[(P50ToShort, AtMost(1.1)), (RateToShort, AtLeast(0.9))],
         ("disk", _) => &[(DiskToEvents, AtMost(1.3))],
         ("restart", _) => &[(ReadyMs, AtMost(1_000.0))],
@@ -98,6 +124,12 @@ impl Figure {
             Figure::IdleMebibytes => "idle_mib",
             Figure::MostMebibytes => "most_mib",
             Figure::ReadyMs => "ready_ms",
+            Figure::P50ToAlone => "p50_to_alone",
+            Figure::P99ToAlone => "p99_to_alone",
+            Figure::PauseMs => "pause_ms",
+            Figure::ToldPauseMs => "told_pause_ms",
+            Figure::TookMs => "took_ms",
+            Figure::TookToCopy => "took_to_copy",
         }
     }
 }

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+use tokio::time::sleep_until;
 
 use super::connection::Connection;
 use super::requests::{Request, stream_head};
@@ -52,6 +54,33 @@ impl Load {
         Ok(Load { runtime, address, next_id: Arc::new(AtomicU64::new(1)) })
     }
 
+    /// Another, for another thread: it never uses an id that this one does.
+    pub fn another(&self) -> io::Result<Self> {
+        Ok(Load { next_id: self.next_id.clone(), ..Load::new(self.address)? })
+    }
+
+    /// So many requests a second arrive, shared out among the clients, whether they are answered or not. What a
+    /// client sends late because its last request was not answered in time counts from when it was due.
+    pub fn arrivals(&self, clients: usize, per_second: u32, length: Duration, request: impl Fn(usize) -> Request) -> io::Result<Outcome> {
+        self.runtime.block_on(async {
+            let mut connections = Vec::new();
+            for _ in 0..clients {
+                connections.push(Connection::open(self.address).await?);
+            }
+            let started = clock::now();
+            let every = Duration::from_secs(clients as u64) / per_second;
+            let tasks: Vec<_> = connections
+                .into_iter()
+                .zip(0u32..)
+                .map(|(connection, index)| {
+                    let client = Client { connection, request: request(index as usize), next_id: self.next_id.clone() };
+                    tokio::spawn(client.arrive(started + every * index / clients as u32, every, started + length))
+                })
+                .collect();
+            ended(tasks, started).await
+        })
+    }
+
     /// Each client sends its request, waits for the answer, and sends the next.
     pub fn requests(&self, clients: usize, until: Until, request: impl Fn(usize) -> Request) -> io::Result<Outcome> {
         self.runtime.block_on(async {
@@ -69,14 +98,7 @@ impl Load {
                     tokio::spawn(client.run(Limit { until, started, first_id }))
                 })
                 .collect();
-            let mut outcome = Outcome { events: 0, elapsed: Duration::ZERO, latencies: Latencies::default() };
-            for task in tasks {
-                let (events, latencies) = task.await.map_err(io::Error::other)??;
-                outcome.events += events;
-                outcome.latencies.append(latencies);
-            }
-            outcome.elapsed = started.elapsed();
-            Ok(outcome)
+            ended(tasks, started).await
         })
     }
 
@@ -115,6 +137,18 @@ impl Load {
     }
 }
 
+/// What all clients came to.
+async fn ended(tasks: Vec<JoinHandle<io::Result<(u64, Latencies)>>>, started: Instant) -> io::Result<Outcome> {
+    let mut outcome = Outcome { events: 0, elapsed: Duration::ZERO, latencies: Latencies::default() };
+    for task in tasks {
+        let (events, latencies) = task.await.map_err(io::Error::other)??;
+        outcome.events += events;
+        outcome.latencies.append(latencies);
+    }
+    outcome.elapsed = started.elapsed();
+    Ok(outcome)
+}
+
 #[derive(Clone, Copy)]
 struct Limit {
     until: Until,
@@ -146,6 +180,25 @@ impl Client {
             let sent = clock::now();
             self.connection.ask(&self.request.bytes).await?;
             latencies.add(sent.elapsed());
+        }
+        Ok((latencies.count() as u64 * count, latencies))
+    }
+    /// Sends a request whenever one is due.
+    async fn arrive(mut self, first: Instant, every: Duration, end: Instant) -> io::Result<(u64, Latencies)> {
+        let count = self.request.events() as u64;
+        let mut latencies = Latencies::default();
+        let mut due = first;
+        while due < end {
+            let mut from = due;
+            if clock::now() < due {
+                sleep_until(due.into()).await;
+                // A timer that is late is nobody's latency.
+                from = clock::now();
+            }
+            self.request.set_ids(self.next_id.fetch_add(count, Ordering::Relaxed));
+            self.connection.ask(&self.request.bytes).await?;
+            latencies.add(from.elapsed());
+            due += every;
         }
         Ok((latencies.count() as u64 * count, latencies))
     }

@@ -1,5 +1,6 @@
 //! `retold bench`: load over HTTP, and what this machine could do at best beside it.
 
+mod arrivals;
 mod connection;
 mod fold;
 mod footprint;
@@ -9,6 +10,7 @@ mod load;
 mod machine;
 mod metrics;
 mod own_host;
+mod promotion;
 mod report;
 mod requests;
 mod rows;
@@ -16,5 +18,6 @@ mod run;
 mod samples;
 mod session;
 mod target;
+mod upgrades;
 
 pub use run::{Bench, run};

@@ -56,6 +56,16 @@ impl OwnHost {
         Some((field("VmRSS:")?, field("VmHWM:")?))
     }
 
+    /// The most that it held is from now on counted anew, where Linux allows it.
+    pub fn forget_most_memory(&self) {
+        let _ = std::fs::write(format!("/proc/{}/clear_refs", self.process.id()), "5");
+    }
+
+    /// Where a namespace lies that was never promoted.
+    pub fn folder_of(&self, namespace: &str) -> PathBuf {
+        self.data.join("namespaces").join(namespace)
+    }
+
     fn proc(&self, file: &str) -> Option<String> {
         std::fs::read_to_string(format!("/proc/{}/{file}", self.process.id())).ok()
     }

@@ -105,6 +105,12 @@ fn others(figures: &BTreeMap<Figure, f64>) -> String {
         Figure::IdleMebibytes => Some(format!("idle {value:.0} MiB")),
         Figure::MostMebibytes => Some(format!("at most {value:.0} MiB")),
         Figure::ReadyMs => Some(format!("ready after {value:.0} ms")),
+        Figure::P50ToAlone => Some(format!("p50 {value:.2} × that alone")),
+        Figure::P99ToAlone => Some(format!("p99 {value:.2} × that alone")),
+        Figure::PauseMs => Some(format!("the longest append {value:.1} ms")),
+        Figure::ToldPauseMs => Some(format!("the pause itself {value:.1} ms")),
+        Figure::TookMs => Some(format!("{value:.1} ms")),
+        Figure::TookToCopy => Some(format!("{value:.3} × a copy")),
         _ => None,
     };
     figures.iter().filter_map(told).collect::<Vec<_>>().join(", ")
@@ -119,6 +125,8 @@ impl Verdict {
             Figure::CpuUsPerEvent => "cpu ",
             Figure::IdleMebibytes => "idle ",
             Figure::MostMebibytes => "most ",
+            Figure::P99ToAlone => "p99 to alone ",
+            Figure::PauseMs => "longest ",
             _ => "",
         };
         let goal = match self.goal {

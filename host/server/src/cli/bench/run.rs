@@ -9,7 +9,7 @@ use super::goals::ROWS;
 use super::report::Report;
 use super::session::Session;
 use super::target::Target;
-use super::{fold, footprint, growth, machine, rows};
+use super::{fold, footprint, growth, machine, promotion, rows, upgrades};
 use crate::cli::arguments::Common;
 use crate::cli::output::{print, print_json};
 use crate::cli::progress::Progress;
@@ -20,13 +20,15 @@ Examples:
   retold bench append bulk                              some rows
   retold bench append --clients 8,256 --url http://127.0.0.1:7070     a host that runs
 
-Rows: append handled bulk ndjson read pipeline command row fold growth disk memory restart. This machine's own limits (a bare
+Rows: append handled bulk ndjson read pipeline command row fold replay rehearse fork retell promote growth disk
+memory restart. This machine's own limits (a bare
 append and fdatasync, redb's commits) are measured in the same run: such figures depend on the disk, the
 ratios hardly do. Rows take turns in short slices and the medians are printed, because many machines
 change their speed from one minute to the next. The load shares the processor with the host.
 
-On a host that runs, the namespaces bench, bench-handled, bench-pipeline, bench-commands, bench-views and bench-fold are used, and for growth new
-ones whose names begin with bench-long and bench-short. Memory and restart are measured on a host of its
+On a host that runs, the namespaces bench, bench-handled, bench-pipeline, bench-commands, bench-views, bench-fold, bench-replay and
+bench-rehearse are used, and for growth new
+ones whose names begin with bench-long and bench-short; retellings and forks are removed again. Memory and restart are measured on a host of its
 own only.
 Build with --release before believing anything.";
 
@@ -51,6 +53,9 @@ pub struct Bench {
     /// Events that a view is folded from
     #[arg(long, value_name = "EVENTS", default_value_t = 2_000_000)]
     fold: u64,
+    /// Events that are replayed, rehearsed, forked and retold
+    #[arg(long, value_name = "EVENTS", default_value_t = 2_000_000)]
+    events: u64,
     /// Bytes of one event as JSON, its attributes included
     #[arg(long, value_name = "BYTES", default_value_t = 200)]
     event_bytes: usize,
@@ -74,6 +79,18 @@ pub fn run(common: &Common, bench: &Bench) -> Result<()> {
     }
     if bench.wants("fold") || bench.wants("fold-split") {
         fold::fold(&mut session, bench.fold, common.json)?;
+    }
+    if bench.wants("replay") || bench.wants("replay-split") {
+        upgrades::replay(&mut session, bench.events, common.json)?;
+    }
+    if ["rehearse", "rehearse-alone", "rehearse-beside"].iter().any(|row| bench.wants(row)) {
+        upgrades::rehearse(&mut session, bench.events, common.json)?;
+    }
+    if bench.wants("fork") {
+        promotion::fork(&mut session, bench.events, common.json)?;
+    }
+    if ["retell", "promote", "promote-back"].iter().any(|row| bench.wants(row)) {
+        promotion::promote(&mut session, bench.events, common.json)?;
     }
     if bench.wants("growth") {
         growth::growth(&mut session, bench.growth, common.json)?;

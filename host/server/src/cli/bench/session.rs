@@ -74,15 +74,18 @@ impl Session {
     /// A namespace that an example of `guest-examples` is deployed to.
     pub fn namespace_with(&mut self, name: &str, example: &'static str) -> Result<Client> {
         let client = self.namespace(name)?;
-        let file = match self.modules.get(example) {
-            Some(file) => file.clone(),
-            None => {
-                let modules = build::modules(&examples::example(example)?)?;
-                self.modules.entry(example).or_insert(modules[0].file.clone()).clone()
-            }
-        };
+        let file = self.module(example)?;
         deploy::upload(&client, &file, example)?;
         Ok(client)
+    }
+
+    /// The file of an example's module.
+    pub fn module(&mut self, example: &'static str) -> Result<PathBuf> {
+        if let Some(file) = self.modules.get(example) {
+            return Ok(file.clone());
+        }
+        let modules = build::modules(&examples::example(example)?)?;
+        Ok(self.modules.entry(example).or_insert(modules[0].file.clone()).clone())
     }
 
     /// Runs load and notes all its figures.

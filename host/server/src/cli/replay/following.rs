@@ -90,6 +90,7 @@ fn what(replay: &Value) -> &'static str {
     match replay["kind"].as_str() {
         Some("deployment") => "deploying",
         Some("rollback") => "rolling back",
+        Some("removal") => "removing",
         Some("retelling") => "retelling",
         Some("comparison") => "comparing",
         _ => "rehearsing",

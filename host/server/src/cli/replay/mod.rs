@@ -8,4 +8,4 @@ mod report;
 
 pub use following::{Watch, follow};
 pub use logs_report::logs_report;
-pub use report::{is_same, report, short, verdict};
+pub use report::{is_same, report, short, verdict, warnings};

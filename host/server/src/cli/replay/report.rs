@@ -23,6 +23,7 @@ pub fn report(replay: &Value) -> String {
             thousands(number("parked")),
         ));
     }
+    text.push_str(&warnings(replay));
     if !functions.is_empty() {
         text.push('\n');
         text.push_str(&function_table(functions));
@@ -33,6 +34,11 @@ pub fn report(replay: &Value) -> String {
         text.push_str(&failures(function));
     }
     text
+}
+
+/// What somebody should know before the module takes over, or goes, a line each.
+pub fn warnings(replay: &Value) -> String {
+    list(&replay["warnings"]).iter().filter_map(Value::as_str).map(|warning| format!("  warning: {warning}\n")).collect()
 }
 
 /// What it is.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use retold_engine::run::{Consumer, carry_over};
 use retold_engine::store::{ConsumerFile, StoreError, StoredConsumer};
 
-use super::super::namespace::{Inside, Namespace};
+use super::super::inside::Inside;
+use super::super::namespace::Namespace;
 use super::super::replay_info::NamespaceRole;
 use super::super::webhooks;
 use super::slot::{Slot, moment};

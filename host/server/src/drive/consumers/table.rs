@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use retold_engine::store::{ConsumerFile, StoreError};
 
-use super::super::namespace::{Inside, Namespace, Standing};
+use super::super::inside::Inside;
+use super::super::namespace::{Namespace, Standing};
 use super::slot::{Slot, moment};
 
 #[derive(Default)]

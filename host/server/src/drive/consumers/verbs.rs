@@ -41,7 +41,15 @@ impl Namespace {
         if let Some(error) = &self.inside().consumers.state().failed {
             return Err(error.clone().into());
         }
-        self.inside().consumers.slot(name).ok_or_else(|| DriveError::UnknownConsumer(name.to_owned()))
+        self.inside().consumers.slot(name).ok_or_else(|| self.told(DriveError::UnknownConsumer(name.to_owned())))
+    }
+
+    /// What is not here any more is with the log that has taken this one's place.
+    fn told(&self, error: DriveError) -> DriveError {
+        match error {
+            DriveError::UnknownConsumer(_) if self.inside().consumers.state().generation != self.generation() => DriveError::Superseded,
+            other => other,
+        }
     }
 
     /// A consumer that is fetched from: those with an endpoint are the host's own.
@@ -60,7 +68,7 @@ impl Namespace {
     ) -> Result<T, DriveError> {
         let (told, answer) = (slot.clone(), blocking(move || slot.say(word)).await);
         told.tell();
-        answer
+        answer.map_err(|error| self.told(error))
     }
 
     /// Makes a consumer, or gives the one that is there other settings. Answers true beside it if it is new.
@@ -141,25 +149,26 @@ impl Namespace {
         Ok(slot)
     }
 
+    fn info_now(&self, slot: &Slot) -> Result<ConsumerInfo, DriveError> {
+        let log = self.reader().snapshot()?;
+        let status = slot.say(|consumer| Ok(consumer.status(&log, moment())?)).map_err(|error| self.told(error))?;
+        Ok(ConsumerInfo { name: slot.name.clone(), status, trouble: slot.trouble() })
+    }
+
     async fn info(&self, slot: Arc<Slot>) -> Result<ConsumerInfo, DriveError> {
         let namespace = self.clone();
-        blocking(move || {
-            let log = namespace.reader().snapshot()?;
-            let status = slot.say(|consumer| Ok(consumer.status(&log, moment())?))?;
-            Ok(ConsumerInfo { name: slot.name.clone(), status, trouble: slot.trouble() })
-        })
-        .await
+        blocking(move || namespace.info_now(&slot)).await
     }
 
     pub async fn consumer(&self, name: &str) -> Result<ConsumerInfo, DriveError> {
         self.info(self.slot(name)?).await
     }
 
-    /// All consumers, by name.
-    pub async fn consumers(&self) -> Result<Vec<ConsumerInfo>, DriveError> {
+    /// All consumers, by name. For a thread that may block.
+    pub fn consumers(&self) -> Result<Vec<ConsumerInfo>, DriveError> {
         let mut all = Vec::new();
         for slot in self.inside().consumers.slots() {
-            match self.info(slot).await {
+            match self.info_now(&slot) {
                 // It was dropped meanwhile.
                 Err(DriveError::UnknownConsumer(_)) => {}
                 info => all.push(info?),
@@ -196,7 +205,8 @@ impl Namespace {
                 let log = namespace.reader().snapshot()?;
                 given_by.say(|consumer| consumer.fetch(&asked, &log, &namespace, moment()))
             })
-            .await?;
+            .await
+            .map_err(|error| self.told(error))?;
             let over = Instant::now() >= deadline || *stopping.borrow() || *superseded.borrow();
             if !fetched.events.is_empty() || (over && !fetched.more) {
                 return Ok(fetched);

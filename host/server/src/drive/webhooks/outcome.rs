@@ -34,7 +34,7 @@ pub fn outcome(answer: &Result<Response, SendError>, now: Timestamp) -> Outcome 
         }
         Err(error) => return Outcome::Failed(format!("{}: {}", error.kind.word(), error.message)),
     };
-    let told = match said(&answer.body) {
+    let told = match said(answer) {
         words if words.is_empty() => format!("the endpoint answered {}", answer.status),
         words => format!("the endpoint answered {} ({words})", answer.status),
     };
@@ -51,10 +51,12 @@ pub fn outcome(answer: &Result<Response, SendError>, now: Timestamp) -> Outcome 
 }
 
 /// The beginning of what it said of it, as text.
-fn said(body: &[u8]) -> String {
-    const LETTERS: usize = 200;
-    let text = String::from_utf8_lossy(&body[..body.len().min(4 * LETTERS)]).into_owned();
-    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().filter(|letter| !letter.is_control()).take(LETTERS).collect()
+fn said(answer: &Response) -> String {
+    const BYTES: usize = 200;
+    let body = &answer.body[..answer.body.len().min(BYTES)];
+    let text = String::from_utf8_lossy(body).split_whitespace().collect::<Vec<_>>().join(" ");
+    let cut = if answer.truncated || answer.body.len() > BYTES { "…" } else { "" };
+    text.chars().filter(|letter| !letter.is_control()).chain(cut.chars()).collect()
 }
 
 /// Seconds, or a date as HTTP writes it.
@@ -108,6 +110,10 @@ mod tests {
         assert_eq!(paused(429, "99999999999"), 3_600);
         assert!(matches!(answered(503, Some("soon")), Outcome::Failed(_)));
         assert!(matches!(answered(500, Some("7")), Outcome::Failed(_)));
+        let body = format!("<h1>no\n\u{7}way</h1>{}", "x".repeat(300));
+        let said =
+            outcome(&Ok(Response { status: 500, headers: HeaderMap::new(), body: body.into(), truncated: false }), Timestamp::UNIX_EPOCH);
+        assert!(matches!(said, Outcome::Failed(why) if why.contains("500 (<h1>no way</h1>xxx") && why.ends_with("x…)")));
         let error = |kind| outcome(&Err(SendError { kind, message: "m".into() }), Timestamp::UNIX_EPOCH);
         assert!(matches!(error(SendErrorKind::Host), Outcome::Pause(..)));
         assert!(matches!(error(SendErrorKind::Address), Outcome::Failed(_)));

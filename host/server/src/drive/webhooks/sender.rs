@@ -14,7 +14,8 @@ use tokio::time::Instant;
 use super::super::clock;
 use super::super::consumers::{Slot, moment};
 use super::super::generations::blocking;
-use super::super::namespace::{Inside, Namespace};
+use super::super::inside::Inside;
+use super::super::namespace::Namespace;
 use super::super::types::DriveError;
 use super::message::message;
 use super::outcome::{Outcome, outcome, retry_ms};
@@ -136,7 +137,7 @@ impl Sender {
             drop(first);
             let groups = match self.fetch(&namespace, &endpoint, free.available_permits().max(1)).await {
                 Ok(groups) => groups,
-                Err(DriveError::UnknownConsumer(_) | DriveError::ReadOnly { .. } | DriveError::Stopping) => return,
+                Err(DriveError::UnknownConsumer(_) | DriveError::Superseded | DriveError::Stopping) => return,
                 Err(error) => {
                     self.slot.set_trouble(Some(error.to_string()));
                     tokio::time::sleep(BREATH).await;

@@ -7,8 +7,8 @@ use super::super::body::json;
 use super::super::call::{Answer, Call};
 use super::super::problem::Problem;
 use super::super::problem_kinds as kinds;
-use super::super::upgrades::ReplayAnswer;
-use crate::drive::{Deployed, ModuleInfo, ModuleVersion};
+use super::super::upgrades::{ReplayAnswer, options, under_way};
+use crate::drive::{Deployed, ModuleInfo, ModuleVersion, Rehearse, RemoveOutcome};
 
 #[derive(Serialize)]
 pub struct ModuleAnswer {
@@ -56,6 +56,7 @@ struct RemovedAnswer<'a> {
     module: &'a str,
     /// Of the record of it.
     position: String,
+    replay: ReplayAnswer,
 }
 
 /// A version that was deployed once, and what became of it.
@@ -107,10 +108,14 @@ pub async fn one_module(call: Box<Call>) -> Answer {
 }
 
 pub async fn remove(call: Box<Call>) -> Answer {
-    call.query()?;
-    let name = call.parameter("name");
-    let position = call.namespace()?.remove_module(name).await?;
-    Ok(json(StatusCode::OK, &RemovedAnswer { module: name, position: position.to_string() }))
+    let (namespace, name) = (call.namespace()?, call.parameter("name"));
+    let options = options(&call.query()?, &namespace, Rehearse::Skip)?;
+    Ok(match namespace.remove_module(name, options).await? {
+        RemoveOutcome::Removed { position, replay } => {
+            json(StatusCode::OK, &RemovedAnswer { module: name, position: position.to_string(), replay: replay.into() })
+        }
+        RemoveOutcome::UnderWay(replay) => under_way(namespace.name(), replay),
+    })
 }
 
 #[cfg(test)]

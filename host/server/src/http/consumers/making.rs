@@ -140,7 +140,11 @@ pub async fn one_consumer(call: Box<Call>) -> Answer {
 pub async fn list_consumers(call: Box<Call>) -> Answer {
     call.query()?;
     let namespace = call.namespace()?;
-    let consumers = namespace.consumers().await?.into_iter().map(|info| ConsumerAnswer::of(&namespace, info)).collect();
+    let asked = namespace.clone();
+    // Each counts on from where it counted last, which may take a while the first time.
+    let all = tokio::task::spawn_blocking(move || asked.consumers()).await;
+    let all = all.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+    let consumers = all.into_iter().map(|info| ConsumerAnswer::of(&namespace, info)).collect();
     Ok(json(StatusCode::OK, &ConsumersAnswer { consumers }))
 }
 

@@ -11,8 +11,9 @@ mod replays;
 mod rules;
 mod shown;
 
-pub use deploying::{deploy, rollback};
+pub use deploying::{deploy, rollback, under_way};
 pub use making::create_namespace;
+pub use options::options;
 pub use promoting::{diff, drop_namespace, promote};
 pub use replay_answer::{ReplayAnswer, kind_of_function};
 pub use replays::{drop_replay, list_replays, one_replay, resume_replay, stop_replay};

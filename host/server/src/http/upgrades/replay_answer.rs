@@ -23,6 +23,7 @@ pub struct ReplayAnswer {
     events: u64,
     events_per_second: f64,
     seconds_left: Option<f64>,
+    warnings: Vec<String>,
     functions: Vec<FunctionAnswer>,
     retelling: Option<RetellingAnswer>,
 }
@@ -108,6 +109,7 @@ impl From<ReplayInfo> for ReplayAnswer {
             events: info.events,
             events_per_second: info.events_per_second,
             seconds_left: info.seconds_left,
+            warnings: info.warnings,
             functions: info.functions.into_iter().map(FunctionAnswer::from).collect(),
             retelling: info.retelling.map(RetellingAnswer::from),
         }
@@ -130,6 +132,7 @@ fn kind_of_replay(kind: ReplayKind) -> &'static str {
         ReplayKind::Rehearsal => "rehearsal",
         ReplayKind::Deployment => "deployment",
         ReplayKind::Rollback => "rollback",
+        ReplayKind::Removal => "removal",
         ReplayKind::Retelling => "retelling",
         ReplayKind::Comparison => "comparison",
     }

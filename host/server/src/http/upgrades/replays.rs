@@ -114,6 +114,7 @@ pub mod tests {
             events: 1_000,
             events_per_second: 999.5,
             seconds_left: None,
+            warnings: vec!["pricing no longer reads the 3 events of type order.noted that are stored".into()],
             functions: vec![function],
             retelling: None,
         }
