@@ -271,6 +271,11 @@ fn after_a_promotion_and_back_a_consumer_goes_on_misses_nothing_and_keeps_what_i
     // A lease was for the other log.
     let problem = post(&host.web, "mail", "acknowledge", &json!({ "lease": old_lease })).problem(409, "lease-conflict");
     assert_eq!(problem["reason"], "unknown");
+    assert_eq!(consumer(&host.web, "mail")["parked"], 2);
+    // As if the host had been killed before the consumers came along: they come at the next start.
+    host.kill();
+    std::fs::remove_file(host.data().join("namespaces/again/consumers.redb")).expect("it was there");
+    host.restart();
     let now = consumer(&host.web, "mail");
     assert_eq!(now["parked"], 2, "{now}");
     let (lease, given, _) = fetch(&host.web, "mail", &json!({}));
