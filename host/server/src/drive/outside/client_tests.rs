@@ -108,6 +108,20 @@ fn a_connection_that_the_other_side_closed_is_made_anew() {
 }
 
 #[test]
+fn what_a_kept_connection_does_not_answer_is_asked_again_over_a_new_one() {
+    let address = server(|number, mut stream| {
+        request(&mut stream);
+        write!(stream, "HTTP/1.1 {} Told\r\ncontent-length: 0\r\n\r\n", 200 + number).expect("sent");
+        // The next request is read, and the connection closed on it.
+        request(&mut stream);
+    });
+    let url = format!("http://{address}/");
+    let answers = send_as(local(), &[(url.as_str(), Duration::from_secs(5)); 2]);
+    let statuses: Vec<u16> = answers.into_iter().map(|answer| answer.expect("answered").status).collect();
+    assert_eq!(statuses, [200, 201]);
+}
+
+#[test]
 fn an_address_that_is_not_public_is_refused_in_whatever_form_it_comes() {
     let hosts = Outside { addresses: Vec::new(), ..local() };
     for url in
