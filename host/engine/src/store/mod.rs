@@ -52,6 +52,7 @@ mod promote;
 mod proposal;
 mod react;
 mod reader;
+mod recent;
 mod scan;
 mod schemas;
 mod seal;
@@ -103,6 +104,7 @@ pub use proposal::{
     Refused, SubjectSnapshot,
 };
 pub use reader::Reader;
+pub use recent::RecentRecords;
 pub use scan::{Filter, Portion, Take};
 pub use schemas::SchemaRow;
 pub use seal::{Housekeeping, Sealed};
