@@ -57,6 +57,7 @@ mod promote;
 mod proposal;
 mod react;
 mod reader;
+mod recent;
 mod scan;
 mod schemas;
 mod seal;
@@ -113,6 +114,7 @@ pub use proposal::{
     Proposal, Reacted, Refused,
 };
 pub use reader::Reader;
+pub use recent::RecentRecords;
 pub use scan::{Filter, Portion, Take};
 pub use schemas::SchemaRow;
 pub use seal::{Housekeeping, Sealed};
