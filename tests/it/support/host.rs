@@ -13,6 +13,7 @@ use super::{Web, retold};
 pub struct Host {
     process: Child,
     data: PathBuf,
+    arguments: Vec<String>,
     pub url: String,
     pub web: Web,
 }
@@ -28,20 +29,30 @@ impl Host {
 
     /// The same, with more in its environment.
     pub fn start_with(environment: &[(&str, &str)]) -> Host {
+        Host::start_in(&Host::new_data(), environment, &[])
+    }
+
+    /// The same, with more words to `retold serve`, now and after each restart.
+    pub fn start_saying(arguments: &[&str]) -> Host {
+        Host::start_in(&Host::new_data(), &[], arguments)
+    }
+
+    fn new_data() -> PathBuf {
         static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let data = std::env::temp_dir().join(format!("retold-test-{}-{number}", std::process::id()));
         let _ = std::fs::remove_dir_all(&data);
-        Host::start_in(&data, environment)
+        data
     }
 
     pub fn start_on(data: &Path) -> Host {
-        Host::start_in(data, &[])
+        Host::start_in(data, &[], &[])
     }
 
-    fn start_in(data: &Path, environment: &[(&str, &str)]) -> Host {
-        let (process, url) = spawn(data, environment);
-        Host { process, data: data.to_owned(), web: Web::new(&url), url }
+    fn start_in(data: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> Host {
+        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let (process, url) = spawn(data, environment, &arguments);
+        Host { process, data: data.to_owned(), arguments, web: Web::new(&url), url }
     }
 
     pub fn data(&self) -> &Path {
@@ -56,7 +67,7 @@ impl Host {
 
     /// Starts again on the same data, on another port.
     pub fn restart(&mut self) {
-        (self.process, self.url) = spawn(&self.data, &[]);
+        (self.process, self.url) = spawn(&self.data, &[], &self.arguments);
         self.web = Web::new(&self.url);
     }
 
@@ -131,10 +142,11 @@ impl Drop for Host {
     }
 }
 
-fn spawn(data: &Path, environment: &[(&str, &str)]) -> (Child, String) {
+fn spawn(data: &Path, environment: &[(&str, &str)], arguments: &[String]) -> (Child, String) {
     let mut process = Command::new(retold())
         .args(["serve", "--listen", "127.0.0.1:0", "--data"])
         .arg(data)
+        .args(arguments)
         .env("RUST_LOG", "warn")
         .envs(environment.iter().copied())
         .stdout(Stdio::piped())

@@ -3,8 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    aggregate, append, bench, build, command, demo, deploy, diff, events, fork, functions, logs, modules, namespaces, parked, promote,
-    query, rehearse, replays, retell, rollback, serve, test, types, why,
+    aggregate, append, bench, build, command, demo, deploy, diff, events, fork, functions, logs, modules, namespaces, outbox, parked,
+    promote, query, rehearse, replays, retell, rollback, serve, test, types, why,
 };
 
 const AFTER_HELP: &str = "\
@@ -97,6 +97,8 @@ pub enum Verb {
     Functions(functions::Functions),
     /// Show the events that a function set aside, or release them
     Parked(parked::Parked),
+    /// Show requests that wait to be sent, and what is held back; send, release or discard it
+    Outbox(outbox::Outbox),
     /// List, create or drop namespaces
     Namespaces(namespaces::Namespaces),
     /// Start a host with example handlers and a day of real flights

@@ -11,7 +11,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use super::failure::Usage;
 use super::listen::Listen;
+use super::outside::OutsideOptions;
 use crate::{drive, http};
 
 /// How long open requests may take to end after the first signal.
@@ -46,7 +48,16 @@ impl Hosting {
         Hosting::start_with(data, listen, Instances::Kept)
     }
 
+    /// The same; requests may leave as the operator says.
+    pub fn start_allowing(data: &Path, listen: Listen, allowed: &OutsideOptions) -> Result<Self> {
+        Hosting::start_so(data, listen, Instances::Kept, outside(allowed)?)
+    }
+
     pub fn start_with(data: &Path, listen: Listen, instances: Instances) -> Result<Self> {
+        Hosting::start_so(data, listen, instances, drive::Outside::default())
+    }
+
+    fn start_so(data: &Path, listen: Listen, instances: Instances, outside: drive::Outside) -> Result<Self> {
         // The port first: a second host must not touch the data before it learns that it is second.
         let listener = StandardListener::bind(listen.0)
             .with_context(|| format!("cannot listen on {} (another host may be; --listen 127.0.0.1:0 takes a free port)", listen.0))?;
@@ -54,7 +65,7 @@ impl Hosting {
         let address = listener.local_addr()?;
         let runtime = Builder::new_multi_thread().enable_all().thread_name("retold-http").build()?;
         let entered = runtime.enter();
-        let mut options = drive::HostOptions { data: data.to_owned(), ..Default::default() };
+        let mut options = drive::HostOptions { data: data.to_owned(), outside, ..Default::default() };
         if instances == Instances::FreshEach {
             options.sandbox.calls_per_instance_max = 1;
         }
@@ -116,6 +127,19 @@ impl Hosting {
         });
         reason.recv().await.ok_or_else(|| anyhow!("nothing is left that could stop the host"))
     }
+}
+
+fn outside(allowed: &OutsideOptions) -> Result<drive::Outside> {
+    let network = |text: &String| text.parse::<drive::Network>().map_err(|error| Usage(format!("--allow-address: {error}")).into());
+    if let Some(folder) = allowed.secrets.as_ref().filter(|folder| !folder.is_dir()) {
+        return Err(Usage(format!("--secrets: there is no folder {}: make it, with a file for each secret", folder.display())).into());
+    }
+    Ok(drive::Outside {
+        secrets: drive::Secrets::in_folder(allowed.secrets.clone()),
+        hosts: allowed.allow_host.clone(),
+        addresses: allowed.allow_address.iter().map(network).collect::<Result<_>>()?,
+        requests_off: allowed.no_requests,
+    })
 }
 
 /// The first signal asks, any further one insists.

@@ -11,12 +11,14 @@ use super::arguments::Common;
 use super::hosting::Hosting;
 use super::listen::Listen;
 use super::log::{self, LogOptions};
+use super::outside::OutsideOptions;
 
 const AFTER_HELP: &str = "\
 Examples:
   retold serve
   retold serve --data /var/lib/retold --listen 127.0.0.1:8080
   retold serve --listen 127.0.0.1:0 --log retold=debug      a free port; the first line tells which
+  retold serve --secrets /run/secrets --allow-host hooks.example.com
 
 One Ctrl-C or SIGTERM stops it gracefully within 10 seconds, a second one at once. Nothing that was
 acknowledged is lost either way.";
@@ -31,13 +33,15 @@ pub struct Serve {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7070")]
     listen: Listen,
     #[command(flatten)]
+    outside: OutsideOptions,
+    #[command(flatten)]
     log: LogOptions,
 }
 
 /// Ends when it is told to, or when the storage fails; then with an error.
 pub fn run(common: &Common, serve: &Serve) -> Result<()> {
     log::start(&serve.log);
-    let hosting = Hosting::start(&serve.data, serve.listen)?;
+    let hosting = Hosting::start_allowing(&serve.data, serve.listen, &serve.outside)?;
     let url = hosting.url();
     if common.json {
         println!("{}", json!({ "listening": url, "data": serve.data }));

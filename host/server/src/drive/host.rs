@@ -18,8 +18,11 @@ use super::inside::{Common, Inside};
 use super::memory;
 use super::modules::Modules;
 use super::namespace::{Namespace, Standing};
+use super::outbox;
+use super::outside::Outside;
 use super::replay_info::NamespaceRole;
 use super::retelling::Retelling;
+use super::sending::Sending;
 use super::ticker::{Beats, Ticker};
 use super::types::DriveError;
 use super::workers::Pool;
@@ -35,6 +38,8 @@ pub struct HostOptions {
     /// Memory for pages of each namespace's head.
     pub cache_bytes: usize,
     pub sandbox: SandboxOptions,
+    /// What may leave.
+    pub outside: Outside,
     /// The program that compiles modules in a process of its own; this one if not given.
     pub compiler: Option<PathBuf>,
 }
@@ -46,6 +51,7 @@ impl Default for HostOptions {
             workers: std::thread::available_parallelism().map_or(2, usize::from).max(2),
             cache_bytes: 16 << 20,
             sandbox: SandboxOptions::default(),
+            outside: Outside::default(),
             compiler: None,
         }
     }
@@ -98,8 +104,20 @@ impl Host {
         threads.extend(keepers);
         let ticker = Arc::new(Ticker::default());
         let namespaces: Arc<RwLock<BTreeMap<String, Namespace>>> = Arc::default();
-        let common =
-            Common { pool, view_pool, view_threads: options.workers, ticker, housekeeper, modules, failed: watch::Sender::new(None) };
+        let (sending, sender) = Sending::start(options.outside.clone()).map_err(io("the thread that sends can't be started"))?;
+        threads.push(sender);
+        let stopping = watch::Sender::new(false);
+        let common = Common {
+            pool,
+            view_pool,
+            view_threads: options.workers,
+            ticker,
+            housekeeper,
+            modules,
+            failed: watch::Sender::new(None),
+            sending,
+            stopping: stopping.clone(),
+        };
         threads.push(start_ticker(&common, &namespaces, options.sandbox.tick_ms).map_err(io("the ticker can't be started"))?);
         let host = Host(Arc::new(Shared {
             options,
@@ -110,7 +128,7 @@ impl Host {
             comparisons: Comparisons::default(),
             changing: tokio::sync::Mutex::default(),
             common,
-            stopping: watch::Sender::new(false),
+            stopping,
             threads: Mutex::new(threads),
         }));
         let rows = host.catalogue().namespaces()?;
@@ -237,6 +255,7 @@ impl Host {
             }
         }
         inside.restore_replays();
+        outbox::start(&inside);
         Ok(inside)
     }
 
@@ -335,6 +354,7 @@ impl Host {
         common.view_pool.close();
         common.ticker.stop();
         common.housekeeper.close();
+        common.sending.stop();
         let open: Vec<Arc<Inside>> = self.0.open.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
         open.iter().for_each(|inside| inside.queue.close());
         open.iter().for_each(|inside| inside.replays.wait_for_threads());

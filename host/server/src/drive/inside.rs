@@ -16,11 +16,13 @@ use super::function_log::FunctionLogs;
 use super::housekeeper::Housekeeper;
 use super::modules::Modules;
 use super::namespace::Namespace;
+use super::outbox::Outbox;
 use super::queue::{Cost, Queue};
 use super::replay_files::ReplayFiles;
 use super::replay_outputs::Prepared;
 use super::replays::Replays;
 use super::schemas::Book;
+use super::sending::Sending;
 use super::ticker::Ticker;
 use super::types::{DriveError, ModuleInfo};
 use super::views::ViewTask;
@@ -46,6 +48,11 @@ pub struct Inside {
     pub counts: Counts,
     pub logs: FunctionLogs,
     pub commands: Commands,
+    pub sending: Arc<Sending>,
+    /// Turns true when the host stops.
+    pub stopping: watch::Sender<bool>,
+    /// Requests that leave.
+    pub outbox: Outbox,
     /// Queries that run or wait to.
     pub queries: Arc<Semaphore>,
     /// Held by the one change of code that is being made.
@@ -111,6 +118,9 @@ pub struct Common {
     pub housekeeper: Arc<Housekeeper>,
     pub modules: Arc<Modules>,
     pub failed: watch::Sender<Option<String>>,
+    /// What leaves the host.
+    pub sending: Arc<Sending>,
+    pub stopping: watch::Sender<bool>,
 }
 
 impl Inside {
@@ -130,6 +140,9 @@ impl Inside {
             counts: Counts::default(),
             logs: FunctionLogs::default(),
             commands: Commands::default(),
+            sending: common.sending.clone(),
+            stopping: common.stopping.clone(),
+            outbox: Outbox::default(),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             deploying: tokio::sync::Mutex::default(),
             replays: Replays::default(),

@@ -19,12 +19,15 @@ mod function_log;
 mod generations;
 mod host;
 mod housekeeper;
+mod ingress;
 mod inside;
 mod loaded;
 mod mapping;
 mod memory;
 mod modules;
 mod namespace;
+mod outbox;
+mod outside;
 mod promoting;
 mod prospect;
 mod queue;
@@ -42,6 +45,7 @@ mod retelling_work;
 mod returning;
 mod schema_changes;
 mod schemas;
+mod sending;
 mod stream;
 mod superseding;
 mod ticker;
@@ -59,7 +63,10 @@ pub use commands::{CommandAccepted, CommandOutcome};
 pub use function_log::{FunctionLog, LogPage};
 pub use generations::Resume;
 pub use host::{Host, HostOptions};
+pub use ingress::{Received, Taken};
 pub use namespace::Namespace;
+pub use outbox::{LaneInfo, OutboxInfo};
+pub use outside::{Network, Outside, SecretError, Secrets};
 pub use replay_info::{
     DeployOptions, DeployOutcome, DifferenceKind, Dropped, Forked, FunctionReplay, Generations, LogDifference, LogEntryDifference,
     ModuleVersion, NamespaceRole, OutputCounts, OutputDifference, Promoted, Rehearse, RemoveOutcome, ReplayFailure, ReplayInfo, ReplayKind,

@@ -1,13 +1,18 @@
 //! What the operator allows of the outside: secrets, hosts, addresses.
 
 mod addresses;
+mod client;
+#[cfg(test)]
+mod client_tests;
+mod connect;
 mod secrets;
 
 use std::net::IpAddr;
 
 use retold_engine::model::host_allowed;
 
-pub use addresses::{Network, NotANetwork, is_public};
+pub use addresses::{Network, is_public};
+pub use client::{Client, OutgoingRequest, Response, SendError, SendErrorKind};
 pub use secrets::{Secret, SecretError, Secrets};
 
 /// The operator's word. A function's manifest must allow a host too.

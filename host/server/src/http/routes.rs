@@ -6,7 +6,7 @@ use http::Method;
 use super::call::Handler;
 use super::parameters::{self as query, Parameter};
 use super::problem_kinds::{self as kinds, Kind};
-use super::{admin, aggregates, commands, events, logs, openapi, types, upgrades, views};
+use super::{admin, aggregates, commands, events, ingress, logs, openapi, outbox, types, upgrades, views};
 
 pub struct Route {
     pub method: Method,
@@ -30,6 +30,8 @@ pub enum Takes {
     Events,
     Command,
     Question,
+    /// Whatever the sender sends.
+    Foreign,
     Schema,
     Wasm,
     Json(&'static str),
@@ -45,6 +47,8 @@ pub enum Gives {
     Text,
     /// Whatever a view's query answers.
     Payload,
+    /// Where the events are, or whatever an ingress function answers.
+    Foreign,
     LogLines,
     Event,
     /// A page, a batch, lines or a stream, by `Accept`.
@@ -97,6 +101,20 @@ const COMMAND: &[&Kind] = &[
     &kinds::BODY_TIMEOUT,
 ];
 const AGGREGATE: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_FUNCTION, &kinds::UNKNOWN_SUBJECT, &kinds::FUNCTION_FAILED];
+const INGRESS: &[&Kind] = &[
+    &kinds::UNKNOWN_NAMESPACE,
+    &kinds::UNKNOWN_FUNCTION,
+    &kinds::CONTENT_CONFLICT,
+    &kinds::READ_ONLY,
+    &kinds::ERASED,
+    &kinds::SCHEMA_VIOLATION,
+    &kinds::FUNCTION_FAILED,
+    &kinds::SECRET_MISSING,
+    &kinds::TOO_LARGE,
+    &kinds::UNSUPPORTED_MEDIA,
+    &kinds::BODY_TIMEOUT,
+];
+const OUTBOX: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_REQUEST, &kinds::CONTROL_CONFLICT, &kinds::READ_ONLY];
 const VIEW: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_FUNCTION, &kinds::VIEW_BEHIND];
 const ROW: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_FUNCTION, &kinds::UNKNOWN_ROW, &kinds::VIEW_BEHIND];
 const QUERY: &[&Kind] = &[
@@ -510,6 +528,116 @@ pub static ROUTES: &[Route] = &[
         handler: |call| Box::pin(admin::release(call)),
     },
     Route {
+        method: Method::POST,
+        path: "/v1/namespaces/{ns}/ingress/{name}",
+        name: "receiveWebhook",
+        summary: "Hand a foreign request to an ingress function; 200 once its events are on disk",
+        query: &[],
+        takes: Takes::Foreign,
+        gives: &[(200, Gives::Foreign)],
+        problems: INGRESS,
+        handler: |call| Box::pin(ingress::ingress(call)),
+    },
+    Route {
+        method: Method::PUT,
+        path: "/v1/namespaces/{ns}/ingress/{name}",
+        name: "receivePut",
+        summary: "The same for senders that PUT",
+        query: &[],
+        takes: Takes::Foreign,
+        gives: &[(200, Gives::Foreign)],
+        problems: INGRESS,
+        handler: |call| Box::pin(ingress::ingress(call)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/namespaces/{ns}/ingress/{name}",
+        name: "receiveGet",
+        summary: "The same for senders that ask first",
+        query: &[],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Foreign)],
+        problems: INGRESS,
+        handler: |call| Box::pin(ingress::ingress(call)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/namespaces/{ns}/outbox",
+        name: "listOutbox",
+        summary: "List requests to the outside that have no answer yet, oldest first, and how their hosts are",
+        query: &[query::AFTER, query::OUTBOX_LIMIT, query::OF_FUNCTION, query::TO_HOST, query::OUTBOX_STATE],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("Outbox"))],
+        problems: NAMESPACE,
+        handler: |call| Box::pin(outbox::list_requests(call)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/namespaces/{ns}/outbox/{position}/retry",
+        name: "retryRequest",
+        summary: "Send a request as soon as can be",
+        query: &[],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("OutboxRequest"))],
+        problems: OUTBOX,
+        handler: |call| Box::pin(outbox::retry(call)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/namespaces/{ns}/outbox/{position}/release",
+        name: "releaseRequest",
+        summary: "Let a held request leave",
+        query: &[],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("OutboxRequest"))],
+        problems: OUTBOX,
+        handler: |call| Box::pin(outbox::release(call)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/namespaces/{ns}/outbox/{position}/discard",
+        name: "discardRequest",
+        summary: "Have a request fail for good; who made it hears so",
+        query: &[],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("RequestDiscarded"))],
+        problems: OUTBOX,
+        handler: |call| Box::pin(outbox::discard(call)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/namespaces/{ns}/functions/{name}/held",
+        name: "listHeld",
+        summary: "List commands, timers and requests that a function made of events from before its deployment: they are held",
+        query: &[query::AFTER_HELD, query::OUTBOX_LIMIT],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("Held"))],
+        problems: FUNCTION,
+        handler: |call| Box::pin(outbox::list_held(call)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/namespaces/{ns}/functions/{name}/held/release",
+        name: "releaseHeld",
+        summary: "Append held outputs of a function: all, or one",
+        query: &[],
+        takes: Takes::OptionalJson("HeldWhich"),
+        gives: &[(200, Gives::Json("HeldReleased"))],
+        problems: CONTROL,
+        handler: |call| Box::pin(outbox::release_outputs(call)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/namespaces/{ns}/functions/{name}/held/discard",
+        name: "discardHeld",
+        summary: "Forget held outputs of a function: all, or one",
+        query: &[],
+        takes: Takes::OptionalJson("HeldWhich"),
+        gives: &[(200, Gives::Json("HeldDiscarded"))],
+        problems: CONTROL,
+        handler: |call| Box::pin(outbox::discard_outputs(call)),
+    },
+    Route {
         method: Method::GET,
         path: "/v1/namespaces",
         name: "listNamespaces",
@@ -590,7 +718,7 @@ pub static ROUTES: &[Route] = &[
         method: Method::GET,
         path: "/readyz",
         name: "ready",
-        summary: "Whether every namespace can be written; lag and the oldest parked event",
+        summary: "Whether every namespace can be written; lag, the oldest parked event and what waits to leave",
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Ready")), (503, Gives::Json("Ready"))],
