@@ -13,8 +13,14 @@ type Floors = &'static [(&'static str, &'static [&'static str])];
 const ENGINE: Floors = &[("model", &[]), ("store", &["model"]), ("run", &["model", "store"])];
 
 /// `http` sees of `wasm` only why a module was refused; `cli` sees the rooms below only to serve.
-const SERVER: Floors =
-    &[("schema", &[]), ("wasm", &[]), ("drive", &["schema", "wasm"]), ("http", &["drive", "wasm"]), ("cli", &["wasm", "drive", "http"])];
+const SERVER: Floors = &[
+    ("schema", &[]),
+    ("cloudevents", &[]),
+    ("wasm", &[]),
+    ("drive", &["schema", "cloudevents", "wasm"]),
+    ("http", &["drive", "cloudevents", "wasm"]),
+    ("cli", &["wasm", "drive", "http"]),
+];
 
 /// In these rooms only these files may see that room.
 const DOORS: &[(&str, &str, &[&str])] = &[

@@ -1,7 +1,9 @@
 //! The Retold host: `cli` talks HTTP, `http` answers it, `drive` owns every thread and the clock,
-//! `wasm` makes a component into something that can be called, `schema` says whether data fits. The engine crate below decides.
+//! `wasm` makes a component into something that can be called, `schema` says whether data fits,
+//! `cloudevents` reads and writes events as others know them. The engine crate below decides.
 
 pub mod cli;
+mod cloudevents;
 pub mod drive;
 pub mod http;
 mod schema;

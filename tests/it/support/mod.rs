@@ -4,7 +4,9 @@ mod build;
 mod flight_log;
 mod follower;
 mod host;
+mod receiver;
 mod replays;
+mod service;
 mod traffic;
 mod web;
 
@@ -12,6 +14,8 @@ pub use build::{guest, guest_file, repository, retold, reworded};
 pub use flight_log::{FlightLog, Months, Rule};
 pub use follower::{Ends, follow};
 pub use host::Host;
+pub use receiver::{Answering, Received, Receiver};
 pub use replays::{amount, findings, host_with_ledger, ledger, of_function, outputs, pay, wait_until};
+pub use service::{Asked, Service, of_type, say};
 pub use traffic::Traffic;
 pub use web::{Answer, Web};

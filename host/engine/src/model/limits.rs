@@ -80,6 +80,22 @@ pub const RETRY_DELAY_MS_MAX: u64 = 30_000;
 pub const SHADOW_BYTES_MAX: u64 = 4 << 30;
 pub const REPLAY_FAILURES_MAX: u64 = 1_000;
 
+pub const CONSUMERS_PER_NAMESPACE_MAX: usize = 256;
+/// Events that a consumer has read and not acknowledged, what it parked aside: beyond, it reads no further.
+pub const CONSUMER_UNACKNOWLEDGED_MAX: usize = 4_096;
+/// Events that a consumer has parked: beyond, it reads no further.
+pub const CONSUMER_PARKED_MAX: usize = 10_000;
+/// Leases that are over and still known, so that a late word about one can be answered.
+pub const CONSUMER_LEASES_KEPT: usize = 1_024;
+pub const CONSUMER_MEMBERS_MAX: usize = 1_024;
+pub const CONSUMER_LEASE_MS_MIN: u64 = 100;
+pub const CONSUMER_LEASE_MS_DEFAULT: u64 = 30_000;
+pub const CONSUMER_LEASE_MS_MAX: u64 = 12 * 3_600_000;
+pub const CONSUMER_EXPIRES_MS_MIN: u64 = 1_000;
+pub const CONSUMER_EXPIRES_MS_MAX: u64 = 90 * 24 * 3_600_000;
+/// Of a reason that a member gives.
+pub const CONSUMER_REASON_BYTES_MAX: usize = 1 << 10;
+
 pub const MODULE_BYTES_MAX: usize = 16 << 20;
 pub const FUNCTIONS_PER_MODULE_MAX: usize = 64;
 pub const FUNCTIONS_PER_NAMESPACE_MAX: usize = 1_024;

@@ -1,6 +1,7 @@
 //! The words of Retold as types, and its formats as bytes. No I/O, no clock, nothing that can block.
 
 mod bytes;
+mod consumer;
 mod decided;
 mod digest;
 mod entry;
@@ -25,6 +26,7 @@ mod record_builder;
 mod record_tests;
 
 pub use bytes::{Malformed, Reader as ByteReader, Writer as ByteWriter};
+pub use consumer::{ConsumerEntry, ConsumerPlace, ConsumerRow, ConsumerSettings, Endpoint, EndpointForm, EntryStanding, LeaseRow};
 pub use decided::{NotAllowed, decided};
 pub use digest::Digest;
 pub use event::{Class, Event, EventRef, Extensions, Kind, NewEvent, Producer};

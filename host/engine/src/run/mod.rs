@@ -9,6 +9,7 @@ mod bring;
 mod calls;
 mod check;
 mod compare;
+mod consumers;
 mod deciding;
 #[cfg(test)]
 mod deciding_tests;
@@ -68,6 +69,9 @@ pub use check::{Checked, check_upcaster};
 pub use compare::{
     Comparison, ComparisonStep, DerivedCompared, Example as LogExample, LogsCompared, RowDifference, RowsCompared, Shown as LogShown,
     SourcesCompared, compare_rows,
+};
+pub use consumers::{
+    Ask, Consumer, ConsumerRefused, ConsumerStatus, Earlier, Fetched, GiveBack, Given, Member, Moment, Release, Unseen, Which, carry_over,
 };
 pub use fold::{AggregateFault, FoldedState, Hot, fold};
 pub use handler::Fault;

@@ -11,6 +11,9 @@ mod batch;
 mod catalogue;
 mod command_places;
 mod condition;
+mod consumer_file;
+#[cfg(test)]
+mod consumer_file_tests;
 mod control;
 mod create;
 mod cursor_map;
@@ -86,6 +89,7 @@ mod writer;
 pub use affected::Affected;
 pub use batch::{Batch, Part, Walk};
 pub use catalogue::Catalogue;
+pub use consumer_file::{ConsumerChange, ConsumerFile, Queued, StoredConsumer};
 pub use cursor_map::{CursorMap, Resume, Was, cursor_map_name};
 pub use decide::check_command;
 pub use disk::DiskFolder;

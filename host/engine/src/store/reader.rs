@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::consumer_file::{ConsumerFile, StoredConsumer};
 use super::error::StoreError;
 use super::function::{FunctionRow, ModuleRow};
 use super::schemas::SchemaRow;
@@ -78,6 +79,16 @@ impl Reader {
     /// Removes shadows but those of these names.
     pub fn sweep_shadows(&self, keep: &BTreeSet<String>) -> Result<Vec<String>, StoreError> {
         sweep_views(&*self.shared.folder, Made::Shadow, keep)
+    }
+
+    /// Makes what is known of the log's consumers anew.
+    pub fn make_consumers(&self, generation: u64, all: &BTreeMap<String, StoredConsumer>) -> Result<ConsumerFile, StoreError> {
+        ConsumerFile::make(&self.shared.folder, generation, all)
+    }
+
+    /// What is known of the log's consumers, if it ever had one.
+    pub fn find_consumers(&self) -> Result<Option<ConsumerFile>, StoreError> {
+        ConsumerFile::find(&self.shared.folder)
     }
 
     /// The durable event with this source and id up to `upto`, and the record that holds it.

@@ -132,7 +132,8 @@ impl Snapshot {
         self.scan_records(after, upto, filter, &mut |_, event| visit(event))
     }
 
-    fn scan_records(&self, after: Position, upto: Position, filter: &Filter, visit: Visit<'_>) -> Result<Position, StoreError> {
+    /// The same, with the record that each lies in.
+    pub(crate) fn scan_records(&self, after: Position, upto: Position, filter: &Filter, visit: Visit<'_>) -> Result<Position, StoreError> {
         let upto = upto.min(self.head);
         let mut after = after;
         while after < upto {

@@ -76,6 +76,16 @@ pub const MAP_MARKS: TableDefinition<u64, u64> = TableDefinition::new("marks");
 /// the largest number for what the newer log says of itself.
 pub const MAP_DIFFERENCES: TableDefinition<u64, u64> = TableDefinition::new("differences");
 
+/// Of `consumers.redb`: format, and the generation of the log whose positions it names. Nothing of the file
+/// can be made again.
+pub const CONSUMER_META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+/// Consumer -> its settings and how far it has read.
+pub const CONSUMERS: TableDefinition<&str, &[u8]> = TableDefinition::new("consumers");
+/// (consumer, position) -> an event that it has read and not acknowledged.
+pub const CONSUMER_ENTRIES: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("entries");
+/// (consumer, number) -> a lease; those that are over are kept for a while.
+pub const CONSUMER_LEASES: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("leases");
+
 /// Of `catalogue.redb`: namespace -> its folder, when it was made, its generation and what it is.
 pub const NAMESPACES: TableDefinition<&str, &[u8]> = TableDefinition::new("namespaces");
 /// Namespace -> number of the last folder that it was given: none is given twice.

@@ -3,8 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    aggregate, append, bench, build, command, demo, deploy, diff, events, fork, functions, logs, modules, namespaces, outbox, parked,
-    promote, query, rehearse, replays, retell, rollback, serve, test, types, why,
+    aggregate, append, bench, build, command, consumers, demo, deploy, diff, events, fork, functions, logs, modules, namespaces, outbox,
+    parked, promote, query, rehearse, replays, retell, rollback, serve, test, types, why,
 };
 
 const AFTER_HELP: &str = "\
@@ -99,6 +99,8 @@ pub enum Verb {
     Parked(parked::Parked),
     /// Show requests that wait to be sent, and what is held back; send, release or discard it
     Outbox(outbox::Outbox),
+    /// Show consumers; make one, fetch from it, release what it set aside
+    Consumers(consumers::Consumers),
     /// List, create or drop namespaces
     Namespaces(namespaces::Namespaces),
     /// Start a host with example handlers and a day of real flights

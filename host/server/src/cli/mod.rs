@@ -12,6 +12,7 @@ mod cargo;
 mod client;
 mod clock;
 mod command;
+mod consumers;
 mod data;
 mod demo;
 mod deploy;

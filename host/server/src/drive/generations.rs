@@ -7,6 +7,7 @@ use retold_engine::store::{self, NamespaceRow, Role};
 use tokio::sync::watch;
 
 use super::clock;
+use super::consumers::close_consumers;
 use super::host::{Host, io};
 use super::namespace::{Namespace, Standing};
 use super::replay_info::{Dropped, Forked, Generations};
@@ -96,6 +97,7 @@ impl Host {
             inside.frozen.store(true, std::sync::atomic::Ordering::Release);
             inside.superseded.send_replace(true);
             inside.replays.end_all();
+            close_consumers(&inside);
             inside.queue.close();
             inside.set_tasks(Default::default());
             inside.set_views(Default::default());

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::clock;
 use super::committer::Committer;
 use super::comparing::Comparisons;
+use super::consumers::open_consumers;
 use super::housekeeper::Housekeeper;
 use super::inside::{Common, Inside};
 use super::memory;
@@ -310,9 +311,10 @@ impl Host {
             };
             let maps = previous.iter().filter_map(into).collect();
             let standing = Standing { generation: row.generation, role, previous, maps };
-            named.insert(row.name.clone(), Namespace::new(inside, &row.name, standing));
+            named.insert(row.name.clone(), Namespace::new(inside, Arc::from(row.name.as_str()), Arc::new(standing)));
         }
-        *self.0.namespaces.write().unwrap_or_else(PoisonError::into_inner) = named;
+        *self.0.namespaces.write().unwrap_or_else(PoisonError::into_inner) = named.clone();
+        open_consumers(&named);
         Ok(())
     }
 
@@ -385,7 +387,12 @@ fn start_ticker(common: &Common, namespaces: &Arc<RwLock<BTreeMap<String, Namesp
     common.ticker.start(Beats {
         tick_ms,
         tick: Box::new(move || sandbox.tick()),
-        poll: Box::new(move || all(&poll).iter().for_each(|namespace| namespace.inside().wake_all())),
+        poll: Box::new(move || {
+            for namespace in all(&poll) {
+                namespace.inside().wake_all();
+                namespace.inside().drop_unused_consumers();
+            }
+        }),
         trim: Box::new(move || {
             all(&trim).iter().for_each(|namespace| namespace.inside().trim());
             memory::give_back();

@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::commands::Commands;
 use super::committer::Job;
+use super::consumers::Consumers;
 use super::function::FunctionTask;
 use super::function_log::FunctionLogs;
 use super::housekeeper::Housekeeper;
@@ -48,6 +49,7 @@ pub struct Inside {
     pub counts: Counts,
     pub logs: FunctionLogs,
     pub commands: Commands,
+    pub consumers: Consumers,
     pub sending: Arc<Sending>,
     /// Turns true when the host stops.
     pub stopping: watch::Sender<bool>,
@@ -140,6 +142,7 @@ impl Inside {
             counts: Counts::default(),
             logs: FunctionLogs::default(),
             commands: Commands::default(),
+            consumers: Consumers::default(),
             sending: common.sending.clone(),
             stopping: common.stopping.clone(),
             outbox: Outbox::default(),
@@ -256,6 +259,7 @@ impl Inside {
     pub fn wake_all(&self) {
         self.tasks.read().unwrap_or_else(PoisonError::into_inner).values().for_each(FunctionTask::wake);
         self.views.read().unwrap_or_else(PoisonError::into_inner).values().for_each(ViewTask::wake);
+        self.consumers.wake_all();
     }
 
     pub fn type_at(&self, position: Position) -> Option<String> {

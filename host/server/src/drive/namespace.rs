@@ -44,8 +44,13 @@ pub fn cost(append: &store::Append) -> Cost {
 }
 
 impl Namespace {
-    pub(super) fn new(inside: Arc<Inside>, name: &str, standing: Standing) -> Namespace {
-        Namespace { inside, name: Arc::from(name), standing: Arc::new(standing) }
+    pub(super) fn new(inside: Arc<Inside>, name: Arc<str>, standing: Arc<Standing>) -> Namespace {
+        Namespace { inside, name, standing }
+    }
+
+    /// What the handle is made of, but the namespace itself.
+    pub(super) fn named(&self) -> (Arc<str>, Arc<Standing>) {
+        (self.name.clone(), self.standing.clone())
     }
 
     pub(super) fn inside(&self) -> &Arc<Inside> {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use retold_engine::model::{Digest, FailurePolicy, FunctionKind, LogLevel, ManifestError, Position, Start, Timestamp};
-use retold_engine::run::AggregateFault;
+use retold_engine::model::{Digest, FailurePolicy, FunctionKind, LogLevel, ManifestError, Position, Start, Timestamp, limits};
+use retold_engine::run::{AggregateFault, ConsumerRefused};
 use retold_engine::store::{FunctionStatus, OutsideCounts, Refused, StoreError};
 
 use super::schemas::Misfit;
@@ -224,6 +224,22 @@ pub enum DriveError {
     /// Nothing was done, and the log that took this one's place doesn't know of it.
     #[error("another log has taken the place of this one meanwhile: send it again")]
     Superseded,
+    #[error("there is no consumer {0:?} in this namespace: PUT …/consumers/{0} makes one, `retold consumers` lists those that there are")]
+    UnknownConsumer(String),
+    /// What a member of a consumer said is not taken; nothing was changed.
+    #[error(transparent)]
+    Consumer(ConsumerRefused),
+    /// A consumer can't be so.
+    #[error("`{field}` {what}")]
+    ConsumerSettings { field: &'static str, what: String },
+    #[error("there are {max} consumers in this namespace already, which is the most: drop one first", max = limits::CONSUMERS_PER_NAMESPACE_MAX)]
+    TooManyConsumers,
+    /// Events can't be sent where the consumer wants them.
+    #[error("events can't be sent to {url}: {what}")]
+    EndpointRefused { url: String, reason: &'static str, what: String },
+    /// The host itself reads for the consumer, and sends to its endpoint.
+    #[error("consumer {0:?} has an endpoint, which the host sends to: what is out is the host's; make another consumer to fetch")]
+    HasEndpoint(String),
     /// An earlier chunk of the same stream was refused.
     #[error("an earlier part of the stream was refused")]
     StreamBroken,

@@ -130,7 +130,7 @@ mod tests {
             "/%68ealthz",
             "/healthz%00",
             "/healthz\\",
-            "/v1/namespaces/main/consumers/x",
+            "/v1/namespaces/main/consumers/x/y",
             "/v1/namespaces/main/aggregates/cart",
         ] {
             check(Method::GET, path, Err(404));

@@ -36,6 +36,9 @@ pub enum Form {
 /// Events of a JSON page.
 pub const PAGE_EVENTS_MAX: u64 = 10_000;
 pub const PAGE_EVENTS_DEFAULT: u64 = 100;
+/// Events that a consumer's member fetches at once.
+pub const FETCH_EVENTS_MAX: u64 = 1_000;
+pub const FETCH_EVENTS_DEFAULT: u64 = 100;
 /// Parked events of a page.
 pub const PARKED_MAX: u64 = 1_000;
 pub const PARKED_DEFAULT: u64 = 100;

@@ -2,6 +2,8 @@
 
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
+use retold_engine::model::limits;
+use retold_engine::run::ConsumerRefused;
 use retold_engine::store::{Refused, StoreError};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
@@ -196,7 +198,49 @@ impl From<DriveError> for Problem {
                 Problem::new(&kinds::STATE_CONFLICT, error.to_string()).with("function", function.clone()).retry_after(1)
             }
             DriveError::Superseded | DriveError::Unavailable(_) => Problem::new(&kinds::BUSY, error.to_string()).retry_after(1),
+            DriveError::UnknownConsumer(ref name) => {
+                Problem::new(&kinds::UNKNOWN_CONSUMER, error.to_string()).with("consumer", name.clone())
+            }
+            DriveError::Consumer(refused) => refused.into(),
+            DriveError::ConsumerSettings { field, .. } => Problem::new(&kinds::INVALID_CONSUMER, error.to_string()).with("field", field),
+            DriveError::TooManyConsumers => {
+                Problem::new(&kinds::LIMIT_REACHED, error.to_string()).with("max", limits::CONSUMERS_PER_NAMESPACE_MAX)
+            }
+            DriveError::EndpointRefused { ref url, reason, .. } => {
+                Problem::new(&kinds::ENDPOINT_REFUSED, error.to_string()).with("url", url.clone()).with("reason", reason)
+            }
+            DriveError::HasEndpoint(ref name) => Problem::new(&kinds::ENDPOINT_CONFLICT, error.to_string()).with("consumer", name.clone()),
             DriveError::StreamBroken => Problem::new(&kinds::CONDITION_FAILED, error.to_string()),
+        }
+    }
+}
+
+impl From<ConsumerRefused> for Problem {
+    fn from(refused: ConsumerRefused) -> Problem {
+        let detail = refused.to_string();
+        match refused {
+            ConsumerRefused::Store(error) => error.into(),
+            ConsumerRefused::UnknownLease => Problem::new(&kinds::LEASE_CONFLICT, detail).with("reason", "unknown"),
+            ConsumerRefused::OthersLease { owner, .. } => {
+                Problem::new(&kinds::LEASE_CONFLICT, detail).with("reason", "others").with("member", owner)
+            }
+            ConsumerRefused::LeaseOver => Problem::new(&kinds::LEASE_CONFLICT, detail).with("reason", "over"),
+            ConsumerRefused::LeaseLost => Problem::new(&kinds::LEASE_CONFLICT, detail).with("reason", "lost"),
+            ConsumerRefused::HeldByAnother(at) => {
+                Problem::new(&kinds::LEASE_CONFLICT, detail).with("reason", "held-by-another").with("position", at.to_string())
+            }
+            ConsumerRefused::NeverGiven(at) => {
+                Problem::new(&kinds::LEASE_CONFLICT, detail).with("reason", "never-given").with("position", at.to_string())
+            }
+            ConsumerRefused::IsParked(at) | ConsumerRefused::NotParked(at) => {
+                Problem::new(&kinds::PARKED_CONFLICT, detail).with("position", at.to_string())
+            }
+            ConsumerRefused::NotFirst { position, first } => {
+                Problem::new(&kinds::PARKED_CONFLICT, detail).with("position", position.to_string()).with("first", first.to_string())
+            }
+            ConsumerRefused::TooManyMembers { found } => {
+                Problem::new(&kinds::LIMIT_REACHED, detail).with("found", found).with("max", limits::CONSUMER_MEMBERS_MAX)
+            }
         }
     }
 }
@@ -340,6 +384,15 @@ mod tests {
         check(DriveError::Secret { function: "f".into(), error }, 503, "secret-missing");
         let message = "no key".into();
         check(DriveError::Ingress { function: "f".into(), reason: "output", message }, 500, "function-failed");
+        check(DriveError::UnknownConsumer("mail".into()), 404, "unknown-consumer");
+        check(DriveError::Consumer(ConsumerRefused::UnknownLease), 409, "lease-conflict");
+        check(DriveError::Consumer(ConsumerRefused::NeverGiven(Position(1))), 409, "lease-conflict");
+        check(DriveError::Consumer(ConsumerRefused::IsParked(Position(1))), 409, "parked-conflict");
+        check(DriveError::ConsumerSettings { field: "lease", what: "is 1 ms: use more".into() }, 400, "invalid-consumer");
+        check(DriveError::TooManyConsumers, 409, "limit-reached");
+        let (url, reason, what) = ("http://x/".to_owned(), "refused", "nobody is there".to_owned());
+        check(DriveError::EndpointRefused { url, reason, what }, 422, "endpoint-refused");
+        check(DriveError::HasEndpoint("mail".into()), 409, "endpoint-conflict");
         check(DriveError::Busy, 503, "busy");
         check(DriveError::Stopping, 503, "stopping");
     }

@@ -6,7 +6,8 @@ use http::Method;
 use super::call::Handler;
 use super::parameters::{self as query, Parameter};
 use super::problem_kinds::{self as kinds, Kind};
-use super::{admin, aggregates, commands, events, ingress, logs, openapi, outbox, types, upgrades, views};
+use super::route_problems as meets;
+use super::{admin, aggregates, commands, consumers, events, ingress, logs, openapi, outbox, types, upgrades, views};
 
 pub struct Route {
     pub method: Method,
@@ -55,124 +56,6 @@ pub enum Gives {
     Events,
 }
 
-const NAMESPACE: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE];
-const EVENT: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_EVENT];
-const MODULE: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_MODULE];
-const REMOVE: &[&Kind] = &[
-    &kinds::UNKNOWN_NAMESPACE,
-    &kinds::UNKNOWN_MODULE,
-    &kinds::UPCASTER_CONFLICT,
-    &kinds::STATE_CONFLICT,
-    &kinds::DEPLOY_UNDER_WAY,
-    &kinds::REHEARSAL_REFUSED,
-    &kinds::READ_ONLY,
-];
-const REPLAY: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_REPLAY];
-const REPLAY_CONTROL: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_REPLAY, &kinds::GENERATION_CONFLICT];
-const GENERATION: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::GENERATION_CONFLICT];
-const FUNCTION: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_FUNCTION];
-const CONTROL: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_FUNCTION, &kinds::CONTROL_CONFLICT, &kinds::READ_ONLY];
-const APPEND: &[&Kind] = &[
-    &kinds::UNKNOWN_NAMESPACE,
-    &kinds::INVALID_EVENT,
-    &kinds::CONTENT_CONFLICT,
-    &kinds::CONDITION_FAILED,
-    &kinds::READ_ONLY,
-    &kinds::ERASED,
-    &kinds::SCHEMA_VIOLATION,
-    &kinds::TOO_LARGE,
-    &kinds::UNSUPPORTED_MEDIA,
-    &kinds::BODY_TIMEOUT,
-];
-const COMMAND: &[&Kind] = &[
-    &kinds::UNKNOWN_NAMESPACE,
-    &kinds::UNKNOWN_COMMAND,
-    &kinds::INVALID_EVENT,
-    &kinds::CONTENT_CONFLICT,
-    &kinds::SUBJECT_CONFLICT,
-    &kinds::CONTROL_CONFLICT,
-    &kinds::READ_ONLY,
-    &kinds::ERASED,
-    &kinds::COMMAND_REJECTED,
-    &kinds::SCHEMA_VIOLATION,
-    &kinds::FUNCTION_FAILED,
-    &kinds::TOO_LARGE,
-    &kinds::UNSUPPORTED_MEDIA,
-    &kinds::BODY_TIMEOUT,
-];
-const AGGREGATE: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_FUNCTION, &kinds::UNKNOWN_SUBJECT, &kinds::FUNCTION_FAILED];
-const INGRESS: &[&Kind] = &[
-    &kinds::UNKNOWN_NAMESPACE,
-    &kinds::UNKNOWN_FUNCTION,
-    &kinds::CONTENT_CONFLICT,
-    &kinds::READ_ONLY,
-    &kinds::ERASED,
-    &kinds::SCHEMA_VIOLATION,
-    &kinds::FUNCTION_FAILED,
-    &kinds::SECRET_MISSING,
-    &kinds::TOO_LARGE,
-    &kinds::UNSUPPORTED_MEDIA,
-    &kinds::BODY_TIMEOUT,
-];
-const OUTBOX: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_REQUEST, &kinds::CONTROL_CONFLICT, &kinds::READ_ONLY];
-const VIEW: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_FUNCTION, &kinds::VIEW_BEHIND];
-const ROW: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_FUNCTION, &kinds::UNKNOWN_ROW, &kinds::VIEW_BEHIND];
-const QUERY: &[&Kind] = &[
-    &kinds::UNKNOWN_NAMESPACE,
-    &kinds::UNKNOWN_FUNCTION,
-    &kinds::VIEW_BEHIND,
-    &kinds::QUERY_REJECTED,
-    &kinds::FUNCTION_FAILED,
-    &kinds::TOO_LARGE,
-    &kinds::UNSUPPORTED_MEDIA,
-    &kinds::BODY_TIMEOUT,
-];
-const TYPE: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_TYPE];
-const REMOVE_SCHEMA: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_TYPE, &kinds::READ_ONLY];
-const SET_SCHEMA: &[&Kind] =
-    &[&kinds::UNKNOWN_NAMESPACE, &kinds::INVALID_SCHEMA, &kinds::SCHEMA_CONFLICT, &kinds::READ_ONLY, &kinds::TOO_LARGE];
-const DEPLOY: &[&Kind] = &[
-    &kinds::UNKNOWN_NAMESPACE,
-    &kinds::COMMAND_TAKEN,
-    &kinds::SCHEMA_CONFLICT,
-    &kinds::UPCASTER_CONFLICT,
-    &kinds::INVALID_SCHEMA,
-    &kinds::NOT_WASM,
-    &kinds::MODULE_REFUSED,
-    &kinds::NAME_TAKEN,
-    &kinds::STATE_CONFLICT,
-    &kinds::VERSION_TAKEN,
-    &kinds::DEPLOY_UNDER_WAY,
-    &kinds::REHEARSAL_REFUSED,
-    &kinds::READ_ONLY,
-    &kinds::LIMIT_REACHED,
-    &kinds::TOO_LARGE,
-    &kinds::UNSUPPORTED_MEDIA,
-];
-const ROLLBACK: &[&Kind] = &[
-    &kinds::UNKNOWN_NAMESPACE,
-    &kinds::UNKNOWN_MODULE,
-    &kinds::COMMAND_TAKEN,
-    &kinds::SCHEMA_CONFLICT,
-    &kinds::UPCASTER_CONFLICT,
-    &kinds::MODULE_REFUSED,
-    &kinds::NAME_TAKEN,
-    &kinds::STATE_CONFLICT,
-    &kinds::DEPLOY_UNDER_WAY,
-    &kinds::REHEARSAL_REFUSED,
-    &kinds::READ_ONLY,
-];
-const MAKE: &[&Kind] = &[
-    &kinds::INVALID_NAME,
-    &kinds::UNKNOWN_NAMESPACE,
-    &kinds::UNKNOWN_MODULE,
-    &kinds::GENERATION_CONFLICT,
-    &kinds::MODULE_REFUSED,
-    &kinds::NOT_WASM,
-    &kinds::TOO_LARGE,
-    &kinds::BODY_TIMEOUT,
-];
-
 /// The busiest first: they are found in this order.
 pub static ROUTES: &[Route] = &[
     Route {
@@ -183,7 +66,7 @@ pub static ROUTES: &[Route] = &[
         query: &[query::WAIT, query::TIMEOUT, query::IF_NONE_AFTER, query::IF_NONE_TYPES, query::IF_NONE_SUBJECTS, query::IF_NONE_TAGS],
         takes: Takes::Events,
         gives: &[(201, Gives::Json("Appended")), (200, Gives::Json("Appended")), (202, Gives::Json("Appended"))],
-        problems: APPEND,
+        problems: meets::APPEND,
         handler: |call| Box::pin(events::append(call)),
     },
     Route {
@@ -205,7 +88,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Event)],
-        problems: EVENT,
+        problems: meets::EVENT,
         handler: |call| Box::pin(events::one(call)),
     },
     Route {
@@ -216,7 +99,7 @@ pub static ROUTES: &[Route] = &[
         query: &[query::SEARCH_LIMIT],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Causes"))],
-        problems: EVENT,
+        problems: meets::EVENT,
         handler: |call| Box::pin(events::causes(call)),
     },
     Route {
@@ -227,7 +110,7 @@ pub static ROUTES: &[Route] = &[
         query: &[query::COMMAND_SUBJECT, query::COMMAND_ID, query::COMMAND_SOURCE, query::COMMAND_TIME, query::WAIT, query::TIMEOUT],
         takes: Takes::Command,
         gives: &[(200, Gives::Json("Accepted")), (202, Gives::Json("Accepted"))],
-        problems: COMMAND,
+        problems: meets::COMMAND,
         handler: |call| Box::pin(commands::command(call)),
     },
     Route {
@@ -238,7 +121,7 @@ pub static ROUTES: &[Route] = &[
         query: &[query::MIN_POSITION, query::MIN_POSITION_TIMEOUT],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Row"))],
-        problems: ROW,
+        problems: meets::ROW,
         handler: |call| Box::pin(views::row(call)),
     },
     Route {
@@ -249,7 +132,7 @@ pub static ROUTES: &[Route] = &[
         query: &[query::PREFIX, query::AFTER_KEY, query::ROWS, query::MIN_POSITION, query::MIN_POSITION_TIMEOUT],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Rows"))],
-        problems: VIEW,
+        problems: meets::VIEW,
         handler: |call| Box::pin(views::rows(call)),
     },
     Route {
@@ -260,7 +143,7 @@ pub static ROUTES: &[Route] = &[
         query: &[query::QUERY_NAME, query::MIN_POSITION, query::MIN_POSITION_TIMEOUT],
         takes: Takes::Question,
         gives: &[(200, Gives::Payload)],
-        problems: QUERY,
+        problems: meets::QUERY,
         handler: |call| Box::pin(views::query(call)),
     },
     Route {
@@ -271,7 +154,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(202, Gives::Json("Rebuilding"))],
-        problems: VIEW,
+        problems: meets::VIEW,
         handler: |call| Box::pin(views::rebuild(call)),
     },
     Route {
@@ -282,7 +165,7 @@ pub static ROUTES: &[Route] = &[
         query: &[query::AT],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("AggregateState"))],
-        problems: AGGREGATE,
+        problems: meets::AGGREGATE,
         handler: |call| Box::pin(aggregates::state(call)),
     },
     Route {
@@ -293,7 +176,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Types"))],
-        problems: NAMESPACE,
+        problems: meets::NAMESPACE,
         handler: |call| Box::pin(types::list_types(call)),
     },
     Route {
@@ -304,7 +187,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Type"))],
-        problems: TYPE,
+        problems: meets::TYPE,
         handler: |call| Box::pin(types::one_type(call)),
     },
     Route {
@@ -315,7 +198,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Schema,
         gives: &[(201, Gives::Json("Type")), (200, Gives::Json("Type"))],
-        problems: SET_SCHEMA,
+        problems: meets::SET_SCHEMA,
         handler: |call| Box::pin(types::set_schema(call)),
     },
     Route {
@@ -326,7 +209,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("SchemaRemoved"))],
-        problems: REMOVE_SCHEMA,
+        problems: meets::REMOVE_SCHEMA,
         handler: |call| Box::pin(types::remove_schema(call)),
     },
     Route {
@@ -337,7 +220,7 @@ pub static ROUTES: &[Route] = &[
         query: &[query::AFTER_LINE, query::LOG_LEVEL, query::LOG_LIMIT],
         takes: Takes::Nothing,
         gives: &[(200, Gives::LogLines)],
-        problems: FUNCTION,
+        problems: meets::FUNCTION,
         handler: |call| Box::pin(logs::logs(call)),
     },
     Route {
@@ -348,7 +231,7 @@ pub static ROUTES: &[Route] = &[
         query: &[query::HISTORY],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Modules"))],
-        problems: NAMESPACE,
+        problems: meets::NAMESPACE,
         handler: |call| Box::pin(admin::list_modules(call)),
     },
     Route {
@@ -359,7 +242,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Module"))],
-        problems: MODULE,
+        problems: meets::MODULE,
         handler: |call| Box::pin(admin::one_module(call)),
     },
     Route {
@@ -370,7 +253,7 @@ pub static ROUTES: &[Route] = &[
         query: query::DEPLOY_PARAMETERS,
         takes: Takes::Wasm,
         gives: &[(201, Gives::Json("Module")), (200, Gives::Either("Module", "Replay")), (202, Gives::Json("Replay"))],
-        problems: DEPLOY,
+        problems: meets::DEPLOY,
         handler: |call| Box::pin(upgrades::deploy(call)),
     },
     Route {
@@ -381,7 +264,7 @@ pub static ROUTES: &[Route] = &[
         query: query::ROLLBACK_PARAMETERS,
         takes: Takes::OptionalJson("Rollback"),
         gives: &[(201, Gives::Json("Module")), (200, Gives::Either("Module", "Replay")), (202, Gives::Json("Replay"))],
-        problems: ROLLBACK,
+        problems: meets::ROLLBACK,
         handler: |call| Box::pin(upgrades::rollback(call)),
     },
     Route {
@@ -392,7 +275,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Replays"))],
-        problems: NAMESPACE,
+        problems: meets::NAMESPACE,
         handler: |call| Box::pin(upgrades::list_replays(call)),
     },
     Route {
@@ -403,7 +286,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Replay"))],
-        problems: REPLAY,
+        problems: meets::REPLAY,
         handler: |call| Box::pin(upgrades::one_replay(call)),
     },
     Route {
@@ -414,7 +297,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Replay"))],
-        problems: REPLAY_CONTROL,
+        problems: meets::REPLAY_CONTROL,
         handler: |call| Box::pin(upgrades::stop_replay(call)),
     },
     Route {
@@ -425,7 +308,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Replay"))],
-        problems: REPLAY_CONTROL,
+        problems: meets::REPLAY_CONTROL,
         handler: |call| Box::pin(upgrades::resume_replay(call)),
     },
     Route {
@@ -436,7 +319,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("ReplayDropped"))],
-        problems: REPLAY_CONTROL,
+        problems: meets::REPLAY_CONTROL,
         handler: |call| Box::pin(upgrades::drop_replay(call)),
     },
     Route {
@@ -447,7 +330,7 @@ pub static ROUTES: &[Route] = &[
         query: query::REMOVE_PARAMETERS,
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Removed")), (202, Gives::Json("Replay"))],
-        problems: REMOVE,
+        problems: meets::REMOVE,
         handler: |call| Box::pin(admin::remove(call)),
     },
     Route {
@@ -458,7 +341,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Functions"))],
-        problems: NAMESPACE,
+        problems: meets::NAMESPACE,
         handler: |call| Box::pin(admin::list_functions(call)),
     },
     Route {
@@ -469,7 +352,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Function"))],
-        problems: FUNCTION,
+        problems: meets::FUNCTION,
         handler: |call| Box::pin(admin::one_function(call)),
     },
     Route {
@@ -480,7 +363,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Function"))],
-        problems: CONTROL,
+        problems: meets::CONTROL,
         handler: |call| Box::pin(admin::pause(call)),
     },
     Route {
@@ -491,7 +374,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Function"))],
-        problems: CONTROL,
+        problems: meets::CONTROL,
         handler: |call| Box::pin(admin::resume(call)),
     },
     Route {
@@ -502,7 +385,7 @@ pub static ROUTES: &[Route] = &[
         query: &[query::TO],
         takes: Takes::OptionalJson("Rewind"),
         gives: &[(200, Gives::Json("Function"))],
-        problems: CONTROL,
+        problems: meets::CONTROL,
         handler: |call| Box::pin(admin::rewind(call)),
     },
     Route {
@@ -513,7 +396,7 @@ pub static ROUTES: &[Route] = &[
         query: &[query::AFTER, query::PARKED_LIMIT],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Parked"))],
-        problems: FUNCTION,
+        problems: meets::FUNCTION,
         handler: |call| Box::pin(admin::list_parked(call)),
     },
     Route {
@@ -524,8 +407,118 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::OptionalJson("Release"),
         gives: &[(200, Gives::Json("Function"))],
-        problems: CONTROL,
+        problems: meets::CONTROL,
         handler: |call| Box::pin(admin::release(call)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/namespaces/{ns}/consumers/{name}/fetch",
+        name: "fetchEvents",
+        summary: "Fetch events as a member of a consumer, under a lease",
+        query: &[],
+        takes: Takes::OptionalJson("Fetch"),
+        gives: &[(200, Gives::Json("Fetched"))],
+        problems: meets::FETCH,
+        handler: |call| Box::pin(consumers::fetch(call)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/namespaces/{ns}/consumers/{name}/acknowledge",
+        name: "acknowledgeEvents",
+        summary: "Acknowledge fetched events: all of a lease, up to one, or some",
+        query: &[],
+        takes: Takes::Json("Acknowledge"),
+        gives: &[(200, Gives::Json("Lease"))],
+        problems: meets::LEASE,
+        handler: |call| Box::pin(consumers::acknowledge(call)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/namespaces/{ns}/consumers/{name}/extend",
+        name: "extendLease",
+        summary: "Keep a lease for longer",
+        query: &[],
+        takes: Takes::Json("Extend"),
+        gives: &[(200, Gives::Json("Lease"))],
+        problems: meets::LEASE,
+        handler: |call| Box::pin(consumers::extend(call)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/namespaces/{ns}/consumers/{name}/give-back",
+        name: "giveBackEvents",
+        summary: "Give fetched events back, with a reason: they are given again, or set aside",
+        query: &[],
+        takes: Takes::Json("GiveBack"),
+        gives: &[(200, Gives::Json("Lease"))],
+        problems: meets::LEASE,
+        handler: |call| Box::pin(consumers::give_back(call)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/namespaces/{ns}/consumers/{name}/parked",
+        name: "listConsumerParked",
+        summary: "List the events that a consumer has set aside, oldest first",
+        query: &[query::AFTER, query::PARKED_LIMIT],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("ConsumerParked"))],
+        problems: meets::CONSUMER,
+        handler: |call| Box::pin(consumers::list_parked(call)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/namespaces/{ns}/consumers/{name}/release",
+        name: "releaseConsumerParked",
+        summary: "Give events that were set aside again, or skip them: all, those of a subject, or one",
+        query: &[],
+        takes: Takes::OptionalJson("ConsumerRelease"),
+        gives: &[(200, Gives::Json("Released"))],
+        problems: meets::RELEASE,
+        handler: |call| Box::pin(consumers::release(call)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/namespaces/{ns}/consumers",
+        name: "listConsumers",
+        summary: "List consumers: place, lag, members, leases, parked events",
+        query: &[],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("Consumers"))],
+        problems: meets::NAMESPACE,
+        handler: |call| Box::pin(consumers::list_consumers(call)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/namespaces/{ns}/consumers/{name}",
+        name: "readConsumer",
+        summary: "Read how a consumer stands",
+        query: &[],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("Consumer"))],
+        problems: meets::CONSUMER,
+        handler: |call| Box::pin(consumers::one_consumer(call)),
+    },
+    Route {
+        method: Method::PUT,
+        path: "/v1/namespaces/{ns}/consumers/{name}",
+        name: "setConsumer",
+        summary: "Make a consumer, or give it other settings; with an endpoint, events are sent there",
+        query: &[],
+        takes: Takes::OptionalJson("NewConsumer"),
+        gives: &[(201, Gives::Json("Consumer")), (200, Gives::Json("Consumer"))],
+        problems: meets::SET_CONSUMER,
+        handler: |call| Box::pin(consumers::set_consumer(call)),
+    },
+    Route {
+        method: Method::DELETE,
+        path: "/v1/namespaces/{ns}/consumers/{name}",
+        name: "dropConsumer",
+        summary: "Drop a consumer",
+        query: &[],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("ConsumerDropped"))],
+        problems: meets::CONSUMER,
+        handler: |call| Box::pin(consumers::drop_consumer(call)),
     },
     Route {
         method: Method::POST,
@@ -535,7 +528,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Foreign,
         gives: &[(200, Gives::Foreign)],
-        problems: INGRESS,
+        problems: meets::INGRESS,
         handler: |call| Box::pin(ingress::ingress(call)),
     },
     Route {
@@ -546,7 +539,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Foreign,
         gives: &[(200, Gives::Foreign)],
-        problems: INGRESS,
+        problems: meets::INGRESS,
         handler: |call| Box::pin(ingress::ingress(call)),
     },
     Route {
@@ -557,7 +550,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Foreign)],
-        problems: INGRESS,
+        problems: meets::INGRESS,
         handler: |call| Box::pin(ingress::ingress(call)),
     },
     Route {
@@ -568,7 +561,7 @@ pub static ROUTES: &[Route] = &[
         query: &[query::AFTER, query::OUTBOX_LIMIT, query::OF_FUNCTION, query::TO_HOST, query::OUTBOX_STATE],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Outbox"))],
-        problems: NAMESPACE,
+        problems: meets::NAMESPACE,
         handler: |call| Box::pin(outbox::list_requests(call)),
     },
     Route {
@@ -579,7 +572,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("OutboxRequest"))],
-        problems: OUTBOX,
+        problems: meets::OUTBOX,
         handler: |call| Box::pin(outbox::retry(call)),
     },
     Route {
@@ -590,7 +583,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("OutboxRequest"))],
-        problems: OUTBOX,
+        problems: meets::OUTBOX,
         handler: |call| Box::pin(outbox::release(call)),
     },
     Route {
@@ -601,7 +594,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("RequestDiscarded"))],
-        problems: OUTBOX,
+        problems: meets::OUTBOX,
         handler: |call| Box::pin(outbox::discard(call)),
     },
     Route {
@@ -612,7 +605,7 @@ pub static ROUTES: &[Route] = &[
         query: &[query::AFTER_HELD, query::OUTBOX_LIMIT],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Held"))],
-        problems: FUNCTION,
+        problems: meets::FUNCTION,
         handler: |call| Box::pin(outbox::list_held(call)),
     },
     Route {
@@ -623,7 +616,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::OptionalJson("HeldWhich"),
         gives: &[(200, Gives::Json("HeldReleased"))],
-        problems: CONTROL,
+        problems: meets::CONTROL,
         handler: |call| Box::pin(outbox::release_outputs(call)),
     },
     Route {
@@ -634,7 +627,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::OptionalJson("HeldWhich"),
         gives: &[(200, Gives::Json("HeldDiscarded"))],
-        problems: CONTROL,
+        problems: meets::CONTROL,
         handler: |call| Box::pin(outbox::discard_outputs(call)),
     },
     Route {
@@ -656,7 +649,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Json("NewNamespace"),
         gives: &[(201, Gives::Either("Namespace", "Forked")), (200, Gives::Json("Namespace")), (202, Gives::Json("Replay"))],
-        problems: MAKE,
+        problems: meets::MAKE,
         handler: |call| Box::pin(upgrades::create_namespace(call)),
     },
     Route {
@@ -667,7 +660,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Namespace"))],
-        problems: NAMESPACE,
+        problems: meets::NAMESPACE,
         handler: |call| Box::pin(admin::one_namespace(call)),
     },
     Route {
@@ -678,7 +671,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("Dropped"))],
-        problems: GENERATION,
+        problems: meets::GENERATION,
         handler: |call| Box::pin(upgrades::drop_namespace(call)),
     },
     Route {
@@ -689,7 +682,7 @@ pub static ROUTES: &[Route] = &[
         query: &[query::REPLAY_TIMEOUT],
         takes: Takes::Nothing,
         gives: &[(200, Gives::Json("LogDifference")), (202, Gives::Json("LogDifference"))],
-        problems: GENERATION,
+        problems: meets::GENERATION,
         handler: |call| Box::pin(upgrades::diff(call)),
     },
     Route {
@@ -700,7 +693,7 @@ pub static ROUTES: &[Route] = &[
         query: &[],
         takes: Takes::OptionalJson("Promote"),
         gives: &[(200, Gives::Json("Promoted"))],
-        problems: GENERATION,
+        problems: meets::GENERATION,
         handler: |call| Box::pin(upgrades::promote(call)),
     },
     Route {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 pub fn schemas() -> Value {
     let mut all = event_schemas();
-    for more in [admin_schemas(), outbox_schemas(), upgrade_schemas()] {
+    for more in [admin_schemas(), outbox_schemas(), upgrade_schemas(), consumer_schemas()] {
         for (name, schema) in more.as_object().into_iter().flatten() {
             all[name.as_str()] = schema.clone();
         }
@@ -350,5 +350,74 @@ fn upgrade_schemas() -> Value {
             "old_chain": digest, "new_chain": digest, "kept": count(), "dropped": count(), "forgotten": count(),
         })),
         "Dropped": whole(json!({ "namespace": text(), "files": count(), "bytes": count() })),
+    })
+}
+
+fn consumer_schemas() -> Value {
+    let time_text = |about: &str| json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)?$", "description": about });
+    let flag = || json!({ "type": "boolean" });
+    let positions = || json!({ "type": "array", "items": named("Cursor"), "description": "Without it and `upto`: all of the lease." });
+    json!({
+        "NewConsumer": object(&[], json!({
+            "types": { "type": "array", "items": text(), "default": ["*"], "description": "Types, or patterns such as `order.*`; `*` is all but the host's own." },
+            "subjects": list(text()), "tags": list(text()),
+            "start": { "type": "string", "default": "beginning", "description": "Of one that is not there yet: `beginning`, `now`, or a cursor." },
+            "attempts": { "type": "integer", "minimum": 1, "default": 5, "description": "An event that was given so often, and not acknowledged, is set aside." },
+            "lease": time_text("How long a member has for what it fetched; 30s."),
+            "expires": time_text("The consumer goes once nobody has used it for so long."),
+            "endpoint": object(&["url"], json!({
+                "url": text(),
+                "form": { "enum": ["structured", "binary", "batch"], "default": "structured" },
+                "secret": { "type": "string", "description": "Name of the secret that signs, as Standard Webhooks say." },
+                "at_once": { "type": "integer", "minimum": 1, "maximum": 64, "default": 4 },
+                "timeout": time_text("For one request; 10s."),
+                "handshake": { "type": "boolean", "default": true, "description": "Ask the receiver first whether it wants events, with OPTIONS." },
+            })),
+        })),
+        "Consumer": whole(json!({
+            "name": text(), "types": list(text()), "subjects": list(text()), "tags": list(text()), "attempts": count(), "lease_ms": count(),
+            "expires_ms": or_null(count()), "created": time(), "cursor": named("Cursor"),
+            "lag": { "type": "integer", "minimum": 0, "description": "Events that are to be acknowledged yet, what is parked aside." },
+            "waiting": count(), "leased": count(), "parked": count(), "oldest_parked": or_null(time()), "acknowledged": count(),
+            "members": list(whole(json!({ "name": text(), "leased": count(), "seen_ms_ago": count() }))),
+            "endpoint": or_null(whole(json!({
+                "url": text(), "form": { "enum": ["structured", "binary", "batch"] }, "secret": or_null(text()), "at_once": count(),
+                "timeout_ms": count(), "handshake": flag(), "per_minute": or_null(count()),
+                "stopped": or_null(json!({ "type": "string", "description": "Why nothing is sent there any more: setting the consumer again goes on." })),
+                "trouble": or_null(text()),
+            }))),
+        })),
+        "Consumers": whole(json!({ "consumers": list(named("Consumer")) })),
+        "ConsumerDropped": whole(json!({ "consumer": text() })),
+        "Fetch": object(&[], json!({
+            "member": { "type": "string", "maxLength": 64, "default": "member" },
+            "limit": { "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 },
+            "wait": time_text("If there is nothing yet, wait so long."),
+        })),
+        "Fetched": whole(json!({
+            "lease": or_null(json!({ "type": "string", "description": "Names what was given to whoever acknowledges it; null if there was nothing." })),
+            "events": list(named("Event")),
+            "attempts": { "type": "array", "items": count(), "description": "Which attempt this is, for each event." },
+        })),
+        "Acknowledge": object(&["lease"], json!({ "lease": text(), "member": text(), "positions": positions(), "upto": named("Cursor") })),
+        "Extend": object(&["lease"], json!({ "lease": text(), "member": text(), "for": time_text("From now on.") })),
+        "GiveBack": object(&["lease"], json!({
+            "lease": text(), "member": text(), "positions": positions(), "upto": named("Cursor"), "reason": text(),
+            "delay": time_text("Not given again before; without it, longer with each attempt."),
+            "park": { "type": "boolean", "description": "Set aside at once." },
+        })),
+        "Lease": whole(json!({ "lease": text(), "left": { "type": "integer", "minimum": 0, "description": "Events that are still out under it." } })),
+        "ConsumerParked": whole(json!({
+            "parked": list(whole(json!({
+                "position": named("Position"), "id": text(), "source": text(), "type": text(), "subject": text(),
+                "standing": { "enum": ["parked", "behind"] }, "reason": text(), "attempts": count(), "since": time(),
+            }))),
+            "cursor": named("Cursor"), "more": flag(), "total": count(),
+        })),
+        "ConsumerRelease": object(&[], json!({
+            "subject": text(), "position": named("Cursor"),
+            "skip": { "type": "boolean", "description": "They are taken as dealt with." },
+        })),
+        "Released": whole(json!({ "released": count() })),
     })
 }

@@ -58,13 +58,8 @@ enum Import {
 
 /// `name` as a component spells it, with its version.
 fn import(name: &str) -> Import {
-    if IMPORTS.contains(&name) {
-        Import::Granted
-    } else if name.split_once('@').is_some_and(|(interface, version)| version.starts_with("0.2.") && WASI_IMPORTS.contains(&interface)) {
-        Import::Granted
-    } else {
-        Import::NotGranted
-    }
+    let is_wasi = |(interface, version): (&str, &str)| version.starts_with("0.2.") && WASI_IMPORTS.contains(&interface);
+    if IMPORTS.contains(&name) || name.split_once('@').is_some_and(is_wasi) { Import::Granted } else { Import::NotGranted }
 }
 
 /// Names what isn't granted, all of it at once.

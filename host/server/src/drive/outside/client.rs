@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use retold_engine::model::RequestDraft;
 
 use super::Outside;
@@ -144,45 +145,23 @@ impl Client {
     }
 
     async fn exchange(&self, target: &Target, uri: &Uri, request: OutgoingRequest) -> Result<Response, SendError> {
-        if let Some(mut sender) = self.connector.kept(target).await {
-            match self.over(&mut sender, target, uri, &request).await {
-                // It was closed before the request went out.
-                Err(error) if error.is_canceled() || error.is_closed() => {}
-                answer => return self.finish(answer, sender, target),
-            }
+        if let Some(mut sender) = self.connector.kept(target).await
+            && let Ok(answer) = ask(&mut sender, target, uri, &request).await
+        {
+            return self.finish(answer, sender, target).await;
         }
+        // A kept connection may have been closed meanwhile: then it is asked again over a new one, and whoever
+        // got it twice can tell by its id.
         let mut sender = self.connector.connect(target).await?;
-        let answer = self.over(&mut sender, target, uri, &request).await;
-        self.finish(answer, sender, target)
+        let answer = ask(&mut sender, target, uri, &request).await.map_err(unreadable)?;
+        self.finish(answer, sender, target).await
     }
 
-    fn finish(&self, answer: Result<Response, hyper::Error>, sender: Sender, target: &Target) -> Result<Response, SendError> {
-        let answer = answer.map_err(|error| {
-            let cause = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-            SendError::new(SendErrorKind::Protocol, format!("the answer can't be read ({error}{cause})"))
-        })?;
-        if !answer.truncated {
-            self.connector.keep(target, sender);
-        }
-        Ok(answer)
-    }
-
-    async fn over(&self, sender: &mut Sender, target: &Target, uri: &Uri, request: &OutgoingRequest) -> Result<Response, hyper::Error> {
-        let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        let mut outgoing = Request::new(Full::new(request.body.clone()));
-        *outgoing.method_mut() = request.method.clone();
-        *outgoing.uri_mut() = path.parse().unwrap_or_default();
-        *outgoing.headers_mut() = request.headers.clone();
-        let headers = outgoing.headers_mut();
-        if let Ok(host) = HeaderValue::try_from(target.authority.as_str()) {
-            headers.insert(HOST, host);
-        }
-        headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("retold/", env!("CARGO_PKG_VERSION"))));
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(request.body.len()));
-        let (parts, mut body) = sender.send_request(outgoing).await?.into_parts();
+    async fn finish(&self, answer: http::Response<Incoming>, sender: Sender, target: &Target) -> Result<Response, SendError> {
+        let (parts, mut body) = answer.into_parts();
         let (mut read, mut truncated) = (BytesMut::new(), false);
         while let Some(frame) = body.frame().await {
-            let Ok(data) = frame?.into_data() else { continue };
+            let Ok(data) = frame.map_err(unreadable)?.into_data() else { continue };
             let room = ANSWER_BYTES_MAX - read.len();
             read.extend_from_slice(&data[..data.len().min(room)]);
             if data.len() > room {
@@ -190,6 +169,30 @@ impl Client {
                 break;
             }
         }
+        if !truncated {
+            self.connector.keep(target, sender);
+        }
         Ok(Response { status: parts.status.as_u16(), headers: parts.headers, body: read.freeze(), truncated })
     }
+}
+
+fn unreadable(error: hyper::Error) -> SendError {
+    let cause = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+    SendError::new(SendErrorKind::Protocol, format!("the answer can't be read ({error}{cause})"))
+}
+
+/// Sends a request over a connection; the answer's body is still to come.
+async fn ask(sender: &mut Sender, target: &Target, uri: &Uri, request: &OutgoingRequest) -> Result<http::Response<Incoming>, hyper::Error> {
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut outgoing = Request::new(Full::new(request.body.clone()));
+    *outgoing.method_mut() = request.method.clone();
+    *outgoing.uri_mut() = path.parse().unwrap_or_default();
+    *outgoing.headers_mut() = request.headers.clone();
+    let headers = outgoing.headers_mut();
+    if let Ok(host) = HeaderValue::try_from(target.authority.as_str()) {
+        headers.insert(HOST, host);
+    }
+    headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("retold/", env!("CARGO_PKG_VERSION"))));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(request.body.len()));
+    sender.send_request(outgoing).await
 }

@@ -5,11 +5,12 @@ use std::fmt::{Display, Write as _};
 use std::sync::atomic::Ordering;
 
 use http::StatusCode;
+use retold_engine::run::ConsumerStatus;
 
 use super::super::body::{Body, answer};
 use super::super::call::{Answer, Call};
 use super::functions::status_word;
-use crate::drive::{FunctionInfo, NamespaceMetrics};
+use crate::drive::{ConsumerInfo, FunctionInfo, NamespaceMetrics};
 
 pub async fn metrics(call: Box<Call>) -> Answer {
     let site = call.site.clone();
@@ -51,6 +52,27 @@ pub async fn metrics(call: Box<Call>) -> Answer {
                 }
             }
         }
+        // What can't be read of one is told by its own page, and in the host's log.
+        let consumers: Vec<(String, Vec<ConsumerInfo>)> = site
+            .host
+            .namespaces()
+            .iter()
+            .map(|namespace| (namespace.name().to_owned(), namespace.consumers().unwrap_or_default()))
+            .collect();
+        for (name, kind, help, value) in CONSUMER_METRICS {
+            page.metric(name, kind, help);
+            for (namespace, consumers) in &consumers {
+                consumers.iter().for_each(|info| page.sample(&[("namespace", namespace), ("consumer", &info.name)], value(&info.status)));
+            }
+        }
+        page.metric("retold_consumer_oldest_parked_seconds", "gauge", "Age of the oldest parked event of a consumer that has one.");
+        for (namespace, consumers) in &consumers {
+            for info in consumers {
+                if let Some(oldest) = info.status.oldest_parked {
+                    page.sample(&[("namespace", namespace), ("consumer", &info.name)], seconds(now.0.saturating_sub(oldest.0)));
+                }
+            }
+        }
         page.text
     });
     let text = text.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
@@ -62,6 +84,15 @@ type Metric<From> = (&'static str, &'static str, &'static str, fn(&From) -> f64)
 fn seconds(us: u64) -> f64 {
     us as f64 / 1e6
 }
+
+const CONSUMER_METRICS: &[Metric<ConsumerStatus>] = &[
+    ("retold_consumer_lag", "gauge", "Events that a consumer has to acknowledge yet.", |status| status.lag as f64),
+    ("retold_consumer_leased", "gauge", "Of them, those that are with a member.", |status| status.leased as f64),
+    ("retold_consumer_parked", "gauge", "Events that a consumer has set aside.", |status| status.parked as f64),
+    ("retold_consumer_acknowledged_total", "counter", "Events that were acknowledged since the consumer was made.", |status| {
+        status.row.acknowledged as f64
+    }),
+];
 
 const NAMESPACE_METRICS: &[Metric<NamespaceMetrics>] = &[
     ("retold_head", "gauge", "The last position: events in the log.", |metrics| metrics.head as f64),

@@ -80,6 +80,24 @@ fn every_answer_is_as_its_schema_says() {
     holds("Outbox", &super::super::outbox::sample());
     holds("Problem", &host.get("/nothing").json());
     holds("Replays", &host.get(&format!("{base}/replays")).json());
+    let consumer = format!("{base}/consumers/mail");
+    let put = |body: &str| host.send("PUT", &consumer, &[("Content-Type", "application/json")], body.as_bytes()).json();
+    holds("Consumer", &put(r#"{"attempts":1,"lease":"30s","expires":"1h"}"#));
+    let fetched = host.post(&format!("{consumer}/fetch"), "application/json", r#"{"limit":2}"#).json();
+    holds("Fetched", &fetched);
+    let lease = serde_json::json!({ "lease": fetched["lease"], "upto": "1" }).to_string();
+    holds("Lease", &host.post(&format!("{consumer}/acknowledge"), "application/json", &lease).json());
+    holds("Lease", &host.post(&format!("{consumer}/extend"), "application/json", &lease.replace(r#","upto":"1""#, "")).json());
+    holds(
+        "Lease",
+        &host.post(&format!("{consumer}/give-back"), "application/json", &lease.replace(r#""upto":"1""#, r#""park":true"#)).json(),
+    );
+    holds("Consumers", &host.get(&format!("{base}/consumers")).json());
+    let parked = host.get(&format!("{consumer}/parked")).json();
+    assert_eq!(parked["total"], 1);
+    holds("ConsumerParked", &parked);
+    holds("Released", &host.post(&format!("{consumer}/release"), "application/json", "").json());
+    holds("ConsumerDropped", &host.send("DELETE", &consumer, &[], b"").json());
     for (name, value) in super::super::upgrades::samples() {
         holds(name, &value);
     }

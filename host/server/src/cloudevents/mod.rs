@@ -16,10 +16,14 @@ mod draft;
 mod from_headers;
 mod from_json;
 mod from_parts;
+pub mod json;
+pub mod timestamps;
+mod to_headers;
 mod to_json;
 
 pub use bad_event::BadEvent;
 pub use from_headers::{event_from_headers, has_event_headers};
 pub use from_json::{batch_from_json, event_from_json, json_text};
 pub use from_parts::event_from_parts;
+pub use to_headers::headers_of;
 pub use to_json::EventWriter;

@@ -7,9 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use retold_engine::model::{NewEvent, is_reserved_source, is_reserved_type, limits};
 use serde_json::value::RawValue;
 
-use super::super::timestamps::parse_timestamp;
 use super::bad_event::BadEvent;
 use super::content::{checked_json, is_json, kept_json};
+use super::timestamps::parse_timestamp;
 
 pub const DEFAULT_CONTENT_TYPE: &str = "application/json";
 

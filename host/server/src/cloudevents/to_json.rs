@@ -9,9 +9,9 @@ use retold_engine::model::{Class, EventRef, Kind};
 use retold_engine::store::ModuleRow;
 use serde::de::IgnoredAny;
 
-use super::super::json::{write_inside, write_number, write_text};
-use super::super::timestamps::write_timestamp;
 use super::content::{is_json, one_line};
+use super::json::{write_inside, write_number, write_text};
+use super::timestamps::write_timestamp;
 
 /// Writes events, each as one JSON object without a line break.
 pub struct EventWriter {
