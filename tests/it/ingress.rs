@@ -122,7 +122,7 @@ fn what_an_ingress_function_does_wrong_is_told_and_records_nothing() {
     assert_eq!(of_type(&host.web, "test.posted"), Vec::<Value>::new());
     assert_eq!(ask(json!({ "do": "undeclared_secret" })).expect(200).body, b"false");
     assert_eq!(ask(json!({ "do": "status", "count": 418 })).status, 418);
-    assert_eq!(ask(json!({ "do": "ok", "key": "1" })).expect(200).json()["new"], 1);
+    assert_eq!(ask(json!({ "do": "ok", "key": "one" })).expect(200).json()["new"], 1);
     assert_eq!(ask(json!({ "do": "flood", "count": 100 })).expect(200).json()["new"], 100);
     // Any query and any body is the function's to judge, up to a size.
     assert_eq!(host.web.send("PUT", "ingress/bad-ingress?a=1", &[], b"{").status, 400);
