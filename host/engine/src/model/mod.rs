@@ -43,9 +43,9 @@ pub use names::{
 };
 pub use output::{CommandDraft, EventDraft, Output, Reaction, RequestDraft, TimerDraft};
 pub use outside::{
-    ADDRESSEE, ANSWERS, COMMAND_REFUSED, DUE_MAX, REQUEST_FAILED, REQUEST_HEADERS, REQUEST_MADE, REQUEST_METHOD, REQUEST_REPLIED,
-    REQUEST_URL, TIMER_CANCELLED, TIMER_DUE, TIMER_KEY, authority, check_key, function_of, host_allowed, is_outside, request_source,
-    timer_source,
+    ADDRESSEE, ANSWERS, COMMAND_REFUSED, DUE_MAX, REQUEST_FAILED, REQUEST_HEADERS, REQUEST_KEY, REQUEST_MADE, REQUEST_METHOD,
+    REQUEST_REPLIED, REQUEST_URL, TIMER_CANCELLED, TIMER_DUE, TIMER_KEY, authority, check_key, function_of, host_allowed, is_outside,
+    request_source, timer_source,
 };
 pub use pattern::TypePattern;
 pub use place::{Position, Timestamp};

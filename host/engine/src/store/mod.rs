@@ -106,7 +106,7 @@ pub use namespace_row::{NamespaceRow, Previous, Role};
 pub use open::Options;
 pub use outside::{
     Attempt, Due, Fate, Fired, Held, HeldOutput, HeldPage, Occurrence, OutboxFilter, OutboxPage, OutboxRow, OutboxState, OutsideCounts,
-    PendingRequest, PendingTimer, Replied, Reply, ScheduleRow, TimerPage, Unheld,
+    PendingRequest, PendingTimer, Replied, Reply, ScheduleRow, TimerPage, Unheld, WaitingPage,
 };
 pub use promote::{NotPromoted, Promoted};
 pub use proposal::{

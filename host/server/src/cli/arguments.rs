@@ -3,8 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    aggregate, append, bench, build, command, consumers, demo, deploy, diff, events, fork, functions, logs, modules, namespaces, parked,
-    promote, query, rehearse, replays, retell, rollback, serve, test, types, why,
+    aggregate, append, bench, build, command, consumers, demo, deploy, diff, events, fork, functions, logs, modules, namespaces, outbox,
+    parked, promote, query, rehearse, replays, retell, rollback, serve, test, types, why,
 };
 
 const AFTER_HELP: &str = "\
@@ -97,6 +97,8 @@ pub enum Verb {
     Functions(functions::Functions),
     /// Show the events that a function set aside, or release them
     Parked(parked::Parked),
+    /// Show requests that wait to be sent, and what is held back; send, release or discard it
+    Outbox(outbox::Outbox),
     /// Show consumers; make one, fetch from it, release what it set aside
     Consumers(consumers::Consumers),
     /// List, create or drop namespaces

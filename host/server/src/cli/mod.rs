@@ -32,6 +32,7 @@ mod log;
 mod logs;
 mod modules;
 mod namespaces;
+mod outbox;
 mod output;
 mod outside;
 mod parked;

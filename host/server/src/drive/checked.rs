@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use retold_engine::model::{
-    AggregateCall, Answer, CallLimits, Calls, CommandRef, EventDraft, EventRef, Failure, Guest, GuestFault, NotAnswered, Output, Payload,
-    Query, Rejection,
+    AggregateCall, Answer, CallLimits, Calls, CommandRef, EventDraft, EventRef, Failure, Guest, GuestFault, IngressAnswer, IngressRequest,
+    NotAnswered, Output, Payload, Query, Rejection,
 };
 
 use super::schemas::Book;
@@ -98,6 +98,20 @@ impl Guest for CheckedGuest {
         let answer = self.guest.upcast(function, events, limits, calls)?;
         if let Ok(lists) = &answer {
             lists.iter().flatten().try_for_each(|draft| self.check(draft)).map_err(NotAnswered::Fault)?;
+        }
+        Ok(answer)
+    }
+
+    fn accept(
+        &self,
+        function: &str,
+        request: &IngressRequest,
+        limits: &CallLimits,
+        calls: &mut dyn Calls,
+    ) -> Result<Result<Vec<EventDraft>, IngressAnswer>, NotAnswered> {
+        let answer = self.guest.accept(function, request, limits, calls)?;
+        if let Ok(drafts) = &answer {
+            drafts.iter().try_for_each(|draft| self.check(draft)).map_err(NotAnswered::Fault)?;
         }
         Ok(answer)
     }

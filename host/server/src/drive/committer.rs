@@ -228,6 +228,9 @@ impl Committer {
                 self.registry.wake_readers(&self.namespace, word);
             }
         }
+        if changes.records.iter().any(|record| record.is_outside()) {
+            self.namespace.outbox.wake();
+        }
         let type_of = |position: Position| -> Option<String> {
             let index = changes.records.partition_point(|record| record.first <= position).checked_sub(1)?;
             changes.records.get(index)?.event(position).map(|event| event.r#type.to_owned())

@@ -60,6 +60,7 @@ impl Namespace {
             attempts_max: asked.attempts.unwrap_or(limits::ATTEMPTS_DEFAULT),
             parked: row.parked,
             oldest_parked,
+            requests: snapshot.outside_counts(row.ordinal),
             counts: match (&task, &view) {
                 (_, Some(view)) => view.counts(),
                 (Some(task), None) => task.counts(),

@@ -19,6 +19,7 @@ use super::inside::{Common, Inside};
 use super::memory;
 use super::modules::Modules;
 use super::namespace::{Namespace, Standing};
+use super::outbox;
 use super::outside::Outside;
 use super::replay_info::NamespaceRole;
 use super::retelling::Retelling;
@@ -255,6 +256,7 @@ impl Host {
             }
         }
         inside.restore_replays();
+        outbox::start(&inside);
         Ok(inside)
     }
 

@@ -17,6 +17,7 @@ use super::function_log::FunctionLogs;
 use super::housekeeper::Housekeeper;
 use super::modules::Modules;
 use super::namespace::Namespace;
+use super::outbox::Outbox;
 use super::queue::{Cost, Queue};
 use super::replay_files::ReplayFiles;
 use super::replay_outputs::Prepared;
@@ -52,6 +53,8 @@ pub struct Inside {
     pub sending: Arc<Sending>,
     /// Turns true when the host stops.
     pub stopping: watch::Sender<bool>,
+    /// Requests that leave.
+    pub outbox: Outbox,
     /// Queries that run or wait to.
     pub queries: Arc<Semaphore>,
     /// Held by the one change of code that is being made.
@@ -142,6 +145,7 @@ impl Inside {
             consumers: Consumers::default(),
             sending: common.sending.clone(),
             stopping: common.stopping.clone(),
+            outbox: Outbox::default(),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             deploying: tokio::sync::Mutex::default(),
             replays: Replays::default(),

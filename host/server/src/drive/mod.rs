@@ -20,12 +20,14 @@ mod function_log;
 mod generations;
 mod host;
 mod housekeeper;
+mod ingress;
 mod inside;
 mod loaded;
 mod mapping;
 mod memory;
 mod modules;
 mod namespace;
+mod outbox;
 mod outside;
 mod promoting;
 mod prospect;
@@ -65,8 +67,10 @@ pub use consumers::{ConsumerInfo, Delivery, FetchAsk, NewConsumer, ParkedAside, 
 pub use function_log::{FunctionLog, LogPage};
 pub use generations::Resume;
 pub use host::{Host, HostOptions};
+pub use ingress::{Received, Taken};
 pub use namespace::Namespace;
-pub use outside::{Network, Outside, Secrets};
+pub use outbox::{LaneInfo, OutboxInfo};
+pub use outside::{Network, Outside, SecretError, Secrets};
 pub use replay_info::{
     DeployOptions, DeployOutcome, DifferenceKind, Dropped, Forked, FunctionReplay, Generations, LogDifference, LogEntryDifference,
     ModuleVersion, NamespaceRole, OutputCounts, OutputDifference, Promoted, Rehearse, RemoveOutcome, ReplayFailure, ReplayInfo, ReplayKind,

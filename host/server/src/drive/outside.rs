@@ -13,7 +13,7 @@ use retold_engine::model::host_allowed;
 
 pub use addresses::{Network, is_public};
 pub use client::{Client, OutgoingRequest, Response, SendError, SendErrorKind};
-pub use secrets::Secrets;
+pub use secrets::{Secret, SecretError, Secrets};
 
 /// The operator's word. A function's manifest must allow a host too.
 #[derive(Clone, Debug, Default)]

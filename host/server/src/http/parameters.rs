@@ -42,6 +42,9 @@ pub const FETCH_EVENTS_DEFAULT: u64 = 100;
 /// Parked events of a page.
 pub const PARKED_MAX: u64 = 1_000;
 pub const PARKED_DEFAULT: u64 = 100;
+/// Requests of a page, and held outputs.
+pub const OUTBOX_MAX: u64 = 1_000;
+pub const OUTBOX_DEFAULT: u64 = 100;
 /// Events that a search for effects looks through.
 pub const SEARCH_EVENTS_MAX: u64 = 100_000_000;
 pub const SEARCH_EVENTS_DEFAULT: u64 = 100_000;
@@ -106,6 +109,18 @@ pub const SEARCH_LIMIT: Parameter = Parameter {
 };
 pub const PARKED_LIMIT: Parameter =
     Parameter { name: "limit", form: Form::Number { max: PARKED_MAX, default: PARKED_DEFAULT }, about: "At most so many parked events." };
+pub const OUTBOX_LIMIT: Parameter =
+    Parameter { name: "limit", form: Form::Number { max: OUTBOX_MAX, default: OUTBOX_DEFAULT }, about: "At most so many." };
+pub const AFTER_HELD: Parameter =
+    Parameter { name: "after-key", form: Form::Text, about: "Begin behind this one: the `next` of the page before." };
+pub const OF_FUNCTION: Parameter = Parameter { name: "function", form: Form::Text, about: "Only those that this function made." };
+pub const TO_HOST: Parameter =
+    Parameter { name: "host", form: Form::Text, about: "Only those to hosts that begin so; a port is part of the host." };
+pub const OUTBOX_STATE: Parameter = Parameter {
+    name: "state",
+    form: Form::Choice { of: &["all", "waiting", "held"], default: "all" },
+    about: "Those that wait to be sent or for their answer, or those that are held back.",
+};
 pub const TO: Parameter =
     Parameter { name: "to", form: Form::Cursor, about: "The function reads again everything behind this place. Instead of the body." };
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 pub fn schemas() -> Value {
     let mut all = event_schemas();
-    for more in [admin_schemas(), upgrade_schemas(), consumer_schemas()] {
+    for more in [admin_schemas(), outbox_schemas(), upgrade_schemas(), consumer_schemas()] {
         for (name, schema) in more.as_object().into_iter().flatten() {
             all[name.as_str()] = schema.clone();
         }
@@ -142,6 +142,7 @@ fn admin_schemas() -> Value {
             "cursor": named("Cursor"),
             "lag": count(), "parked": count(),
             "oldest_parked": or_null(time()),
+            "requests_waiting": count(), "requests_held": count(), "outputs_held": count(),
             "retrying": or_null(whole(json!({ "position": named("Position"), "attempts": count(), "message": text() }))),
             "subscribes": list(text()), "emits": list(text()), "decides": list(text()),
             "start": { "enum": ["now", "beginning"] },
@@ -205,9 +206,41 @@ fn admin_schemas() -> Value {
             "namespaces": list(whole(json!({
                 "name": text(), "writable": { "type": "boolean" }, "head": named("Position"), "lag": count(), "parked": count(),
                 "oldest_parked": or_null(time()), "oldest_parked_seconds": or_null(count()), "halted": list(text()),
+                "requests_waiting": count(), "requests_held": count(), "hosts_down": list(text()),
             }))),
         })),
         "OpenApi": { "type": "object" },
+    })
+}
+
+fn outbox_schemas() -> Value {
+    json!({
+        "OutboxRequest": whole(json!({
+            "position": named("Position"), "id": { "type": "string", "description": "Its Idempotency-Key, too." }, "function": text(),
+            "key": or_null(text()), "subject": text(), "time": time(), "recordedtime": time(), "method": text(),
+            "url": { "type": "string", "description": "With the names of secrets, never with what they are." },
+            "host": text(), "bytes": count(), "state": { "enum": ["waiting", "sending", "held"] }, "attempts": count(),
+            "not_before": or_null(time()), "error": or_null(text()),
+        })),
+        "Outbox": whole(json!({
+            "requests": list(named("OutboxRequest")), "cursor": named("Cursor"), "more": { "type": "boolean" },
+            "waiting": count(), "held": count(), "outputs_held": count(),
+            "leave": { "type": "boolean", "description": "False: requests that are made here are held." },
+            "off": { "type": ["string", "null"], "description": "Why nothing leaves that could." },
+            "hosts": list(whole(json!({
+                "host": text(), "sending": count(), "failures": count(), "closed_seconds": or_null(count()), "trouble": or_null(text()),
+            }))),
+        })),
+        "RequestDiscarded": whole(json!({ "position": named("Position"), "discarded": { "const": true } })),
+        "Held": whole(json!({
+            "outputs": list(whole(json!({
+                "id": text(), "kind": { "enum": ["command", "timer", "request"] }, "type": text(), "subject": text(), "cause": named("Position"),
+            }))),
+            "next": or_null(text()), "more": { "type": "boolean" }, "total": count(),
+        })),
+        "HeldWhich": object(&[], json!({ "id": text() })),
+        "HeldReleased": whole(json!({ "released": count() })),
+        "HeldDiscarded": whole(json!({ "discarded": count() })),
     })
 }
 

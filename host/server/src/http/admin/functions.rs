@@ -32,6 +32,11 @@ struct FunctionAnswer {
     lag: u64,
     parked: u64,
     oldest_parked: Option<String>,
+    /// To the outside, without an answer.
+    requests_waiting: u64,
+    requests_held: u64,
+    /// Made of events from before its deployment, and no entries of the log yet.
+    outputs_held: u64,
     retrying: Option<Retrying>,
     subscribes: Vec<String>,
     emits: Vec<String>,
@@ -120,6 +125,9 @@ impl FunctionAnswer {
             },
             cursor: cursor_text(generation, info.cursor),
             oldest_parked: info.oldest_parked.map(timestamp_text),
+            requests_waiting: info.requests.requests,
+            requests_held: info.requests.requests_held,
+            outputs_held: info.requests.outputs_held,
             retrying: info.retrying.map(|retrying| Retrying {
                 position: retrying.position.to_string(),
                 attempts: retrying.attempts,

@@ -37,6 +37,10 @@ struct NamespaceReady {
     oldest_parked: Option<String>,
     oldest_parked_seconds: Option<u64>,
     halted: Vec<String>,
+    requests_waiting: u64,
+    requests_held: u64,
+    /// Nothing is sent to them for now.
+    hosts_down: Vec<String>,
 }
 
 /// 200 when every namespace can be written, else 503. Lag and parked events are told, not judged.
@@ -66,6 +70,9 @@ impl NamespaceReady {
                 .filter(|function| super::functions::status_word(&function.status) == "halted")
                 .map(|function| function.name.clone())
                 .collect(),
+            requests_waiting: functions.iter().map(|function| function.requests.requests).sum(),
+            requests_held: functions.iter().map(|function| function.requests.requests_held).sum(),
+            hosts_down: namespace.outbox().hosts.into_iter().filter(|host| host.closed_for.is_some()).map(|host| host.host).collect(),
         }
     }
 }

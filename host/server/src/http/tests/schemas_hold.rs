@@ -76,6 +76,8 @@ fn every_answer_is_as_its_schema_says() {
     holds("Namespaces", &host.get("/v1/namespaces").json());
     holds("Alive", &host.get("/healthz").json());
     holds("Ready", &host.get("/readyz").json());
+    holds("Outbox", &host.get(&format!("{base}/outbox")).json());
+    holds("Outbox", &super::super::outbox::sample());
     holds("Problem", &host.get("/nothing").json());
     holds("Replays", &host.get(&format!("{base}/replays")).json());
     let consumer = format!("{base}/consumers/mail");
