@@ -51,6 +51,8 @@ pub enum End {
     Failed,
     /// The host did not do what it should; the request comes again, unless it has failed for good.
     HostFailed { again: Option<Instant>, pause: Option<Duration>, trouble: String },
+    /// It was not sent, for a reason of its own.
+    Later { at: Instant, trouble: String },
     /// It was not sent, and nothing is for so long.
     NotNow { pause: Duration, trouble: String },
 }
@@ -190,6 +192,10 @@ impl Lanes {
                     lane.close(now + pause);
                 }
             }
+            End::Later { at, trouble } => {
+                lane.later.insert((at, position));
+                lane.trouble = Some(trouble);
+            }
             End::NotNow { pause, trouble } => {
                 lane.ready.insert(position);
                 lane.trouble = Some(trouble);
@@ -318,6 +324,11 @@ mod tests {
         lanes.ended(A, Position(1), End::NotNow { pause: Duration::from_secs(1), trouble: "not allowed".into() }, at);
         assert_eq!(started(&mut lanes, at), []);
         assert_eq!(started(&mut lanes, at + Duration::from_secs(1)), [1]);
+        // What one request lacks holds up no other.
+        let now = at + Duration::from_secs(1);
+        lanes.ended(A, Position(1), End::Later { at: now + Duration::from_secs(10), trouble: "no secret".into() }, now);
+        lanes.take(A, Position(3), None);
+        assert_eq!(started(&mut lanes, now), [3]);
     }
 
     #[test]

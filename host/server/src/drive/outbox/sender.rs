@@ -13,13 +13,13 @@ use super::super::clock;
 use super::super::committer::Job;
 use super::super::generations::blocking;
 use super::super::inside::Inside;
-use super::super::outside::OutgoingRequest;
+use super::super::outside::{OutgoingRequest, RETRY_PAUSE_MAX, retry_pause};
 use super::super::queue::Cost;
 use super::super::types::DriveError;
 use super::answer;
 use super::filling::{NotFilled, Used, filled};
 use super::lanes::End;
-use super::outcome::{Outcome, RETRY_PAUSE_MAX, outcome, retry_pause};
+use super::outcome::{Outcome, outcome};
 
 /// It is looked around this often, woken or not.
 const POLL: Duration = Duration::from_secs(1);
@@ -158,7 +158,10 @@ async fn attempt(weak: &Weak<Inside>, position: Position) -> Result<End, DriveEr
     let (outgoing, used) = match filled {
         Ok(filled) => filled,
         Err(NotFilled::Never(reason, message)) => return fail(&inside, &request, reason, &message, request.row.attempts).await,
-        Err(NotFilled::Secret(error)) => return Ok(End::NotNow { pause: SECRET_PAUSE, trouble: error.to_string() }),
+        Err(NotFilled::Secret(error)) if is_old(&request) => {
+            return fail(&inside, &request, "secret", &error.to_string(), request.row.attempts).await;
+        }
+        Err(NotFilled::Secret(error)) => return Ok(End::Later { at: clock::started() + SECRET_PAUSE, trouble: error.to_string() }),
     };
     inside.outbox.counts.sent.fetch_add(1, Ordering::Relaxed);
     // An answer may take long, and the log may be dropped meanwhile.
@@ -204,10 +207,7 @@ async fn again(
         fail(inside, request, reason, message, attempts).await?;
         return Ok(End::HostFailed { again: None, pause, trouble });
     }
-    let mut chance = [0];
-    // Without chance all come at the middle.
-    getrandom::fill(&mut chance).unwrap_or_else(|_| chance = [128]);
-    let wait = retry_pause(attempts, chance[0]).max(pause.unwrap_or_default());
+    let wait = retry_pause(attempts).max(pause.unwrap_or_default());
     let not_before = Timestamp(clock::now().0 + wait.as_micros() as u64);
     let attempt = Attempt { request: request.position, attempts, not_before, error: trouble.clone() };
     let began = clock::started();
