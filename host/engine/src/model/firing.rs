@@ -4,7 +4,7 @@
 use super::event::{Class, EventRef, Kind};
 use super::ids::{DerivedId, OutputKind, derived_id};
 use super::manifest::Schedule;
-use super::outside::{ADDRESSEE, REQUEST_URL, TIMER_CANCELLED, TIMER_DUE, TIMER_KEY, function_of, is_outside};
+use super::outside::{ADDRESSEE, REQUEST_URL, TIMER_CANCELLED, TIMER_DUE, TIMER_KEY, function_of, is_outside, request_source};
 use super::plan::Emitted;
 use super::{Position, Timestamp};
 
@@ -121,6 +121,21 @@ pub fn occurrence(function: &str, schedule: &Schedule, due: Timestamp) -> Emitte
         time: due,
         ..Emitted::default()
     }
+}
+
+/// The function whose request this answers; `None` of anything else.
+pub fn answered<'a>(entry: &EventRef<'a>) -> Option<&'a str> {
+    let function = function_of(entry.source)?;
+    let answers = entry.kind == Kind::Event && entry.class == Class::Source && entry.source == request_source(function);
+    answers.then_some(function)
+}
+
+/// Whether two entries make one request, byte for byte.
+pub fn is_same_request(one: &EventRef<'_>, other: &EventRef<'_>) -> bool {
+    one.kind == Kind::Request
+        && other.kind == Kind::Request
+        && (one.id, one.subject, one.content_type, one.data) == (other.id, other.subject, other.content_type, other.data)
+        && one.extensions().eq(other.extensions())
 }
 
 /// The event that ends a request: its reply or its failure, for the function that made it.

@@ -51,7 +51,7 @@ fn a_command_that_a_function_sends_is_decided_once_and_its_sender_alone_hears_th
     );
     assert_eq!(refused.extensions, [("addressee".to_owned(), "desk".to_owned())]);
     let data = format!(
-        "{{\"command\":{{\"type\":\"stock.take\",\"id\":\"{}\",\"position\":\"8\"}},\"code\":\"empty\",\"message\":\"only 1 are \\\"left\\\"\",\"data\":\"more\"}}",
+        "{{\"command\":{{\"type\":\"stock.take\",\"id\":\"{}\"}},\"code\":\"empty\",\"message\":\"only 1 are \\\"left\\\"\",\"data\":\"more\"}}",
         asked.id
     );
     assert_eq!(String::from_utf8_lossy(&refused.data), data);

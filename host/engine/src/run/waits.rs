@@ -84,12 +84,13 @@ impl Waits {
                 touched.insert(id);
             }
         }
+        let function: Arc<str> = Arc::from(reacted.function.as_str());
         for position in &reacted.handled {
             let Some(ids) = self.by_position.get(position) else { continue };
             let ids = ids.clone();
             for id in &ids {
                 let Some(wait) = self.waits.get_mut(id) else { continue };
-                wait.open.retain(|(open, function)| open != position || **function != *reacted.function);
+                wait.open.remove(&(*position, function.clone()));
                 if reacted.parked.contains(position) {
                     wait.outcome.parked.push((reacted.function.clone(), *position));
                 }

@@ -87,6 +87,6 @@ fn last_where(schedule: &Schedule, due: Timestamp, calendar: &dyn Calendar, want
 }
 
 /// A calendar that doesn't go on is one that has ended.
-fn next_after(schedule: &Schedule, after: Timestamp, calendar: &dyn Calendar) -> Option<Timestamp> {
+pub(super) fn next_after(schedule: &Schedule, after: Timestamp, calendar: &dyn Calendar) -> Option<Timestamp> {
     calendar.next(&schedule.cron, &schedule.time_zone, after).filter(|next| *next > after)
 }

@@ -3,20 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::retell::testing::{made, named, run};
+use super::retell::testing::{Tens, made, named, run};
 use super::testing::{World, event, function};
-use super::waves::{Calendar, Clock, first_occurrence, next_wave, wave};
+use super::waves::{Clock, first_occurrence, next_wave, wave};
 use crate::model::{EventRef, FunctionManifest, Guest, Missed, Output, Schedule, TimerDraft, Timestamp};
 use crate::store::{Due, Occurrence, Proposal};
-
-/// Every ten, up to a hundred.
-struct Tens;
-
-impl Calendar for Tens {
-    fn next(&self, _: &str, _: &str, after: Timestamp) -> Option<Timestamp> {
-        Some(Timestamp(after.0 / 10 * 10 + 10)).filter(|next| next.0 <= 100)
-    }
-}
 
 fn schedule(missed: Missed) -> Schedule {
     Schedule { key: "tens".into(), cron: "*/10".into(), time_zone: "UTC".into(), r#type: "a.ten".into(), missed }

@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::{
     aggregate, append, bench, build, command, demo, deploy, diff, events, fork, functions, logs, modules, namespaces, parked, promote,
-    query, rehearse, replays, retell, rollback, serve, test, types, why,
+    query, rehearse, replays, retell, rollback, serve, test, timers, types, why,
 };
 
 const AFTER_HELP: &str = "\
@@ -97,6 +97,8 @@ pub enum Verb {
     Functions(functions::Functions),
     /// Show the events that a function set aside, or release them
     Parked(parked::Parked),
+    /// Show timers that are set, and schedules
+    Timers(timers::Timers),
     /// List, create or drop namespaces
     Namespaces(namespaces::Namespaces),
     /// Start a host with example handlers and a day of real flights

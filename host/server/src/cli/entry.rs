@@ -8,7 +8,7 @@ use super::arguments::{Arguments, Verb};
 use super::failure::report;
 use super::{
     aggregate, append, bench, build, command, demo, deploy, diff, events, fork, functions, logs, modules, namespaces, parked, promote,
-    query, rehearse, replays, retell, rollback, serve, test, types, why,
+    query, rehearse, replays, retell, rollback, serve, test, timers, types, why,
 };
 
 /// Runs the verb that the command line names.
@@ -38,6 +38,7 @@ pub fn main() -> ExitCode {
         Verb::Modules(verb) => modules::run(&common, &verb),
         Verb::Functions(verb) => functions::run(&common, &verb),
         Verb::Parked(verb) => parked::run(&common, &verb),
+        Verb::Timers(verb) => timers::run(&common, &verb),
         Verb::Namespaces(verb) => namespaces::run(&common, &verb),
         Verb::Demo(verb) => demo::run(&common, &verb),
         Verb::Bench(verb) => bench::run(&common, &verb),

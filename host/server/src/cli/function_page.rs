@@ -29,6 +29,9 @@ pub fn page(function: &Value) -> String {
     }
     line("cursor", format!("{}, lag {}", text(&function["cursor"]), number(&function["lag"])));
     line("parked", with_age(number(&function["parked"]), &function["oldest_parked"]));
+    if function["timers"].as_u64().is_some_and(|timers| timers > 0) {
+        line("timers", number(&function["timers"]));
+    }
     line("module", format!("{} {}", text(&function["module"]), text(&function["version"])));
     line("digest", text(&function["digest"]));
     line("reads", words(&function["subscribes"]));

@@ -50,6 +50,7 @@ mod serve;
 mod sse;
 mod temporary;
 mod test;
+mod timers;
 mod tree;
 mod types;
 mod uploading;

@@ -4,6 +4,7 @@
 mod activation;
 mod asking;
 mod backfill;
+mod calendar;
 mod candidate;
 mod catalogue;
 mod checked;
@@ -17,6 +18,7 @@ mod function;
 mod function_info;
 mod function_log;
 mod generations;
+mod handing_over;
 mod host;
 mod housekeeper;
 mod inside;
@@ -45,6 +47,8 @@ mod schemas;
 mod stream;
 mod superseding;
 mod ticker;
+mod timer_info;
+mod timers;
 mod turns;
 mod types;
 mod upgrade;
@@ -61,11 +65,13 @@ pub use generations::Resume;
 pub use host::{Host, HostOptions};
 pub use namespace::Namespace;
 pub use replay_info::{
-    DeployOptions, DeployOutcome, DifferenceKind, Dropped, Forked, FunctionReplay, Generations, LogDifference, LogEntryDifference,
-    ModuleVersion, NamespaceRole, OutputCounts, OutputDifference, Promoted, Rehearse, RemoveOutcome, ReplayFailure, ReplayInfo, ReplayKind,
-    ReplayOptions, ReplayStatus, ReplayedModule, RetellRequest, RetellRule, RetellingInfo, RowDifference, Shown, ViewDifference,
+    DeployOptions, DeployOutcome, DifferenceKind, Dropped, ForkOptions, Forked, FunctionReplay, Generations, LogDifference,
+    LogEntryDifference, ModuleVersion, NamespaceRole, OutputCounts, OutputDifference, Promoted, Rehearse, RemoveOutcome, ReplayFailure,
+    ReplayInfo, ReplayKind, ReplayOptions, ReplayStatus, ReplayedModule, RetellRequest, RetellRule, RetellingInfo, RowDifference, Shown,
+    ViewDifference,
 };
 pub use stream::AppendStream;
+pub use timer_info::{ScheduleInfo, TimerInfo, TimerInfoPage, TimerPlace};
 pub use types::{
     Append, DeployRefused, Deployed, DriveError, FunctionCounts, FunctionInfo, Handled, LogLine, ModuleInfo, NamespaceMetrics, Retrying,
     SchemaRefused, TypeInfo, WaitFor,

@@ -179,6 +179,7 @@ impl Namespace {
         let counts = &self.inside.counts;
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let snapshot = self.inside.reader.snapshot().ok();
+        let next_due = snapshot.as_ref().filter(|_| !self.inside.is_frozen()).and_then(|snapshot| snapshot.next_due().ok().flatten());
         NamespaceMetrics {
             head: self.inside.reader.head().0,
             appended_events: of(&counts.appended_events),
@@ -188,6 +189,12 @@ impl Namespace {
             commits: of(&counts.commits),
             commit_us: of(&counts.commit_us),
             refused: of(&counts.refused),
+            timers_fired: of(&self.inside.timers.fired),
+            timers_late_us: of(&self.inside.timers.late_us),
+            timers: snapshot
+                .as_ref()
+                .map_or(0, |snapshot| snapshot.functions().map(|row| snapshot.outside_counts(row.ordinal).timers).sum()),
+            overdue_us: next_due.map_or(0, |due| self.inside.clock.now().0.saturating_sub(due.0)),
             queue_length: self.inside.queue.len(),
             segments: snapshot.as_ref().map_or(0, store::Snapshot::segments),
             bytes_in_use: snapshot.and_then(|snapshot| snapshot.bytes_in_use().ok()).unwrap_or_default(),

@@ -324,6 +324,15 @@ pub struct Generations {
     pub previous: Vec<String>,
 }
 
+/// How a fork is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ForkOptions {
+    /// Up to where it shares its base's history; the head, without one.
+    pub at: Option<Position>,
+    /// Whether its timers fire and its requests leave.
+    pub effects: bool,
+}
+
 #[derive(Clone, Debug)]
 pub struct Forked {
     pub name: String,

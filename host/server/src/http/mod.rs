@@ -28,6 +28,7 @@ mod site;
 mod stalling;
 #[cfg(test)]
 mod tests;
+mod timers;
 mod timestamps;
 mod types;
 mod upgrades;

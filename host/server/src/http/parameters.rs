@@ -39,6 +39,9 @@ pub const PAGE_EVENTS_DEFAULT: u64 = 100;
 /// Parked events of a page.
 pub const PARKED_MAX: u64 = 1_000;
 pub const PARKED_DEFAULT: u64 = 100;
+/// Timers of a page.
+pub const TIMERS_MAX: u64 = 1_000;
+pub const TIMERS_DEFAULT: u64 = 100;
 /// Events that a search for effects looks through.
 pub const SEARCH_EVENTS_MAX: u64 = 100_000_000;
 pub const SEARCH_EVENTS_DEFAULT: u64 = 100_000;
@@ -103,6 +106,12 @@ pub const SEARCH_LIMIT: Parameter = Parameter {
 };
 pub const PARKED_LIMIT: Parameter =
     Parameter { name: "limit", form: Form::Number { max: PARKED_MAX, default: PARKED_DEFAULT }, about: "At most so many parked events." };
+pub const TIMERS_LIMIT: Parameter =
+    Parameter { name: "limit", form: Form::Number { max: TIMERS_MAX, default: TIMERS_DEFAULT }, about: "At most so many timers." };
+pub const OF_FUNCTION: Parameter =
+    Parameter { name: "function", form: Form::Text, about: "Only those of this function, in the order of their keys." };
+pub const AFTER_TIMER: Parameter =
+    Parameter { name: "after", form: Form::Text, about: "Begin behind this timer: the `next` of the page before." };
 pub const TO: Parameter =
     Parameter { name: "to", form: Form::Cursor, about: "The function reads again everything behind this place. Instead of the body." };
 

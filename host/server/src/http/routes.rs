@@ -6,7 +6,7 @@ use http::Method;
 use super::call::Handler;
 use super::parameters::{self as query, Parameter};
 use super::problem_kinds::{self as kinds, Kind};
-use super::{admin, aggregates, commands, events, logs, openapi, types, upgrades, views};
+use super::{admin, aggregates, commands, events, logs, openapi, timers, types, upgrades, views};
 
 pub struct Route {
     pub method: Method,
@@ -508,6 +508,28 @@ pub static ROUTES: &[Route] = &[
         gives: &[(200, Gives::Json("Function"))],
         problems: CONTROL,
         handler: |call| Box::pin(admin::release(call)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/namespaces/{ns}/timers",
+        name: "listTimers",
+        summary: "List the timers that are set: all in the order of when they are due, or those of a function by key",
+        query: &[query::OF_FUNCTION, query::AFTER_TIMER, query::TIMERS_LIMIT],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("Timers"))],
+        problems: FUNCTION,
+        handler: |call| Box::pin(timers::list_timers(call)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/namespaces/{ns}/schedules",
+        name: "listSchedules",
+        summary: "List schedules, and when each comes next",
+        query: &[],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("Schedules"))],
+        problems: NAMESPACE,
+        handler: |call| Box::pin(timers::list_schedules(call)),
     },
     Route {
         method: Method::GET,

@@ -78,7 +78,7 @@ fn every_answer_is_as_its_schema_says() {
     holds("Ready", &host.get("/readyz").json());
     holds("Problem", &host.get("/nothing").json());
     holds("Replays", &host.get(&format!("{base}/replays")).json());
-    for (name, value) in super::super::upgrades::samples() {
+    for (name, value) in super::super::upgrades::samples().into_iter().chain(super::super::timers::tests::samples()) {
         holds(name, &value);
     }
 }
