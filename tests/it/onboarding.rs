@@ -137,4 +137,17 @@ fn each_customer_has_one_outcome_and_each_check_is_made_once_though_all_are_kill
     keys.sort_by_key(|key| key.to_string());
     ids.sort_by_key(|id| id.to_string());
     assert_eq!(keys, ids);
+    // A retelling comes to the same, and nobody is asked for it, nor once it takes over.
+    checks.kill();
+    host.web.retell("again", json!({})).expect(202);
+    host.web.wait_until_retold("again");
+    let again = host.web.namespace("again");
+    let ends = |web: &Web| -> BTreeMap<String, (Value, Value)> {
+        let all = of_type(web, "customer.*").into_iter().filter(|event| event["type"] != "customer.registered");
+        all.map(|event| (event["subject"].to_string(), (event["id"].clone(), event["data"].clone()))).collect()
+    };
+    assert_eq!(ends(&again), ends(&host.web));
+    again.promote().expect(200);
+    let outbox = host.web.get("outbox").expect(200).json();
+    assert_eq!((&outbox["waiting"], &outbox["held"], &outbox["leave"]), (&json!(0), &json!(0), &json!(true)), "{outbox}");
 }

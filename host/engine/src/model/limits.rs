@@ -24,7 +24,8 @@ pub const EXTENSION_BYTES_MAX: usize = 4 << 10;
 /// Types, subjects or tags named in one append condition or read filter.
 pub const FILTER_TERMS_MAX: usize = 64;
 
-/// Chain of causes; a longer one is parked with the reason `hops`.
+/// Chain of causes; a longer one is parked with the reason `hops`. It begins anew where a timer is due later than
+/// the event was that set it.
 pub const HOPS_MAX: u8 = 64;
 
 /// Events handed to a function in one call, and their bytes.

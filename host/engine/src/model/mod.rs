@@ -30,7 +30,7 @@ pub use consumer::{ConsumerEntry, ConsumerPlace, ConsumerRow, ConsumerSettings, 
 pub use decided::{NotAllowed, decided};
 pub use digest::Digest;
 pub use event::{Class, Event, EventRef, Extensions, Kind, NewEvent, Producer};
-pub use firing::{OutsideChange, answer, fired, occurrence};
+pub use firing::{OutsideChange, answer, answered, fired, is_same_request, occurrence};
 pub use guest::{
     AggregateCall, Answer, CallLimits, Calls, CommandRef, Failure, FailureKind, Guest, GuestFault, IngressAnswer, IngressRequest, LogLevel,
     NotAnswered, Payload, Query, Rejection, StateError,

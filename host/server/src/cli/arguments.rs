@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::{
     aggregate, append, bench, build, command, consumers, demo, deploy, diff, events, fork, functions, logs, modules, namespaces, outbox,
-    parked, promote, query, rehearse, replays, retell, rollback, serve, test, types, why,
+    parked, promote, query, rehearse, replays, retell, rollback, serve, test, timers, types, why,
 };
 
 const AFTER_HELP: &str = "\
@@ -101,6 +101,8 @@ pub enum Verb {
     Outbox(outbox::Outbox),
     /// Show consumers; make one, fetch from it, release what it set aside
     Consumers(consumers::Consumers),
+    /// Show timers that are set, and schedules
+    Timers(timers::Timers),
     /// List, create or drop namespaces
     Namespaces(namespaces::Namespaces),
     /// Start a host with example handlers and a day of real flights

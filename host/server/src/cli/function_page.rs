@@ -35,6 +35,9 @@ pub fn page(function: &Value) -> String {
     };
     let outbox = [waiting("requests_waiting", "waiting"), waiting("requests_held", "held"), waiting("outputs_held", "outputs held")];
     line("outbox", outbox.into_iter().flatten().collect::<Vec<_>>().join(", "));
+    if function["timers"].as_u64().is_some_and(|timers| timers > 0) {
+        line("timers", number(&function["timers"]));
+    }
     line("module", format!("{} {}", text(&function["module"]), text(&function["version"])));
     line("digest", text(&function["digest"]));
     line("reads", words(&function["subscribes"]));

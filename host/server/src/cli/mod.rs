@@ -53,6 +53,7 @@ mod serve;
 mod sse;
 mod temporary;
 mod test;
+mod timers;
 mod tree;
 mod types;
 mod uploading;

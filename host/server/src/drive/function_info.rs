@@ -59,6 +59,7 @@ impl Namespace {
             memory_bytes: asked.memory_bytes.unwrap_or(limits::GUEST_MEMORY_BYTES_MAX as u64),
             attempts_max: asked.attempts.unwrap_or(limits::ATTEMPTS_DEFAULT),
             parked: row.parked,
+            timers: snapshot.outside_counts(row.ordinal).timers,
             oldest_parked,
             requests: snapshot.outside_counts(row.ordinal),
             counts: match (&task, &view) {

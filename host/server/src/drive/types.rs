@@ -67,6 +67,8 @@ pub struct FunctionInfo {
     pub memory_bytes: u64,
     pub attempts_max: u32,
     pub parked: u64,
+    /// Set, and neither fired nor cancelled.
+    pub timers: u64,
     /// When the oldest parked event was set aside.
     pub oldest_parked: Option<Timestamp>,
     /// What of it is pending.
@@ -276,6 +278,12 @@ pub struct NamespaceMetrics {
     pub commits: u64,
     pub commit_us: u64,
     pub refused: u64,
+    /// Timers and schedules that made an event, and how long after they were due, taken together.
+    pub timers_fired: u64,
+    pub timers_late_us: u64,
+    /// Timers that are set, and how long the next of them has been due.
+    pub timers: u64,
+    pub overdue_us: u64,
     /// Proposals that wait for the writer.
     pub queue_length: usize,
     /// Requests that went out, each time anew; that were answered, and that failed for good.

@@ -29,6 +29,7 @@ mod site;
 mod stalling;
 #[cfg(test)]
 mod tests;
+mod timers;
 mod types;
 mod upgrades;
 mod upload;

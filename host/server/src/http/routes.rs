@@ -7,7 +7,7 @@ use super::call::Handler;
 use super::parameters::{self as query, Parameter};
 use super::problem_kinds::{self as kinds, Kind};
 use super::route_problems as meets;
-use super::{admin, aggregates, commands, consumers, events, ingress, logs, openapi, outbox, types, upgrades, views};
+use super::{admin, aggregates, commands, consumers, events, ingress, logs, openapi, outbox, timers, types, upgrades, views};
 
 pub struct Route {
     pub method: Method,
@@ -629,6 +629,28 @@ pub static ROUTES: &[Route] = &[
         gives: &[(200, Gives::Json("HeldDiscarded"))],
         problems: meets::CONTROL,
         handler: |call| Box::pin(outbox::discard_outputs(call)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/namespaces/{ns}/timers",
+        name: "listTimers",
+        summary: "List the timers that are set: all in the order of when they are due, or those of a function by key",
+        query: &[query::TIMERS_OF, query::AFTER_TIMER, query::TIMERS_LIMIT],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("Timers"))],
+        problems: meets::FUNCTION,
+        handler: |call| Box::pin(timers::list_timers(call)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/namespaces/{ns}/schedules",
+        name: "listSchedules",
+        summary: "List schedules, and when each comes next",
+        query: &[],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("Schedules"))],
+        problems: meets::NAMESPACE,
+        handler: |call| Box::pin(timers::list_schedules(call)),
     },
     Route {
         method: Method::GET,

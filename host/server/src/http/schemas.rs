@@ -75,6 +75,9 @@ fn event_schemas() -> Value {
             "module",
             json!({ "type": "string", "description": "Of a derived event: the module that made it; its source is /functions/NAME." }),
         ),
+        ("entrykind", json!({ "enum": ["command", "timer", "request"], "description": "Absent: it is an event." })),
+        ("timerkey", text()),
+        ("timerdue", time()),
         ("moduleversion", text()),
         ("moduledigest", json!({ "type": "string", "pattern": "^sha256:[0-9a-f]{64}$" })),
     ] {
@@ -141,6 +144,7 @@ fn admin_schemas() -> Value {
             "rebuilding": { "type": "boolean" },
             "cursor": named("Cursor"),
             "lag": count(), "parked": count(),
+            "timers": { "type": "integer", "minimum": 0, "description": "Set, and neither fired nor cancelled." },
             "oldest_parked": or_null(time()),
             "requests_waiting": count(), "requests_held": count(), "outputs_held": count(),
             "retrying": or_null(whole(json!({ "position": named("Position"), "attempts": count(), "message": text() }))),
@@ -200,12 +204,27 @@ fn admin_schemas() -> Value {
             }))),
             "cursor": named("Cursor"), "more": { "type": "boolean" }, "total": count(),
         })),
+        "Timers": whole(json!({
+            "timers": list(whole(json!({
+                "function": text(), "key": text(), "due": time(), "type": text(), "subject": text(), "position": named("Position"),
+            }))),
+            "next": { "type": ["string", "null"], "description": "Where the next page begins; null: this was all." },
+            "total": count(),
+        })),
+        "Schedules": whole(json!({
+            "schedules": list(whole(json!({
+                "function": text(), "key": text(), "cron": text(), "time_zone": text(), "type": text(),
+                "missed": { "enum": ["all", "latest", "skip"], "description": "What becomes of occurrences that came while the host was down." },
+                "next": or_null(time()),
+            }))),
+        })),
         "Alive": whole(json!({ "status": { "const": "alive" } })),
         "Ready": whole(json!({
             "ready": { "type": "boolean" },
             "namespaces": list(whole(json!({
                 "name": text(), "writable": { "type": "boolean" }, "head": named("Position"), "lag": count(), "parked": count(),
                 "oldest_parked": or_null(time()), "oldest_parked_seconds": or_null(count()), "halted": list(text()),
+                "timers_overdue_seconds": count(),
                 "requests_waiting": count(), "requests_held": count(), "hosts_down": list(text()),
             }))),
         })),
@@ -279,7 +298,7 @@ fn upgrade_schemas() -> Value {
         "Promote": object(&[], json!({ "back": { "type": "boolean", "default": false } })),
         "NewNamespace": object(&["name"], json!({
             "name": text(),
-            "fork": object(&["base"], json!({ "base": text(), "at": { "$ref": "#/components/schemas/Cursor", "description": "The head, without it." } })),
+            "fork": object(&["base"], json!({ "base": text(), "at": { "$ref": "#/components/schemas/Cursor", "description": "The head, without it." }, "effects": { "type": "boolean", "default": false, "description": "Whether its timers fire and its requests leave." } })),
             "retell": object(&["base"], json!({
                 "base": text(),
                 "with": list(object(&["wasm"], json!({ "name": text(), "wasm": { "type": "string", "contentEncoding": "base64" } }))),

@@ -31,6 +31,7 @@ struct FunctionAnswer {
     cursor: String,
     lag: u64,
     parked: u64,
+    timers: u64,
     oldest_parked: Option<String>,
     /// To the outside, without an answer.
     requests_waiting: u64,
@@ -161,6 +162,7 @@ impl FunctionAnswer {
             rebuilding: info.rebuilding,
             lag: info.lag,
             parked: info.parked,
+            timers: info.timers,
             subscribes: info.subscribes,
             emits: info.emits,
             decides: info.decides,
