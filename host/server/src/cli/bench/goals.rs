@@ -17,7 +17,7 @@ pub const REDB_BLOCKS: &str = "redb-blocks";
 /// The rows that can be asked for, in the order in which they are measured and printed.
 ///
 /// The first three are this machine's own limits and measured with any other.
-pub const ROWS: [(&str, &str); 26] = [
+pub const ROWS: [(&str, &str); 32] = [
     (FDATASYNC, "4 KiB at the end of a file, and fdatasync"),
     (REDB_COMMIT, "one row of 300 bytes, committed by redb"),
     (REDB_BLOCKS, "blocks of 1,000 events, committed by redb, one after the other"),
@@ -40,6 +40,12 @@ pub const ROWS: [(&str, &str); 26] = [
     ("retell", "a log told again, until the new one follows the old one's head"),
     ("promote", "a retelling takes over while 1,000 appends a second arrive"),
     ("promote-back", "the generation before takes over again, likewise"),
+    ("ingress", "one signed webhook a request, durable"),
+    ("timers-alone", "one append a request, which what comes next is compared with"),
+    ("timers-pending", "the same in a log with timers that wait, in turn"),
+    ("timers-fired", "timers that are due at one moment, until all have fired"),
+    ("requests-direct", "requests of the bench to a server of its own"),
+    ("requests", "requests of a handler to that server, until the reply to each is durable"),
     ("growth", "append and bulk on a long log, in turn with a short one"),
     ("disk", "bytes on disk for each byte of the events"),
     ("memory", "of the host's process: the most under the load above, and idle with all logs that were made"),
@@ -101,6 +107,10 @@ pub fn goals(row: &str, clients: usize) -> &'static [(Figure, Goal)] {
         ("fork", _) => &[(TookMs, AtMost(2_000.0))],
         ("retell", _) => &[(MostMebibytes, AtMost(256.0))],
         ("promote" | "promote-back", _) => &[(PauseMs, AtMost(50.0))],
+        ("ingress", 1) => &[(P50Us, FdatasyncsAtMost(5.0))],
+        ("timers-pending", _) => &[(P50ToAlone, AtMost(1.1))],
+        ("timers-fired", _) => &[(EventsPerSecond, AtLeast(20_000.0))],
+        ("requests", _) => &[(EventsPerSecond, AtLeast(5_000.0))],
         ("growth", _) => &[(P50ToShort, AtMost(1.1)), (RateToShort, AtLeast(0.9))],
         ("disk", _) => &[(DiskToEvents, AtMost(1.3))],
         ("restart", _) => &[(ReadyMs, AtMost(1_000.0))],

@@ -14,6 +14,10 @@ use crate::cli::clock;
 /// Linux counts a process's time in hundredths of a second, whatever its clock does.
 const TICK_US: u64 = 10_000;
 
+/// What `guest-examples/bench/outside` checks signatures with.
+const SECRET_NAME: &str = "bench";
+pub const SECRET: &str = "measured and not kept";
+
 /// Stopped when dropped.
 pub struct OwnHost {
     process: Child,
@@ -74,6 +78,8 @@ impl OwnHost {
 fn serve(data: &Path, listen: &str) -> Result<(Child, SocketAddr)> {
     let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
     command.args(["serve", "--listen", listen, "--log", "warn", "--data"]).arg(data);
+    // Requests go to a server of the bench's own.
+    command.args(["--allow-host", "127.0.0.1", "--allow-address", "127.0.0.1", "--secrets"]).arg(secrets(data)?);
     let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot start a host")?;
     let mut line = String::new();
     let out = process.stdout.take().context("the host has no output")?;
@@ -81,6 +87,14 @@ fn serve(data: &Path, listen: &str) -> Result<(Child, SocketAddr)> {
     let address = line.trim().rsplit("http://").next().and_then(|address| address.parse().ok());
     let address = address.ok_or_else(|| anyhow!("the host did not start: what it said stands above"))?;
     Ok((process, address))
+}
+
+/// The folder of a host's secrets, beside its data.
+fn secrets(data: &Path) -> Result<PathBuf> {
+    let folder = data.with_file_name("secrets");
+    std::fs::create_dir_all(&folder)?;
+    std::fs::write(folder.join(SECRET_NAME), SECRET)?;
+    Ok(folder)
 }
 
 impl Drop for OwnHost {

@@ -40,13 +40,6 @@ impl Events {
 
     /// One event.
     fn write_kind(&self, kind: Kind, subject: usize, into: &mut Request) {
-        let out = &mut into.bytes;
-        let start = out.len();
-        out.extend_from_slice(b"{\"specversion\":\"1.0\",\"id\":\"");
-        into.ids.push(out.len());
-        out.extend_from_slice(&[b'0'; ID_DIGITS]);
-        out.extend_from_slice(b"\",\"source\":\"");
-        out.extend_from_slice(self.source.as_bytes());
         let rest = match kind {
             Kind::Orders => {
                 format!("\",\"type\":\"order.placed\",\"subject\":\"order/{subject:03}\",\"data\":{{\"quantity\":3,\"unit_price\":250")
@@ -59,6 +52,18 @@ impl Events {
                 )
             }
         };
+        self.write_rest(&rest, into);
+    }
+
+    /// One event, of which is given what comes after its source, up to the last member of its data.
+    fn write_rest(&self, rest: &str, into: &mut Request) {
+        let out = &mut into.bytes;
+        let start = out.len();
+        out.extend_from_slice(b"{\"specversion\":\"1.0\",\"id\":\"");
+        into.ids.push(out.len());
+        out.extend_from_slice(&[b'0'; ID_DIGITS]);
+        out.extend_from_slice(b"\",\"source\":\"");
+        out.extend_from_slice(self.source.as_bytes());
         out.extend_from_slice(rest.as_bytes());
         const NOTE: &[u8] = b",\"note\":\"\"";
         let missing = self.event_bytes.saturating_sub(out.len() - start + 2);
@@ -88,6 +93,31 @@ impl Events {
             lines.bytes.push(b'\n');
         }
         lines
+    }
+
+    /// Events that ask `guest-examples/bench/outside` for something: of this type, with one member of data.
+    pub fn asking(&self, r#type: &str, member: &str, value: &str, count: usize) -> Request {
+        let mut lines = Request { bytes: Vec::new(), ids: Vec::new() };
+        for index in 0..count {
+            let subject = index % SUBJECTS;
+            self.write_rest(
+                &format!("\",\"type\":\"{type}\",\"subject\":\"asked/{subject:03}\",\"data\":{{\"{member}\":\"{value}\""),
+                &mut lines,
+            );
+            lines.bytes.push(b'\n');
+        }
+        lines
+    }
+
+    /// A signed webhook a request, each with a delivery of its own.
+    pub fn webhook(&self, path: &str, signature: &str, body: &str) -> Request {
+        let start = format!("POST {path} HTTP/1.1\r\nhost: bench\r\nx-signature: {signature}\r\nx-delivery: {}/", self.source);
+        let rest = format!("\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let mut bytes = start.into_bytes();
+        let ids = vec![bytes.len()];
+        bytes.extend_from_slice(&[b'0'; ID_DIGITS]);
+        bytes.extend_from_slice(rest.as_bytes());
+        Request { bytes, ids }
     }
 
     /// A command a request, each with an id of its own: pieces of one kind come to the shop of

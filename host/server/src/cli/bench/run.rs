@@ -9,7 +9,7 @@ use super::goals::ROWS;
 use super::report::Report;
 use super::session::Session;
 use super::target::Target;
-use super::{fold, footprint, growth, machine, promotion, rows, upgrades};
+use super::{fold, footprint, growth, machine, outside, promotion, rows, upgrades};
 use crate::cli::arguments::Common;
 use crate::cli::output::{print, print_json};
 use crate::cli::progress::Progress;
@@ -20,15 +20,15 @@ Examples:
   retold bench append bulk                              some rows
   retold bench append --clients 8,256 --url http://127.0.0.1:7070     a host that runs
 
-Rows: append handled bulk ndjson read pipeline command row fold replay rehearse fork retell promote growth disk
-memory restart. This machine's own limits (a bare
+Rows: append handled bulk ndjson read pipeline command ingress row fold replay rehearse fork retell promote
+timers-pending timers-fired requests growth disk memory restart. This machine's own limits (a bare
 append and fdatasync, redb's commits) are measured in the same run: such figures depend on the disk, the
 ratios hardly do. Rows take turns in short slices and the medians are printed, because many machines
 change their speed from one minute to the next. The load shares the processor with the host.
 
 On a host that runs, the namespaces bench, bench-handled, bench-pipeline, bench-commands, bench-views, bench-fold, bench-replay and
 bench-rehearse are used, and for growth new
-ones whose names begin with bench-long and bench-short; retellings and forks are removed again. Memory and restart are measured on a host of its
+ones whose names begin with bench-long and bench-short; retellings and forks are removed again. Memory, restart, timers, requests and ingress are measured on a host of its
 own only.
 Build with --release before believing anything.";
 
@@ -56,6 +56,9 @@ pub struct Bench {
     /// Events that are replayed, rehearsed, forked and retold
     #[arg(long, value_name = "EVENTS", default_value_t = 2_000_000)]
     events: u64,
+    /// Timers that wait while appends are measured
+    #[arg(long, value_name = "TIMERS", default_value_t = 1_000_000)]
+    timers: u64,
     /// Bytes of one event as JSON, its attributes included
     #[arg(long, value_name = "BYTES", default_value_t = 200)]
     event_bytes: usize,
@@ -91,6 +94,12 @@ pub fn run(common: &Common, bench: &Bench) -> Result<()> {
     }
     if ["retell", "promote", "promote-back"].iter().any(|row| bench.wants(row)) {
         promotion::promote(&mut session, bench.events, common.json)?;
+    }
+    if ["timers-alone", "timers-pending", "timers-fired"].iter().any(|row| bench.wants(row)) {
+        outside::timers(&mut session, bench.timers, common.json)?;
+    }
+    if ["requests-direct", "requests"].iter().any(|row| bench.wants(row)) {
+        outside::requests(&mut session)?;
     }
     if bench.wants("growth") {
         growth::growth(&mut session, bench.growth, common.json)?;
@@ -134,6 +143,10 @@ fn slices(session: &mut Session, bench: &Bench, quiet: bool) -> Result<()> {
             if bench.wants("command") {
                 tell("command");
                 rows::command(session, clients, length)?;
+            }
+            if bench.wants("ingress") {
+                tell("ingress");
+                outside::ingress(session, clients, length)?;
             }
             if bench.wants("row") {
                 tell("row");
