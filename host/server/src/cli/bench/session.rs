@@ -75,7 +75,8 @@ impl Session {
     pub fn namespace_with(&mut self, name: &str, example: &'static str) -> Result<Client> {
         let client = self.namespace(name)?;
         let file = self.module(example)?;
-        deploy::upload(&client, &file, example)?;
+        // The folder's own name, as the module's.
+        deploy::upload(&client, &file, example.rsplit('/').next().unwrap_or(example))?;
         Ok(client)
     }
 
