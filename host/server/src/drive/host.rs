@@ -98,8 +98,16 @@ impl Host {
         threads.extend(keepers);
         let ticker = Arc::new(Ticker::default());
         let namespaces: Arc<RwLock<BTreeMap<String, Namespace>>> = Arc::default();
-        let common =
-            Common { pool, view_pool, view_threads: options.workers, ticker, housekeeper, modules, failed: watch::Sender::new(None) };
+        let common = Common {
+            pool,
+            view_pool,
+            view_threads: options.workers,
+            traffic: Arc::default(),
+            ticker,
+            housekeeper,
+            modules,
+            failed: watch::Sender::new(None),
+        };
         threads.push(start_ticker(&common, &namespaces, options.sandbox.tick_ms).map_err(io("the ticker can't be started"))?);
         let host = Host(Arc::new(Shared {
             options,

@@ -22,6 +22,7 @@ use super::replay_outputs::Prepared;
 use super::replays::Replays;
 use super::schemas::Book;
 use super::ticker::Ticker;
+use super::traffic::Traffic;
 use super::types::{DriveError, ModuleInfo};
 use super::views::ViewTask;
 use super::workers::Pool;
@@ -41,6 +42,7 @@ pub struct Inside {
     /// Where views are folded.
     pub view_pool: Arc<Pool>,
     pub view_threads: usize,
+    pub traffic: Arc<Traffic>,
     pub ticker: Arc<Ticker>,
     pub housekeeper: Arc<Housekeeper>,
     pub counts: Counts,
@@ -107,6 +109,7 @@ pub struct Common {
     /// Where views are folded.
     pub view_pool: Arc<Pool>,
     pub view_threads: usize,
+    pub traffic: Arc<Traffic>,
     pub ticker: Arc<Ticker>,
     pub housekeeper: Arc<Housekeeper>,
     pub modules: Arc<Modules>,
@@ -125,6 +128,7 @@ impl Inside {
             pool: common.pool.clone(),
             view_pool: common.view_pool.clone(),
             view_threads: common.view_threads,
+            traffic: common.traffic.clone(),
             ticker: common.ticker.clone(),
             housekeeper: common.housekeeper.clone(),
             counts: Counts::default(),
