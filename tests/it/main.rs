@@ -9,6 +9,7 @@ mod faults;
 mod files;
 mod flights;
 mod handlers;
+mod hostile_http;
 mod killing;
 mod modules;
 mod promoting;

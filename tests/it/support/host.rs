@@ -28,11 +28,16 @@ impl Host {
 
     /// The same, with more in its environment.
     pub fn start_with(environment: &[(&str, &str)]) -> Host {
-        static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let data = std::env::temp_dir().join(format!("retold-test-{}-{number}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&data);
-        Host::start_in(&data, environment)
+        Host::start_in(&new_folder(), environment)
+    }
+
+    /// The same, with so many open files allowed.
+    pub fn start_with_open_files(most: u32) -> Host {
+        let data = new_folder();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &most.to_string()]).arg(retold());
+        let (process, url) = spawn(shell, &data, &[]);
+        Host { process, data, web: Web::new(&url), url }
     }
 
     pub fn start_on(data: &Path) -> Host {
@@ -40,7 +45,7 @@ impl Host {
     }
 
     fn start_in(data: &Path, environment: &[(&str, &str)]) -> Host {
-        let (process, url) = spawn(data, environment);
+        let (process, url) = spawn(Command::new(retold()), data, environment);
         Host { process, data: data.to_owned(), web: Web::new(&url), url }
     }
 
@@ -56,7 +61,7 @@ impl Host {
 
     /// Starts again on the same data, on another port.
     pub fn restart(&mut self) {
-        (self.process, self.url) = spawn(&self.data, &[]);
+        (self.process, self.url) = spawn(Command::new(retold()), &self.data, &[]);
         self.web = Web::new(&self.url);
     }
 
@@ -131,8 +136,17 @@ impl Drop for Host {
     }
 }
 
-fn spawn(data: &Path, environment: &[(&str, &str)]) -> (Child, String) {
-    let mut process = Command::new(retold())
+fn new_folder() -> PathBuf {
+    static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let data = std::env::temp_dir().join(format!("retold-test-{}-{number}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&data);
+    data
+}
+
+/// Starts `program`, which is or becomes the binary.
+fn spawn(mut program: Command, data: &Path, environment: &[(&str, &str)]) -> (Child, String) {
+    let mut process = program
         .args(["serve", "--listen", "127.0.0.1:0", "--data"])
         .arg(data)
         .env("RUST_LOG", "warn")
