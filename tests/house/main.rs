@@ -3,3 +3,5 @@
 mod floors;
 mod pages;
 mod source;
+mod threats;
+mod versions;

@@ -5,8 +5,18 @@ use std::path::{Path, PathBuf};
 
 use retold_tests::{files, read, root};
 
-const REQUIRED: &[&str] =
-    &["README.md", "GUARANTEES.md", "CHANGELOG.md", "docs/ARCHITECTURE.md", "docs/DATA_FILE.md", "docs/DETERMINISM.md"];
+use crate::threats::tests;
+
+const REQUIRED: &[&str] = &[
+    "README.md",
+    "GUARANTEES.md",
+    "SECURITY.md",
+    "CHANGELOG.md",
+    "docs/ARCHITECTURE.md",
+    "docs/DATA_FILE.md",
+    "docs/DETERMINISM.md",
+    "docs/threats.md",
+];
 
 /// Where a path on a page may begin, beside the page's own folder.
 const BASES: &[&str] = &["", "host", "host/engine", "host/server", "host/engine/src", "host/server/src", "sdk/src", "guest-examples"];
@@ -22,14 +32,17 @@ const LABELS: &[(&str, &str)] = &[
 ];
 
 fn pages() -> Vec<PathBuf> {
-    let mut pages: Vec<PathBuf> =
-        ["README.md", "GUARANTEES.md", "CHANGELOG.md"].iter().map(|name| root().join(name)).filter(|page| page.is_file()).collect();
+    let mut pages: Vec<PathBuf> = ["README.md", "GUARANTEES.md", "SECURITY.md", "CHANGELOG.md"]
+        .iter()
+        .map(|name| root().join(name))
+        .filter(|page| page.is_file())
+        .collect();
     pages.extend(files(&root().join("docs"), "md"));
     pages
 }
 
 /// Texts in backticks, and the targets of links; code blocks are left out.
-fn named(text: &str) -> Vec<String> {
+pub fn named(text: &str) -> Vec<String> {
     let mut named = Vec::new();
     for (index, part) in text.split("```").enumerate() {
         if index % 2 == 0 {
@@ -71,7 +84,7 @@ fn functions(folder: &str) -> BTreeSet<String> {
 }
 
 /// Whether a text is a test's name: a sentence in lower case.
-fn is_sentence(text: &str) -> bool {
+pub fn is_sentence(text: &str) -> bool {
     text.matches('_').count() >= 3 && text.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_')
 }
 
@@ -120,7 +133,7 @@ fn a_guarantee_names_its_tests_under_the_right_program() {
             label = None;
         }
         let Some((label, folder)) = label else { continue };
-        let there = functions(folder);
+        let there = tests(folder);
         for name in named(line).into_iter().filter(|name| is_sentence(name)) {
             assert!(there.contains(&name), "GUARANTEES.md names {name} under {label}, but it is not in {folder}");
         }

@@ -51,6 +51,43 @@ fn a_graceful_stop_leaves_nothing_to_repair_and_ends_with_success() {
 }
 
 #[test]
+fn a_host_that_is_stopped_under_load_keeps_all_that_it_acknowledged_c12() {
+    let mut host = Host::start();
+    let acknowledged: Vec<String> = std::thread::scope(|scope| {
+        let web = host.web.clone();
+        let clients: Vec<_> = (0..4)
+            .map(|client| {
+                let web = web.clone();
+                scope.spawn(move || {
+                    let ids = (0..).map(|number| format!("{client}-{number}"));
+                    ids.take_while(|id| {
+                        let body = crate::appending::event(id).to_string();
+                        let answer = web.try_send("POST", "events", &[("content-type", "application/cloudevents+json")], body.as_bytes());
+                        answer.is_ok_and(|answer| answer.status == 201)
+                    })
+                    .collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        host.wait_until("there is something to lose", || {
+            web.get("//v1/namespaces/main").expect(200).json()["head"].as_str().is_some_and(|head| head.len() > 2)
+        });
+        assert!(host.terminate().success());
+        clients.into_iter().flat_map(|client| client.join().expect("it gave up")).collect()
+    });
+    assert!(acknowledged.len() > 50, "{}", acknowledged.len());
+    host.restart();
+    let all = host.web.events("");
+    let kept: std::collections::BTreeSet<&str> = all.iter().filter_map(|event| event["id"].as_str()).collect();
+    assert_eq!(kept.len(), all.len(), "none twice");
+    for id in &acknowledged {
+        assert!(kept.contains(id.as_str()), "{id} was acknowledged");
+    }
+    // At most the one that each client had under way was kept without a word.
+    assert!(all.len() <= acknowledged.len() + 4, "{} and {}", all.len(), acknowledged.len());
+}
+
+#[test]
 fn a_second_host_on_the_same_data_is_told_that_it_is_in_use() {
     let host = Host::start();
     let second = std::process::Command::new(crate::support::retold())

@@ -62,6 +62,27 @@ fn a_changed_byte_in_the_log_stops_the_start_and_says_where() {
 }
 
 #[test]
+fn the_data_is_for_its_owner_only_k9() {
+    use std::os::unix::fs::PermissionsExt;
+    fn check(path: &Path) -> usize {
+        let facts = std::fs::metadata(path).expect("it is there");
+        if facts.is_dir() {
+            return std::fs::read_dir(path).expect("a folder").map(|entry| check(&entry.expect("an entry").path())).sum();
+        }
+        let mode = facts.permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{} has the mode {mode:o}", path.display());
+        1
+    }
+    let mut host = Host::start();
+    host.web.append(&event("1")).expect(201);
+    let mode = std::fs::metadata(host.data()).expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o700, "nobody else sees what is in it");
+    assert!(check(host.data()) >= 3, "the catalogue, the log and the secret");
+    host.terminate();
+    check(host.data());
+}
+
+#[test]
 fn a_full_disk_is_said_so_and_nothing_acknowledged_is_lost() {
     let mount = std::env::temp_dir().join(format!("retold-full-{}", std::process::id()));
     std::fs::create_dir_all(&mount).expect("made");

@@ -14,6 +14,7 @@ mod flights;
 mod handlers;
 mod held;
 mod ingress;
+mod hostile_http;
 mod killing;
 mod modules;
 mod onboarding;

@@ -17,6 +17,9 @@ fn what_is_no_module_is_refused_and_nothing_is_changed() {
     host.web.deploy("hello", b"#!/bin/sh\necho hello").problem(415, "not-wasm");
     host.web.deploy("hello", b"(module)").problem(415, "not-wasm");
     host.web.deploy("hello", b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0").problem(415, "not-wasm");
+    for archive in [b"PK\x03\x04".as_slice(), b"\x1f\x8b\x08\0", b"../../hello.wasm\0\0", b"\x28\xb5\x2f\xfd"] {
+        host.web.deploy("hello", archive).problem(415, "not-wasm");
+    }
     host.web.deploy("hello", &good[..good.len() / 2]).problem(422, "module-refused");
     host.web.deploy("hello", EMPTY_MODULE).problem(422, "module-refused");
     let mut flipped = good.clone();

@@ -29,20 +29,21 @@ impl Host {
 
     /// The same, with more in its environment.
     pub fn start_with(environment: &[(&str, &str)]) -> Host {
-        Host::start_in(&Host::new_data(), environment, &[])
+        Host::start_in(&new_folder(), environment, &[])
     }
 
     /// The same, with more words to `retold serve`, now and after each restart.
     pub fn start_saying(arguments: &[&str]) -> Host {
-        Host::start_in(&Host::new_data(), &[], arguments)
+        Host::start_in(&new_folder(), &[], arguments)
     }
 
-    fn new_data() -> PathBuf {
-        static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let data = std::env::temp_dir().join(format!("retold-test-{}-{number}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&data);
-        data
+    /// The same, with so many open files allowed.
+    pub fn start_with_open_files(most: u32) -> Host {
+        let data = new_folder();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &most.to_string()]).arg(retold());
+        let (process, url) = spawn(shell, &data, &[], &[]);
+        Host { process, data, arguments: Vec::new(), web: Web::new(&url), url }
     }
 
     pub fn start_on(data: &Path) -> Host {
@@ -51,7 +52,7 @@ impl Host {
 
     fn start_in(data: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> Host {
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let (process, url) = spawn(data, environment, &arguments);
+        let (process, url) = spawn(Command::new(retold()), data, environment, &arguments);
         Host { process, data: data.to_owned(), arguments, web: Web::new(&url), url }
     }
 
@@ -67,7 +68,7 @@ impl Host {
 
     /// Starts again on the same data, on another port.
     pub fn restart(&mut self) {
-        (self.process, self.url) = spawn(&self.data, &[], &self.arguments);
+        (self.process, self.url) = spawn(Command::new(retold()), &self.data, &[], &self.arguments);
         self.web = Web::new(&self.url);
     }
 
@@ -147,8 +148,17 @@ impl Drop for Host {
     }
 }
 
-fn spawn(data: &Path, environment: &[(&str, &str)], arguments: &[String]) -> (Child, String) {
-    let mut process = Command::new(retold())
+fn new_folder() -> PathBuf {
+    static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let data = std::env::temp_dir().join(format!("retold-test-{}-{number}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&data);
+    data
+}
+
+/// Starts `program`, which is or becomes the binary.
+fn spawn(mut program: Command, data: &Path, environment: &[(&str, &str)], arguments: &[String]) -> (Child, String) {
+    let mut process = program
         .args(["serve", "--listen", "127.0.0.1:0", "--data"])
         .arg(data)
         .args(arguments)

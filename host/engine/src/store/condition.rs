@@ -26,7 +26,7 @@ impl Group<'_> {
     pub fn first_match(&mut self, condition: &Condition) -> Result<Option<Position>, StoreError> {
         let terms = self.terms(condition);
         if terms.is_empty() {
-            for position in (condition.after.0 + 1..self.builder.next().0).map(Position) {
+            for position in (condition.after.0.saturating_add(1)..self.builder.next().0).map(Position) {
                 if self.with_event(position, |event| condition.matches(event))? {
                     return Ok(Some(position));
                 }
@@ -44,7 +44,8 @@ impl Group<'_> {
         after: Position,
         mut wanted: impl FnMut(&EventRef<'_>) -> bool,
     ) -> Result<Option<Position>, StoreError> {
-        if after.next() >= self.builder.next() {
+        // Whoever asks may name any position.
+        if after.0.saturating_add(1) >= self.builder.next().0 {
             return Ok(None);
         }
         for term in terms {
@@ -85,5 +86,32 @@ impl Group<'_> {
         } else {
             condition.types.iter().map(|name| hasher.term(Term::Type(name))).collect()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{NewEvent, Timestamp};
+    use crate::store::{Accepted, Append, Proposal, testing};
+
+    #[test]
+    fn behind_a_place_that_is_not_there_yet_nothing_has_come_and_the_writer_goes_on() {
+        let mut store = testing::store();
+        let mut append = |id: &str, condition: Option<Condition>| {
+            let (source, r#type, content_type) = ("/shop".to_owned(), "order.placed".to_owned(), "text/plain".to_owned());
+            let event = NewEvent { id: id.into(), source, r#type, content_type, subject: "order/1".into(), ..NewEvent::default() };
+            let append = Append { events: vec![event], condition, ..Append::default() };
+            let committed = store.commit([Proposal::Append(append)], Timestamp(1)).expect("the writer goes on");
+            matches!(committed.answers[..], [Ok(Accepted::Appended(_))])
+        };
+        assert!(append("first", None));
+        let after = |after: u64| Condition { after: Position(after), ..Condition::default() };
+        for (number, place) in [2, 3, u64::MAX - 1, u64::MAX].into_iter().enumerate() {
+            assert!(append(&format!("any {number}"), Some(after(place))), "{place}");
+            let subjects = Condition { subjects: vec!["order/2".into()], ..after(place) };
+            assert!(append(&format!("subject {number}"), Some(subjects)), "{place}");
+        }
+        assert!(!append("late", Some(after(1))));
     }
 }

@@ -228,7 +228,7 @@ impl Snapshot {
     pub fn parked(&self, ordinal: u32, after: Position, limit: usize) -> Result<ParkedPage, StoreError> {
         let table = self.transaction.open_table(tables::PARKED)?;
         let mut page = ParkedPage::default();
-        for row in table.range((ordinal, after.0 + 1)..=(ordinal, u64::MAX))? {
+        for row in table.range((ordinal, after.0.saturating_add(1))..=(ordinal, u64::MAX))? {
             if page.events.len() == limit {
                 page.more = true;
                 break;

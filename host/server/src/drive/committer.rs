@@ -252,6 +252,9 @@ impl Committer {
         {
             self.namespace.timers.wake();
         }
+        if callers.iter().any(|caller| matches!(caller, Caller::Append { .. } | Caller::Subject(_))) {
+            self.namespace.traffic.note();
+        }
         // Readers are woken before anybody is answered, so that whoever was answered finds them at work.
         for record in &changes.records {
             for word in record.words() {

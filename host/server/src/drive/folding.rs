@@ -1,5 +1,7 @@
 //! Portions of history, folded in parts side by side while the next is read.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use retold_engine::model::{Guest, LogLevel};
 use retold_engine::run::{self, Ahead, Folded, Replay, Replayed};
 use retold_engine::store::Portion;
@@ -10,8 +12,15 @@ use super::prospect::Prospect;
 /// Read and run in one step.
 pub const PORTION: Portion = Portion { events: 32 << 10, bytes: 12 << 20 };
 
-/// Runs the second on a thread of its own, beside the first.
-pub fn beside<One, Other: Send>(one: impl FnOnce() -> One, other: impl FnOnce() -> Option<Other> + Send) -> (One, Option<Other>) {
+/// Runs the second on a thread of its own beside the first, or after it if there is one thread only.
+pub fn beside<One, Other: Send>(
+    threads: usize,
+    one: impl FnOnce() -> One,
+    other: impl FnOnce() -> Option<Other> + Send,
+) -> (One, Option<Other>) {
+    if threads < 2 {
+        return (one(), other());
+    }
     std::thread::scope(|scope| {
         let other = scope.spawn(other);
         (one(), other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
@@ -26,16 +35,19 @@ pub fn read_ahead(replay: &Replay, inside: &Inside, prospect: &Prospect, replaye
     replay.read_ahead(&reading, replayed, PORTION).ok()?
 }
 
-/// Runs the parts of a portion side by side.
-pub fn fold_all(parts: Vec<run::Part>, guest: &dyn Guest, log: &(dyn Fn(LogLevel, &str) + Sync)) -> Vec<Folded> {
-    let fold = |part: &run::Part| part.fold(guest, &mut |level, message| log(level, message));
-    let Some((first, others)) = parts.split_first() else { return Vec::new() };
+/// Runs the parts of a portion, so many at once.
+pub fn fold_all(threads: usize, parts: &[run::Part], guest: &dyn Guest, log: &(dyn Fn(LogLevel, &str) + Sync)) -> Vec<Folded> {
+    let next = AtomicUsize::new(0);
+    let fold = || {
+        let taken = std::iter::from_fn(|| parts.get(next.fetch_add(1, Ordering::Relaxed)));
+        taken.map(|part| part.fold(guest, &mut |level, message| log(level, message))).collect::<Vec<_>>()
+    };
     std::thread::scope(|scope| {
-        let others: Vec<_> = others.iter().map(|part| scope.spawn(|| fold(part))).collect();
-        let mut folded = vec![fold(first)];
+        let others: Vec<_> = (1..threads.min(parts.len())).map(|_| scope.spawn(fold)).collect();
+        let mut folded = fold();
         for other in others {
             match other.join() {
-                Ok(part) => folded.push(part),
+                Ok(parts) => folded.extend(parts),
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }

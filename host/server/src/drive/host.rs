@@ -117,6 +117,7 @@ impl Host {
             pool,
             view_pool,
             view_threads: options.workers,
+            traffic: Arc::default(),
             ticker,
             housekeeper,
             modules,

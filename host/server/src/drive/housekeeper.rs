@@ -9,6 +9,7 @@ use retold_engine::store::{Housekeeping, Sealed, StoreError};
 
 use super::committer::Job;
 use super::inside::Inside;
+use super::priority::give_way;
 use super::queue::Cost;
 
 /// Each namespace has at most one piece of work on either thread.
@@ -35,8 +36,7 @@ impl Housekeeper {
         let (merging, merges) = channel();
         let sealer = std::thread::Builder::new().name("sealer".into()).spawn(move || work(seals))?;
         let merger = std::thread::Builder::new().name("merger".into()).spawn(move || {
-            // On Linux, of nobody in particular means this thread. Without the right to it, merging goes on as it is.
-            let _ = rustix::process::setpriority_process(None, MERGING_NICENESS);
+            give_way(MERGING_NICENESS);
             work(merges);
         })?;
         Ok((Arc::new(Housekeeper { sealing: Mutex::new(Some(sealing)), merging: Mutex::new(Some(merging)) }), vec![sealer, merger]))

@@ -28,6 +28,7 @@ use super::schemas::Book;
 use super::sending::Sending;
 use super::ticker::Ticker;
 use super::timers::TimerTask;
+use super::traffic::Traffic;
 use super::types::{DriveError, ModuleInfo};
 use super::views::ViewTask;
 use super::workers::Pool;
@@ -49,6 +50,7 @@ pub struct Inside {
     /// Where views are folded.
     pub view_pool: Arc<Pool>,
     pub view_threads: usize,
+    pub traffic: Arc<Traffic>,
     pub ticker: Arc<Ticker>,
     pub housekeeper: Arc<Housekeeper>,
     pub counts: Counts,
@@ -123,6 +125,7 @@ pub struct Common {
     /// Where views are folded.
     pub view_pool: Arc<Pool>,
     pub view_threads: usize,
+    pub traffic: Arc<Traffic>,
     pub ticker: Arc<Ticker>,
     pub housekeeper: Arc<Housekeeper>,
     pub modules: Arc<Modules>,
@@ -145,6 +148,7 @@ impl Inside {
             pool: common.pool.clone(),
             view_pool: common.view_pool.clone(),
             view_threads: common.view_threads,
+            traffic: common.traffic.clone(),
             ticker: common.ticker.clone(),
             housekeeper: common.housekeeper.clone(),
             counts: Counts::default(),

@@ -198,14 +198,15 @@ impl Part {
             Prepared::Idle | Prepared::Inactive => return Ok(Went::Level),
             Prepared::Later(time) => return Ok(Went::Later(Duration::from_micros(time.0.saturating_sub(clock::now().0)))),
         };
+        let threads = inside.traffic.threads_left(inside.view_threads);
         let fold = || {
             let began = clock::started();
-            (fold_all(parts, &*guest, &|level, message| logs.add(level, message)), began.elapsed())
+            (fold_all(threads, &parts, &*guest, &|level, message| logs.add(level, message)), began.elapsed())
         };
         let (folded, took) = match &mut self.way {
             Way::View(..) => fold(),
             Way::Replay(replay) => {
-                let (folded, ahead) = beside(fold, || read_ahead(replay, inside, &self.prospect, &replayed));
+                let (folded, ahead) = beside(threads, fold, || read_ahead(replay, inside, &self.prospect, &replayed));
                 replay.take_ahead(ahead);
                 folded
             }

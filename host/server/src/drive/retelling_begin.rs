@@ -16,6 +16,7 @@ use super::comparing::Comparing;
 use super::generations::blocking;
 use super::host::{Host, io};
 use super::inside::Inside;
+use super::priority::give_way;
 use super::replay_files::{RetellingWord, write_whole};
 use super::replay_info::{ReplayInfo, ReplayKind, RetellRequest, RetellRule};
 use super::replay_task::ReplayTask;
@@ -107,8 +108,7 @@ impl Host {
         self.retellings().insert(row.folder.clone(), shared.clone());
         let work = Work::new(shared, store, plan, info, received);
         let thread = std::thread::Builder::new().name(format!("retelling-{}", row.name)).spawn(move || {
-            // On Linux, of nobody in particular means this thread. Without the right to it, all are equal.
-            let _ = rustix::process::setpriority_process(None, NICENESS);
+            give_way(NICENESS);
             work.run();
         });
         self.keep_thread(thread.map_err(io("the thread of the retelling can't be started"))?);

@@ -9,6 +9,7 @@ use retold_engine::store::{Proposal, Snapshot, StoreError};
 use super::activation::Activation;
 use super::clock;
 use super::inside::Inside;
+use super::priority::give_way;
 use super::prospect::{Prospect, Wanted};
 use super::replay_files::StoredReplay;
 use super::replay_info::{DeployOptions, FunctionReplay, Rehearse, ReplayKind};
@@ -79,8 +80,7 @@ impl Upgrade {
     pub fn start(self, ended: impl FnOnce(UpgradeEnd) + Send + 'static) -> std::io::Result<()> {
         let (name, inside) = (format!("replay-{}", self.task.id), self.inside.clone());
         let thread = std::thread::Builder::new().name(name).spawn(move || {
-            // On Linux, of nobody in particular means this thread. Without the right to it, all are equal.
-            let _ = rustix::process::setpriority_process(None, NICENESS);
+            give_way(NICENESS);
             let task = self.task.clone();
             if let Some(end) = self.run() {
                 ended(end);

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use super::priority::give_way;
+
 /// What a worker can be asked to do: one turn of it, after which others come first.
 pub trait Work: Send + Sync {
     /// For messages.
@@ -63,8 +65,7 @@ impl Pool {
             let pool = pool.clone();
             std::thread::Builder::new().name(format!("{name}-{number}")).spawn(move || {
                 if niceness > 0 {
-                    // On Linux, of nobody in particular means this thread. Without the right to it, all are equal.
-                    let _ = rustix::process::setpriority_process(None, niceness);
+                    give_way(niceness);
                 }
                 pool.work();
             })

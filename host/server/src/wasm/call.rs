@@ -21,11 +21,26 @@ pub(super) struct CallData {
     /// Only in modules that import WASI.
     pub(super) wasi: Option<Box<Wasi>>,
     last_words: String,
+    pub(super) held: Held,
+}
+
+/// Memory for what a guest hands over in a call of its state, used again and again.
+#[derive(Default)]
+pub(super) struct Held {
+    pub(super) key: String,
+    pub(super) value: Vec<u8>,
 }
 
 impl CallData {
     pub(super) fn new(memory_bytes_max: usize, wasi: Option<Box<Wasi>>) -> CallData {
-        CallData { calls: Lent(None), limiter: Limiter::new(memory_bytes_max), quotas: Quotas::default(), wasi, last_words: String::new() }
+        CallData {
+            calls: Lent(None),
+            limiter: Limiter::new(memory_bytes_max),
+            quotas: Quotas::default(),
+            wasi,
+            last_words: String::new(),
+            held: Held::default(),
+        }
     }
 
     /// The engine's side of the call at hand.

@@ -2,10 +2,10 @@
 
 use retold_engine::model::Position;
 use wasmtime::StoreContextMut;
-use wasmtime::component::Linker;
+use wasmtime::component::{Linker, WasmList, WasmStr};
 
 use super::bindings::{Entry, EventDetails, Level};
-use super::call::CallData;
+use super::call::{CallData, Held};
 use super::interfaces;
 use super::quotas::Refusal;
 
@@ -34,24 +34,49 @@ fn log(mut store: Store<'_>, (level, message): (Level, String)) -> wasmtime::Res
     Ok(store.data_mut().log(level.into(), &message)?)
 }
 
-fn state_get(mut store: Store<'_>, (event, key): (u32, String)) -> wasmtime::Result<(Option<Vec<u8>>,)> {
+fn state_get(mut store: Store<'_>, (event, key): (u32, WasmStr)) -> wasmtime::Result<(Option<Vec<u8>>,)> {
+    let key = held_key(&mut store, &key)?;
     let data = store.data_mut();
     data.quotas.state_call()?;
     let value = data.calls().state_get(event, &key).map_err(Refusal::State)?;
     data.quotas.state_read(value.as_ref().map_or(0, Vec::len))?;
+    data.held.key = key;
     Ok((value,))
 }
 
-fn state_put(mut store: Store<'_>, (event, key, value): (u32, String, Vec<u8>)) -> wasmtime::Result<()> {
+fn state_put(mut store: Store<'_>, (event, key, value): (u32, WasmStr, WasmList<u8>)) -> wasmtime::Result<()> {
+    let key = held_key(&mut store, &key)?;
+    let value = held_value(&mut store, &value);
     let data = store.data_mut();
     data.quotas.state_call()?;
-    Ok(data.calls().state_put(event, &key, &value).map_err(Refusal::State)?)
+    data.calls().state_put(event, &key, &value).map_err(Refusal::State)?;
+    data.held = Held { key, value };
+    Ok(())
 }
 
-fn state_delete(mut store: Store<'_>, (event, key): (u32, String)) -> wasmtime::Result<()> {
+fn state_delete(mut store: Store<'_>, (event, key): (u32, WasmStr)) -> wasmtime::Result<()> {
+    let key = held_key(&mut store, &key)?;
     let data = store.data_mut();
     data.quotas.state_call()?;
-    Ok(data.calls().state_delete(event, &key).map_err(Refusal::State)?)
+    data.calls().state_delete(event, &key).map_err(Refusal::State)?;
+    data.held.key = key;
+    Ok(())
+}
+
+/// The key out of the guest's memory, in memory that the store keeps for it: a handler with state comes here
+/// twice for each event.
+fn held_key(store: &mut Store<'_>, key: &WasmStr) -> wasmtime::Result<String> {
+    let mut held = std::mem::take(&mut store.data_mut().held.key);
+    held.clear();
+    held.push_str(&key.to_str(&*store)?);
+    Ok(held)
+}
+
+fn held_value(store: &mut Store<'_>, value: &WasmList<u8>) -> Vec<u8> {
+    let mut held = std::mem::take(&mut store.data_mut().held.value);
+    held.clear();
+    held.extend_from_slice(value.as_le_slice(&*store));
+    held
 }
 
 /// Name of the secret, message, signature.
