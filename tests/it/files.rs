@@ -1,13 +1,15 @@
 //! The files under the host: full, newer, tampered with.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use redb::{Database, ReadableTable, TableDefinition};
 use serde_json::json;
 
 use crate::appending::event;
-use crate::support::{Host, retold};
+use crate::consumers::until;
+use crate::support::{Host, Web, retold};
 
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 const LOG: TableDefinition<(u64, u64), &[u8]> = TableDefinition::new("log");
@@ -80,6 +82,60 @@ fn the_data_is_for_its_owner_only_k9() {
     assert!(check(host.data()) >= 3, "the catalogue, the log and the secret");
     host.terminate();
     check(host.data());
+}
+
+/// Copies a folder with all that is in it.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder").map(|entry| entry.expect("an entry")) {
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() { copy(&from, &to) } else { drop(std::fs::copy(&from, &to).expect("copied")) }
+    }
+}
+
+/// The database panics at many pages that contradict others. Whatever it does, the host ends, and says of what.
+#[test]
+fn a_page_of_zeros_ends_the_start_or_the_host_and_names_what_it_is_of_c18_k11() {
+    const PAGE: usize = 4_096;
+    let (host, head) = stopped();
+    drop(head);
+    let whole = std::fs::read(host.data().join("namespaces/main/head.redb")).expect("read");
+    let data = host.data().with_extension("damaged");
+    let (mut starts, mut writes) = (0, 0);
+    // The first page is redb's own head of the file.
+    for page in (1..whole.len() / PAGE).filter(|page| whole[page * PAGE..][..PAGE].iter().any(|byte| *byte != 0)) {
+        drop(std::fs::remove_dir_all(&data));
+        copy(host.data(), &data);
+        let mut damaged = whole.clone();
+        damaged[page * PAGE..][..PAGE].fill(0);
+        std::fs::write(data.join("namespaces/main/head.redb"), damaged).expect("written");
+        let mut serve = Command::new(retold());
+        serve.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = serve.spawn().expect("retold runs");
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().expect("piped")).read_line(&mut line).expect("text");
+        let said = match line.trim().rsplit_once("http://") {
+            None => {
+                starts += 1;
+                "head.redb"
+            }
+            Some((_, address)) if Web::new(&format!("http://{address}")).append(&event("new")).status == 201 => {
+                process.kill().expect("it is ours");
+                process.wait().expect("it ends");
+                continue;
+            }
+            Some(_) => {
+                writes += 1;
+                "namespace main"
+            }
+        };
+        until("the host ends", || process.try_wait().expect("a state").is_some());
+        let output = process.wait_with_output().expect("it ended");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && stderr.contains(said), "page {page}: {stderr}");
+    }
+    drop(std::fs::remove_dir_all(&data));
+    assert!(starts > 0 && writes > 0, "{starts} starts and {writes} writes failed: nothing was shown");
 }
 
 #[test]

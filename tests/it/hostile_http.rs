@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::appending::event;
 use crate::support::{Host, Web};
 
-const HEAD: &str = "POST /v1/namespaces/main/events HTTP/1.1\r\nHost: here\r\nContent-Type: application/cloudevents+json\r\n";
+const HEAD: &str = "POST /v1/namespaces/main/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/cloudevents+json\r\n";
 
 fn connect(host: &Host) -> TcpStream {
     let stream = TcpStream::connect(host.url.trim_start_matches("http://")).expect("a connection");
@@ -73,7 +73,7 @@ fn heads_that_could_be_read_in_two_ways_are_refused_h6_h21() {
     }
     // In HTTP/1.0 there are no chunks.
     refused(&host, &format!("{}Transfer-Encoding: chunked\r\n\r\n{body}", HEAD.replace("HTTP/1.1", "HTTP/1.0")));
-    refused(&host, "GET /healthz\0 HTTP/1.1\r\nHost: here\r\n\r\n");
+    refused(&host, "GET /healthz\0 HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(is_well(&host), 0);
 }
 
@@ -111,9 +111,9 @@ fn what_is_not_http_1_is_turned_away_h7_h22() {
     let tls = [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".as_slice(), &[0x61; 500]].concat();
     assert!(said(&host, &tls).starts_with("HTTP/1.1 400"), "a handshake of TLS is no request");
     for line in ["GET /healthz", "GET /healthz HTTP/2.0", "GET /healthz HTTP/1.2", "GET  /healthz HTTP/1.1", "GET /healthz HTTP/1.1 x"] {
-        refused(&host, &format!("{line}\r\nHost: here\r\n\r\n"));
+        refused(&host, &format!("{line}\r\nHost: localhost\r\n\r\n"));
     }
-    let upgrade = "GET /healthz HTTP/1.1\r\nHost: here\r\nConnection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n";
+    let upgrade = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n";
     let said = said(&host, upgrade.as_bytes());
     assert_eq!(statuses(&said), ["200"], "it goes on as it was: {said}");
     assert_eq!(is_well(&host), 0);
@@ -146,7 +146,7 @@ fn no_name_leads_out_of_the_data_directory_h9() {
     }
     for name in ["..", "..%2f..%2fup", "%2e%2e", "a%00b", "%c0%ae%c0%ae", "%zz"] {
         let send = |method: &str, path: &str, status: &str| {
-            let head = format!("{method} /v1/namespaces/{path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n");
+            let head = format!("{method} /v1/namespaces/{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
             let said = said(&host, format!("{head}Content-Type: application/wasm\r\nContent-Length: 8\r\n\r\n\0asm\x01\0\0\0").as_bytes());
             assert_eq!(statuses(&said), [status], "{method} {path}: {said}");
         };
@@ -299,10 +299,17 @@ fn an_event_of_the_largest_size_is_taken_and_a_byte_more_is_not_e3() {
 fn a_page_of_another_site_gets_no_permission_and_its_own_kinds_of_body_append_nothing_h16_h17() {
     let host = Host::start();
     let asks = "Origin: http://elsewhere.example\r\nAccess-Control-Request-Method: PUT\r\nAccess-Control-Request-Headers: content-type\r\n";
-    for request in ["OPTIONS /v1/namespaces/main/events", "OPTIONS /v1/namespaces/main/modules/a", "GET /v1/namespaces/main/events"] {
-        let said = said(&host, format!("{request} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n{asks}\r\n").as_bytes());
+    for request in [
+        "OPTIONS /v1/namespaces/main/events",
+        "OPTIONS /v1/namespaces/main/modules/a",
+        "GET /v1/namespaces/main/events",
+        "POST /v1/namespaces/main/commands/stock.take?subject=stock/1",
+        "POST /v1/namespaces/main/functions/a/pause",
+        "POST /v1/namespaces/main/promote",
+    ] {
+        let said = said(&host, format!("{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{asks}\r\n").as_bytes());
         assert!(!said.to_ascii_lowercase().contains("access-control-"), "{request}: {said}");
-        assert_eq!(statuses(&said), [if request.starts_with("GET") { "200" } else { "405" }], "{request}: {said}");
+        assert!(statuses(&said) == ["403"] && said.contains("foreign-origin"), "{request}: {said}");
     }
     // What a browser sends to another site without asking first.
     for content_type in ["text/plain", "text/plain;charset=utf-8", "application/x-www-form-urlencoded", "multipart/form-data; boundary=a"] {
@@ -310,6 +317,20 @@ fn a_page_of_another_site_gets_no_permission_and_its_own_kinds_of_body_append_no
     }
     host.web.send("POST", "events", &[], event("1").to_string().as_bytes()).problem(415, "unsupported-media-type");
     assert_eq!(is_well(&host), 0);
+}
+
+#[test]
+fn a_name_that_was_made_to_mean_this_machine_reaches_nothing_h15() {
+    let host = Host::start();
+    let ask = |name: &str| said(&host, format!("GET /v1/namespaces HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n").as_bytes());
+    for name in ["evil.example", "evil.example:7070", "localhost.evil.example"] {
+        let said = ask(name);
+        assert!(statuses(&said) == ["403"] && said.contains("foreign-host"), "{name}: {said}");
+    }
+    assert_eq!(statuses(&ask("localhost")), ["200"]);
+    let behind_a_proxy = Host::start_saying(&["--host-name", "events.example"]);
+    let asked = said(&behind_a_proxy, b"GET /v1/namespaces HTTP/1.1\r\nHost: events.example\r\nConnection: close\r\n\r\n");
+    assert_eq!(statuses(&asked), ["200"]);
 }
 
 #[test]
@@ -339,7 +360,7 @@ fn a_host_without_file_descriptors_answers_again_once_it_has_some_c11() {
     let crowd: Vec<TcpStream> = (0..150).map(|_| connect(&host)).collect();
     // Those that were let in get an answer; the rest waits for a place in the kernel's queue.
     let mut first = &crowd[0];
-    first.write_all(b"GET /healthz HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n").expect("sent");
+    first.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("sent");
     let mut answer = String::new();
     first.read_to_string(&mut answer).expect("an answer");
     assert_eq!(statuses(&answer), ["200"]);

@@ -48,10 +48,11 @@ impl Hosting {
         Hosting::start_with(data, listen, Instances::Kept)
     }
 
-    /// The same; requests may leave as the operator says, and it is so much later than the machine's clock says.
-    pub fn start_allowing(data: &Path, listen: Listen, allowed: &OutsideOptions, clock_ahead: Duration) -> Result<Self> {
+    /// The same; requests may leave as the operator says, it may be asked under these names too, and it is so much later
+    /// than the machine's clock says.
+    pub fn start_allowing(data: &Path, listen: Listen, allowed: &OutsideOptions, names: &[String], clock_ahead: Duration) -> Result<Self> {
         let options = drive::HostOptions { data: data.to_owned(), outside: outside(allowed)?, clock_ahead, ..Default::default() };
-        Hosting::start_so(listen, options)
+        Hosting::start_so(listen, options, http::ServeOptions { names: names.to_vec(), ..Default::default() })
     }
 
     pub fn start_with(data: &Path, listen: Listen, instances: Instances) -> Result<Self> {
@@ -59,10 +60,10 @@ impl Hosting {
         if instances == Instances::FreshEach {
             options.sandbox.calls_per_instance_max = 1;
         }
-        Hosting::start_so(listen, options)
+        Hosting::start_so(listen, options, http::ServeOptions::default())
     }
 
-    fn start_so(listen: Listen, options: drive::HostOptions) -> Result<Self> {
+    fn start_so(listen: Listen, options: drive::HostOptions, serving: http::ServeOptions) -> Result<Self> {
         // The port first: a second host must not touch the data before it learns that it is second.
         let listener = StandardListener::bind(listen.0)
             .with_context(|| format!("cannot listen on {} (another host may be; --listen 127.0.0.1:0 takes a free port)", listen.0))?;
@@ -78,7 +79,7 @@ impl Hosting {
             // A dropped sender means the same: nobody is left who wants us to go on.
             let _ = stopped.await;
         };
-        let served = runtime.spawn(http::serve(listener, host.clone(), http::ServeOptions::default(), shutdown));
+        let served = runtime.spawn(http::serve(listener, host.clone(), serving, shutdown));
         drop(entered);
         Ok(Hosting { runtime, host, address, stop, served })
     }

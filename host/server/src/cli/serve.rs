@@ -36,6 +36,9 @@ pub struct Serve {
     /// Live so much later than the machine's clock, such as 6h: to try what timers do
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = later)]
     clock_ahead: Duration,
+    /// A name under which a proxy passes requests on to it, beside localhost; may be repeated
+    #[arg(long, value_name = "NAME")]
+    host_name: Vec<String>,
     #[command(flatten)]
     outside: OutsideOptions,
     #[command(flatten)]
@@ -55,7 +58,7 @@ fn later(text: &str) -> Result<Duration, String> {
 /// Ends when it is told to, or when the storage fails; then with an error.
 pub fn run(common: &Common, serve: &Serve) -> Result<()> {
     log::start(&serve.log);
-    let hosting = Hosting::start_allowing(&serve.data, serve.listen, &serve.outside, serve.clock_ahead)?;
+    let hosting = Hosting::start_allowing(&serve.data, serve.listen, &serve.outside, &serve.host_name, serve.clock_ahead)?;
     let url = hosting.url();
     if common.json {
         println!("{}", json!({ "listening": url, "data": serve.data }));

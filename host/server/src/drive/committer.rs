@@ -391,13 +391,7 @@ impl Committer {
 
     fn fail(&self, error: &StoreError) {
         tracing::error!(namespace = %self.namespace.name, %error, "storage failed; no more writes");
-        self.namespace.failed.send_if_modified(|failed| {
-            let first = failed.is_none();
-            if first {
-                *failed = Some(format!("namespace {}: {error}", self.namespace.name));
-            }
-            first
-        });
+        self.namespace.fail(format!("namespace {}: {error}", self.namespace.name));
     }
 }
 

@@ -11,6 +11,7 @@ use retold_engine::model::{Timestamp, limits, valid_namespace_name};
 use retold_engine::store::{Catalogue, CursorMap, DiskFolder, NamespaceRow, Options, Role, Store, StoreError};
 use tokio::sync::watch;
 
+use super::boundary::caught;
 use super::clock;
 use super::committer::Committer;
 use super::comparing::Comparisons;
@@ -22,6 +23,7 @@ use super::modules::Modules;
 use super::namespace::{Namespace, Standing};
 use super::outbox;
 use super::outside::Outside;
+use super::queue::Cost;
 use super::replay_info::NamespaceRole;
 use super::retelling::Retelling;
 use super::sending::Sending;
@@ -232,7 +234,13 @@ impl Host {
     /// Opens the store in a folder, making it if there is none.
     pub(super) fn open_store(&self, folder: &str, options: Option<Options>) -> Result<Store, DriveError> {
         let options = options.map_or_else(|| self.store_options(), Ok)?;
-        Ok(Store::open(self.folder(folder)?, &options)?)
+        let opening = self.folder(folder)?;
+        // The database trusts its own pages: where they contradict each other it may panic.
+        let opened = caught(|| Store::open(opening, &options)).map_err(|panic| StoreError::Io {
+            what: format!("head.redb in {folder} is damaged; restore it from a backup"),
+            source: Arc::new(std::io::Error::other(panic)),
+        });
+        Ok(opened??)
     }
 
     /// Has a namespace's log opened and its functions run, if they are to. A retelling's store is its
@@ -267,10 +275,17 @@ impl Host {
     }
 
     pub(super) fn start_writer(&self, inside: &Arc<Inside>, store: Store) -> Result<(), DriveError> {
-        let committer = Committer::new(store, inside.clone());
+        let (committer, writing) = (Committer::new(store, inside.clone()), inside.clone());
         let thread = std::thread::Builder::new()
             .name(format!("writer-{}", inside.name))
-            .spawn(move || committer.run())
+            .spawn(move || {
+                if let Err(panic) = caught(|| committer.run()) {
+                    writing.fail(format!("namespace {}: its writer panicked: {panic}", writing.name));
+                    // Nobody waits for it in vain.
+                    writing.queue.close();
+                    while writing.queue.take(Cost { events: usize::MAX, bytes: usize::MAX }).is_some() {}
+                }
+            })
             .map_err(io("the writer can't be started"))?;
         self.keep_thread(thread);
         Ok(())

@@ -136,6 +136,15 @@ pub struct Common {
 }
 
 impl Inside {
+    /// The host can't go on as it is, and is told why by the first who knows.
+    pub fn fail(&self, why: String) {
+        self.failed.send_if_modified(|failed| {
+            let first = failed.is_none();
+            failed.get_or_insert(why);
+            first
+        });
+    }
+
     pub fn new(name: String, created: Timestamp, folder: &Path, reader: Reader, common: &Common) -> Inside {
         Inside {
             name,

@@ -4,6 +4,7 @@
 mod activation;
 mod asking;
 mod backfill;
+mod boundary;
 mod calendar;
 mod candidate;
 mod catalogue;

@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 
 use super::body::Body;
 use super::call::Call;
+use super::origin::check;
 use super::problem::Problem;
 use super::problem_kinds as kinds;
 use super::route::Route;
@@ -18,7 +19,8 @@ use super::upload::drain;
 /// Answers one request. Never fails: what goes wrong is an answer too.
 pub async fn respond(site: Arc<Site>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let (parts, body) = request.into_parts();
-    let answer = match route(&parts.method, parts.uri.path()) {
+    let asked = check(&parts, &site.options.names).and_then(|()| route(&parts.method, parts.uri.path()));
+    let answer = match asked {
         Ok(route) => (route.handler)(Box::new(Call { site: site.clone(), route, parts, body })).await,
         Err(problem) => {
             drain(body);

@@ -4,7 +4,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, TRANSFER_ENCO
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use retold_engine::model::{IngressAnswer, limits};
 
-use super::body::Body;
+use super::body::{self, Body};
 use super::call::{Answer, Call};
 use super::events::response;
 use super::problem::Problem;
@@ -38,8 +38,7 @@ pub async fn ingress(call: Box<Call>) -> Answer {
     }
 }
 
-/// The function's own answer. It speaks to whoever sent the request, and not for this host: a browser is told
-/// to take it for what it says it is, and to run nothing of it.
+/// The function's own answer.
 fn said(function: &str, answer: IngressAnswer) -> Answer {
     let wrong = |what: String| {
         let detail = format!("ingress function {function} answered {what}; nothing was recorded, mend the module and deploy it again");
@@ -58,8 +57,7 @@ fn said(function: &str, answer: IngressAnswer) -> Answer {
     }
     let headers = response.headers_mut();
     headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/octet-stream"));
-    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
-    headers.insert("content-security-policy", HeaderValue::from_static("sandbox"));
+    body::own_words(&mut response);
     Ok(response)
 }
 

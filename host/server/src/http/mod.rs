@@ -16,6 +16,7 @@ mod events;
 mod ingress;
 mod logs;
 mod openapi;
+mod origin;
 mod outbox;
 mod outside_routes;
 mod parameters;

@@ -24,6 +24,8 @@ kinds! {
     INVALID_EVENT         400 "invalid-event"          "An event is not as it should be"
     INVALID_CONSUMER      400 "invalid-consumer"       "A consumer can't be so"
     INVALID_NAME          400 "invalid-name"           "The name can't be used"
+    FOREIGN_HOST          403 "foreign-host"           "The request is for another host"
+    FOREIGN_ORIGIN        403 "foreign-origin"         "A page of another site sent the request"
     UNKNOWN_ROUTE         404 "unknown-route"          "There is nothing at this path"
     UNKNOWN_NAMESPACE     404 "unknown-namespace"      "There is no such namespace"
     UNKNOWN_CONSUMER      404 "unknown-consumer"       "There is no such consumer"

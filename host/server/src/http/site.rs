@@ -24,6 +24,8 @@ pub struct ServeOptions {
     pub grace: Duration,
     /// What bodies of requests may hold in memory, together.
     pub body_bytes_max: usize,
+    /// Names under which requests are passed on to it, beside those of this machine's loopback.
+    pub names: Vec<String>,
 }
 
 impl Default for ServeOptions {
@@ -35,6 +37,7 @@ impl Default for ServeOptions {
             heartbeat: Duration::from_secs(15),
             grace: Duration::from_secs(8),
             body_bytes_max: 128 << 20,
+            names: Vec::new(),
         }
     }
 }

@@ -138,6 +138,7 @@ pub async fn query(call: Box<Call>) -> Answer {
         Problem::new(&kinds::FUNCTION_FAILED, format!("view {name} answered with a content type that no header can hold: mend its module"))
     })?;
     response.headers_mut().insert(CONTENT_TYPE, media);
+    body::own_words(&mut response);
     response.headers_mut().insert(POSITION, HeaderValue::from(answered.position.0));
     response.headers_mut().insert(LAG, HeaderValue::from(answered.lag));
     Ok(response)

@@ -111,7 +111,7 @@ impl Events {
 
     /// A signed webhook a request, each with a delivery of its own.
     pub fn webhook(&self, path: &str, signature: &str, body: &str) -> Request {
-        let start = format!("POST {path} HTTP/1.1\r\nhost: bench\r\nx-signature: {signature}\r\nx-delivery: {}/", self.source);
+        let start = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\nx-signature: {signature}\r\nx-delivery: {}/", self.source);
         let rest = format!("\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         let mut bytes = start.into_bytes();
         let ids = vec![bytes.len()];
@@ -126,7 +126,7 @@ impl Events {
         let path = format!("{path}?subject=stock/{subject:03}&source={}&id=", self.source);
         let body = b"{\"quantity\":1}";
         let start = format!("POST {path}");
-        let rest = format!(" HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+        let rest = format!(" HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
         let mut bytes = start.into_bytes();
         let ids = vec![bytes.len()];
         bytes.extend_from_slice(&[b'0'; ID_DIGITS]);
@@ -187,24 +187,24 @@ impl Request {
 }
 
 fn head(path: &str, content_type: &str, length: usize) -> String {
-    format!("POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\r\n")
+    format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\r\n")
 }
 
 /// The head of a stream of lines; its body follows in chunks.
 pub fn stream_head(path: &str) -> String {
-    format!("POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n")
+    format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n")
 }
 
 /// A request for one row of a view.
 pub fn row_request(path: &str) -> Request {
-    let bytes = format!("GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n").into_bytes();
+    let bytes = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes();
     // Counted as one, and nothing in it is set anew.
     Request { bytes, ids: vec![usize::MAX] }
 }
 
 /// A request for a stream of lines.
 pub fn read_head(path: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nhost: bench\r\naccept: application/x-ndjson\r\n\r\n")
+    format!("GET {path} HTTP/1.1\r\nhost: localhost\r\naccept: application/x-ndjson\r\n\r\n")
 }
 
 #[cfg(test)]

@@ -124,7 +124,8 @@ fn a_stream_that_is_broken_at_a_line_leaves_those_before_it_and_none_after() {
 fn lines_that_come_slowly_stand_before_the_stream_ends() {
     let host = Running::start();
     let mut stream = host.connect();
-    write!(stream, "POST {EVENTS} HTTP/1.1\r\nHost: here\r\nContent-Type: {LINES}\r\nTransfer-Encoding: chunked\r\n\r\n").expect("sent");
+    write!(stream, "POST {EVENTS} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {LINES}\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .expect("sent");
     let mut head = host.host.namespace("main").expect("main").head_changes();
     for id in 1..=3u64 {
         let line = event(&id.to_string(), "") + "\n";
@@ -143,7 +144,7 @@ fn lines_that_come_slowly_stand_before_the_stream_ends() {
 fn what_a_client_sent_before_it_vanished_stands() {
     let host = Running::start();
     let mut stream = host.connect();
-    write!(stream, "POST {EVENTS} HTTP/1.1\r\nHost: here\r\nContent-Type: {LINES}\r\nContent-Length: 1000000\r\n\r\n{}", many(1, 2))
+    write!(stream, "POST {EVENTS} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {LINES}\r\nContent-Length: 1000000\r\n\r\n{}", many(1, 2))
         .expect("sent");
     let mut head = host.host.namespace("main").expect("main").head_changes();
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");

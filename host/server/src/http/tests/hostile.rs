@@ -23,7 +23,7 @@ fn a_head_that_comes_too_slowly_ends_the_connection_h1_h3() {
     let host = Running::with(ServeOptions { header_time_max: Duration::from_millis(200), ..ServeOptions::default() });
     let (silent, mut partial, mut idle) = (host.connect(), host.connect(), host.connect());
     partial.write_all(b"GET / HTTP/1.1\r\nHost: ").expect("sent");
-    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n").expect("sent");
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("sent");
     let mut idle = BufReader::new(idle);
     assert_eq!(reply(&mut idle).status, 200);
     assert!(is_closed(silent) && is_closed(partial) && is_closed(idle.into_inner()));
@@ -43,11 +43,12 @@ fn heads_that_are_too_large_are_refused_h4() {
 #[test]
 fn bodies_that_are_too_large_are_refused_and_the_client_sees_why_h5() {
     let host = Running::start();
-    let announced = format!("POST {EVENTS} HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nContent-Length: 999999999\r\n\r\n");
+    let announced =
+        format!("POST {EVENTS} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 999999999\r\n\r\n");
     let refused = host.raw(announced.as_bytes());
     assert_eq!((refused.status, refused.problem().as_str()), (413, "too-large"));
     let mut stream = host.connect();
-    write!(stream, "POST {EVENTS} HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+    write!(stream, "POST {EVENTS} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
         .expect("sent");
     let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
     for _ in 0..200 {
@@ -80,7 +81,8 @@ fn requests_whose_end_is_unclear_are_refused_h6() {
         "Content-Length : 5",
     ] {
         let mut stream = host.connect();
-        write!(stream, "POST {EVENTS} HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n{lengths}\r\n\r\n{body}").expect("sent");
+        write!(stream, "POST {EVENTS} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{lengths}\r\n\r\n{body}")
+            .expect("sent");
         let mut from = BufReader::new(stream);
         assert_eq!(head(&mut from).0, 400, "{lengths}");
         assert!(is_closed(from.into_inner()), "{lengths}");
@@ -93,7 +95,10 @@ fn pipelined_requests_are_answered_in_order_h8() {
     let host = Running::start();
     let one = |id: &str| {
         let body = event(id, "");
-        format!("POST {EVENTS} HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+        format!(
+            "POST {EVENTS} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
     };
     let mut stream = host.connect();
     stream.write_all((1..=20).map(|id| one(&id.to_string())).collect::<String>().as_bytes()).expect("sent");
@@ -148,7 +153,7 @@ fn a_follower_that_never_reads_is_let_go_h2_h14() {
     let text: String = (0..3_000).map(|id| event(&id.to_string(), &format!(r#","data":"{}""#, "x".repeat(4_000))) + "\n").collect();
     assert_eq!(host.post(EVENTS, "application/x-ndjson", &text).status, 201);
     let mut stream = host.connect();
-    write!(stream, "GET {EVENTS} HTTP/1.1\r\nHost: here\r\nAccept: text/event-stream\r\n\r\n").expect("sent");
+    write!(stream, "GET {EVENTS} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n").expect("sent");
     std::thread::sleep(Duration::from_millis(1_500));
     let open = |host: &Running| host.get("/metrics").text().contains("retold_http_connections_open 1\n");
     assert!(open(&host), "only the one that asks");
@@ -161,7 +166,7 @@ fn more_connections_than_places_wait_their_turn_h3() {
     let (first, second) = (host.connect(), host.connect());
     std::thread::sleep(Duration::from_millis(100));
     let mut third = host.connect();
-    third.write_all(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n").expect("the kernel takes it");
+    third.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("the kernel takes it");
     third.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
     assert!(third.read(&mut [0; 16]).is_err(), "no place yet");
     drop((first, second));
@@ -192,7 +197,7 @@ fn random_bytes_never_harm_the_host() {
         seed
     };
     let good = format!(
-        "POST {EVENTS} HTTP/1.1\r\nHost: here\r\nContent-Type: application/x-ndjson\r\nContent-Length: 70\r\n\r\n{}\n",
+        "POST {EVENTS} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Length: 70\r\n\r\n{}\n",
         event("1", "")
     );
     for _ in 0..300 {

@@ -123,7 +123,7 @@ fn a_follower_gets_what_is_there_then_what_comes_and_takes_up_where_it_was() {
     let mut host = filled(3);
     let follow = |host: &Running, last: &str| {
         let mut stream = host.connect();
-        write!(stream, "GET {EVENTS}?after=0 HTTP/1.1\r\nHost: here\r\nAccept: text/event-stream\r\n{last}\r\n").expect("sent");
+        write!(stream, "GET {EVENTS}?after=0 HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n{last}\r\n").expect("sent");
         let mut from = BufReader::new(stream);
         let (status, headers) = head(&mut from);
         assert_eq!(status, 200);
