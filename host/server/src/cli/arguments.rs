@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::{
     aggregate, append, bench, build, command, consumers, demo, deploy, diff, events, fork, functions, logs, modules, namespaces, outbox,
-    parked, promote, query, rehearse, replays, retell, rollback, serve, test, timers, types, why,
+    parked, promote, query, rehearse, replays, retell, rollback, serve, test, timers, types, verify, why,
 };
 
 const AFTER_HELP: &str = "\
@@ -105,6 +105,8 @@ pub enum Verb {
     Timers(timers::Timers),
     /// List, create or drop namespaces
     Namespaces(namespaces::Namespaces),
+    /// Check that a data directory is whole
+    Verify(verify::Verify),
     /// Start a host with example handlers and a day of real flights
     Demo(demo::Demo),
     /// Measure a host over HTTP, beside this machine's own limits

@@ -8,7 +8,7 @@ use super::arguments::{Arguments, Verb};
 use super::failure::report;
 use super::{
     aggregate, append, bench, build, command, consumers, demo, deploy, diff, events, fork, functions, logs, modules, namespaces, outbox,
-    parked, promote, query, rehearse, replays, retell, rollback, serve, test, timers, types, why,
+    parked, promote, query, rehearse, replays, retell, rollback, serve, test, timers, types, verify, why,
 };
 
 /// Runs the verb that the command line names.
@@ -42,6 +42,7 @@ pub fn main() -> ExitCode {
         Verb::Consumers(verb) => consumers::run(&common, &verb),
         Verb::Timers(verb) => timers::run(&common, &verb),
         Verb::Namespaces(verb) => namespaces::run(&common, &verb),
+        Verb::Verify(verb) => verify::run(&common, &verb),
         Verb::Demo(verb) => demo::run(&common, &verb),
         Verb::Bench(verb) => bench::run(&common, &verb),
     };

@@ -57,6 +57,7 @@ mod timers;
 mod tree;
 mod types;
 mod uploading;
+mod verify;
 mod why;
 mod words;
 

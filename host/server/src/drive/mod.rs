@@ -61,6 +61,7 @@ mod traffic;
 mod turns;
 mod types;
 mod upgrade;
+mod verifying;
 mod view_files;
 mod views;
 mod waiting;
@@ -90,3 +91,4 @@ pub use types::{
     Append, DeployRefused, Deployed, DriveError, FunctionCounts, FunctionInfo, Handled, LogLine, ModuleInfo, NamespaceMetrics, Retrying,
     SchemaRefused, TypeInfo, WaitFor,
 };
+pub use verifying::{Checked, verify};
