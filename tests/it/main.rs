@@ -2,6 +2,7 @@
 
 mod appending;
 mod audit;
+mod cloudevents;
 mod command_line;
 mod commands;
 mod consumers;

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use retold_engine::model::authority;
 use retold_engine::store::PendingRequest;
 
 use super::super::outside::{OutgoingRequest, Secret, SecretError, Secrets};
@@ -54,30 +53,23 @@ impl Used {
     }
 }
 
-/// The request with the secrets that its function's manifest names, and which these are.
+/// The request with the secrets that its function's manifest names, and which these are. Headers alone take secrets: a
+/// URL and a body often hold what came in events, and whoever wrote that must not be able to ask for one.
 pub fn filled(request: &PendingRequest, secrets: &Secrets, declared: &[String]) -> Result<(OutgoingRequest, Used), NotFilled> {
-    let fill = |text: &str| secrets.fill(text, declared).map_err(NotFilled::of);
     let bad = |what: &str| NotFilled::Never("request", format!("{what} can't be sent as it is"));
-    let url = String::from_utf8(fill(&request.url)?).map_err(|_| bad("the URL"))?;
-    // A secret is part of what is asked, not of whom.
-    if authority(&url) != authority(&request.url) {
-        return Err(NotFilled::Never("url", "a secret stands where the host is named: name the host itself".into()));
-    }
     let mut headers = HeaderMap::new();
     for (name, value) in &request.headers {
         let what = format!("the header {name:?}");
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad(&what))?;
-        let mut value = HeaderValue::from_bytes(&fill(value)?).map_err(|_| bad(&what))?;
+        let value = secrets.fill(value, declared).map_err(NotFilled::of)?;
+        let mut value = HeaderValue::from_bytes(&value).map_err(|_| bad(&what))?;
         value.set_sensitive(true);
         headers.append(name, value);
     }
     headers.insert("idempotency-key", HeaderValue::try_from(&request.id).map_err(|_| bad("the id"))?);
-    let body = match std::str::from_utf8(&request.body) {
-        Ok(text) => fill(text)?,
-        Err(_) => request.body.clone(),
-    };
     let method = Method::from_bytes(request.method.as_bytes()).map_err(|_| bad("the method"))?;
-    let outgoing = OutgoingRequest { method, url, headers, body: Bytes::from(body), timeout: REQUEST_TIME_MAX };
+    let body = Bytes::from(request.body.clone());
+    let outgoing = OutgoingRequest { method, url: request.url.clone(), headers, body, timeout: REQUEST_TIME_MAX };
     Ok((outgoing, used(request, secrets, declared)?))
 }
 
@@ -85,9 +77,7 @@ fn used(request: &PendingRequest, secrets: &Secrets, declared: &[String]) -> Res
     let mut used = Used::default();
     for name in declared {
         let place = format!("{{{{secret:{name}}}}}");
-        let body = std::str::from_utf8(&request.body).unwrap_or_default();
-        let mut texts = request.headers.iter().map(|(_, value)| value.as_str()).chain([request.url.as_str(), body]);
-        if texts.any(|text| text.contains(&place)) {
+        if request.headers.iter().any(|(_, value)| value.contains(&place)) {
             used.0.push((name.clone(), secrets.get(name).map_err(NotFilled::of)?));
         }
     }
@@ -118,23 +108,21 @@ mod tests {
     }
 
     #[test]
-    fn secrets_go_where_they_are_named_and_are_never_told() {
+    fn secrets_go_into_headers_alone_and_are_never_told() {
         let secrets = secrets("goes", "s3cret-value\n");
         let declared = ["KEY".to_owned()];
         let asked = PendingRequest { body: b"k={{secret:KEY}}".into(), ..request() };
         let (outgoing, used) = filled(&asked, &secrets, &declared).expect("filled");
-        assert_eq!(outgoing.url, "https://example.com/?key=s3cret-value");
         assert_eq!(outgoing.headers["authorization"], "Bearer s3cret-value");
         assert_eq!(outgoing.headers["idempotency-key"], "r1");
-        assert_eq!(outgoing.body, "k=s3cret-value");
+        // What an event may have brought asks for nothing.
+        assert_eq!((&*outgoing.url, &*outgoing.body), ("https://example.com/?key={{secret:KEY}}", b"k={{secret:KEY}}".as_slice()));
         assert!(!format!("{:?} {used:?}", outgoing.headers).contains("s3cret"));
         assert_eq!(used.hidden_text("you said s3cret-value, s3cret-value"), "you said {{secret:KEY}}, {{secret:KEY}}");
-        let bytes = PendingRequest { body: b"\xff{{secret:KEY}}".into(), ..asked };
-        assert_eq!(filled(&bytes, &secrets, &declared).expect("filled").0.body, b"\xff{{secret:KEY}}".as_slice());
     }
 
     #[test]
-    fn a_secret_that_is_not_declared_or_names_the_host_never_leaves_and_a_missing_one_is_waited_for() {
+    fn a_secret_that_is_not_declared_never_leaves_and_a_missing_one_is_waited_for() {
         let never = |request: &PendingRequest, secrets: &Secrets, declared: &[&str]| {
             let declared: Vec<String> = declared.iter().map(|name| (*name).to_owned()).collect();
             match filled(request, secrets, &declared) {
@@ -143,8 +131,6 @@ mod tests {
             }
         };
         assert_eq!(never(&request(), &secrets("declared", "x"), &[]), "secret");
-        let host = PendingRequest { url: "https://a.{{secret:KEY}}.example.com/".into(), ..request() };
-        assert_eq!(never(&host, &secrets("host", "evil.example/"), &["KEY"]), "url");
         assert_eq!(never(&request(), &secrets("lines", "a\nb"), &["KEY"]), "request");
         let missing = filled(&request(), &Secrets::default(), &["KEY".to_owned()]);
         assert!(matches!(missing, Err(NotFilled::Secret(SecretError::NoFolder))));
