@@ -162,9 +162,10 @@ fn each_of_500_customers_has_one_outcome_and_each_check_is_made_once_though_all_
     let module = reworded(&guest("onboarding"), &[("127.0.0.1:17171", &format!("127.0.0.1:{}", checks.port))]);
     host.web.deploy("onboarding", &module).expect(201);
     for first in (0..CUSTOMERS).step_by(BATCH) {
+        // Without any answer of the service, a customer is six entries: the registration, two requests, a timer,
+        // a command, and what it comes to.
+        let head = head_of(&host.web) + BATCH as u64;
         register(&host, first..first + BATCH);
-        // Without any answer of the service, a batch makes four entries a customer.
-        let head = head_of(&host.web);
         let (kill, restart) = (chance.below(50), 50 + chance.below(50));
         let victims = chance.below(3);
         wait_for_head(&host, head + kill);

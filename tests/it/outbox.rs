@@ -152,6 +152,10 @@ fn what_may_not_leave_does_not_and_it_is_told_why() {
     let mut host = deployed(Host::start_saying(&["--allow-host", "127.0.0.1"]));
     reach(&host, "private", &service.url("/"), &json!({}));
     reach(&host, "secret", &service.url("/"), &json!({ "headers": [["x-a", "{{secret:undeclared}}"]] }));
+    host.wait_until("both have failed", || {
+        assert_eq!(service.asked().len(), 0, "nobody is asked");
+        of_type(&host.web, FAILED).len() == 2
+    });
     let failed = came(&host, FAILED, 2);
     let reason = |subject: &str| failed.iter().find(|event| event["subject"] == subject).expect("failed")["data"].clone();
     let private = reason("reach/private");
