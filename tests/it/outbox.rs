@@ -3,6 +3,8 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::support::{Asked, Host, Service, guest, of_type, say};
@@ -262,4 +264,29 @@ fn nothing_leaves_where_the_operator_says_so_nor_from_a_fork_nor_from_before_the
     came(&host, REPLIED, 2);
     let paths: Vec<String> = service.asked().into_iter().map(|Asked { path, .. }| path).collect();
     assert_eq!(paths, ["/silent", "/before"]);
+}
+
+#[test]
+fn a_request_that_only_a_retelling_made_is_held_until_the_operator_says_what_becomes_of_it() {
+    let service = Service::start(|_, _, stream| say(stream, 200, "", ""));
+    let host = Host::start_saying(&HERE);
+    for path in ["/one", "/two"] {
+        let data = json!({ "do": "request", "url": service.url(path) });
+        let subject = format!("reach{path}");
+        let event = json!({ "specversion": "1.0", "id": path, "source": "/test", "type": "test.reach", "subject": subject, "data": data });
+        host.web.append(&event).expect(201);
+    }
+    let module = json!({ "name": "faulty-outside", "wasm": STANDARD.encode(guest("faulty-outside")) });
+    host.web.retell("anew", json!({ "with": [module] })).expect(202);
+    host.web.wait_until_retold("anew");
+    host.web.namespace("anew").promote().expect(200);
+    let held = outbox(&host);
+    assert_eq!((&held["held"], &held["waiting"], &held["leave"]), (&json!(2), &json!(0), &json!(true)), "{held}");
+    let [one, two] = [0, 1].map(|index| held["requests"][index]["position"].as_str().expect("a position").to_owned());
+    assert_eq!(told(&host, &["outbox", "release", &two]), format!("{two} may leave\n"));
+    assert_eq!(came(&host, REPLIED, 1)[0]["subject"], "reach/two");
+    assert_eq!(told(&host, &["outbox", "discard", &one]), format!("{one} has failed for good\n"));
+    assert_eq!(came(&host, FAILED, 1)[0]["subject"], "reach/one");
+    let paths: Vec<String> = service.asked().into_iter().map(|Asked { path, .. }| path).collect();
+    assert_eq!(paths, ["/two"]);
 }

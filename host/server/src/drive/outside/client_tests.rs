@@ -127,6 +127,23 @@ fn what_a_kept_connection_does_not_answer_is_asked_again_over_a_new_one() {
 }
 
 #[test]
+fn an_answer_that_nobody_asked_for_is_not_taken_for_the_next_one() {
+    let address = server(|number, mut stream| {
+        while request(&mut stream).is_some() {
+            let answer = format!("HTTP/1.1 {} Told\r\ncontent-length: 0\r\n\r\n", 200 + number);
+            // Who hears it twice closes the connection.
+            if stream.write_all(answer.repeat(2).as_bytes()).is_err() {
+                return;
+            }
+        }
+    });
+    let url = format!("http://{address}/");
+    let answers = send_as(local(), &[(url.as_str(), Duration::from_secs(5)); 3]);
+    let statuses: Vec<u16> = answers.into_iter().map(|answer| answer.expect("answered").status).collect();
+    assert_eq!(statuses, [200, 201, 202]);
+}
+
+#[test]
 fn an_address_that_is_not_public_is_refused_in_whatever_form_it_comes() {
     let hosts = Outside { addresses: Vec::new(), ..local() };
     for url in
@@ -154,7 +171,8 @@ fn a_name_is_looked_up_once_a_connection_and_everything_that_it_stands_for_at_th
         Box::pin(std::future::ready(Ok(found)))
     });
     // The name is nobody's: whoever looked it up elsewhere would find nothing.
-    let outside = Outside { hosts: vec!["rebinds.invalid".into()], addresses: vec!["127.0.0.1".parse().expect("a network")], ..Outside::default() };
+    let outside =
+        Outside { hosts: vec!["rebinds.invalid".into()], addresses: vec!["127.0.0.1".parse().expect("a network")], ..Outside::default() };
     let url = format!("http://rebinds.invalid:{}/", address.port());
     let answers = send_over(&Client::asking(outside, names), &[(url.as_str(), Duration::from_secs(5)); 5]);
     let ends: Vec<_> = answers.into_iter().map(|answer| answer.map(|answer| answer.status).map_err(|error| error.kind)).collect();
