@@ -73,7 +73,7 @@ fn what_was_fetched_and_not_acknowledged_when_the_host_was_killed_is_given_again
     assert_eq!(given, [6]);
     let left = post(&host.web, "mail", "acknowledge", &json!({ "lease": lease, "positions": [at[&4]] })).expect(200).json();
     assert_eq!(left["left"], 2);
-    let (lease, given, attempts) = fetch(&host.web, "mail", &json!({ "member": "two", "wait": "10s" }));
+    let (lease, given, attempts) = fetch(&host.web, "mail", &json!({ "member": "two", "limit": 2, "wait": "10s" }));
     assert_eq!((given, attempts), (vec![2, 5], vec![2, 2]));
     post(&host.web, "mail", "acknowledge", &json!({ "lease": lease })).expect(200);
     host.kill();

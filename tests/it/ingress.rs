@@ -67,6 +67,24 @@ fn each_delivery_of_github_becomes_one_event_however_often_it_is_sent() {
 }
 
 #[test]
+fn a_delivery_that_is_sent_many_times_at_once_is_recorded_once() {
+    let folder = secrets("at-once");
+    let host = Host::start_saying(&["--secrets", folder.to_str().expect("a path")]);
+    host.web.deploy("github", &guest("github")).expect(201);
+    let body = payload("issues");
+    let signature = signature(KEY, &body);
+    let sent = || deliver(&host, "issues", "d", Some(&signature), &body).expect(200).json();
+    let answers: Vec<Value> = std::thread::scope(|scope| {
+        let senders: Vec<_> = (0..8).map(|_| scope.spawn(sent)).collect();
+        senders.into_iter().map(|sender| sender.join().expect("answered")).collect()
+    });
+    assert_eq!(answers.iter().filter_map(|answer| answer["new"].as_u64()).sum::<u64>(), 1);
+    assert!(answers.iter().all(|answer| answer["positions"] == answers[0]["positions"]), "{answers:?}");
+    assert_eq!(of_type(&host.web, "github.issues").len(), 1);
+    std::fs::remove_dir_all(folder).expect("removed");
+}
+
+#[test]
 fn a_signature_that_is_wrong_missing_or_of_another_body_makes_nothing() {
     let folder = secrets("wrong");
     let host = Host::start_saying(&["--secrets", folder.to_str().expect("a path")]);
@@ -126,7 +144,10 @@ fn what_an_ingress_function_does_wrong_is_told_and_records_nothing() {
     assert_eq!(ask(json!({ "do": "flood", "count": 100 })).expect(200).json()["new"], 100);
     // Any query and any body is the function's to judge, up to a size.
     assert_eq!(host.web.send("PUT", "ingress/bad-ingress?a=1", &[], b"{").status, 400);
-    assert_eq!(host.web.get("ingress/bad-ingress?hub.challenge=1").status, 400);
+    let head = host.web.get("//v1/namespaces/main").expect(200).json()["head"].clone();
+    let challenged = host.web.get("ingress/bad-ingress?hub.mode=subscribe&hub.challenge=1158201444").expect(200);
+    assert_eq!((challenged.content_type.as_str(), challenged.body.as_slice()), ("text/plain; charset=utf-8", b"1158201444".as_slice()));
+    assert_eq!(host.web.get("//v1/namespaces/main").expect(200).json()["head"], head);
     host.web.post("ingress/bad-ingress", "text/plain", vec![b'x'; 9 << 20]).problem(413, "too-large");
     assert_eq!(host.web.delete("ingress/bad-ingress").status, 405);
     host.web.post("ingress/reach-out", "text/plain", "").problem(404, "unknown-function");

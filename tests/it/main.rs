@@ -25,6 +25,7 @@ mod reading;
 mod refusing;
 mod rehearsing;
 mod removing;
+mod replies;
 mod retelling_flights;
 mod schemas;
 mod shop;

@@ -1,13 +1,14 @@
 //! Onboarding end to end: a process manager, an aggregate, and a service that is slow, fails, forgets to
 //! answer, answers twice, and is killed, as is the host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -31,10 +32,13 @@ fn program() -> &'static Path {
     })
 }
 
-fn spawn(port: u16, journal: &Path) -> Child {
+/// As services are.
+const BAD: [&str; 8] = ["--slow-ms", "50", "--fail", "15", "--lose", "15", "--twice", "20"];
+
+fn spawn(port: u16, journal: &Path, badness: &[&str]) -> Child {
     let mut process = Command::new(program())
         .args(["--listen", &format!("127.0.0.1:{port}"), "--journal", journal.to_str().expect("a path")])
-        .args(["--slow-ms", "50", "--fail", "15", "--lose", "15", "--twice", "20"])
+        .args(badness)
         .stdout(Stdio::piped())
         .spawn()
         .expect("the service starts");
@@ -51,7 +55,7 @@ impl Checks {
         let port = std::iter::repeat_with(free).find(|port| *port >= 10_000).expect("a port");
         let journal = std::env::temp_dir().join(format!("retold-checks-{name}-{}", std::process::id()));
         let _ = std::fs::remove_file(&journal);
-        Checks { process: spawn(port, &journal), port, journal }
+        Checks { process: spawn(port, &journal, &BAD), port, journal }
     }
 
     fn kill(&mut self) {
@@ -59,14 +63,15 @@ impl Checks {
         self.process.wait().expect("the process ends");
     }
 
-    fn restart(&mut self) {
-        self.process = spawn(self.port, &self.journal);
+    fn restart(&mut self, badness: &[&str]) {
+        self.process = spawn(self.port, &self.journal, badness);
     }
 
-    fn effects(&self) -> Vec<Value> {
+    /// What it has done, and how often it was asked since it started.
+    fn told(&self) -> (Vec<Value>, u64) {
         let told = Web::new(&format!("http://127.0.0.1:{}", self.port)).get("//effects").expect(200).json();
         assert_eq!(told["conflicts"], 0, "{told}");
-        told["effects"].as_array().expect("a list").clone()
+        (told["effects"].as_array().expect("a list").clone(), told["asked"].as_u64().expect("a number"))
     }
 }
 
@@ -78,76 +83,145 @@ impl Drop for Checks {
     }
 }
 
-fn register(host: &Host, number: usize) {
+/// Numbers that nobody foresees, below a limit.
+struct Chance(RandomState, u64);
+
+impl Chance {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.1 += 1;
+        self.0.hash_one(self.1) % limit
+    }
+}
+
+fn registered(number: usize) -> Value {
     let (name, city) = match number % 5 {
         3 => ("Poor Bob", "London"),
         4 => ("Ada", "Nowhere"),
         _ => ("Ada", "London"),
     };
-    let event = json!({
+    json!({
         "specversion": "1.0", "id": format!("r{number}"), "source": "/desk", "type": "customer.registered",
         "subject": format!("customer/{number}"),
         "data": { "name": name, "street": "1 Lane", "city": city, "account": 1_000 + 10 * number },
-    });
-    host.web.append(&event).expect(201);
+    })
+}
+
+fn register(host: &Host, numbers: Range<usize>) {
+    let events: Vec<Value> = numbers.map(registered).collect();
+    host.web.post("events", "application/cloudevents-batch+json", json!(events).to_string()).expect(201);
+}
+
+/// Waits until the log has so many entries.
+fn wait_for_head(host: &Host, head: u64) {
+    host.wait_until("the log grows", || head_of(&host.web) >= head);
+}
+
+fn head_of(web: &Web) -> u64 {
+    web.get("//v1/namespaces/main").expect(200).json()["head"].as_str().and_then(|head| head.parse().ok()).expect("a position")
+}
+
+/// How many of these types there are.
+fn count(web: &Web, types: &[&str]) -> u64 {
+    let all = web.get("types").expect(200).json();
+    let of = |found: &&Value| types.iter().any(|wanted| found["type"] == *wanted);
+    all["types"].as_array().expect("a list").iter().filter(of).filter_map(|found| found["count"].as_u64()).sum()
+}
+
+const OUTCOMES: [&str; 2] = ["customer.created", "customer.refused"];
+
+/// Each customer's outcome: its type, its id and what it says.
+fn outcomes(web: &Web) -> BTreeMap<String, (String, String, Value)> {
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let mut told = BTreeMap::new();
+    for event in of_type(web, &OUTCOMES.join(",")) {
+        let outcome = (text(&event["type"]), text(&event["id"]), event["data"].clone());
+        let before = told.insert(text(&event["subject"]), outcome);
+        assert_eq!(before, None, "{event}");
+    }
+    told
+}
+
+fn ids(events: &[Value], name: &str) -> BTreeSet<String> {
+    let ids: BTreeSet<String> = events.iter().filter_map(|event| Some(event[name].as_str()?.to_owned())).collect();
+    assert_eq!(ids.len(), events.len());
+    ids
+}
+
+fn succeeds(host: &Host, words: &[&str]) {
+    let output = host.retold(words);
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
-fn each_customer_has_one_outcome_and_each_check_is_made_once_though_all_are_killed() {
-    const CUSTOMERS: usize = 40;
+fn each_of_500_customers_has_one_outcome_and_each_check_is_made_once_though_all_are_killed_and_in_a_retelling() {
+    const CUSTOMERS: usize = 500;
+    const BATCH: usize = 25;
+    let mut chance = Chance(RandomState::new(), 0);
     let mut checks = Checks::start("killed");
-    let host_of = format!("127.0.0.1:{}", checks.port);
     let mut host = Host::start_saying(&["--allow-host", "127.0.0.1", "--allow-address", "127.0.0.1"]);
-    host.web.deploy("onboarding", &reworded(&guest("onboarding"), &[("127.0.0.1:17171", &host_of)])).expect(201);
-    for number in 0..CUSTOMERS {
-        register(&host, number);
-        match number % 10 {
-            4 => host.kill(),
-            7 => checks.kill(),
-            8 => checks.restart(),
-            _ => {}
+    let module = reworded(&guest("onboarding"), &[("127.0.0.1:17171", &format!("127.0.0.1:{}", checks.port))]);
+    host.web.deploy("onboarding", &module).expect(201);
+    for first in (0..CUSTOMERS).step_by(BATCH) {
+        // Without any answer of the service, a customer is six entries: the registration, two requests, a timer,
+        // a command, and what it comes to.
+        let head = head_of(&host.web) + BATCH as u64;
+        register(&host, first..first + BATCH);
+        let (kill, restart) = (chance.below(50), 50 + chance.below(50));
+        let victims = chance.below(3);
+        wait_for_head(&host, head + kill);
+        if victims != 0 {
+            checks.kill();
         }
-        if number % 10 == 4 {
-            std::thread::park_timeout(Duration::from_millis(50));
+        if victims != 1 {
+            host.kill();
             host.restart();
         }
+        if victims != 0 {
+            wait_for_head(&host, head + restart);
+            checks.restart(&BAD);
+        }
     }
-    let outcomes = |host: &Host| of_type(&host.web, "customer.*").into_iter().filter(|event| event["type"] != "customer.registered");
-    host.wait_until("every customer has an outcome", || outcomes(&host).count() >= CUSTOMERS);
+    host.wait_until("every customer has an outcome", || count(&host.web, &OUTCOMES) >= CUSTOMERS as u64);
     host.wait_until("every request has its answer", || host.web.get("outbox").expect(200).json()["waiting"] == 0);
-    let mut told: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-    for outcome in outcomes(&host) {
-        told.entry(outcome["subject"].as_str().expect("a subject").to_owned()).or_default().push(outcome);
+    for function in ["onboarding", "account"] {
+        host.wait_until_level(function);
     }
-    assert_eq!(told.len(), CUSTOMERS);
+    let live = outcomes(&host.web);
+    assert_eq!(live.len(), CUSTOMERS);
     for number in 0..CUSTOMERS {
-        let outcome = &told[&format!("customer/{number}")];
-        assert_eq!(outcome.len(), 1, "{outcome:?}");
-        let expected = if number % 5 < 3 { "customer.created" } else { "customer.refused" };
-        assert_eq!(outcome[0]["type"], expected, "{outcome:?}");
+        let expected = OUTCOMES[usize::from(number % 5 > 2)];
+        assert_eq!(live[&format!("customer/{number}")].0, expected, "{number}");
     }
     // Two checks a customer, each with one key, one effect and one answer.
     let made = of_type(&host.web, "retold.request.made");
-    let answered = of_type(&host.web, "retold.request.replied").len() + of_type(&host.web, "retold.request.failed").len();
-    assert_eq!((made.len(), answered), (2 * CUSTOMERS, 2 * CUSTOMERS));
-    let effects = checks.effects();
+    let answered = of_type(&host.web, "retold.request.replied,retold.request.failed");
+    assert_eq!((made.len(), answered.len()), (2 * CUSTOMERS, 2 * CUSTOMERS));
+    assert!(answered.iter().all(|answer| answer["data"]["status"] == 200));
+    let (effects, _) = checks.told();
     assert!(effects.iter().all(|effect| effect["times"] == 1), "{effects:?}");
-    let mut keys: Vec<&Value> = effects.iter().map(|effect| &effect["key"]).collect();
-    let mut ids: Vec<&Value> = made.iter().map(|made| &made["id"]).collect();
-    keys.sort_by_key(|key| key.to_string());
-    ids.sort_by_key(|id| id.to_string());
-    assert_eq!(keys, ids);
-    // A retelling comes to the same, and nobody is asked for it, nor once it takes over.
+    assert_eq!(ids(&effects, "key"), ids(&made, "id"));
+    assert_eq!(ids(&answered, "id"), ids(&made, "id"));
+    // Whoever was refused has no account, and no customer is waited for any more.
+    let accounts = ["account.reserved", "account.released"].map(|name| count(&host.web, &[name]));
+    assert_eq!(accounts, [CUSTOMERS as u64, CUSTOMERS as u64 / 5 * 2]);
+    assert_eq!(host.web.get("timers").expect(200).json()["timers"], json!([]));
+
+    // A retelling comes to the same and asks nobody, neither then nor once it takes over.
     checks.kill();
-    host.web.retell("again", json!({})).expect(202);
-    host.web.wait_until_retold("again");
-    let again = host.web.namespace("again");
-    let ends = |web: &Web| -> BTreeMap<String, (Value, Value)> {
-        let all = of_type(web, "customer.*").into_iter().filter(|event| event["type"] != "customer.registered");
-        all.map(|event| (event["subject"].to_string(), (event["id"].clone(), event["data"].clone()))).collect()
-    };
-    assert_eq!(ends(&again), ends(&host.web));
-    again.promote().expect(200);
+    checks.restart(&[]);
+    let file = host.data().with_extension("wasm");
+    std::fs::write(&file, &module).expect("written");
+    succeeds(&host, &["retell", "main", "--as", "anew", "--with", &format!("onboarding={}", file.display())]);
+    std::fs::remove_file(file).expect("removed");
+    assert_eq!(outcomes(&host.web.namespace("anew")), live);
+    succeeds(&host, &["promote", "anew"]);
+    assert_eq!(outcomes(&host.web), live);
     let outbox = host.web.get("outbox").expect(200).json();
     assert_eq!((&outbox["waiting"], &outbox["held"], &outbox["leave"]), (&json!(0), &json!(0), &json!(true)), "{outbox}");
+    // What it would ask anew it would ask before it asks for the next customer.
+    register(&host, CUSTOMERS..CUSTOMERS + 1);
+    host.wait_until("the next customer has an outcome", || count(&host.web, &OUTCOMES) > CUSTOMERS as u64);
+    host.wait_until("every request has its answer", || host.web.get("outbox").expect(200).json()["waiting"] == 0);
+    let (effects, asked) = checks.told();
+    assert_eq!((effects.len(), asked), (2 * CUSTOMERS + 2, 2));
 }

@@ -3,18 +3,20 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::support::{Asked, Host, Service, guest, of_type, say};
 
-const REPLIED: &str = "retold.request.replied";
-const FAILED: &str = "retold.request.failed";
+pub const REPLIED: &str = "retold.request.replied";
+pub const FAILED: &str = "retold.request.failed";
 /// So that requests may go to this machine.
-const HERE: [&str; 6] = ["--allow-host", "127.0.0.1", "--allow-host", "localhost", "--allow-address", "127.0.0.0/8"];
+pub const HERE: [&str; 6] = ["--allow-host", "127.0.0.1", "--allow-host", "localhost", "--allow-address", "127.0.0.0/8"];
 
 /// Has `reach-out` send a request.
 #[track_caller]
-fn reach(host: &Host, id: &str, url: &str, more: &Value) {
+pub fn reach(host: &Host, id: &str, url: &str, more: &Value) {
     let mut data = json!({ "do": "request", "url": url });
     for (name, value) in more.as_object().into_iter().flatten() {
         data[name] = value.clone();
@@ -25,29 +27,37 @@ fn reach(host: &Host, id: &str, url: &str, more: &Value) {
     assert_eq!(answer["parked"], json!([]), "{answer}");
 }
 
-fn deployed(host: Host) -> Host {
+pub fn deployed(host: Host) -> Host {
     host.web.deploy("faulty-outside", &guest("faulty-outside")).expect(201);
     host
 }
 
 /// Waits for so many events of a type, and answers them.
 #[track_caller]
-fn came(host: &Host, r#type: &str, count: usize) -> Vec<Value> {
+pub fn came(host: &Host, r#type: &str, count: usize) -> Vec<Value> {
     host.wait_until(&format!("{count} of {type} come"), || of_type(&host.web, r#type).len() >= count);
     let events = of_type(&host.web, r#type);
     assert_eq!(events.len(), count, "{events:?}");
     events
 }
 
-fn outbox(host: &Host) -> Value {
+pub fn outbox(host: &Host) -> Value {
     host.web.get("outbox").expect(200).json()
 }
 
-fn secrets(name: &str, content: &str) -> PathBuf {
+pub fn secrets(name: &str, content: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("retold-outbox-{name}-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("made");
     std::fs::write(folder.join("declared"), content).expect("written");
     folder
+}
+
+/// Runs the command line, which must succeed. Answers what it says.
+#[track_caller]
+fn told(host: &Host, words: &[&str]) -> String {
+    let output = host.retold(words);
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
 }
 
 #[test]
@@ -102,33 +112,6 @@ fn what_may_pass_is_sent_again_under_the_same_key_until_there_is_a_reply() {
 }
 
 #[test]
-fn what_is_not_a_whole_answer_harms_nobody() {
-    use std::io::Write as _;
-    let service = Service::start(|number, asked, stream| match (asked.path.as_str(), number) {
-        ("/endless", _) => {
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
-            while stream.write_all(format!("1000\r\n{}\r\n", "x".repeat(4_096)).as_bytes()).is_ok() {}
-        }
-        ("/moved", _) => say(stream, 307, "location: http://169.254.169.254/\r\n", ""),
-        (_, 0..3) => drop(stream.write_all(b"SSH-2.0-OpenSSH_9\r\n")),
-        _ => say(stream, 200, "", "at last"),
-    });
-    let host = deployed(Host::start_saying(&HERE));
-    reach(&host, "nonsense", &service.url("/"), &json!({}));
-    came(&host, REPLIED, 1);
-    reach(&host, "endless", &service.url("/endless"), &json!({}));
-    reach(&host, "moved", &service.url("/moved"), &json!({}));
-    let replies = came(&host, REPLIED, 3);
-    let of = |subject: &str| replies.iter().find(|reply| reply["subject"] == subject).expect("a reply")["data"].clone();
-    assert_eq!(of("reach/nonsense")["body"], "at last");
-    let endless = of("reach/endless");
-    assert_eq!((&endless["truncated"], endless["body"].as_str().map(str::len)), (&json!(true), Some(64 << 10)));
-    // It is told where to, and nobody goes there.
-    let moved = of("reach/moved");
-    assert_eq!((&moved["status"], &moved["headers"]["location"]), (&json!(307), &json!("http://169.254.169.254/")));
-}
-
-#[test]
 fn a_host_that_is_down_holds_up_its_own_requests_alone() {
     let nobody = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     let service = Service::start(|_, _, stream| say(stream, 200, "", ""));
@@ -148,20 +131,20 @@ fn a_host_that_is_down_holds_up_its_own_requests_alone() {
     assert_eq!(host.web.function("reach-out")["requests_waiting"], 6);
     let only = host.web.get(&format!("outbox?host={nobody}&function=reach-out&state=waiting&limit=4")).expect(200).json();
     assert_eq!((only["requests"].as_array().map(Vec::len), &only["more"]), (Some(4), &json!(true)));
-    let shown = host.retold(&["outbox"]);
-    let shown = String::from_utf8(shown.stdout).expect("text");
+    let shown = told(&host, &["outbox"]);
     assert!(shown.contains("6 requests waiting, 0 held") && shown.contains(&format!("{nobody}: refused:")), "{shown}");
     // The operator gives one up, and who made it hears so; another is tried at once.
-    let (first, second) = (now["requests"][0]["position"].clone(), now["requests"][1]["position"].clone());
-    host.web.post(&format!("outbox/{}/discard", first.as_str().expect("a position")), "application/json", "").expect(200);
+    let [first, second] = [0, 1].map(|index| now["requests"][index]["position"].as_str().expect("a position").to_owned());
+    assert_eq!(told(&host, &["outbox", "discard", &first]), format!("{first} has failed for good\n"));
     let failed = came(&host, FAILED, 1).remove(0);
-    assert_eq!((&failed["causeposition"], &failed["data"]["reason"]), (&first, &json!("discarded")));
+    assert_eq!((&failed["causeposition"], &failed["data"]["reason"]), (&json!(first), &json!("discarded")));
     let attempts = |host: &Host| outbox(host)["requests"][0]["attempts"].as_u64();
     let before = attempts(&host);
-    host.web.post(&format!("outbox/{}/retry", second.as_str().expect("a position")), "application/json", "").expect(200);
+    assert_eq!(told(&host, &["outbox", "retry", &second]), format!("{second} is sent as soon as can be\n"));
     host.wait_until("it was tried again", || attempts(&host) > before);
-    let gone = host.web.post(&format!("outbox/{}/retry", first.as_str().expect("a position")), "application/json", "");
-    gone.problem(404, "unknown-request");
+    for verb in ["retry", "discard", "release"] {
+        host.web.post(&format!("outbox/{first}/{verb}"), "application/json", "").problem(404, "unknown-request");
+    }
 }
 
 #[test]
@@ -171,6 +154,10 @@ fn what_may_not_leave_does_not_and_it_is_told_why() {
     let mut host = deployed(Host::start_saying(&["--allow-host", "127.0.0.1"]));
     reach(&host, "private", &service.url("/"), &json!({}));
     reach(&host, "secret", &service.url("/"), &json!({ "headers": [["x-a", "{{secret:undeclared}}"]] }));
+    host.wait_until("both have failed", || {
+        assert_eq!(service.asked().len(), 0, "nobody is asked");
+        of_type(&host.web, FAILED).len() == 2
+    });
     let failed = came(&host, FAILED, 2);
     let reason = |subject: &str| failed.iter().find(|event| event["subject"] == subject).expect("failed")["data"].clone();
     let private = reason("reach/private");
@@ -190,6 +177,50 @@ fn what_may_not_leave_does_not_and_it_is_told_why() {
     host.kill();
     host.restart();
     assert_eq!(came(&host, REPLIED, 1)[0]["data"]["body"], "here");
+}
+
+#[test]
+fn a_host_that_the_manifest_does_not_name_is_not_even_asked_for_and_without_the_operators_word_none_is() {
+    let service = Service::start(|_, _, stream| say(stream, 200, "", ""));
+    let host = deployed(Host::start());
+    let undeclared = json!({
+        "specversion": "1.0", "id": "undeclared", "source": "/test", "type": "test.reach", "subject": "reach/undeclared",
+        "data": { "do": "undeclared_host" },
+    });
+    let answer = host.web.post("events?wait=handled&timeout=100s", "application/cloudevents+json", undeclared.to_string());
+    let answer = answer.expect(201).json();
+    assert_eq!((&answer["parked"][0]["function"], &outbox(&host)["waiting"]), (&json!("reach-out"), &json!(0)), "{answer}");
+    let parked = host.web.get("functions/reach-out/parked").expect(200).json()["parked"][0].clone();
+    assert_eq!(parked["reason"], "undeclared", "{parked}");
+    assert!(parked["message"].as_str().is_some_and(|message| message.contains("undeclared.example")), "{parked}");
+    reach(&host, "allowed", &service.url("/"), &json!({}));
+    host.wait_until("the host is told", || outbox(&host)["hosts"][0]["trouble"].is_string());
+    let now = outbox(&host);
+    assert_eq!((&now["requests"][0]["state"], &now["requests"][0]["attempts"]), (&json!("waiting"), &json!(0)));
+    assert!(told(&host, &["outbox"]).contains(&format!("start the host with --allow-host {}", service.address)));
+    assert_eq!((service.asked().len(), of_type(&host.web, FAILED).len()), (0, 0));
+}
+
+#[test]
+fn a_request_whose_secret_is_missing_waits_for_it_and_no_other_waits_with_it() {
+    let folder = secrets("missing", "");
+    std::fs::remove_file(folder.join("declared")).expect("removed");
+    let service = Service::start(|_, asked, stream| say(stream, 200, "", asked.header("x-a").unwrap_or("none")));
+    let mut words = HERE.to_vec();
+    words.extend(["--secrets", folder.to_str().expect("a path")]);
+    let host = deployed(Host::start_saying(&words));
+    reach(&host, "with", &service.url("/"), &json!({ "headers": [["x-a", "{{secret:declared}}"]] }));
+    host.wait_until("the secret is missed", || outbox(&host)["hosts"][0]["trouble"].is_string());
+    let trouble = outbox(&host)["hosts"][0]["trouble"].as_str().expect("text").to_owned();
+    assert!(trouble.contains("no secret \"declared\""), "{trouble}");
+    reach(&host, "without", &service.url("/"), &json!({}));
+    assert_eq!(came(&host, REPLIED, 1)[0]["subject"], "reach/without");
+    let waiting = outbox(&host)["requests"][0].clone();
+    assert_eq!((&waiting["subject"], &waiting["state"], &waiting["attempts"]), (&json!("reach/with"), &json!("waiting"), &json!(0)));
+    std::fs::write(folder.join("declared"), "it-is-there\n").expect("written");
+    came(&host, REPLIED, 2);
+    assert_eq!(service.asked()[1].header("x-a"), Some("it-is-there"));
+    std::fs::remove_dir_all(folder).expect("removed");
 }
 
 #[test]
@@ -224,14 +255,38 @@ fn nothing_leaves_where_the_operator_says_so_nor_from_a_fork_nor_from_before_the
     assert_eq!((&held["held"], &held["leave"], &held["requests"][0]["state"]), (&json!(1), &json!(false), &json!("held")));
     let position = held["requests"][0]["position"].as_str().expect("a position").to_owned();
     fork.post(&format!("outbox/{position}/retry"), "application/json", "").problem(409, "control-conflict");
-    fork.post(&format!("outbox/{position}/discard"), "application/json", "").expect(200);
+    assert_eq!(told(&host, &["outbox", "discard", &position, "--namespace", "whatif"]), format!("{position} has failed for good\n"));
     assert_eq!(of_type(&fork, FAILED)[0]["data"]["reason"], "discarded");
     // What was held since the deployment leaves once it is released.
     let outputs = host.web.get("functions/reach-out/held").expect(200).json();
     assert_eq!((&outputs["total"], &outputs["outputs"][0]["kind"]), (&json!(1), &json!("request")));
-    let released = host.retold(&["outbox", "held", "reach-out", "--release"]);
-    assert_eq!(String::from_utf8(released.stdout).expect("text"), "1 held output of reach-out released\n");
+    assert_eq!(told(&host, &["outbox", "held", "reach-out", "--release"]), "1 held output of reach-out released\n");
     came(&host, REPLIED, 2);
     let paths: Vec<String> = service.asked().into_iter().map(|Asked { path, .. }| path).collect();
     assert_eq!(paths, ["/silent", "/before"]);
+}
+
+#[test]
+fn a_request_that_only_a_retelling_made_is_held_until_the_operator_says_what_becomes_of_it() {
+    let service = Service::start(|_, _, stream| say(stream, 200, "", ""));
+    let host = Host::start_saying(&HERE);
+    for path in ["/one", "/two"] {
+        let data = json!({ "do": "request", "url": service.url(path) });
+        let subject = format!("reach{path}");
+        let event = json!({ "specversion": "1.0", "id": path, "source": "/test", "type": "test.reach", "subject": subject, "data": data });
+        host.web.append(&event).expect(201);
+    }
+    let module = json!({ "name": "faulty-outside", "wasm": STANDARD.encode(guest("faulty-outside")) });
+    host.web.retell("anew", json!({ "with": [module] })).expect(202);
+    host.web.wait_until_retold("anew");
+    host.web.namespace("anew").promote().expect(200);
+    let held = outbox(&host);
+    assert_eq!((&held["held"], &held["waiting"], &held["leave"]), (&json!(2), &json!(0), &json!(true)), "{held}");
+    let [one, two] = [0, 1].map(|index| held["requests"][index]["position"].as_str().expect("a position").to_owned());
+    assert_eq!(told(&host, &["outbox", "release", &two]), format!("{two} may leave\n"));
+    assert_eq!(came(&host, REPLIED, 1)[0]["subject"], "reach/two");
+    assert_eq!(told(&host, &["outbox", "discard", &one]), format!("{one} has failed for good\n"));
+    assert_eq!(came(&host, FAILED, 1)[0]["subject"], "reach/one");
+    let paths: Vec<String> = service.asked().into_iter().map(|Asked { path, .. }| path).collect();
+    assert_eq!(paths, ["/two"]);
 }

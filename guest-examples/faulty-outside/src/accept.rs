@@ -43,6 +43,12 @@ pub struct Posted {}
 
 #[ingress(secrets("declared"))]
 pub fn bad_ingress(incoming: Incoming) -> Result<(Option<Posted>, Unchecked), Response> {
+    // As some services ask before they send anything.
+    if incoming.method() == "GET"
+        && let Some((_, challenge)) = incoming.url().split_once("hub.challenge=")
+    {
+        return Err(Response::new(200).text(challenge));
+    }
     let Asked { what, key, count } = incoming.json()?;
     let posted = || event(Posted::TYPE, key.clone());
     let events = match what {

@@ -12,6 +12,8 @@ use crate::Asked;
 pub struct Journal {
     file: Option<File>,
     effects: BTreeMap<String, Effect>,
+    /// Requests since it was opened.
+    asked: u64,
     /// Requests for what was done already.
     repeats: u64,
     /// Keys that came with something else the second time.
@@ -29,7 +31,7 @@ struct Effect {
 impl Journal {
     /// Kept in memory alone.
     pub fn nowhere() -> Journal {
-        Journal { file: None, effects: BTreeMap::new(), repeats: 0, conflicts: 0 }
+        Journal { file: None, effects: BTreeMap::new(), asked: 0, repeats: 0, conflicts: 0 }
     }
 
     /// Kept in a file: a line of JSON each effect. A last line that a kill has cut off was never answered,
@@ -48,6 +50,11 @@ impl Journal {
         }
         journal.file = Some(file);
         Ok(journal)
+    }
+
+    /// Takes note of a request, whatever comes of it.
+    pub fn asked(&mut self) {
+        self.asked += 1;
     }
 
     /// Does it, or finds that it is done. `None` if the key was used for something else.
@@ -82,6 +89,6 @@ impl Journal {
             json!({ "key": key, "path": path, "body": body, "times": times })
         });
         let effects: Vec<_> = effects.collect();
-        json!({ "effects": effects, "repeats": self.repeats, "conflicts": self.conflicts })
+        json!({ "effects": effects, "asked": self.asked, "repeats": self.repeats, "conflicts": self.conflicts })
     }
 }

@@ -50,6 +50,7 @@ fn answer(mut stream: TcpStream, badness: Badness, number: u64, journal: &Mutex<
     if asked.method == "GET" && asked.path == "/effects" {
         return stream.write_all(&http::response(200, &lock().told().to_string()));
     }
+    lock().asked();
     let chance = |which: u64| mixed(badness.seed ^ mixed(number * 4 + which)) % 100;
     std::thread::sleep(Duration::from_millis(mixed(badness.seed ^ number) % (badness.slow_ms + 1)));
     if chance(0) < badness.fail {

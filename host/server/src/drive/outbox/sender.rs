@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use retold_engine::model::{Position, REQUEST_FAILED, REQUEST_REPLIED, Timestamp, limits};
-use retold_engine::store::{Accepted, Attempt, OutboxState, PendingRequest, Proposal, Refused, Reply, Snapshot};
+use retold_engine::store::{Accepted, Attempt, OutboxState, PendingRequest, Proposal, Refused, Replied, Reply, Snapshot};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
@@ -175,8 +175,9 @@ async fn attempt(weak: &Weak<Inside>, position: Position) -> Result<End, DriveEr
         Outcome::Again { reason, message, pause } => again(&inside, &request, reason, &used.hidden_text(&message), pause).await,
         Outcome::Replied => {
             let Ok(response) = &answer else { return Ok(End::Done) };
-            reply(&inside, position, REQUEST_REPLIED, answer::replied(&request, response, &used)).await?;
-            inside.outbox.counts.replied.fetch_add(1, Ordering::Relaxed);
+            if reply(&inside, position, REQUEST_REPLIED, answer::replied(&request, response, &used)).await? {
+                inside.outbox.counts.replied.fetch_add(1, Ordering::Relaxed);
+            }
             Ok(End::Done)
         }
     }
@@ -216,13 +217,16 @@ async fn again(
 }
 
 async fn fail(inside: &Arc<Inside>, request: &PendingRequest, reason: &str, message: &str, attempts: u32) -> Result<End, DriveError> {
-    reply(inside, request.position, REQUEST_FAILED, answer::failed(request, reason, message, attempts)).await?;
-    inside.outbox.counts.failed.fetch_add(1, Ordering::Relaxed);
+    if reply(inside, request.position, REQUEST_FAILED, answer::failed(request, reason, message, attempts)).await? {
+        inside.outbox.counts.failed.fetch_add(1, Ordering::Relaxed);
+    }
     Ok(End::Failed)
 }
 
-pub async fn reply(inside: &Arc<Inside>, request: Position, r#type: &str, data: Vec<u8>) -> Result<(), DriveError> {
-    propose(inside, &Proposal::Reply(Reply { request, r#type: r#type.to_owned(), data, time: clock::now() })).await.map(drop)
+/// Whether this is the answer that counts; else there was one already.
+pub async fn reply(inside: &Arc<Inside>, request: Position, r#type: &str, data: Vec<u8>) -> Result<bool, DriveError> {
+    let reply = Proposal::Reply(Reply { request, r#type: r#type.to_owned(), data, time: clock::now() });
+    Ok(matches!(propose(inside, &reply).await?, Some(Accepted::Replied(Replied { new: true, .. }))))
 }
 
 fn is_old(request: &PendingRequest) -> bool {

@@ -101,6 +101,12 @@ impl Client {
     }
 
     #[cfg(test)]
+    pub(super) fn asking(outside: Outside, names: super::connect::Names) -> Client {
+        let outside = Arc::new(outside);
+        Client { connector: Connector::asking(outside.clone(), names), outside }
+    }
+
+    #[cfg(test)]
     pub(super) fn trusting(outside: Outside, roots: tokio_rustls::rustls::RootCertStore) -> Client {
         let outside = Arc::new(outside);
         Client { connector: Connector::trusting(outside.clone(), roots), outside }

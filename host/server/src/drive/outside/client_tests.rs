@@ -1,11 +1,13 @@
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, Method};
 
 use super::client::{ANSWER_BYTES_MAX, Client, OutgoingRequest, Response, SendError, SendErrorKind};
+use super::connect::Names;
 use super::{Network, Outside};
 
 /// Answers each connection by its number, in a thread of its own.
@@ -47,9 +49,12 @@ fn local() -> Outside {
 }
 
 fn send_as(outside: Outside, requests: &[(&str, Duration)]) -> Vec<Result<Response, SendError>> {
+    send_over(&Client::new(Arc::new(outside)), requests)
+}
+
+fn send_over(client: &Client, requests: &[(&str, Duration)]) -> Vec<Result<Response, SendError>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let client = Client::new(Arc::new(outside));
         let mut answers = Vec::new();
         for (url, timeout) in requests {
             let request = OutgoingRequest {
@@ -122,6 +127,23 @@ fn what_a_kept_connection_does_not_answer_is_asked_again_over_a_new_one() {
 }
 
 #[test]
+fn an_answer_that_nobody_asked_for_is_not_taken_for_the_next_one() {
+    let address = server(|number, mut stream| {
+        while request(&mut stream).is_some() {
+            let answer = format!("HTTP/1.1 {} Told\r\ncontent-length: 0\r\n\r\n", 200 + number);
+            // Who hears it twice closes the connection.
+            if stream.write_all(answer.repeat(2).as_bytes()).is_err() {
+                return;
+            }
+        }
+    });
+    let url = format!("http://{address}/");
+    let answers = send_as(local(), &[(url.as_str(), Duration::from_secs(5)); 3]);
+    let statuses: Vec<u16> = answers.into_iter().map(|answer| answer.expect("answered").status).collect();
+    assert_eq!(statuses, [200, 201, 202]);
+}
+
+#[test]
 fn an_address_that_is_not_public_is_refused_in_whatever_form_it_comes() {
     let hosts = Outside { addresses: Vec::new(), ..local() };
     for url in
@@ -131,6 +153,31 @@ fn an_address_that_is_not_public_is_refused_in_whatever_form_it_comes() {
     }
     let aws = Outside { hosts: vec!["169.254.169.254".into()], ..hosts };
     fails(aws, "http://169.254.169.254/latest/meta-data", SendErrorKind::Address);
+}
+
+#[test]
+fn a_name_is_looked_up_once_a_connection_and_everything_that_it_stands_for_at_that_time_is_looked_at() {
+    let address = server(|_, mut stream| {
+        request(&mut stream);
+        let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n");
+    });
+    let here = address.ip();
+    let metadata = Ipv4Addr::new(169, 254, 169, 254).into();
+    let told: [Vec<IpAddr>; 5] = [vec![here], vec![metadata], vec![here, Ipv4Addr::new(10, 0, 0, 1).into()], vec![], vec![here]];
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = asked.clone();
+    let names: Names = Box::new(move |_, port| {
+        let found = told[counted.fetch_add(1, Ordering::Relaxed)].iter().map(|ip| SocketAddr::new(*ip, port)).collect();
+        Box::pin(std::future::ready(Ok(found)))
+    });
+    // The name is nobody's: whoever looked it up elsewhere would find nothing.
+    let outside =
+        Outside { hosts: vec!["rebinds.invalid".into()], addresses: vec!["127.0.0.1".parse().expect("a network")], ..Outside::default() };
+    let url = format!("http://rebinds.invalid:{}/", address.port());
+    let answers = send_over(&Client::asking(outside, names), &[(url.as_str(), Duration::from_secs(5)); 5]);
+    let ends: Vec<_> = answers.into_iter().map(|answer| answer.map(|answer| answer.status).map_err(|error| error.kind)).collect();
+    assert_eq!(ends, [Ok(204), Err(SendErrorKind::Address), Err(SendErrorKind::Address), Err(SendErrorKind::Name), Ok(204)]);
+    assert_eq!(asked.load(Ordering::Relaxed), 5);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 //! nothing.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -58,6 +60,10 @@ impl Target {
     }
 }
 
+type Found = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
+/// Tells which addresses a name stands for, each with this port.
+pub type Names = Box<dyn Fn(&str, u16) -> Found + Send + Sync>;
+
 struct Kept {
     sender: Sender,
     since: Instant,
@@ -67,16 +73,22 @@ pub struct Connector {
     outside: Arc<Outside>,
     kept: Mutex<BTreeMap<Target, Vec<Kept>>>,
     tls: OnceLock<Result<Arc<ClientConfig>, String>>,
+    names: Names,
 }
 
 impl Connector {
     pub fn new(outside: Arc<Outside>) -> Connector {
-        Connector { outside, kept: Mutex::default(), tls: OnceLock::new() }
+        Connector { outside, kept: Mutex::default(), tls: OnceLock::new(), names: Box::new(names_of_the_machine) }
+    }
+
+    #[cfg(test)]
+    pub fn asking(outside: Arc<Outside>, names: Names) -> Connector {
+        Connector { names, ..Connector::new(outside) }
     }
 
     #[cfg(test)]
     pub fn trusting(outside: Arc<Outside>, roots: RootCertStore) -> Connector {
-        Connector { outside, kept: Mutex::default(), tls: OnceLock::from(trusting(roots)) }
+        Connector { tls: OnceLock::from(trusting(roots)), ..Connector::new(outside) }
     }
 
     /// A connection that was kept and still stands.
@@ -130,8 +142,8 @@ impl Connector {
     /// All that the name stands for, if all of it may be gone to.
     async fn resolve(&self, target: &Target) -> Result<Vec<SocketAddr>, SendError> {
         let no = |why: String| SendError::new(SendErrorKind::Name, format!("the name {} can't be resolved: {why}", target.host));
-        let found = timeout(CONNECT_TIME_MAX, tokio::net::lookup_host((target.host.as_str(), target.port))).await;
-        let found: Vec<SocketAddr> = found.map_err(|_| no("nobody answers".into()))?.map_err(|error| no(error.to_string()))?.collect();
+        let found = timeout(CONNECT_TIME_MAX, (self.names)(&target.host, target.port)).await;
+        let found = found.map_err(|_| no("nobody answers".into()))?.map_err(|error| no(error.to_string()))?;
         if found.is_empty() {
             return Err(no("it stands for no address".into()));
         }
@@ -160,6 +172,11 @@ impl Connector {
         }
         Err(SendError::new(SendErrorKind::Refused, format!("{} can't be reached: {last}", target.authority)))
     }
+}
+
+fn names_of_the_machine(host: &str, port: u16) -> Found {
+    let host = host.to_owned();
+    Box::pin(async move { Ok(tokio::net::lookup_host((host.as_str(), port)).await?.collect()) })
 }
 
 async fn speak(stream: impl Read + Write + Unpin + Send + 'static) -> Result<Sender, SendError> {
