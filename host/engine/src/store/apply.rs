@@ -11,7 +11,7 @@ use super::schemas;
 use super::shared::Shared;
 use super::snapshot::{Parked, decode_parked, encode_parked, state_key};
 use super::tables;
-use crate::model::{Commit, FunctionKind, ParkedEvent, Position, Processing, StateWrite};
+use crate::model::{Commit, FunctionKind, ParkedEvent, Position, Processing, StateWrite, WhichParked};
 
 /// Rows of a slot that no commit speaks of, as the function's code can make them again.
 pub type SlotWrites = (u32, Vec<StateWrite>);
@@ -102,9 +102,18 @@ pub fn write_parking(transaction: &WriteTransaction, entry: &Processing, mirror:
             count_parked(transaction, function, mirror)
         }
         Processing::Forgot { hashes } => forgotten::write(transaction, hashes),
-        Processing::Released { function, subject } => {
+        Processing::Released { function, which } => {
             let Some(ordinal) = mirror.function(function).map(|row| row.ordinal) else { return Ok(()) };
-            release(transaction, ordinal, subject.as_deref())?;
+            for position in meant(transaction, ordinal, which)? {
+                release(transaction, ordinal, position, matches!(which, WhichParked::One(_)))?;
+            }
+            count_parked(transaction, function, mirror)
+        }
+        Processing::Skipped { function, which } => {
+            let Some(ordinal) = mirror.function(function).map(|row| row.ordinal) else { return Ok(()) };
+            for position in meant(transaction, ordinal, which)? {
+                unpark(transaction, ordinal, position)?;
+            }
             count_parked(transaction, function, mirror)
         }
         Processing::Rewound { function, to, .. } => {
@@ -170,25 +179,33 @@ fn park(transaction: &WriteTransaction, ordinal: u32, event: &ParkedEvent) -> Re
 
 /// The parked positions of a subject. An event without a subject parks alone.
 fn subject_positions(transaction: &WriteTransaction, ordinal: u32, subject: &str) -> Result<Vec<Position>, StoreError> {
-    if subject.is_empty() {
-        return Ok(Vec::new());
-    }
+    if subject.is_empty() { Ok(Vec::new()) } else { positions_about(transaction, ordinal, subject) }
+}
+
+/// The parked positions with this subject, or without any.
+fn positions_about(transaction: &WriteTransaction, ordinal: u32, subject: &str) -> Result<Vec<Position>, StoreError> {
     let table = transaction.open_table(tables::PARKED_SUBJECTS)?;
     let rows = table.range((ordinal, subject, 0)..=(ordinal, subject, u64::MAX))?;
     rows.map(|row| Ok(Position(row?.0.value().2))).collect()
 }
 
-fn release(transaction: &WriteTransaction, ordinal: u32, subject: Option<&str>) -> Result<(), StoreError> {
-    for position in parked_positions(transaction, ordinal)? {
-        if let Some(mut parked) = read_parked(transaction, ordinal, position)?
-            && !parked.released
-            && subject.is_none_or(|subject| subject == parked.event.subject)
-        {
-            parked.released = true;
-            write_parked(transaction, ordinal, &parked)?;
-        }
+/// The parked events that an operator means.
+fn meant(transaction: &WriteTransaction, ordinal: u32, which: &WhichParked) -> Result<Vec<Position>, StoreError> {
+    match which {
+        WhichParked::All => parked_positions(transaction, ordinal),
+        WhichParked::Subject(subject) => positions_about(transaction, ordinal, subject),
+        WhichParked::One(position) => Ok(vec![*position]),
     }
-    Ok(())
+}
+
+/// Has an event tried again. `first`: only if it waits behind no other of its subject.
+fn release(transaction: &WriteTransaction, ordinal: u32, position: Position, first: bool) -> Result<(), StoreError> {
+    let Some(mut parked) = read_parked(transaction, ordinal, position)?.filter(|parked| !parked.released) else { return Ok(()) };
+    if first && subject_positions(transaction, ordinal, &parked.event.subject)?.first().is_some_and(|first| *first < position) {
+        return Ok(());
+    }
+    parked.released = true;
+    write_parked(transaction, ordinal, &parked)
 }
 
 /// Has all that is parked after a position tried again, but for what waits behind something earlier.

@@ -10,6 +10,9 @@ use super::types::{FunctionCounts, FunctionInfo};
 /// Lines of its log that a function shows beside everything else.
 const LOG_LINES_SHOWN: usize = 20;
 
+/// Parked events of a function whose reasons are counted, the oldest first.
+const PARKED_LOOKED_AT: usize = 10_000;
+
 impl Namespace {
     /// Functions that are not retired, by name.
     pub fn functions(&self) -> Vec<FunctionInfo> {
@@ -23,10 +26,12 @@ impl Namespace {
         let module = snapshot.module(row.module)?;
         let task = self.inside().task(name);
         let view = self.inside().view(name);
-        let oldest_parked = if row.parked > 0 {
-            snapshot.parked(row.ordinal, Position::START, 1).ok().and_then(|page| page.events.first().map(|parked| parked.event.since))
+        let (oldest_parked, parked_reasons) = if row.parked > 0 {
+            let oldest = snapshot.parked(row.ordinal, Position::START, 1).ok();
+            let oldest = oldest.and_then(|page| page.events.first().map(|parked| parked.event.since));
+            (oldest, snapshot.parked_reasons(row.ordinal, PARKED_LOOKED_AT).unwrap_or_default())
         } else {
-            None
+            Default::default()
         };
         let asked = &row.manifest.limits;
         Some(FunctionInfo {
@@ -59,6 +64,8 @@ impl Namespace {
             memory_bytes: asked.memory_bytes.unwrap_or(limits::GUEST_MEMORY_BYTES_MAX as u64),
             attempts_max: asked.attempts.unwrap_or(limits::ATTEMPTS_DEFAULT),
             parked: row.parked,
+            parked_reasons,
+            released: row.released,
             oldest_parked,
             counts: match (&task, &view) {
                 (_, Some(view)) => view.counts(),

@@ -399,11 +399,11 @@ pub static ROUTES: &[Route] = &[
         method: Method::POST,
         path: "/v1/namespaces/{ns}/functions/{name}/release",
         name: "releaseParked",
-        summary: "Try parked events again: all, or those of one subject",
+        summary: "Try parked events again, or skip them: all, those of one subject, or one",
         query: &[],
         takes: Takes::OptionalJson("Release"),
         gives: &[(200, Gives::Json("Function"))],
-        problems: meets::CONTROL,
+        problems: meets::RELEASE_PARKED,
         handler: |call| Box::pin(admin::release(call)),
     },
     Route {

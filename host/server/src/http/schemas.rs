@@ -43,6 +43,11 @@ fn time() -> Value {
     json!({ "type": "string", "format": "date-time" })
 }
 
+/// Of parked events.
+fn reasons() -> Value {
+    json!({ "type": "object", "additionalProperties": { "type": "integer", "minimum": 1 }, "description": "How many of the oldest 10,000 have each reason." })
+}
+
 fn or_null(mut schema: Value) -> Value {
     match schema["type"].as_str().map(str::to_owned) {
         Some(name) => {
@@ -141,7 +146,7 @@ fn admin_schemas() -> Value {
             "rebuilding": { "type": "boolean" },
             "cursor": named("Cursor"),
             "lag": count(), "parked": count(),
-            "oldest_parked": or_null(time()),
+            "parked_reasons": reasons(), "released": count(), "oldest_parked": or_null(time()),
             "retrying": or_null(whole(json!({ "position": named("Position"), "attempts": count(), "message": text() }))),
             "subscribes": list(text()), "emits": list(text()), "decides": list(text()),
             "start": { "enum": ["now", "beginning"] },
@@ -190,7 +195,11 @@ fn admin_schemas() -> Value {
             "lost": count(), "last": count(),
         })),
         "Rewind": whole(json!({ "to": named("Cursor") })),
-        "Release": object(&[], json!({ "subject": text() })),
+        "Release": object(&[], json!({
+            "subject": text(), "position": named("Cursor"),
+            "skip": { "type": "boolean", "description": "They are not tried again: they count as dealt with." },
+            "reason": { "type": "string", "maxLength": 1024, "description": "Why they are skipped; the log says it in an event retold.parked.skipped." },
+        })),
         "Parked": whole(json!({
             "parked": list(whole(json!({
                 "position": named("Position"), "id": text(), "source": text(), "type": text(), "subject": text(),
@@ -204,7 +213,7 @@ fn admin_schemas() -> Value {
             "ready": { "type": "boolean" },
             "namespaces": list(whole(json!({
                 "name": text(), "writable": { "type": "boolean" }, "head": named("Position"), "lag": count(), "parked": count(),
-                "oldest_parked": or_null(time()), "oldest_parked_seconds": or_null(count()), "halted": list(text()),
+                "parked_reasons": reasons(), "oldest_parked": or_null(time()), "oldest_parked_seconds": or_null(count()), "halted": list(text()),
             }))),
         })),
         "OpenApi": { "type": "object" },

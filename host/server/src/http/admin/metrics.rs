@@ -44,6 +44,14 @@ pub async fn metrics(call: Box<Call>) -> Answer {
                     .for_each(|function| page.sample(&[("namespace", namespace), ("function", &function.name)], value(function)));
             }
         }
+        page.metric("retold_function_parked_events_by_reason", "gauge", "Of the oldest 10,000 events that are set aside, by reason.");
+        for (namespace, _, functions) in &namespaces {
+            for function in functions {
+                for (reason, count) in &function.parked_reasons {
+                    page.sample(&[("namespace", namespace), ("function", &function.name), ("reason", reason)], count);
+                }
+            }
+        }
         page.metric("retold_function_oldest_parked_seconds", "gauge", "Age of the oldest parked event of a function that has one.");
         for (namespace, _, functions) in &namespaces {
             for function in functions {
@@ -121,6 +129,9 @@ const FUNCTION_METRICS: &[Metric<FunctionInfo>] = &[
         function.lag as f64
     }),
     ("retold_function_parked_events", "gauge", "Events that are set aside now.", |function| function.parked as f64),
+    ("retold_function_released_events", "gauge", "Of those that are set aside, the ones that are about to be tried again.", |function| {
+        function.released as f64
+    }),
     ("retold_function_handled_total", "counter", "Events dealt with.", |function| function.counts.handled as f64),
     ("retold_function_emitted_total", "counter", "Events made.", |function| function.counts.emitted as f64),
     ("retold_function_failed_attempts_total", "counter", "Attempts at an event that failed.", |function| {
