@@ -21,6 +21,7 @@ mod entry;
 mod events;
 mod examples;
 mod failure;
+mod flow;
 mod fork;
 mod function_page;
 mod functions;

@@ -40,12 +40,7 @@ impl Namespace {
             module: module.name.clone(),
             version: module.version.clone(),
             digest: module.digest,
-            status: match view.as_ref().and_then(|view| view.stuck()) {
-                Some(stuck) if row.is_active() && stuck.not_before.is_none() => {
-                    FunctionStatus::Halted { position: stuck.position, reason: stuck.reason, message: stuck.message }
-                }
-                _ => row.status.clone(),
-            },
+            status: self.status_of(&row),
             rebuilding: row.rebuild.is_some()
                 || (row.manifest.kind == FunctionKind::View && view.as_ref().is_none_or(|view| !view.is_level())),
             cursor: view.as_ref().map_or(row.cursor, |view| view.position()),
@@ -75,6 +70,16 @@ impl Namespace {
             retrying: task.as_ref().and_then(|task| task.retrying()).or_else(|| view.as_ref().and_then(|view| view.retrying())),
             log: self.inside().logs.of(name).latest(LOG_LINES_SHOWN),
         })
+    }
+
+    /// How a function stands; the log knows nothing of a view that stands before an event.
+    pub(super) fn status_of(&self, row: &store::FunctionRow) -> FunctionStatus {
+        match self.inside().view(&row.name).and_then(|view| view.stuck()) {
+            Some(stuck) if row.is_active() && stuck.not_before.is_none() => {
+                FunctionStatus::Halted { position: stuck.position, reason: stuck.reason, message: stuck.message }
+            }
+            _ => row.status.clone(),
+        }
     }
 
     /// Events that the function reads, or commands that it decides, and has not dealt with; counted only as far as it is cheap, since

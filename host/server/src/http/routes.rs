@@ -7,7 +7,7 @@ use super::call::Handler;
 use super::parameters::{self as query, Parameter};
 use super::problem_kinds::{self as kinds, Kind};
 use super::route_problems as meets;
-use super::{admin, aggregates, commands, consumers, events, logs, openapi, types, upgrades, views};
+use super::{admin, aggregates, commands, consumers, events, flow, logs, openapi, types, upgrades, views};
 
 pub struct Route {
     pub method: Method,
@@ -185,6 +185,17 @@ pub static ROUTES: &[Route] = &[
         gives: &[(200, Gives::Json("Type"))],
         problems: meets::TYPE,
         handler: |call| Box::pin(types::one_type(call)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/namespaces/{ns}/flow",
+        name: "readFlow",
+        summary: "Read the flow: who makes what, who reads it, how often, and what is odd about it",
+        query: &[query::DECLARED, query::FLOW_TIMEOUT],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("Flow"))],
+        problems: meets::NAMESPACE,
+        handler: |call| Box::pin(flow::flow(call)),
     },
     Route {
         method: Method::PUT,

@@ -1,11 +1,13 @@
 //! The shapes of bodies, as OpenAPI tells them. Kept beside the types that write them by a test on the
 //! running host: each answer is held against its schema.
 
+mod flow;
+
 use serde_json::{Value, json};
 
 pub fn schemas() -> Value {
     let mut all = event_schemas();
-    for more in [admin_schemas(), upgrade_schemas(), consumer_schemas()] {
+    for more in [admin_schemas(), upgrade_schemas(), consumer_schemas(), flow::flow_schemas()] {
         for (name, schema) in more.as_object().into_iter().flatten() {
             all[name.as_str()] = schema.clone();
         }
