@@ -111,7 +111,10 @@ pub fn check_answers(
             }
             (Proposal::Control { .. }, Err(Refused::NotFirstParked { function, position, first })) => {
                 let row = &model.functions[function];
-                assert!(first < position && row.parked[first].subject == row.parked[position].subject, "{function}: {position} and {first}");
+                assert!(
+                    first < position && row.parked[first].subject == row.parked[position].subject,
+                    "{function}: {position} and {first}"
+                );
             }
             (proposal, answer) => panic!("{proposal:?} was answered {answer:?}"),
         }

@@ -8,8 +8,7 @@ use std::rc::Rc;
 
 use retold_engine::model::{
     Class, CommandDraft, DerivedId, Digest, Event, EventDraft, FailurePolicy, FunctionKind, Kind, Manifest, NewEvent, Output, OutputKind,
-    ParkedEvent, Plan, PlanMode, Position, Processing, Record, StateWrite, Timestamp, TypePattern, WhichParked, derived_id,
-    limits,
+    ParkedEvent, Plan, PlanMode, Position, Processing, Record, StateWrite, Timestamp, TypePattern, WhichParked, derived_id, limits,
 };
 
 use crate::guests::{Function, MODULES, ModelCalls, Seen, behave, can_fail};

@@ -3,8 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    aggregate, append, bench, build, command, consumers, demo, deploy, diff, events, flow, fork, functions, logs, modules, namespaces, parked,
-    promote, query, rehearse, replays, retell, rollback, serve, test, types, why,
+    aggregate, append, bench, build, command, consumers, demo, deploy, diff, events, flow, fork, functions, logs, modules, namespaces,
+    parked, promote, query, rehearse, replays, retell, rollback, serve, test, types, why,
 };
 
 const AFTER_HELP: &str = "\

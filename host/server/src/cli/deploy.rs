@@ -59,7 +59,8 @@ pub fn run(common: &Common, deploy: &Deploy) -> Result<()> {
     let became = with_report(&client, common.json, became).with_context(|| format!("{name} is not deployed"))?;
     tell(common, &name, &became)?;
     match &became {
-        Became::Module(module) if !common.json && module["unchanged"] != true => print(&warnings_of(&client, &name)?),
+        // It is deployed, whatever the flow says.
+        Became::Module(module) if !common.json && module["unchanged"] != true => print(&warnings_of(&client, &name).unwrap_or_default()),
         _ => Ok(()),
     }
 }

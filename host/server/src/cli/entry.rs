@@ -7,8 +7,8 @@ use clap::Parser;
 use super::arguments::{Arguments, Verb};
 use super::failure::report;
 use super::{
-    aggregate, append, bench, build, command, consumers, demo, deploy, diff, events, flow, fork, functions, logs, modules, namespaces, parked,
-    promote, query, rehearse, replays, retell, rollback, serve, test, types, why,
+    aggregate, append, bench, build, command, consumers, demo, deploy, diff, events, flow, fork, functions, logs, modules, namespaces,
+    parked, promote, query, rehearse, replays, retell, rollback, serve, test, types, why,
 };
 
 /// Runs the verb that the command line names.

@@ -31,6 +31,7 @@ mod input;
 mod listen;
 mod log;
 mod logs;
+mod meaning;
 mod modules;
 mod namespaces;
 mod output;

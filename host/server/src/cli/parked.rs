@@ -57,7 +57,8 @@ pub fn run(common: &Common, parked: &Parked) -> Result<()> {
     }
     let Some(name) = &parked.function else {
         let answer = client.get(&client.path(&["functions"]))?;
-        let functions: Vec<&Value> = answer["functions"].as_array().into_iter().flatten().filter(|function| function["parked"] != 0).collect();
+        let functions: Vec<&Value> =
+            answer["functions"].as_array().into_iter().flatten().filter(|function| function["parked"] != 0).collect();
         return if common.json { print_json(&json!({ "functions": functions })) } else { print(&summary(&functions)) };
     };
     if parked.release || parked.skip {

@@ -86,8 +86,7 @@ impl NodeAnswer {
     fn of(id: String, node: Node) -> NodeAnswer {
         let (name, entries) = (node.name, node.entries);
         let (function_kind, module, status, function, cron, time_zone) = Default::default();
-        let plain =
-            |kind| NodeAnswer { id, kind, name, function_kind, module, status, function, cron, time_zone, entries };
+        let plain = |kind| NodeAnswer { id, kind, name, function_kind, module, status, function, cron, time_zone, entries };
         match node.what {
             What::Function { kind, module, status } => NodeAnswer {
                 function_kind: Some(kind_of_function(kind)),

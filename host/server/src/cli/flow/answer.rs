@@ -63,8 +63,13 @@ impl Node {
         match self.kind.as_str() {
             "schedule" => {
                 let text = |text: &Option<String>| text.clone().unwrap_or_default();
-                format!("{}: {} {}", self.name, text(&self.cron), text(&self.time_zone)).trim_end().to_owned()
+                let (function, cron, time_zone) = (text(&self.function), text(&self.cron), text(&self.time_zone));
+                format!("{function} {}: {cron} {time_zone}", self.name).trim_end().to_owned()
             }
+            "function" => match self.status.as_deref() {
+                None | Some("active") => self.name.clone(),
+                Some(status) => format!("{} ({status})", self.name),
+            },
             "others" => "others from outside".to_owned(),
             "senders" => "senders outside".to_owned(),
             _ => self.name.clone(),

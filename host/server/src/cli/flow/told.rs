@@ -60,13 +60,14 @@ mod tests {
     #[test]
     fn each_way_is_a_line_with_what_went_it_and_what_is_odd_comes_last() {
         let text = told(&sample());
-        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect()).collect();
+        let lines: Vec<Vec<&str>> =
+            text.lines().map(|line| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect()).collect();
         for line in [
-            &["order.placed", "is read by", "orders", "1,234"][..],
-            &["orders", "emits (undeclared)", "stock.taken", "7"],
-            &["orders", "sets timers for", "too.late", "1 of 5"],
-            &["orders", "asks", "*.example.com", "never"],
-            &["daily: 0 9 * * * UTC", "makes", "too.late", "9"],
+            &["order.placed", "is read by", "orders (paused)", "1,234"][..],
+            &["orders (paused)", "emits (undeclared)", "stock.taken", "7"],
+            &["orders (paused)", "sets timers for", "too.late", "1 of 5"],
+            &["orders (paused)", "asks", "*.example.com", "never"],
+            &["orders daily: 0 9 * * * UTC", "makes", "too.late", "9"],
             &["note: nobody reads too.late"],
             &["counted up to position 20 of 24: ask again, it goes on from there"],
         ] {

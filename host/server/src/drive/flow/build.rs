@@ -89,8 +89,7 @@ fn declare(graph: &mut Graph, Declared { manifest, module, status }: &Declared) 
         graph.edge(&function, &host, Link::Requests).declare();
     }
     for schedule in &manifest.schedules {
-        let what =
-            What::Schedule { function: manifest.name.clone(), cron: schedule.cron.clone(), time_zone: schedule.time_zone.clone() };
+        let what = What::Schedule { function: manifest.name.clone(), cron: schedule.cron.clone(), time_zone: schedule.time_zone.clone() };
         let id = graph.node(format!("schedule:{}/{}", manifest.name, schedule.key), &schedule.key, what);
         let event = graph.node(event_id(&schedule.r#type), &schedule.r#type, What::Event);
         graph.edge(&id, &event, Link::Occurs).declare();
@@ -159,7 +158,8 @@ fn count_asked(graph: &mut Graph, parts: &Parts<'_>, tally: &Tally) {
 
 /// The same answers as events, where somebody else reads them.
 fn count_answers(graph: &mut Graph, parts: &Parts<'_>, tally: &Tally) {
-    for (name, answerer, r#type, count) in tally.answers().filter(|(_, _, r#type, _)| is_node(graph, &event_id(r#type))).collect::<Vec<_>>() {
+    for (name, answerer, r#type, count) in tally.answers().filter(|(_, _, r#type, _)| is_node(graph, &event_id(r#type))).collect::<Vec<_>>()
+    {
         let from = answerer_node(graph, parts, name, answerer);
         graph.edge(&from, &event_id(r#type), Link::Emits).add(count);
     }

@@ -126,7 +126,7 @@ impl Graph {
     }
 
     /// What leads to each node.
-    pub fn into(&self) -> BTreeMap<&str, Vec<(&str, Link)>> {
+    pub fn leading_to(&self) -> BTreeMap<&str, Vec<(&str, Link)>> {
         let mut into: BTreeMap<&str, Vec<(&str, Link)>> = BTreeMap::new();
         for (from, to, link) in self.edges.keys() {
             into.entry(to).or_default().push((from, *link));

@@ -32,7 +32,8 @@ pub enum Level {
 
 /// The warnings first.
 pub fn lints(graph: &Graph, functions: &[Declared]) -> Vec<Lint> {
-    let flow = Looked { graph, into: graph.into() };
+    let timed = functions.iter().filter(|function| function.manifest.timers).map(|function| function_id(&function.manifest.name));
+    let flow = Looked { graph, into: graph.leading_to(), timed: timed.collect() };
     let mut lints = cycles(graph);
     for (id, node) in &graph.nodes {
         match node.what {
@@ -57,6 +58,8 @@ fn name<'a>(graph: &'a Graph, id: &'a str) -> &'a str {
 struct Looked<'a> {
     graph: &'a Graph,
     into: BTreeMap<&'a str, Vec<(&'a str, Link)>>,
+    /// Functions that set timers: no manifest says of which types.
+    timed: BTreeSet<String>,
 }
 
 impl<'a> Looked<'a> {
@@ -76,11 +79,6 @@ impl<'a> Looked<'a> {
         matches!(self.graph.nodes.get(id).map(|node| &node.what), Some(What::Function { kind, .. }) if *kind == wanted)
     }
 
-    fn lint(&self, kind: (&'static str, Level), id: &str, others: &[&str], message: String, advice: impl Into<String>) -> Lint {
-        let nodes = std::iter::once(id).chain(others.iter().copied()).map(str::to_owned).collect();
-        Lint { name: kind.0, level: kind.1, nodes, message, advice: advice.into() }
-    }
-
     fn in_disguise(&self, id: &str) -> Option<Lint> {
         let (r#type, readers) = (name(self.graph, id), self.readers(id));
         if readers.len() != 1 || !is_imperative(r#type) || !self.is(readers[0], FunctionKind::Handler) {
@@ -89,7 +87,7 @@ impl<'a> Looked<'a> {
         let others = [readers.clone(), self.makers(id)].concat();
         let message = format!("the event {type} tells somebody to do something, and {} alone reads it", self.names(&readers));
         let advice = "send it as a command, which has one addressee and can be refused; or name the event after what has happened";
-        Some(self.lint(("command-in-disguise", Level::Warning), id, &others, message, advice))
+        Some(lint(("command-in-disguise", Level::Warning), id, &others, message, advice))
     }
 
     fn unmade(&self, id: &str) -> Option<Lint> {
@@ -99,13 +97,16 @@ impl<'a> Looked<'a> {
         }
         let others = self.graph.nodes.iter().filter(|(other, node)| node.what == What::Event && self.is_made(other, node));
         let meant = similar(&node.name, others.map(|(_, other)| other.name.as_str()));
+        if meant.is_none() && readers.iter().any(|reader| self.timed.contains(*reader)) {
+            return None;
+        }
         let message = format!("{} reads {}, which no function makes and nobody has appended", self.names(&readers), node.name);
         let level = if meant.is_some() { Level::Warning } else { Level::Note };
         let advice = match meant {
             Some(meant) => format!("did you mean {meant}?"),
             None => "nothing, if it will be appended; else subscribe to what is made, or deploy what makes it".into(),
         };
-        Some(self.lint(("nobody-makes", level), id, &readers, message, advice))
+        Some(lint(("nobody-makes", level), id, &readers, message, advice))
     }
 
     fn is_made(&self, id: &str, node: &Node) -> bool {
@@ -120,7 +121,7 @@ impl<'a> Looked<'a> {
         let makers = self.makers(id);
         let by = if makers.is_empty() { String::new() } else { format!(", which {} makes", self.names(&makers)) };
         let advice = "nothing, if it is there to be looked up, or for readers outside; else leave it out";
-        Some(self.lint(("nobody-reads", Level::Note), id, &makers, format!("nobody reads {}{by}", node.name), advice))
+        Some(lint(("nobody-reads", Level::Note), id, &makers, format!("nobody reads {}{by}", node.name), advice))
     }
 
     fn undecided(&self, id: &str) -> Option<Lint> {
@@ -137,8 +138,13 @@ impl<'a> Looked<'a> {
             Some(meant) => format!("did you mean {meant}?"),
             None => "deploy an aggregate that decides it: what is sent waits for one".into(),
         };
-        Some(self.lint(("nobody-decides", Level::Warning), id, &senders, message, advice))
+        Some(lint(("nobody-decides", Level::Warning), id, &senders, message, advice))
     }
+}
+
+fn lint(kind: (&'static str, Level), id: &str, others: &[&str], message: String, advice: impl Into<String>) -> Lint {
+    let nodes = std::iter::once(id).chain(others.iter().copied()).map(str::to_owned).collect();
+    Lint { name: kind.0, level: kind.1, nodes, message, advice: advice.into() }
 }
 
 fn cycles(graph: &Graph) -> Vec<Lint> {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use retold_engine::model::{ADDRESSEE, COMMAND_REFUSED, Class, EventRef, Kind, Position, REQUEST_URL, TIMER_KEY, authority, is_reserved_type};
+use retold_engine::model::{
+    ADDRESSEE, COMMAND_REFUSED, Class, EventRef, Kind, Position, REQUEST_URL, TIMER_KEY, authority, is_reserved_type,
+};
 
 /// Sources from outside that are told apart; what others append is counted as one.
 const OUTSIDE_MAX: usize = 20;

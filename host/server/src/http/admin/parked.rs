@@ -116,7 +116,9 @@ pub async fn release(call: Box<Call>) -> Answer {
     };
     let control = match (skip, reason) {
         (false, None) => Control::Release(which),
-        (false, Some(_)) => return Err(malformed("the body has a `reason` without `skip`: what is tried again needs none".into(), "reason")),
+        (false, Some(_)) => {
+            return Err(malformed("the body has a `reason` without `skip`: what is tried again needs none".into(), "reason"));
+        }
         (true, reason) => Control::Skip { which, reason: checked(reason.unwrap_or_default())? },
     };
     namespace.control(&name, control).await?;

@@ -5,8 +5,7 @@ use serde_json::{Value, json};
 use super::{count, list, named, object, or_null, text, whole};
 
 pub fn flow_schemas() -> Value {
-    let links =
-        ["appends", "emits", "sends", "decides", "reads", "folds", "fires", "occurs", "requests", "answers", "upcasts", "receives"];
+    let links = ["appends", "emits", "sends", "decides", "reads", "folds", "fires", "occurs", "requests", "answers", "upcasts", "receives"];
     json!({
         "Flow": whole(json!({
             "nodes": list(object(&["id", "kind", "name"], json!({
