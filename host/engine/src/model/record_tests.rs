@@ -2,7 +2,7 @@
 
 use super::{
     ByteReader, Class, Digest, Emitted, EventRef, Kind, NewEvent, NextOccurrence, ParkedEvent, Position, Processing, Producer, Record,
-    RecordBuilder, Timestamp,
+    RecordBuilder, Timestamp, WhichParked,
 };
 
 /// Made of its description in docs/DATA_FILE.md by a program of its own.

@@ -90,7 +90,7 @@ fn write_state(transaction: &WriteTransaction, slot: u32, writes: &[StateWrite])
 
 /// Brings parked events, what is forgotten, schedules and held outputs up to an entry that the mirror has taken
 /// into account.
-fn write_parking(transaction: &WriteTransaction, entry: &Processing, mirror: &mut Mirror) -> Result<(), StoreError> {
+pub fn write_parking(transaction: &WriteTransaction, entry: &Processing, mirror: &mut Mirror) -> Result<(), StoreError> {
     match entry {
         Processing::Reaction { function, parked, unparked, .. } if !parked.is_empty() || !unparked.is_empty() => {
             change_parked(transaction, function, mirror, |rows, _| {
