@@ -19,8 +19,7 @@ pub fn arrows(flow: &Flow, counts: bool) -> Vec<Arrow<'_>> {
     let made: BTreeSet<(&str, &str)> =
         flow.edges.iter().filter(|edge| edge.link == "emits").map(|edge| (edge.from.as_str(), edge.to.as_str())).collect();
     let drawn = flow.edges.iter().filter(|edge| edge.link != "folds" || !made.contains(&(edge.to.as_str(), edge.from.as_str())));
-    let arrow = |edge| Arrow { from: &edge.from, to: &edge.to, label: label(edge, counts), dotted: is_dotted(edge) };
-    drawn.map(arrow).collect()
+    drawn.map(|edge| Arrow { from: &edge.from, to: &edge.to, label: label(edge, counts), dotted: is_dotted(edge) }).collect()
 }
 
 fn is_undeclared(edge: &Edge) -> bool {

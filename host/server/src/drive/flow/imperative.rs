@@ -1,137 +1,15 @@
 //! Whether the name of a type tells somebody to do something.
 
 /// Words that are orders, and nothing that has happened: `set` and `put` may be both.
-const ORDERS: &[&str] = &[
-    "accept",
-    "activate",
-    "add",
-    "allocate",
-    "apply",
-    "approve",
-    "archive",
-    "assign",
-    "authorize",
-    "begin",
-    "block",
-    "book",
-    "calculate",
-    "call",
-    "cancel",
-    "capture",
-    "change",
-    "charge",
-    "check",
-    "checkout",
-    "clear",
-    "close",
-    "collect",
-    "complete",
-    "compute",
-    "confirm",
-    "convert",
-    "copy",
-    "create",
-    "deactivate",
-    "debit",
-    "delete",
-    "deliver",
-    "deny",
-    "disable",
-    "dispatch",
-    "do",
-    "download",
-    "email",
-    "enable",
-    "enqueue",
-    "ensure",
-    "execute",
-    "export",
-    "fetch",
-    "finish",
-    "fulfill",
-    "generate",
-    "get",
-    "grant",
-    "handle",
-    "import",
-    "initialize",
-    "insert",
-    "invite",
-    "invoke",
-    "issue",
-    "launch",
-    "load",
-    "lock",
-    "make",
-    "merge",
-    "modify",
-    "move",
-    "notify",
-    "open",
-    "pack",
-    "pause",
-    "pay",
-    "perform",
-    "place",
-    "post",
-    "prepare",
-    "print",
-    "process",
-    "provision",
-    "publish",
-    "purge",
-    "push",
-    "recalculate",
-    "receive",
-    "refresh",
-    "refund",
-    "register",
-    "reject",
-    "release",
-    "remind",
-    "remove",
-    "rename",
-    "render",
-    "renew",
-    "replace",
-    "request",
-    "reserve",
-    "reset",
-    "resend",
-    "resolve",
-    "restart",
-    "restore",
-    "resume",
-    "retry",
-    "return",
-    "revoke",
-    "run",
-    "save",
-    "schedule",
-    "send",
-    "ship",
-    "sign",
-    "start",
-    "stop",
-    "store",
-    "submit",
-    "subscribe",
-    "suspend",
-    "sync",
-    "synchronize",
-    "take",
-    "terminate",
-    "transfer",
-    "trigger",
-    "unlock",
-    "unsubscribe",
-    "update",
-    "upload",
-    "validate",
-    "verify",
-    "withdraw",
-    "write",
-];
+const ORDERS: &str = "\
+    accept activate add allocate apply approve archive assign authorize begin block book calculate call cancel capture change charge \
+    check checkout clear close collect complete compute confirm convert copy create deactivate debit delete deliver deny disable \
+    dispatch do download email enable enqueue ensure execute export fetch finish fulfill generate get grant handle import initialize \
+    insert invite invoke issue launch load lock make merge modify move notify open pack pause pay perform place post prepare print \
+    process provision publish purge push recalculate receive refresh refund register reject release remind remove rename render renew \
+    replace request resend reserve reset resolve restart restore resume retry return revoke run save schedule send ship sign start \
+    stop store submit subscribe suspend sync synchronize take terminate transfer trigger unlock unsubscribe update upload validate \
+    verify withdraw write";
 
 /// `email.send`, `send-email`, `order.check-out.v2`: the last part, its version aside, begins with an order.
 pub fn is_imperative(r#type: &str) -> bool {
@@ -139,7 +17,8 @@ pub fn is_imperative(r#type: &str) -> bool {
     let mut named = parts.skip_while(|part| is_version(part));
     let last = named.next().unwrap_or_default();
     let first_word = last.split(['-', '_']).next().unwrap_or_default();
-    ORDERS.binary_search(&lower_word(first_word).as_str()).is_ok()
+    let word = lower_word(first_word);
+    ORDERS.split_whitespace().any(|order| order == word)
 }
 
 fn is_version(part: &str) -> bool {
@@ -160,7 +39,6 @@ mod tests {
 
     #[test]
     fn an_order_is_told_from_what_has_happened() {
-        assert!(ORDERS.is_sorted());
         for order in ["email.send", "send-email", "SendEmail", "cart.check-out.v2", "com.example:order/cancel", "mail.send_now"] {
             assert!(is_imperative(order), "{order}");
         }

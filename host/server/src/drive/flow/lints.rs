@@ -37,7 +37,13 @@ pub fn lints(graph: &Graph, functions: &[Declared]) -> Vec<Lint> {
     let mut lints = cycles(graph);
     for (id, node) in &graph.nodes {
         match node.what {
-            What::Event => lints.extend([flow.in_disguise(id), flow.unmade(id), flow.unread(id)].into_iter().flatten()),
+            What::Event => {
+                let unmade = flow.unmade(id);
+                // A slip in a name is no order.
+                let is_slip = unmade.as_ref().is_some_and(|lint| lint.level == Level::Warning);
+                lints.extend(flow.in_disguise(id).filter(|_| !is_slip));
+                lints.extend([unmade, flow.unread(id)].into_iter().flatten());
+            }
             What::Command => lints.extend(flow.undecided(id)),
             _ => {}
         }

@@ -226,8 +226,8 @@ fn functions_that_feed_each_other_are_warned_of() {
     assert_eq!(lints[0].nodes, ["event:ping", "function:pong", "event:pong", "function:ping"]);
     assert!(lints[0].message.ends_with("ping → pong → pong → ping → ping"), "{}", lints[0].message);
     // Time passes before a timer comes back, and what is folded makes nothing.
-    let patient = [with(handler("wait", &["start", "over"], &[]), |manifest| manifest.timers = true)];
-    let types = [seen(Kind::Event, "start", 1)];
+    let patient = [with(handler("wait", &["begun", "over"], &[]), |manifest| manifest.timers = true)];
+    let types = [seen(Kind::Event, "begun", 1)];
     assert_eq!(names(&found(&patient, &types)), []);
 }
 
