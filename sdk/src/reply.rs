@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
 use crate::event::short_name;
-use crate::{Error, Event, Position, Result, encoding};
+use crate::{Error, Event, Result, encoding};
 
 /// What a service answered to a [`Request`](crate::Request) of this handler, whatever its status. It is
 /// about the subject of the event that the request was made for.
@@ -114,13 +114,6 @@ pub struct Unmet {
     #[serde(rename = "type")]
     pub command_type: String,
     pub id: String,
-    #[serde(deserialize_with = "from_text")]
-    pub position: Position,
-}
-
-fn from_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Position, D::Error> {
-    let text: String = Deserialize::deserialize(deserializer)?;
-    text.parse().map(Position).map_err(D::Error::custom)
 }
 
 /// Text as `body`, other bytes as `bodybase64`.
@@ -182,11 +175,12 @@ mod tests {
             br#"{"request":{"id":"7","method":"GET","url":"https://example.com/"},"reason":"timeout","message":"no answer","attempts":5}"#;
         let failed = Failed::decode(Failed::TYPE, failed).unwrap();
         assert_eq!((failed.request.key(), failed.reason.as_str(), failed.attempts), ("", "timeout", 5));
-        let refused = br#"{"command":{"type":"stock.reserve","id":"abc","position":"17"},"code":"out-of-stock","message":"3 are left","data":"{\"left\":3}"}"#;
+        let refused =
+            br#"{"command":{"type":"stock.reserve","id":"abc"},"code":"out-of-stock","message":"3 are left","data":"{\"left\":3}"}"#;
         let refused = Refused::decode(Refused::TYPE, refused).unwrap();
-        assert_eq!(refused.command.position, Position(17));
+        assert_eq!(refused.command.id, "abc");
         assert_eq!(refused.data::<BTreeMap<String, u32>>().unwrap()["left"], 3);
-        let bare = br#"{"command":{"type":"stock.reserve","id":"abc","position":"17"},"code":"no","message":"no"}"#;
+        let bare = br#"{"command":{"type":"stock.reserve","id":"abc"},"code":"no","message":"no"}"#;
         assert_eq!(Refused::decode(Refused::TYPE, bare).unwrap().data::<Option<u8>>(), Ok(None));
     }
 }

@@ -12,6 +12,7 @@ use crate::chance::Chance;
 use crate::disk::{Crash, FaultFolder};
 use crate::generation_oracle as oracle;
 use crate::guests::{MODULES, Module, Outside, SimGuest};
+use crate::outside_guests::Periods;
 use crate::world::PowerLost;
 
 pub const MAIN: &str = "main";
@@ -189,7 +190,7 @@ impl Land {
         assert!(live.folder == TARGET || !self.promoted, "a promotion was lost: {rows:?}");
         self.counts.found += u64::from(live.folder == TARGET && !self.promoted);
         self.promoted = live.folder == TARGET;
-        let retelling = Retelling::new(self.plan.clone());
+        let retelling = Retelling::new(self.plan.clone(), std::sync::Arc::new(Periods));
         Ok(Life { catalogue, base, target, retelling, comparing: None, runners: BTreeMap::new() })
     }
 
@@ -222,7 +223,7 @@ impl Land {
     /// A retelling of the same base, made at once.
     pub fn retold_afresh(&self, base: &Store) -> Store {
         let mut target = Store::open(Arc::new(FaultFolder::new()), &Options::default()).expect("there is power");
-        let mut retelling = Retelling::new(self.plan.clone());
+        let mut retelling = Retelling::new(self.plan.clone(), std::sync::Arc::new(Periods));
         loop {
             let snapshot = base.reader().snapshot().expect("there is power");
             let step = retelling.step(&snapshot, &target.reader(), &Codes::of(&target), 10_000, Ending::AtTheHead);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use retold_engine::model::{FunctionKind, Kind, Position};
-use retold_engine::run::{Outcome, Subscriptions, WaitId, Waits, World};
+use retold_engine::run::{Outcome, Subscriptions, WaitId, Waits, Whom, World};
 use retold_engine::store::{Accepted, Committed, Reader};
 
 use crate::chance::Chance;
@@ -44,7 +44,7 @@ impl Waiting {
                 Accepted::Appended(appended) if chance.percent(40) => {
                     let events: Vec<(Position, &str)> =
                         appended.positions.iter().map(|position| (*position, model.event(*position).r#type.as_str())).collect();
-                    if let Ok(id) = self.waits.begin(&events, &mut world) {
+                    if let Ok(id) = self.waits.begin(Whom::All, &events, &mut world) {
                         // Repeats were handled before anybody waited; what they gave isn't told.
                         let new = appended.positions.len() == appended.new && !changed;
                         self.begun.insert(id, (appended.positions.clone(), new));
@@ -53,7 +53,7 @@ impl Waiting {
                 Accepted::Decided(decided) if decided.new && chance.percent(40) => {
                     let events: Vec<(Position, &str)> =
                         decided.events.iter().map(|position| (*position, model.event(*position).r#type.as_str())).collect();
-                    if let Ok(id) = self.waits.begin(&events, &mut world) {
+                    if let Ok(id) = self.waits.begin(Whom::All, &events, &mut world) {
                         self.begun.insert(id, (decided.events.clone(), !changed));
                     }
                 }

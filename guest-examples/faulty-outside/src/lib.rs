@@ -8,10 +8,13 @@
 //! | `stubborn` | aggregate | `test.never` | refuses everything |
 //! | `nagging` | handler | `test.nag`, refusals | `test.never`, again each time it is refused: a circle by refusals |
 //! | `self-timer` | handler | `test.tick` | a timer that is due at once and makes `test.tick` |
+//! | `renewing` | handler | `test.renewed` `{"every_seconds": 60}` | a timer that is due so much later and makes the same: no circle |
+//! | `rising` | handler | `test.morning` of three schedules: one for each policy of missed ones | nothing |
 //! | `bad-ingress` | ingress | a body `{"do": "trap"}`: see [`accept::What`] | bad events and bad answers |
 
 pub mod accept;
 pub mod circle;
+pub mod clock;
 pub mod reach;
 
 retold::module!(
@@ -23,5 +26,7 @@ retold::module!(
     circle::Stubborn,
     circle::nagging,
     circle::self_timer,
+    clock::renewing,
+    clock::rising,
     accept::bad_ingress
 );

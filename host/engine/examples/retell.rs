@@ -8,7 +8,7 @@ use retold_engine::model::{
     NewEvent, Output, Position, Reaction, Start, Timestamp,
 };
 use retold_engine::run::{
-    Comparison, ComparisonStep, Ending, Guests, Reading, RetellPlan, Retelling, Retold, RetoldModule, Runner, Settled, Step,
+    Calendar, Comparison, ComparisonStep, Ending, Guests, Reading, RetellPlan, Retelling, Retold, RetoldModule, Runner, Settled, Step,
 };
 use retold_engine::store::{Append, CursorMap, Deploy, DiskFolder, Folder, Options, Proposal, Store};
 
@@ -33,6 +33,15 @@ struct Native;
 impl Guests for Native {
     fn guest(&self, _: u32) -> Option<Arc<dyn Guest>> {
         Some(Arc::new(Pricing))
+    }
+}
+
+/// Nothing is scheduled.
+struct Never;
+
+impl Calendar for Never {
+    fn next(&self, _: &str, _: &str, _: Timestamp) -> Option<Timestamp> {
+        None
     }
 }
 
@@ -124,7 +133,7 @@ fn main() {
     let target_folder = folder("target");
     let mut target = Store::open(target_folder.clone(), &Options::default()).expect("a store");
     let module = RetoldModule { manifest: manifest(), digest: Digest::ZERO, component: Vec::new() };
-    let mut retelling = Retelling::new(RetellPlan { modules: vec![module], ..RetellPlan::default() });
+    let mut retelling = Retelling::new(RetellPlan { modules: vec![module], ..RetellPlan::default() }, Arc::new(Never));
     let snapshot = base.reader().snapshot().expect("a snapshot");
 
     let (began, cpu) = (now(), cpu_ns());

@@ -112,7 +112,7 @@ impl<H: Handler> Trial<H> {
     #[track_caller]
     pub fn refuse(&mut self, command: &SentCommand, rejection: &Rejection) -> Result<Vec<Output>> {
         let mut data = json!({
-            "command": { "type": command.command_type, "id": "command", "position": "1" },
+            "command": { "type": command.command_type, "id": "command" },
             "code": rejection.code(),
             "message": rejection.message(),
         });

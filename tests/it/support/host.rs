@@ -71,6 +71,11 @@ impl Host {
         self.web = Web::new(&self.url);
     }
 
+    /// From the next start on it is started with these words.
+    pub fn say(&mut self, arguments: &[&str]) {
+        self.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+    }
+
     /// Asks for a graceful stop and waits for it.
     pub fn terminate(&mut self) -> std::process::ExitStatus {
         let killed = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status();

@@ -6,6 +6,7 @@ mod follower;
 mod host;
 mod receiver;
 mod replays;
+mod service;
 mod traffic;
 mod web;
 
@@ -15,5 +16,6 @@ pub use follower::{Ends, follow};
 pub use host::Host;
 pub use receiver::{Answering, Received, Receiver};
 pub use replays::{amount, findings, host_with_ledger, ledger, of_function, outputs, pay, wait_until};
+pub use service::{Asked, Service, of_type, say};
 pub use traffic::Traffic;
 pub use web::{Answer, Web};

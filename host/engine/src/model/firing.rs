@@ -4,7 +4,7 @@
 use super::event::{Class, EventRef, Kind};
 use super::ids::{DerivedId, OutputKind, derived_id};
 use super::manifest::Schedule;
-use super::outside::{ADDRESSEE, REQUEST_URL, TIMER_CANCELLED, TIMER_DUE, TIMER_KEY, function_of, is_outside};
+use super::outside::{ADDRESSEE, REQUEST_URL, TIMER_CANCELLED, TIMER_DUE, TIMER_KEY, function_of, is_outside, request_source};
 use super::plan::Emitted;
 use super::{Position, Timestamp};
 
@@ -69,6 +69,9 @@ impl<'a> OutsideChange<'a> {
 }
 
 /// The event that a timer makes; `None` of an entry that set none.
+///
+/// Time that goes on ends a chain of causes: what renews itself each day is no circle. A timer that is due at
+/// once is a link like any other.
 pub fn fired(entry: &EventRef<'_>) -> Option<Emitted> {
     let Some(OutsideChange::Set { function, key, due, position }) = OutsideChange::of(entry) else { return None };
     let id = derived_id(&DerivedId {
@@ -91,7 +94,7 @@ pub fn fired(entry: &EventRef<'_>) -> Option<Emitted> {
         content_type: entry.content_type.to_owned(),
         data: entry.data.to_vec(),
         time: due,
-        hops: entry.hops.saturating_add(1),
+        hops: if due > entry.time { 0 } else { entry.hops.saturating_add(1) },
         cause: position,
         causation_id: entry.id.to_owned(),
         correlation_id: entry.correlation().to_owned(),
@@ -121,6 +124,21 @@ pub fn occurrence(function: &str, schedule: &Schedule, due: Timestamp) -> Emitte
         time: due,
         ..Emitted::default()
     }
+}
+
+/// The function whose request this answers; `None` of anything else.
+pub fn answered<'a>(entry: &EventRef<'a>) -> Option<&'a str> {
+    let function = function_of(entry.source)?;
+    let answers = entry.kind == Kind::Event && entry.class == Class::Source && entry.source == request_source(function);
+    answers.then_some(function)
+}
+
+/// Whether two entries make one request, byte for byte.
+pub fn is_same_request(one: &EventRef<'_>, other: &EventRef<'_>) -> bool {
+    one.kind == Kind::Request
+        && other.kind == Kind::Request
+        && (one.id, one.subject, one.content_type, one.data) == (other.id, other.subject, other.content_type, other.data)
+        && one.extensions().eq(other.extensions())
 }
 
 /// The event that ends a request: its reply or its failure, for the function that made it.

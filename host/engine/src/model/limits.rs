@@ -24,7 +24,8 @@ pub const EXTENSION_BYTES_MAX: usize = 4 << 10;
 /// Types, subjects or tags named in one append condition or read filter.
 pub const FILTER_TERMS_MAX: usize = 64;
 
-/// Chain of causes; a longer one is parked with the reason `hops`.
+/// Chain of causes; a longer one is parked with the reason `hops`. It begins anew where a timer is due later than
+/// the event was that set it.
 pub const HOPS_MAX: u8 = 64;
 
 /// Events handed to a function in one call, and their bytes.
@@ -39,6 +40,11 @@ pub const TIMER_KEY_BYTES_MAX: usize = 256;
 /// Of a request to the outside.
 pub const REQUEST_URL_BYTES_MAX: usize = 2 << 10;
 pub const REQUEST_HEADERS_BYTES_MAX: usize = 3 << 10;
+/// Attempts at one that fails, and how long it may wait for the last of them: then it has failed for good.
+pub const REQUEST_ATTEMPTS_MAX: u32 = 12;
+pub const REQUEST_SECONDS_MAX: u32 = 24 * 3_600;
+/// The body of one that comes to an ingress function.
+pub const INGRESS_BYTES_MAX: usize = 8 << 20;
 
 /// What a query answers.
 pub const QUERY_PAYLOAD_BYTES_MAX: usize = 8 << 20;

@@ -31,7 +31,7 @@ pub use consumer::{ConsumerEntry, ConsumerPlace, ConsumerRow, ConsumerSettings, 
 pub use decided::{NotAllowed, decided};
 pub use digest::Digest;
 pub use event::{Class, Event, EventRef, Extensions, Kind, NewEvent, Producer};
-pub use firing::{OutsideChange, answer, fired, occurrence};
+pub use firing::{OutsideChange, answer, answered, fired, is_same_request, occurrence};
 pub use guest::{
     AggregateCall, Answer, CallLimits, Calls, CommandRef, Failure, FailureKind, Guest, GuestFault, IngressAnswer, IngressRequest, LogLevel,
     NotAnswered, Payload, Query, Rejection, StateError,
@@ -44,9 +44,9 @@ pub use names::{
 };
 pub use output::{CommandDraft, EventDraft, Output, Reaction, RequestDraft, TimerDraft};
 pub use outside::{
-    ADDRESSEE, ANSWERS, COMMAND_REFUSED, DUE_MAX, REQUEST_FAILED, REQUEST_HEADERS, REQUEST_MADE, REQUEST_METHOD, REQUEST_REPLIED,
-    REQUEST_URL, TIMER_CANCELLED, TIMER_DUE, TIMER_KEY, authority, check_key, function_of, host_allowed, is_outside, request_source,
-    timer_source,
+    ADDRESSEE, ANSWERS, COMMAND_REFUSED, DUE_MAX, REQUEST_FAILED, REQUEST_HEADERS, REQUEST_KEY, REQUEST_MADE, REQUEST_METHOD,
+    REQUEST_REPLIED, REQUEST_URL, TIMER_CANCELLED, TIMER_DUE, TIMER_KEY, authority, check_key, function_of, host_allowed, is_outside,
+    request_source, timer_source,
 };
 pub use parking::WhichParked;
 pub use pattern::TypePattern;

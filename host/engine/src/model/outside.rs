@@ -14,6 +14,8 @@ pub const TIMER_DUE: &str = "timerdue";
 pub const REQUEST_METHOD: &str = "requestmethod";
 pub const REQUEST_URL: &str = "requesturl";
 pub const REQUEST_HEADERS: &str = "requestheaders";
+/// What the function named it, if it did: the answer says so too.
+pub const REQUEST_KEY: &str = "requestkey";
 
 /// Types of the entries that the host makes on a function's behalf.
 pub const TIMER_CANCELLED: &str = "retold.timer.cancelled";
@@ -76,7 +78,7 @@ impl TimerDraft {
     }
 }
 
-/// A timer's key is short and without control characters, as it is an attribute.
+/// The key of a timer or a request is short and without control characters, as it is an attribute.
 pub fn check_key(key: &str) -> Result<(), Wrong> {
     if key.is_empty() || key.len() > limits::TIMER_KEY_BYTES_MAX {
         return Err(("key", format!("has {} bytes: use 1 to {}", key.len(), limits::TIMER_KEY_BYTES_MAX)));
@@ -115,6 +117,7 @@ impl RequestDraft {
 
     pub fn check(&self) -> Result<(), Wrong> {
         self.host()?;
+        self.key.as_deref().map_or(Ok(()), check_key)?;
         if self.url.len() > limits::REQUEST_URL_BYTES_MAX || self.url.chars().any(|letter| letter.is_control() || letter == ' ') {
             return Err(("url", format!("is longer than {} bytes, or holds a space or control character", limits::REQUEST_URL_BYTES_MAX)));
         }
@@ -148,6 +151,9 @@ impl RequestDraft {
     pub fn extensions(&self) -> Vec<(String, String)> {
         let lines: Vec<String> = self.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
         let mut extensions = vec![(REQUEST_METHOD.into(), self.method.clone()), (REQUEST_URL.into(), self.url.clone())];
+        if let Some(key) = &self.key {
+            extensions.insert(0, (REQUEST_KEY.into(), key.clone()));
+        }
         if !lines.is_empty() {
             extensions.insert(0, (REQUEST_HEADERS.into(), lines.join("\n")));
         }
@@ -234,6 +240,7 @@ mod tests {
             (header("Idempotency-Key", "mine"), "headers"),
             (header("a", &"x".repeat(limits::REQUEST_HEADERS_BYTES_MAX)), "headers"),
             (RequestDraft { method: "GET /".into(), ..to("https://example.com/") }, "method"),
+            (RequestDraft { key: Some("a\nb".into()), ..to("https://example.com/") }, "key"),
             (to("https://example.com/a b"), "url"),
             (to(&format!("https://example.com/{}", "x".repeat(limits::REQUEST_URL_BYTES_MAX))), "url"),
         ] {

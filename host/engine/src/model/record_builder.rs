@@ -169,6 +169,12 @@ impl RecordBuilder {
         self.add(Parts { class, cause, module: None, ..derived_parts(source, 0, event, self.recorded) })
     }
 
+    /// What a timer made, recorded at a given time.
+    pub fn add_fired_at(&mut self, source: &str, event: &Emitted, recorded: Timestamp) -> Position {
+        let cause = Some(event.cause).filter(|cause| *cause > Position::START);
+        self.add(Parts { cause, module: None, ..derived_parts(source, 0, event, recorded) })
+    }
+
     /// Adds an entry of another log as it is. Its cause and the module version that made it are those of
     /// this log; it keeps the time at which it was first recorded.
     pub fn add_retold(&mut self, event: &EventRef<'_>, cause: Option<Position>, producer: Option<u32>, recorded: Timestamp) -> Position {

@@ -494,5 +494,8 @@ fn nobody_waits_for_an_aggregate_that_reads_what_a_command_gave() {
         shop.world.snapshot().functions().map(|row| (row.name.clone(), row.clone())).collect();
     let mut subscriptions = super::Subscriptions::new(functions.values(), crate::model::FunctionKind::Handler);
     let world = &mut super::World { subscriptions: &mut subscriptions, functions: &functions };
-    assert_eq!(super::Waits::default().begin(&[(decided.events[0], "stock.added")], world), Err(super::Outcome::default()));
+    assert_eq!(
+        super::Waits::default().begin(super::Whom::All, &[(decided.events[0], "stock.added")], world),
+        Err(super::Outcome::default())
+    );
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Commit, EventRef, Kind, Position, RecordBuilder, StatePart, limits};
+use crate::model::{Commit, EventRef, Kind, Position, RecordBuilder, StatePart, answered, function_source, is_same_request, limits};
 use crate::store::{NextRecord, Portion, Reader, Snapshot, StoreError};
 
 /// Read of the other log at a time: the largest decision fits.
@@ -37,8 +37,16 @@ pub fn bring_in(from: &Snapshot, after: Position, target: &Reader) -> Result<Bro
         if here.find(event.source, event.id)?.is_some() || here.is_forgotten(event.source, event.id)? {
             continue;
         }
+        let request = match answered(&event) {
+            None => None,
+            Some(function) => match request_here(from, &here, function, &event)? {
+                Some(request) => Some(request),
+                // Its request is not made here, or not yet: then it is sent again under the same key.
+                None => continue,
+            },
+        };
         let record = builder.get_or_insert_with(|| next.builder(event.recorded));
-        let cause = event.cause.and_then(|cause| places.get(&cause).copied());
+        let cause = event.cause.and_then(|cause| places.get(&cause).copied()).or(request);
         let recorded = event.recorded.max(record.recorded());
         let position = record.add_retold(&event, cause, producer(&event, from, &here), recorded);
         if event.kind == Kind::Command {
@@ -50,6 +58,14 @@ pub fn bring_in(from: &Snapshot, after: Position, target: &Reader) -> Result<Bro
         close(last, &mut next, &mut brought.commits);
     }
     Ok(brought)
+}
+
+/// Where the request that an event answers is in this log, if it was made here byte for byte.
+fn request_here(from: &Snapshot, here: &Snapshot, function: &str, answer: &EventRef<'_>) -> Result<Option<Position>, StoreError> {
+    let (Some(there), Some(position)) = (answer.cause, here.find(&function_source(function), answer.id)?) else { return Ok(None) };
+    let (old, new) = (from.record(there)?, here.record(position)?);
+    let (old, new) = (old.as_ref().and_then(|record| record.event(there)), new.as_ref().and_then(|record| record.event(position)));
+    Ok(new.zip(old).is_some_and(|(new, old)| is_same_request(&new, &old)).then_some(position))
 }
 
 fn close(builder: RecordBuilder, next: &mut NextRecord, commits: &mut Vec<Commit>) {

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use super::desk_testing::{Desk, added, code, desk, entries, functions, order, stock, take, told};
 use super::retell::testing::{derived, live, plan, retold, run};
 use super::testing::{World, coded, emit, event, function};
-use super::{Guests, Reading, Runner, Step, Subscriptions, Waits, first_unread, waits};
+use super::{Guests, Reading, Runner, Step, Subscriptions, Waits, Whom, first_unread, waits};
 use crate::model::{
     Answer, Calls, Class, DerivedId, Digest, EventRef, FailurePolicy, FunctionKind, FunctionManifest, Guest, Kind, Manifest, OutputKind,
     Position, WhichParked, derived_id, limits,
@@ -51,7 +51,7 @@ fn a_command_that_a_function_sends_is_decided_once_and_its_sender_alone_hears_th
     );
     assert_eq!(refused.extensions, [("addressee".to_owned(), "desk".to_owned())]);
     let data = format!(
-        "{{\"command\":{{\"type\":\"stock.take\",\"id\":\"{}\",\"position\":\"8\"}},\"code\":\"empty\",\"message\":\"only 1 are \\\"left\\\"\",\"data\":\"more\"}}",
+        "{{\"command\":{{\"type\":\"stock.take\",\"id\":\"{}\"}},\"code\":\"empty\",\"message\":\"only 1 are \\\"left\\\"\",\"data\":\"more\"}}",
         asked.id
     );
     assert_eq!(String::from_utf8_lossy(&refused.data), data);
@@ -264,7 +264,7 @@ fn who_waits_until_an_event_is_handled_waits_for_commands_too_and_not_for_who_is
     let rows = functions(&world);
     let mut subscriptions = Subscriptions::new(rows.values(), FunctionKind::Handler);
     let id = waits
-        .begin(&[(Position(2), "order")], &mut waits::World { subscriptions: &mut subscriptions, functions: &rows })
+        .begin(Whom::All, &[(Position(2), "order")], &mut waits::World { subscriptions: &mut subscriptions, functions: &rows })
         .expect("the desk reads it");
     let mut ended = Vec::new();
     for name in ["desk", "stock", "desk"] {
@@ -278,7 +278,7 @@ fn who_waits_until_an_event_is_handled_waits_for_commands_too_and_not_for_who_is
     world.append(vec![order("2", "a", "1")]);
     let rows = functions(&world);
     waits
-        .begin(&[(Position(6), "order")], &mut waits::World { subscriptions: &mut subscriptions, functions: &rows })
+        .begin(Whom::All, &[(Position(6), "order")], &mut waits::World { subscriptions: &mut subscriptions, functions: &rows })
         .expect("the desk reads it");
     let reacted = world.work(&mut Runner::new("desk"), &guest);
     let rows = functions(&world);

@@ -102,13 +102,12 @@ fn refused(aggregate: &str, command: &EventRef<'_>, rejection: &Rejection) -> Em
     }
 }
 
-/// What the sender reads of it.
+/// What the sender reads of it: nothing that differs between generations of a log, such as a position.
 fn refusal_json(command: &EventRef<'_>, rejection: &Rejection) -> String {
     let mut json = format!(
-        "{{\"command\":{{\"type\":{},\"id\":{},\"position\":\"{}\"}},\"code\":{},\"message\":{}",
+        "{{\"command\":{{\"type\":{},\"id\":{}}},\"code\":{},\"message\":{}",
         json_text(command.r#type),
         json_text(command.id),
-        command.position,
         json_text(&rejection.code),
         json_text(&rejection.message),
     );

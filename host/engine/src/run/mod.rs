@@ -87,5 +87,5 @@ pub use runner::{Audit, Retrying, Runner, Settled, Step, Ticket};
 pub use subscriptions::Subscriptions;
 pub use unread::first_unread;
 pub use view::{Prepared, Projector, ViewHalted, ViewStep};
-pub use waits::{Outcome, WaitId, Waits, World};
+pub use waits::{Outcome, WaitId, Waits, Whom, World};
 pub use waves::{Calendar, Clock, first_occurrence, next_wave, wave};

@@ -285,7 +285,7 @@ mod tests {
             url: "https://api.example.com:8443/x".into(),
             headers: vec![("Content-Type".into(), "text/plain".into()), ("x-key".into(), "{{secret:KEY}}".into())],
             body: b"hello".into(),
-            key: None,
+            key: Some("credit".into()),
         };
         with_events(|_, events| {
             let outputs = vec![
@@ -315,8 +315,8 @@ mod tests {
             assert_eq!(pairs(2), [(TIMER_DUE, "77"), (TIMER_KEY, "k")]);
             assert_eq!(pairs(3), [(TIMER_KEY, "k")]);
             let headers = "Content-Type: text/plain\nx-key: {{secret:KEY}}";
-            let parts = [("requestheaders", headers), ("requestmethod", "POST"), ("requesturl", "https://api.example.com:8443/x")];
-            assert_eq!(pairs(4), parts);
+            let url = ("requesturl", "https://api.example.com:8443/x");
+            assert_eq!(pairs(4), [("requestheaders", headers), ("requestkey", "credit"), ("requestmethod", "POST"), url]);
             assert_eq!((made[4].content_type.as_str(), made[4].data.as_slice()), ("text/plain", b"hello".as_slice()));
             let refused = |output| emitted(&manifest, events, vec![Reaction { cause: 0, output }]).expect_err("it must be refused");
             assert_eq!(refused(Output::Schedule(timer("b"))).reason, "undeclared");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::testing::{OneGuest, World, emit, event, function};
-use super::{Guests, Reading, Runner, Step, Taken, Waits, check_upcaster};
+use super::{Guests, Reading, Runner, Step, Taken, Waits, Whom, check_upcaster};
 use crate::model::{
     Answer, CallLimits, Calls, EventDraft, EventRef, Failure, FailurePolicy, FunctionKind, FunctionManifest, Guest, Manifest, NotAnswered,
     Position, Reaction, WhichParked, limits,
@@ -222,7 +222,7 @@ fn who_waits_for_an_event_of_which_nothing_is_made_is_answered() {
     let mut subscriptions = super::Subscriptions::new(functions.values(), FunctionKind::Handler);
     let mut waits = Waits::default();
     let mut waited = super::World { subscriptions: &mut subscriptions, functions: &functions };
-    let id = waits.begin(&[(Position(2), "x.v1")], &mut waited).expect("f reads what x.v1 becomes");
+    let id = waits.begin(Whom::All, &[(Position(2), "x.v1")], &mut waited).expect("f reads what x.v1 becomes");
     let reacted = world.work(&mut Runner::new("f"), &guest(false));
     assert_eq!(waits.reacted(&reacted, &mut waited).iter().map(|(ended, _)| *ended).collect::<Vec<_>>(), [id]);
 }

@@ -19,6 +19,16 @@ pub struct Outcome {
     pub waiting: Vec<String>,
 }
 
+/// For whom a wait waits, of those that have to deal with something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Whom {
+    /// For all, and it ends where one of them doesn't run.
+    #[default]
+    All,
+    /// For those that run. One that doesn't holds nothing up.
+    WhoRuns,
+}
+
 #[derive(Debug, Default)]
 pub struct Waits {
     waits: BTreeMap<WaitId, Wait>,
@@ -29,6 +39,7 @@ pub struct Waits {
 
 #[derive(Debug, Default)]
 struct Wait {
+    whom: Whom,
     open: BTreeSet<(Position, Arc<str>)>,
     /// What was made of it, commands too: a function that was rewound makes its outputs again.
     derived: BTreeSet<Position>,
@@ -48,8 +59,8 @@ impl Waits {
 
     /// Begins to wait for these events. `Err` is the answer where there is nothing to wait for, or
     /// nobody to wait for: a function on the way that doesn't run.
-    pub fn begin(&mut self, events: &[(Position, &str)], world: &mut World<'_>) -> Result<WaitId, Outcome> {
-        let mut wait = Wait::default();
+    pub fn begin(&mut self, whom: Whom, events: &[(Position, &str)], world: &mut World<'_>) -> Result<WaitId, Outcome> {
+        let mut wait = Wait { whom, ..Wait::default() };
         for (position, r#type) in events {
             expect_event(&mut wait, *position, r#type, None, world);
         }
@@ -84,12 +95,13 @@ impl Waits {
                 touched.insert(id);
             }
         }
+        let function: Arc<str> = Arc::from(reacted.function.as_str());
         for position in &reacted.handled {
             let Some(ids) = self.by_position.get(position) else { continue };
             let ids = ids.clone();
             for id in &ids {
                 let Some(wait) = self.waits.get_mut(id) else { continue };
-                wait.open.retain(|(open, function)| open != position || **function != *reacted.function);
+                wait.open.remove(&(*position, function.clone()));
                 if reacted.parked.contains(position) {
                     wait.outcome.parked.push((reacted.function.clone(), *position));
                 }
@@ -99,7 +111,7 @@ impl Waits {
         self.end(touched, |wait| wait.open.is_empty() || !wait.outcome.waiting.is_empty())
     }
 
-    /// Functions changed: waits for one that doesn't run any more end.
+    /// Functions changed: waits for one that doesn't run any more end, or go on without it.
     pub fn functions_changed(&mut self, functions: &BTreeMap<String, Arc<FunctionRow>>) -> Vec<(WaitId, Outcome)> {
         let runs = |name: &str| functions.get(name).is_some_and(|row| row.is_active() && row.rebuild.is_none());
         let ids: BTreeSet<WaitId> =
@@ -108,10 +120,13 @@ impl Waits {
             if let Some(wait) = self.waits.get_mut(id) {
                 let stopped: BTreeSet<String> =
                     wait.open.iter().filter(|(_, function)| !runs(function)).map(|(_, function)| function.to_string()).collect();
-                wait.outcome.waiting = stopped.into_iter().collect();
+                match wait.whom {
+                    Whom::All => wait.outcome.waiting = stopped.into_iter().collect(),
+                    Whom::WhoRuns => wait.open.retain(|(_, function)| runs(function)),
+                }
             }
         }
-        self.end(ids, |_| true)
+        self.end(ids, |wait| wait.open.is_empty() || !wait.outcome.waiting.is_empty())
     }
 
     /// Ends a wait before its time; `None` if it has ended.
@@ -179,7 +194,7 @@ fn expect_of(wait: &mut Wait, position: Position, row: &FunctionRow, function: A
         return;
     }
     if !row.is_active() || row.rebuild.is_some() {
-        if !wait.outcome.waiting.contains(&row.name) {
+        if wait.whom == Whom::All && !wait.outcome.waiting.contains(&row.name) {
             wait.outcome.waiting.push(row.name.clone());
         }
         return;
@@ -215,7 +230,11 @@ mod tests {
         }
 
         fn begin(&mut self) -> Result<WaitId, Outcome> {
-            self.with(|waits, world| waits.begin(&[(Position(2), "a")], world))
+            self.begin_for(Whom::All)
+        }
+
+        fn begin_for(&mut self, whom: Whom) -> Result<WaitId, Outcome> {
+            self.with(|waits, world| waits.begin(whom, &[(Position(2), "a")], world))
         }
 
         fn reacted(&mut self, function: &str, handled: u64, parked: bool, outputs: &[(u64, u64, &str)]) -> Vec<(WaitId, Outcome)> {
@@ -280,9 +299,25 @@ mod tests {
     }
 
     #[test]
+    fn a_wait_for_those_that_run_goes_on_without_one_that_stops_or_has_stopped() {
+        let mut story = Story::new();
+        let id = story.begin_for(Whom::WhoRuns).expect("there is something to wait for");
+        story.world.control("second", Control::Pause);
+        assert_eq!(story.with(|waits, world| waits.functions_changed(world.functions)), []);
+        let [(ended, outcome)] = &story.reacted("first", 2, false, &[(2, 3, "b")])[..] else { panic!("it ends") };
+        assert_eq!((*ended, &outcome.waiting[..]), (id, &[][..]));
+        // Begun when one has stopped already.
+        let id = story.begin_for(Whom::WhoRuns).expect("the other runs");
+        story.world.control("first", Control::Pause);
+        let ended = story.with(|waits, world| waits.functions_changed(world.functions));
+        assert_eq!(ended, [(id, Outcome::default())]);
+        assert_eq!(story.begin_for(Whom::WhoRuns), Err(Outcome::default()));
+    }
+
+    #[test]
     fn there_is_nothing_to_wait_for_where_nobody_reads_or_all_have_read() {
         let mut story = Story::new();
-        let nobody = story.with(|waits, world| waits.begin(&[(Position(2), "unread")], world));
+        let nobody = story.with(|waits, world| waits.begin(Whom::All, &[(Position(2), "unread")], world));
         assert_eq!(nobody, Err(Outcome::default()));
         story.world.put_state("first", &[]);
         story.world.put_state("second", &[]);

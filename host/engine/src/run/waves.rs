@@ -26,15 +26,20 @@ pub fn next_wave(snapshot: &Snapshot, clock: Clock, limit: usize, calendar: &dyn
     let mut due: Vec<Due> = snapshot.due(clock.now, limit)?.into_iter().map(Due::Timer).collect();
     // Where there are more timers, nobody knows yet which of them come before what is due later.
     let last = due.last().filter(|_| due.len() >= limit).map(|last| last.due());
+    // What is due when a schedule comes again comes with that, or after it.
+    let mut again = None;
     for row in snapshot.schedules()? {
         let Some(function) = snapshot.function(&row.function).filter(|function| function.status != FunctionStatus::Retired) else {
             continue;
         };
         let Some(schedule) = function.manifest.schedules.iter().find(|schedule| schedule.key == row.key) else { continue };
         if row.next.due <= clock.now && last.is_none_or(|last| row.next.due <= last) {
-            due.push(Due::Schedule(occurrence_due(&row, schedule, clock, calendar)));
+            let occurrence = occurrence_due(&row, schedule, clock, calendar);
+            again = again.into_iter().chain(occurrence.next).min();
+            due.push(Due::Schedule(occurrence));
         }
     }
+    due.retain(|due| again.is_none_or(|again| due.due() < again));
     Ok(wave(due, clock.late_before))
 }
 
@@ -87,6 +92,6 @@ fn last_where(schedule: &Schedule, due: Timestamp, calendar: &dyn Calendar, want
 }
 
 /// A calendar that doesn't go on is one that has ended.
-fn next_after(schedule: &Schedule, after: Timestamp, calendar: &dyn Calendar) -> Option<Timestamp> {
+pub(super) fn next_after(schedule: &Schedule, after: Timestamp, calendar: &dyn Calendar) -> Option<Timestamp> {
     calendar.next(&schedule.cron, &schedule.time_zone, after).filter(|next| *next > after)
 }

@@ -3,20 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::retell::testing::{made, named, run};
+use super::retell::testing::{Tens, made, named, run};
 use super::testing::{World, event, function};
-use super::waves::{Calendar, Clock, first_occurrence, next_wave, wave};
+use super::waves::{Clock, first_occurrence, next_wave, wave};
 use crate::model::{EventRef, FunctionManifest, Guest, Missed, Output, Schedule, TimerDraft, Timestamp};
 use crate::store::{Due, Occurrence, Proposal};
-
-/// Every ten, up to a hundred.
-struct Tens;
-
-impl Calendar for Tens {
-    fn next(&self, _: &str, _: &str, after: Timestamp) -> Option<Timestamp> {
-        Some(Timestamp(after.0 / 10 * 10 + 10)).filter(|next| next.0 <= 100)
-    }
-}
 
 fn schedule(missed: Missed) -> Schedule {
     Schedule { key: "tens".into(), cron: "*/10".into(), time_zone: "UTC".into(), r#type: "a.ten".into(), missed }
@@ -116,4 +107,32 @@ fn missed_occurrences_come_all_or_the_latest_or_none_as_the_schedule_says() {
     assert_eq!(fired(&lived(times(), Missed::Latest)), [10, 50, 60, 100]);
     // Five late is late enough to be missed.
     assert_eq!(fired(&lived(times(), Missed::Skip)), [10, 60, 100]);
+}
+
+#[test]
+fn what_was_due_between_two_times_of_a_schedule_comes_between_them_however_late_it_is() {
+    let manifest = FunctionManifest { timers: true, schedules: vec![schedule(Missed::All)], ..function("watching", &["a.*"], &[]) };
+    let mut world = World::new(std::slice::from_ref(&manifest));
+    let guest: Arc<dyn Guest> = named(|_, event, _, _| {
+        let (due, subject) = (Timestamp(event.subject.parse().unwrap_or_default()), event.subject.to_owned());
+        let timer = TimerDraft { key: subject.clone(), due, r#type: "a.single".into(), subject, data: b"{}".to_vec() };
+        Ok(if event.r#type == "a.placed" { vec![Output::Schedule(timer)] } else { Vec::new() })
+    });
+    let next = first_occurrence(&manifest.schedules[0], Timestamp(0), &Tens);
+    world.propose(Proposal::Schedule { function: "watching".into(), key: "tens".into(), next }).expect("set");
+    world.append(["5", "15", "25", "20", "95"].iter().map(|subject| event(subject, "a.placed", subject)).collect());
+    run(&mut world, &guest);
+    loop {
+        let clock = Clock { now: Timestamp(100), late_before: Timestamp(100) };
+        let wave = next_wave(&world.snapshot(), clock, 100, &Tens).expect("read");
+        if wave.is_empty() {
+            break;
+        }
+        world.propose(Proposal::Fire(wave)).expect("fired");
+        run(&mut world, &guest);
+    }
+    let snapshot = world.snapshot();
+    let all = (2..=snapshot.head().0).map(|position| snapshot.event(crate::model::Position(position)).expect("read").expect("there"));
+    let fired: Vec<u64> = all.filter(|event| event.source == "/timers/watching").map(|event| event.time.0).collect();
+    assert_eq!(fired, [5, 10, 15, 20, 20, 25, 30, 40, 50, 60, 70, 80, 90, 95, 100]);
 }

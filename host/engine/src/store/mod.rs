@@ -58,6 +58,7 @@ mod promote;
 mod proposal;
 mod react;
 mod reader;
+mod recent;
 mod scan;
 mod schemas;
 mod seal;
@@ -106,7 +107,7 @@ pub use namespace_row::{NamespaceRow, Previous, Role};
 pub use open::Options;
 pub use outside::{
     Attempt, Due, Fate, Fired, Held, HeldOutput, HeldPage, Occurrence, OutboxFilter, OutboxPage, OutboxRow, OutboxState, OutsideCounts,
-    PendingRequest, PendingTimer, Replied, Reply, ScheduleRow, TimerPage, Unheld,
+    PendingRequest, PendingTimer, Replied, Reply, ScheduleRow, TimerPage, Unheld, WaitingPage,
 };
 pub use promote::{NotPromoted, Promoted};
 pub use proposal::{
@@ -114,6 +115,7 @@ pub use proposal::{
     Proposal, Reacted, Refused,
 };
 pub use reader::Reader;
+pub use recent::RecentRecords;
 pub use scan::{Filter, Portion, Take};
 pub use schemas::SchemaRow;
 pub use seal::{Housekeeping, Sealed};

@@ -158,15 +158,21 @@ impl Snapshot {
 
     /// Where the event with this source and id is.
     pub fn find(&self, source: &str, id: &str) -> Result<Option<Position>, StoreError> {
-        for position in self.shared.positions_of_id(self.shared.hasher.id(source, id))? {
-            if position <= self.head
-                && let Some(record) = self.record(position)?
+        for position in self.positions_of_id(source, id)? {
+            if let Some(record) = self.record(position)?
                 && record.event(position).is_some_and(|event| event.source == source && event.id == id)
             {
                 return Ok(Some(position));
             }
         }
         Ok(None)
+    }
+
+    /// Where entries with the hash of this source and id are.
+    pub(super) fn positions_of_id(&self, source: &str, id: &str) -> Result<impl Iterator<Item = Position>, StoreError> {
+        let head = self.head;
+        let positions = self.shared.positions_of_id(self.shared.hasher.id(source, id))?;
+        Ok(positions.into_iter().filter(move |position| *position <= head))
     }
 
     /// A value of a function's state. `slot` is the function's, or one that is kept beside it.

@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::{
     aggregate, append, bench, build, command, consumers, demo, deploy, diff, events, flow, fork, functions, logs, modules, namespaces,
-    parked, promote, query, rehearse, replays, retell, rollback, serve, test, types, why,
+    outbox, parked, promote, query, rehearse, replays, retell, rollback, serve, test, timers, types, why,
 };
 
 const AFTER_HELP: &str = "\
@@ -99,8 +99,12 @@ pub enum Verb {
     Functions(functions::Functions),
     /// Show the events that a function set aside, or release them
     Parked(parked::Parked),
+    /// Show requests that wait to be sent, and what is held back; send, release or discard it
+    Outbox(outbox::Outbox),
     /// Show consumers; make one, fetch from it, release what it set aside
     Consumers(consumers::Consumers),
+    /// Show timers that are set, and schedules
+    Timers(timers::Timers),
     /// List, create or drop namespaces
     Namespaces(namespaces::Namespaces),
     /// Start a host with example handlers and a day of real flights

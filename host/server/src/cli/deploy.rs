@@ -21,6 +21,7 @@ Examples:
   retold deploy build/pricing-2.wasm --name pricing
   retold deploy pricing.wasm --expect-same  refuse it if it makes anything else than what is recorded
   retold deploy pricing.wasm --backfill     append what history lacks, once
+  retold deploy welcome.wasm --send         act on earlier events too, instead of holding what that gives
   retold deploy pricing.wasm --rehearse skip
 
 The host checks the module, replays history through it and holds what comes out against what is recorded;
@@ -45,6 +46,9 @@ pub struct Deploy {
     /// Append, once, the outputs that history lacks
     #[arg(long)]
     backfill: bool,
+    /// Let commands, timers and requests that it makes of earlier events take effect; without it they are held
+    #[arg(long)]
+    send: bool,
     #[command(flatten)]
     bounds: Bounds,
 }
@@ -52,8 +56,8 @@ pub struct Deploy {
 pub fn run(common: &Common, deploy: &Deploy) -> Result<()> {
     let name = given_or_named(&deploy.name, &deploy.file)?;
     let client = Client::new(common)?;
-    let Deploy { rehearse, expect_same, backfill, .. } = *deploy;
-    let asked = Asked { rehearse, expect_same, backfill, bounds: Some(&deploy.bounds) };
+    let Deploy { rehearse, expect_same, backfill, send, .. } = *deploy;
+    let asked = Asked { rehearse, expect_same, backfill, send, bounds: Some(&deploy.bounds) };
     let watch = if common.json { Watch::Quiet } else { Watch::Person };
     let became = uploading::upload(&client, &deploy.file, &name, &asked, watch);
     let became = with_report(&client, common.json, became).with_context(|| format!("{name} is not deployed"))?;

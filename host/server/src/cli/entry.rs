@@ -8,7 +8,7 @@ use super::arguments::{Arguments, Verb};
 use super::failure::report;
 use super::{
     aggregate, append, bench, build, command, consumers, demo, deploy, diff, events, flow, fork, functions, logs, modules, namespaces,
-    parked, promote, query, rehearse, replays, retell, rollback, serve, test, types, why,
+    outbox, parked, promote, query, rehearse, replays, retell, rollback, serve, test, timers, types, why,
 };
 
 /// Runs the verb that the command line names.
@@ -39,7 +39,9 @@ pub fn main() -> ExitCode {
         Verb::Modules(verb) => modules::run(&common, &verb),
         Verb::Functions(verb) => functions::run(&common, &verb),
         Verb::Parked(verb) => parked::run(&common, &verb),
+        Verb::Outbox(verb) => outbox::run(&common, &verb),
         Verb::Consumers(verb) => consumers::run(&common, &verb),
+        Verb::Timers(verb) => timers::run(&common, &verb),
         Verb::Namespaces(verb) => namespaces::run(&common, &verb),
         Verb::Demo(verb) => demo::run(&common, &verb),
         Verb::Bench(verb) => bench::run(&common, &verb),

@@ -17,8 +17,8 @@ Examples:
   retold diff main whatif
   retold namespaces drop whatif
 
-It can be written like any other namespace, and costs little: history is shared. Nothing is sent to the
-outside from it.";
+It can be written like any other namespace, and costs little: history is shared. No timer fires in it and
+nothing is sent to the outside from it, unless --effects says so.";
 
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
@@ -32,10 +32,13 @@ pub struct Fork {
     /// Up to this position [default: the head]
     #[arg(long, value_name = "POSITION")]
     at: Option<String>,
+    /// Let its timers fire and its requests leave
+    #[arg(long)]
+    effects: bool,
 }
 
 pub fn run(common: &Common, fork: &Fork) -> Result<()> {
-    let mut how = json!({ "base": fork.base });
+    let mut how = json!({ "base": fork.base, "effects": fork.effects });
     if let Some(at) = &fork.at {
         how["at"] = json!(at);
     }

@@ -30,6 +30,15 @@ pub fn page(function: &Value) -> String {
     }
     line("cursor", format!("{}, lag {}", text(&function["cursor"]), number(&function["lag"])));
     line("parked", parked(function));
+    let waiting = |member: &str, words: &str| match function[member].as_u64() {
+        None | Some(0) => None,
+        Some(count) => Some(format!("{} {words}", thousands(count))),
+    };
+    let outbox = [waiting("requests_waiting", "waiting"), waiting("requests_held", "held"), waiting("outputs_held", "outputs held")];
+    line("outbox", outbox.into_iter().flatten().collect::<Vec<_>>().join(", "));
+    if function["timers"].as_u64().is_some_and(|timers| timers > 0) {
+        line("timers", number(&function["timers"]));
+    }
     line("module", format!("{} {}", text(&function["module"]), text(&function["version"])));
     line("digest", text(&function["digest"]));
     line("reads", words(&function["subscribes"]));

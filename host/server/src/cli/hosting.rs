@@ -48,16 +48,21 @@ impl Hosting {
         Hosting::start_with(data, listen, Instances::Kept)
     }
 
-    /// The same; requests may leave as the operator says.
-    pub fn start_allowing(data: &Path, listen: Listen, allowed: &OutsideOptions) -> Result<Self> {
-        Hosting::start_so(data, listen, Instances::Kept, outside(allowed)?)
+    /// The same; requests may leave as the operator says, and it is so much later than the machine's clock says.
+    pub fn start_allowing(data: &Path, listen: Listen, allowed: &OutsideOptions, clock_ahead: Duration) -> Result<Self> {
+        let options = drive::HostOptions { data: data.to_owned(), outside: outside(allowed)?, clock_ahead, ..Default::default() };
+        Hosting::start_so(listen, options)
     }
 
     pub fn start_with(data: &Path, listen: Listen, instances: Instances) -> Result<Self> {
-        Hosting::start_so(data, listen, instances, drive::Outside::default())
+        let mut options = drive::HostOptions { data: data.to_owned(), ..Default::default() };
+        if instances == Instances::FreshEach {
+            options.sandbox.calls_per_instance_max = 1;
+        }
+        Hosting::start_so(listen, options)
     }
 
-    fn start_so(data: &Path, listen: Listen, instances: Instances, outside: drive::Outside) -> Result<Self> {
+    fn start_so(listen: Listen, options: drive::HostOptions) -> Result<Self> {
         // The port first: a second host must not touch the data before it learns that it is second.
         let listener = StandardListener::bind(listen.0)
             .with_context(|| format!("cannot listen on {} (another host may be; --listen 127.0.0.1:0 takes a free port)", listen.0))?;
@@ -65,10 +70,7 @@ impl Hosting {
         let address = listener.local_addr()?;
         let runtime = Builder::new_multi_thread().enable_all().thread_name("retold-http").build()?;
         let entered = runtime.enter();
-        let mut options = drive::HostOptions { data: data.to_owned(), outside, ..Default::default() };
-        if instances == Instances::FreshEach {
-            options.sandbox.calls_per_instance_max = 1;
-        }
+        let data = options.data.clone();
         let host = drive::Host::open(options).with_context(|| format!("cannot open the data in {}", data.display()))?;
         let listener = TcpListener::from_std(listener)?;
         let (stop, stopped) = oneshot::channel();

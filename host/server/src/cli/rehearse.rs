@@ -50,7 +50,7 @@ pub struct Rehearse {
 pub fn run(common: &Common, rehearse: &Rehearse) -> Result<()> {
     let name = given_or_named(&rehearse.name, &rehearse.file)?;
     let client = Client::new(common)?;
-    let asked = Asked { rehearse: How::Only, expect_same: rehearse.expect_same, backfill: false, bounds: Some(&rehearse.bounds) };
+    let asked = Asked { rehearse: How::Only, expect_same: rehearse.expect_same, bounds: Some(&rehearse.bounds), ..Asked::default() };
     let answer = with_report(&client, common.json, send(&client, &rehearse.file, &name, &asked));
     let answer = answer.with_context(|| format!("{name} is not rehearsed to the end"))?;
     if rehearse.detach {

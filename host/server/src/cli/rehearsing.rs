@@ -64,6 +64,7 @@ pub struct Asked<'a> {
     pub rehearse: Rehearse,
     pub expect_same: bool,
     pub backfill: bool,
+    pub send: bool,
     pub bounds: Option<&'a Bounds>,
 }
 
@@ -80,6 +81,7 @@ impl Asked<'_> {
             ("rehearse", Some(self.rehearse.word())),
             ("expect-same", self.expect_same.then_some("true")),
             ("backfill", self.backfill.then_some("true")),
+            ("send", self.send.then_some("true")),
             ("since", bounds.since.as_deref()),
             ("last", last.as_deref()),
             ("sample", sample.as_deref()),
@@ -105,7 +107,7 @@ mod tests {
     fn what_is_asked_for_stands_in_the_query() {
         assert_eq!(Asked::default().query(), "?rehearse=first&timeout=1s");
         let bounds = Bounds { since: Some("1.20".into()), last: None, sample: Some(10), budget: Some(Percent(50)) };
-        let asked = Asked { rehearse: Rehearse::Only, expect_same: true, backfill: false, bounds: Some(&bounds) };
+        let asked = Asked { rehearse: Rehearse::Only, expect_same: true, bounds: Some(&bounds), ..Asked::default() };
         assert_eq!(asked.query(), "?rehearse=only&expect-same=true&since=1.20&sample=10&budget=50&timeout=1s");
     }
 }

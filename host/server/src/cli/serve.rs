@@ -2,6 +2,7 @@
 
 use std::io::{Write, stdout};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
@@ -32,16 +33,29 @@ pub struct Serve {
     /// A loopback address and port; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7070")]
     listen: Listen,
+    /// Live so much later than the machine's clock, such as 6h: to try what timers do
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = later)]
+    clock_ahead: Duration,
     #[command(flatten)]
     outside: OutsideOptions,
     #[command(flatten)]
     log: LogOptions,
 }
 
+/// At most a hundred years, so that all times can still be written.
+fn later(text: &str) -> Result<Duration, String> {
+    const HOURS_MAX: i64 = 100 * 366 * 24;
+    let time = text.parse::<jiff::SignedDuration>().map_err(|_| "write a time, such as 90s, 15m or 6h".to_owned())?;
+    if time.as_hours() >= HOURS_MAX {
+        return Err("that is more than a hundred years".to_owned());
+    }
+    Duration::try_from(time).map_err(|_| "a host can only live later than its machine".to_owned())
+}
+
 /// Ends when it is told to, or when the storage fails; then with an error.
 pub fn run(common: &Common, serve: &Serve) -> Result<()> {
     log::start(&serve.log);
-    let hosting = Hosting::start_allowing(&serve.data, serve.listen, &serve.outside)?;
+    let hosting = Hosting::start_allowing(&serve.data, serve.listen, &serve.outside, serve.clock_ahead)?;
     let url = hosting.url();
     if common.json {
         println!("{}", json!({ "listening": url, "data": serve.data }));
@@ -50,4 +64,17 @@ pub fn run(common: &Common, serve: &Serve) -> Result<()> {
     }
     stdout().flush()?;
     hosting.run_until_told_to_stop()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_may_live_later_than_its_machine_and_not_earlier() {
+        assert_eq!((later("6h"), later("0s")), (Ok(Duration::from_secs(21_600)), Ok(Duration::ZERO)));
+        for text in ["", "6", "-1h", "1000000h", "soon"] {
+            assert!(later(text).is_err(), "{text}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use retold_engine::model::{Class, EventRef, Kind};
+use retold_engine::model::{Class, EventRef, Kind, TIMER_DUE, Timestamp};
 use retold_engine::store::ModuleRow;
 use serde::de::IgnoredAny;
 
@@ -130,7 +130,14 @@ fn write_lists(out: &mut Vec<u8>, event: &EventRef<'_>) {
         out.push(b',');
         write_text(out, name);
         out.push(b':');
-        write_text(out, value);
+        match value.parse() {
+            Ok(due) if event.kind == Kind::Timer && name == TIMER_DUE => {
+                out.push(b'"');
+                write_timestamp(out, Timestamp(due));
+                out.push(b'"');
+            }
+            _ => write_text(out, value),
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use retold_engine::model::{
-    AggregateCall, Answer, CallLimits, Calls, CommandRef, EventDraft, EventRef, Failure, Guest, GuestFault, NotAnswered, Output, Payload,
-    Query, Rejection,
+    AggregateCall, Answer, CallLimits, Calls, CommandRef, EventDraft, EventRef, Failure, Guest, GuestFault, IngressAnswer, IngressRequest,
+    NotAnswered, Output, Payload, Query, Rejection,
 };
 
 use super::schemas::Book;
@@ -22,10 +22,23 @@ impl CheckedGuest {
     }
 
     fn check(&self, draft: &EventDraft) -> Result<(), GuestFault> {
-        let content_type = draft.content_type.as_deref().unwrap_or("application/json");
-        self.book.check(&draft.r#type, content_type, &draft.data).map_err(|violation| {
+        self.check_data(&draft.r#type, draft.content_type.as_deref().unwrap_or("application/json"), &draft.data)
+    }
+
+    /// What a handler makes, now or when a timer is due.
+    fn check_output(&self, output: &Output) -> Result<(), GuestFault> {
+        match output {
+            Output::Emit(draft) => self.check(draft),
+            Output::Command(command) => self.check_data(&command.r#type, command.content_type(), &command.data),
+            Output::Schedule(timer) => self.check_data(&timer.r#type, "application/json", &timer.data),
+            Output::Cancel(_) | Output::Request(_) => Ok(()),
+        }
+    }
+
+    fn check_data(&self, r#type: &str, content_type: &str, data: &[u8]) -> Result<(), GuestFault> {
+        self.book.check(r#type, content_type, data).map_err(|violation| {
             let place = if violation.path.is_empty() { "as a whole" } else { violation.path.as_str() };
-            GuestFault::Schema(format!("an event of type {:?} doesn't fit its schema, data {place}: {}", draft.r#type, violation.what))
+            GuestFault::Schema(format!("what it makes of type {type:?} doesn't fit its schema, data {place}: {}", violation.what))
         })
     }
 }
@@ -34,11 +47,7 @@ impl Guest for CheckedGuest {
     fn handle(&self, function: &str, events: &[EventRef<'_>], limits: &CallLimits, calls: &mut dyn Calls) -> Answer {
         let answer = self.guest.handle(function, events, limits, calls);
         let Answer::Reactions(reactions) = &answer else { return answer };
-        let drafts = reactions.iter().filter_map(|reaction| match &reaction.output {
-            Output::Emit(draft) => Some(draft),
-            _ => None,
-        });
-        match drafts.map(|draft| self.check(draft)).find_map(Result::err) {
+        match reactions.iter().map(|reaction| self.check_output(&reaction.output)).find_map(Result::err) {
             Some(fault) => Answer::Fault(fault),
             None => answer,
         }
@@ -98,6 +107,20 @@ impl Guest for CheckedGuest {
         let answer = self.guest.upcast(function, events, limits, calls)?;
         if let Ok(lists) = &answer {
             lists.iter().flatten().try_for_each(|draft| self.check(draft)).map_err(NotAnswered::Fault)?;
+        }
+        Ok(answer)
+    }
+
+    fn accept(
+        &self,
+        function: &str,
+        request: &IngressRequest,
+        limits: &CallLimits,
+        calls: &mut dyn Calls,
+    ) -> Result<Result<Vec<EventDraft>, IngressAnswer>, NotAnswered> {
+        let answer = self.guest.accept(function, request, limits, calls)?;
+        if let Ok(drafts) = &answer {
+            drafts.iter().try_for_each(|draft| self.check(draft)).map_err(NotAnswered::Fault)?;
         }
         Ok(answer)
     }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 
-use retold_engine::model::{Plan, Position, limits};
-use retold_engine::run::{Outcome, Settled, Ticket, WaitId, Waits, World};
+use retold_engine::model::{Plan, Position, Timestamp, limits};
+use retold_engine::run::{Outcome, Settled, Ticket, WaitId, Waits, Whom, World};
 use retold_engine::store::{
-    Accepted, Appended, Committed, Decision, Proposal, Reacted, Refused, Snapshot, Store, StoreError, SubjectSnapshot,
+    Accepted, Appended, Committed, Decision, Due, Proposal, Reacted, Refused, Snapshot, Store, StoreError, SubjectSnapshot,
 };
 use tokio::sync::oneshot;
 
@@ -20,6 +20,7 @@ use super::housekeeper::Ended;
 use super::inside::Inside;
 use super::queue::Cost;
 use super::registry::Registry;
+use super::timers::Wave;
 use super::types::{Append, DriveError};
 use super::waiting::{Waiting, handled};
 
@@ -49,6 +50,11 @@ pub enum Job {
         plan: Box<Plan>,
         function: Arc<FunctionTask>,
         ticket: Ticket,
+    },
+    /// Timers and schedules that are due.
+    Fire {
+        due: Vec<Due>,
+        wave: Wave,
     },
     /// A deployment, removal or an operator's word.
     Change {
@@ -90,11 +96,24 @@ pub struct Committer {
 
 /// Who is answered, in the order of the proposals.
 enum Caller {
-    Append { wait: Option<WaitKey>, reply: oneshot::Sender<Result<Append, DriveError>> },
+    Append {
+        wait: Option<WaitKey>,
+        reply: oneshot::Sender<Result<Append, DriveError>>,
+    },
     Subject(Arc<SubjectTask>),
     Nobody,
-    Function { function: Arc<FunctionTask>, ticket: Ticket },
-    Change { reply: oneshot::Sender<Result<Accepted, DriveError>> },
+    Function {
+        function: Arc<FunctionTask>,
+        ticket: Ticket,
+    },
+    /// When what was fired was due.
+    Timers {
+        wave: Wave,
+        due: Vec<Timestamp>,
+    },
+    Change {
+        reply: oneshot::Sender<Result<Accepted, DriveError>>,
+    },
 }
 
 impl Committer {
@@ -112,6 +131,7 @@ impl Committer {
         };
         committer.refresh();
         committer.registry.wake_all();
+        committer.namespace.timers.begin(&committer.namespace);
         committer.housekeep();
         committer
     }
@@ -167,6 +187,10 @@ impl Committer {
                 Job::Reaction { plan, function, ticket } => {
                     group.push(Proposal::Reaction(*plan), Caller::Function { function, ticket });
                 }
+                Job::Fire { due, wave } => {
+                    let times = due.iter().map(Due::due).collect();
+                    group.push(Proposal::Fire(due), Caller::Timers { wave, due: times });
+                }
                 Job::Change { proposal, last_look: None, reply } => group.push(*proposal, Caller::Change { reply }),
                 Job::Change { proposal, last_look: Some(look), reply } => {
                     // It must see what came before it, and nothing may come between its look and the change.
@@ -204,7 +228,7 @@ impl Committer {
             return;
         }
         let began = clock::started();
-        match self.store.commit(proposals, clock::now()) {
+        match self.store.commit(proposals, self.namespace.clock.now()) {
             Ok(committed) => {
                 self.namespace.counts.commits.fetch_add(1, Ordering::Relaxed);
                 self.namespace.counts.commit_us.fetch_add(began.elapsed().as_micros() as u64, Ordering::Relaxed);
@@ -221,12 +245,21 @@ impl Committer {
         let Committed { answers, changes } = committed;
         if changes.functions {
             self.refresh();
+            self.namespace.timers.functions_changed();
+        }
+        if changes.records.iter().any(|record| record.is_outside())
+            || answers.iter().any(|answer| matches!(answer, Ok(Accepted::Scheduled | Accepted::Noted)))
+        {
+            self.namespace.timers.wake();
         }
         // Readers are woken before anybody is answered, so that whoever was answered finds them at work.
         for record in &changes.records {
             for word in record.words() {
                 self.registry.wake_readers(&self.namespace, word);
             }
+        }
+        if changes.records.iter().any(|record| record.is_outside()) {
+            self.namespace.outbox.wake();
         }
         let type_of = |position: Position| -> Option<String> {
             let index = changes.records.partition_point(|record| record.first <= position).checked_sub(1)?;
@@ -243,7 +276,7 @@ impl Committer {
                         Some(key) => {
                             let positions = appended.positions.clone();
                             let answer = move |outcome| drop(reply.send(Ok(answered(generation, appended, Some(outcome)))));
-                            self.begin_wait(key, &positions, Box::new(answer), &type_of);
+                            self.begin_wait(key, Whom::All, &positions, Box::new(answer), &type_of);
                         }
                     }
                 }
@@ -264,6 +297,15 @@ impl Committer {
                     ended.extend(self.reacted(&function, &reacted));
                     function.settle(ticket, Settled::Committed);
                 }
+                (Caller::Timers { wave, due }, Ok(Accepted::Fired(fired))) => {
+                    let (timers, positions) = (self.namespace.timers.clone(), self.namespace.timers.fired(wave, &due, &fired));
+                    if wave.awaited && !positions.is_empty() {
+                        self.begin_wait(wave.key, Whom::WhoRuns, &positions, Box::new(move |_| timers.level(wave.key)), &type_of);
+                    } else {
+                        timers.level(wave.key);
+                    }
+                }
+                (Caller::Timers { wave, .. }, _) => self.namespace.timers.level(wave.key),
                 (Caller::Function { function, ticket }, _) => function.settle(ticket, Settled::Refused),
                 (Caller::Append { reply, .. }, answer) => {
                     self.namespace.counts.refused.fetch_add(1, Ordering::Relaxed);
@@ -382,6 +424,8 @@ impl Caller {
             Caller::Nobody => {}
             Caller::Subject(subject) => drop(subject.settled(Err(error.clone().into()))),
             Caller::Function { function, ticket } => function.settle(ticket, Settled::Refused),
+            // Nothing is written any more.
+            Caller::Timers { .. } => {}
         }
     }
 }

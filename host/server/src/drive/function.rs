@@ -125,7 +125,7 @@ impl FunctionTask {
     fn step(&self, namespace: &Inside, runner: &mut Runner) -> Step {
         /// A pause where the host itself is in trouble.
         const TROUBLE_MS: u64 = 1_000;
-        let now = clock::now();
+        let now = namespace.clock.now();
         let mut log = |level: LogLevel, message: &str| self.log.add(level, message);
         let stepped = namespace.reader.snapshot().and_then(|snapshot| {
             let guests = namespace.guests_at(&snapshot);

@@ -61,7 +61,9 @@ impl Namespace {
             parked: row.parked,
             parked_reasons,
             released: row.released,
+            timers: snapshot.outside_counts(row.ordinal).timers,
             oldest_parked,
+            requests: snapshot.outside_counts(row.ordinal),
             counts: match (&task, &view) {
                 (_, Some(view)) => view.counts(),
                 (Some(task), None) => task.counts(),

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use retold_engine::model::Position;
-use retold_engine::store::{self, NamespaceRow, Role};
+use retold_engine::store::{self, NamespaceRow, Proposal, Role};
 use tokio::sync::watch;
 
 use super::clock;
 use super::consumers::close_consumers;
 use super::host::{Host, io};
 use super::namespace::{Namespace, Standing};
-use super::replay_info::{Dropped, Forked, Generations};
+use super::replay_info::{Dropped, ForkOptions, Forked, Generations};
 use super::types::DriveError;
 
 /// In a folder that is being dropped: whatever happens, it goes.
@@ -22,14 +22,15 @@ impl Host {
         rows.into_iter().find(|row| row.name == name).ok_or_else(|| DriveError::UnknownNamespace(name.to_owned()))
     }
 
-    /// A namespace that shares the base's history up to a position; the head, without one.
-    pub async fn fork(&self, base: &str, at: Option<Position>, name: &str) -> Result<Forked, DriveError> {
+    /// A namespace that shares the base's history up to a position; the head, without one. Its timers fire and
+    /// its requests leave only if it is to have effects.
+    pub async fn fork(&self, base: &str, name: &str, options: ForkOptions) -> Result<Forked, DriveError> {
         let _turn = self.0.changing.lock().await;
         let (host, base, name) = (self.clone(), base.to_owned(), name.to_owned());
-        blocking(move || host.fork_now(&base, at, &name)).await
+        blocking(move || host.fork_now(&base, &name, options)).await
     }
 
-    fn fork_now(&self, base: &str, at: Option<Position>, name: &str) -> Result<Forked, DriveError> {
+    fn fork_now(&self, base: &str, name: &str, ForkOptions { at, effects }: ForkOptions) -> Result<Forked, DriveError> {
         let began = clock::started();
         let base_row = self.row(base)?;
         self.check_new_name(name)?;
@@ -51,7 +52,10 @@ impl Host {
             role: Role::Fork { base_folder: base_row.folder, at: forked.at },
             previous: Vec::new(),
         };
-        let store = self.open_store(&folder, Some(options))?;
+        let mut store = self.open_store(&folder, Some(options))?;
+        if effects {
+            store.commit(vec![Proposal::Effects { on: true }], clock::now())?;
+        }
         self.catalogue().set(&row)?;
         self.start(&row, store)?;
         self.name_all()?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use retold_engine::model::{Timestamp, limits, valid_namespace_name};
 use retold_engine::store::{Catalogue, CursorMap, DiskFolder, NamespaceRow, Options, Role, Store, StoreError};
@@ -19,6 +20,7 @@ use super::inside::{Common, Inside};
 use super::memory;
 use super::modules::Modules;
 use super::namespace::{Namespace, Standing};
+use super::outbox;
 use super::outside::Outside;
 use super::replay_info::NamespaceRole;
 use super::retelling::Retelling;
@@ -40,6 +42,8 @@ pub struct HostOptions {
     pub sandbox: SandboxOptions,
     /// What may leave.
     pub outside: Outside,
+    /// How much later the host lives than its machine's clock says: to try what timers do.
+    pub clock_ahead: Duration,
     /// The program that compiles modules in a process of its own; this one if not given.
     pub compiler: Option<PathBuf>,
 }
@@ -52,6 +56,7 @@ impl Default for HostOptions {
             cache_bytes: 16 << 20,
             sandbox: SandboxOptions::default(),
             outside: Outside::default(),
+            clock_ahead: Duration::ZERO,
             compiler: None,
         }
     }
@@ -93,6 +98,7 @@ impl Host {
     /// Opens the data directory, its namespaces and their modules. One host at a time.
     pub fn open(options: HostOptions) -> Result<Host, DriveError> {
         memory::limit_pools();
+        clock::go_ahead(options.clock_ahead);
         let folder = DiskFolder::create(&options.data).map_err(io("the data directory can't be made"))?;
         let catalogue = Catalogue::open(&folder)?;
         let modules = Arc::new(Modules::open(&options)?);
@@ -255,6 +261,7 @@ impl Host {
             }
         }
         inside.restore_replays();
+        outbox::start(&inside);
         Ok(inside)
     }
 

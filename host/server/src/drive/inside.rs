@@ -9,6 +9,8 @@ use retold_engine::model::{Digest, Position, Timestamp};
 use retold_engine::store::{self, CursorMap, Reader, Store};
 use tokio::sync::{Semaphore, watch};
 
+use super::calendar::Zones;
+use super::clock::Steady;
 use super::commands::Commands;
 use super::committer::Job;
 use super::consumers::Consumers;
@@ -18,6 +20,7 @@ use super::function_log::FunctionLogs;
 use super::housekeeper::Housekeeper;
 use super::modules::Modules;
 use super::namespace::Namespace;
+use super::outbox::Outbox;
 use super::queue::{Cost, Queue};
 use super::replay_files::ReplayFiles;
 use super::replay_outputs::Prepared;
@@ -25,6 +28,7 @@ use super::replays::Replays;
 use super::schemas::Book;
 use super::sending::Sending;
 use super::ticker::Ticker;
+use super::timers::TimerTask;
 use super::types::{DriveError, ModuleInfo};
 use super::views::ViewTask;
 use super::workers::Pool;
@@ -36,6 +40,8 @@ pub struct Inside {
     pub name: String,
     pub created: Timestamp,
     pub reader: Reader,
+    /// What time it is in the log.
+    pub clock: Steady,
     pub queue: Queue<Job>,
     pub head: watch::Sender<Position>,
     /// What stopped the writer, if something did.
@@ -54,6 +60,10 @@ pub struct Inside {
     pub sending: Arc<Sending>,
     /// Turns true when the host stops.
     pub stopping: watch::Sender<bool>,
+    /// Requests that leave.
+    pub outbox: Outbox,
+    pub timers: Arc<TimerTask>,
+    pub zones: Arc<Zones>,
     /// Queries that run or wait to.
     pub queries: Arc<Semaphore>,
     /// Held by the one change of code that is being made.
@@ -130,6 +140,7 @@ impl Inside {
             name,
             created,
             head: watch::Sender::new(reader.head()),
+            clock: Steady::new(reader.next_record().recorded),
             reader,
             queue: Queue::new(),
             failed: common.failed.clone(),
@@ -145,6 +156,9 @@ impl Inside {
             flow: FlowCounts::default(),
             sending: common.sending.clone(),
             stopping: common.stopping.clone(),
+            outbox: Outbox::default(),
+            timers: Arc::default(),
+            zones: Arc::default(),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             deploying: tokio::sync::Mutex::default(),
             replays: Replays::default(),
@@ -259,6 +273,7 @@ impl Inside {
         self.tasks.read().unwrap_or_else(PoisonError::into_inner).values().for_each(FunctionTask::wake);
         self.views.read().unwrap_or_else(PoisonError::into_inner).values().for_each(ViewTask::wake);
         self.consumers.wake_all();
+        self.timers.wake();
     }
 
     pub fn type_at(&self, position: Position) -> Option<String> {

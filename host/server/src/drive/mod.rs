@@ -4,6 +4,7 @@
 mod activation;
 mod asking;
 mod backfill;
+mod calendar;
 mod candidate;
 mod catalogue;
 mod checked;
@@ -19,14 +20,17 @@ mod function;
 mod function_info;
 mod function_log;
 mod generations;
+mod handing_over;
 mod host;
 mod housekeeper;
+mod ingress;
 mod inside;
 mod loaded;
 mod mapping;
 mod memory;
 mod modules;
 mod namespace;
+mod outbox;
 mod outside;
 mod promoting;
 mod prospect;
@@ -50,6 +54,8 @@ mod sending;
 mod stream;
 mod superseding;
 mod ticker;
+mod timer_info;
+mod timers;
 mod turns;
 mod types;
 mod upgrade;
@@ -67,14 +73,18 @@ pub use flow::{Flow, Level, Link, Lint, Node, What};
 pub use function_log::{FunctionLog, LogPage};
 pub use generations::Resume;
 pub use host::{Host, HostOptions};
+pub use ingress::{Received, Taken};
 pub use namespace::Namespace;
-pub use outside::{Network, Outside, Secrets};
+pub use outbox::{LaneInfo, OutboxInfo};
+pub use outside::{Network, Outside, SecretError, Secrets};
 pub use replay_info::{
-    DeployOptions, DeployOutcome, DifferenceKind, Dropped, Forked, FunctionReplay, Generations, LogDifference, LogEntryDifference,
-    ModuleVersion, NamespaceRole, OutputCounts, OutputDifference, Promoted, Rehearse, RemoveOutcome, ReplayFailure, ReplayInfo, ReplayKind,
-    ReplayOptions, ReplayStatus, ReplayedModule, RetellRequest, RetellRule, RetellingInfo, RowDifference, Shown, ViewDifference,
+    DeployOptions, DeployOutcome, DifferenceKind, Dropped, ForkOptions, Forked, FunctionReplay, Generations, LogDifference,
+    LogEntryDifference, ModuleVersion, NamespaceRole, OutputCounts, OutputDifference, Promoted, Rehearse, RemoveOutcome, ReplayFailure,
+    ReplayInfo, ReplayKind, ReplayOptions, ReplayStatus, ReplayedModule, RetellRequest, RetellRule, RetellingInfo, RowDifference, Shown,
+    ViewDifference,
 };
 pub use stream::AppendStream;
+pub use timer_info::{ScheduleInfo, TimerInfo, TimerInfoPage, TimerPlace};
 pub use types::{
     Append, DeployRefused, Deployed, DriveError, FunctionCounts, FunctionInfo, Handled, LogLine, ModuleInfo, NamespaceMetrics, Retrying,
     SchemaRefused, TypeInfo, WaitFor,

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use retold_engine::model::{Digest, Manifest};
 
+use super::calendar::check_schedules;
+use super::clock;
 use super::host::{HostOptions, io};
 use super::inside::Inside;
 use super::types::DriveError;
@@ -43,6 +45,7 @@ impl Modules {
     pub fn upload(&self, name: Option<&str>, bytes: &[u8]) -> Result<Upload, DriveError> {
         let loaded = self.loader.upload(bytes)?;
         loaded.manifest.check(name.unwrap_or(&loaded.manifest.name)).map_err(DriveError::Manifest)?;
+        check_schedules(&loaded.manifest, clock::now()).map_err(DriveError::Manifest)?;
         Ok(Upload { manifest: loaded.manifest, digest: loaded.digest, component: loaded.component, module: loaded.module })
     }
 

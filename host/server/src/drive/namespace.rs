@@ -193,6 +193,16 @@ impl Namespace {
             commits: of(&counts.commits),
             commit_us: of(&counts.commit_us),
             refused: of(&counts.refused),
+            requests_sent: of(&self.inside.outbox.counts.sent),
+            requests_replied: of(&self.inside.outbox.counts.replied),
+            requests_failed: of(&self.inside.outbox.counts.failed),
+            hosts_down: self.outbox().hosts.iter().filter(|host| host.closed_for.is_some()).count(),
+            timers_fired: of(&self.inside.timers.fired),
+            timers_late_us: of(&self.inside.timers.late_us),
+            timers: snapshot
+                .as_ref()
+                .map_or(0, |snapshot| snapshot.functions().map(|row| snapshot.outside_counts(row.ordinal).timers).sum()),
+            overdue_us: self.timers_overdue_us(),
             queue_length: self.inside.queue.len(),
             segments: snapshot.as_ref().map_or(0, store::Snapshot::segments),
             bytes_in_use: snapshot.and_then(|snapshot| snapshot.bytes_in_use().ok()).unwrap_or_default(),

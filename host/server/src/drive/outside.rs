@@ -5,6 +5,7 @@ mod client;
 #[cfg(test)]
 mod client_tests;
 mod connect;
+mod retry;
 mod secrets;
 
 use std::net::IpAddr;
@@ -13,7 +14,8 @@ use retold_engine::model::host_allowed;
 
 pub use addresses::{Network, is_public};
 pub use client::{Client, OutgoingRequest, Response, SendError, SendErrorKind};
-pub use secrets::Secrets;
+pub use retry::{NOT_ALLOWED_PAUSE, RETRY_PAUSE_MAX, retry_after, retry_pause};
+pub use secrets::{Secret, SecretError, Secrets};
 
 /// The operator's word. A function's manifest must allow a host too.
 #[derive(Clone, Debug, Default)]

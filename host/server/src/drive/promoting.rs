@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::clock;
 use super::committer::Job;
 use super::generations::blocking;
+use super::handing_over::hand_over;
 use super::host::Host;
 use super::inside::Inside;
 use super::queue::Cost;
@@ -74,7 +75,8 @@ impl Host {
         let row = self.row(name)?;
         let Role::Retelling { base, .. } = &row.role else { return Err(DriveError::Superseded) };
         let old = retelling.base.reader.snapshot()?;
-        let finished = retelling.finish()?;
+        let mut finished = retelling.finish()?;
+        hand_over(&old, &mut finished.store)?;
         let new = retelling.target.reader.snapshot()?;
         let map = retelling.take_map()?;
         let promoted = self.catalogue().promote(base, name)?;
@@ -115,7 +117,8 @@ impl Host {
         from.frozen.store(true, Ordering::Release);
         to.generation.store(what.generation, Ordering::Release);
         to.reinstate();
-        // The first thing in its queue, so that whatever was accepted since stands behind it.
+        // The first things in its queue, so that whatever was accepted since stands behind them.
+        to.set_effects(from.reader.snapshot()?.effects());
         let recorded = to.note_promotion(what);
         if let Some(store) = store {
             self.start_writer(to, store)?;
@@ -141,6 +144,7 @@ impl Host {
                 continue;
             }
             let RetellingInfo { kept, dropped, forgotten, .. } = noted(&row.name, to.reader.note()?.as_deref());
+            to.set_effects(old.effects());
             drop(to.note_promotion(&Promoted {
                 namespace: row.name.clone(),
                 generation: row.generation,
@@ -175,6 +179,13 @@ fn promotion_into(log: &Snapshot) -> Result<Option<u64>, DriveError> {
 }
 
 impl Inside {
+    /// Has timers fire and requests leave, or not. It is said before the log says that it took another's place:
+    /// where that stands, this is so.
+    fn set_effects(&self, on: bool) {
+        let (proposal, (reply, _)) = (Box::new(Proposal::Effects { on }), oneshot::channel());
+        self.queue.push_own(Job::Change { proposal, last_look: None, reply }, Cost { events: 1, bytes: 0 });
+    }
+
     /// Has the log itself say that it took another's place, and what became of that one's events: a receipt
     /// that names nobody.
     fn note_promotion(&self, what: &Promoted) -> Recorded {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use retold_engine::model::{Guest, Position};
 use retold_engine::run::{Guests, Reading};
-use retold_engine::store::{Affected, Deploy, Level, Proposal, Refused, Snapshot, Unread};
+use retold_engine::store::{Affected, Deploy, Proposal, Refused, Snapshot, Unread};
 
 use super::candidate::Candidate;
 use super::inside::Inside;
@@ -36,7 +36,9 @@ impl Wanted {
         matches!(self, Wanted::Upload(upload) if upload.manifest.functions.iter().any(|kept| kept.name == function))
     }
 
-    pub fn proposal(&self, levels: Vec<Level>, kind: ReplayKind) -> Proposal {
+    /// What has the writer switch. `send`: what the functions make of earlier events is not held.
+    pub fn proposal(&self, kind: ReplayKind, send: bool) -> Proposal {
+        let levels = Vec::new();
         match self {
             Wanted::Upload(Upload { manifest, digest, component, .. }) => Proposal::Deploy(Deploy {
                 manifest: manifest.clone(),
@@ -44,7 +46,7 @@ impl Wanted {
                 component: component.clone(),
                 levels,
                 rollback: kind == ReplayKind::Rollback,
-                send: false,
+                send,
             }),
             Wanted::Removal(module) => Proposal::Remove { module: module.name.clone(), levels },
         }

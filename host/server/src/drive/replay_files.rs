@@ -78,6 +78,8 @@ struct StoredOptions {
     skip: bool,
     expect_same: bool,
     backfill: bool,
+    #[serde(default)]
+    send: bool,
     since: Option<u64>,
     last: Option<u64>,
     sample: Option<u32>,
@@ -111,6 +113,7 @@ impl StoredReplay {
                 skip: options.rehearse == Rehearse::Skip,
                 expect_same: options.expect_same,
                 backfill: options.backfill,
+                send: options.send,
                 since: options.replay.since.map(|position| position.0),
                 last: options.replay.last,
                 sample: options.replay.sample,
@@ -191,7 +194,7 @@ impl StoredReplay {
     }
 
     pub fn options(&self) -> DeployOptions {
-        let StoredOptions { skip, expect_same, backfill, since, last, sample, budget_percent } = self.options;
+        let StoredOptions { skip, expect_same, backfill, send, since, last, sample, budget_percent } = self.options;
         DeployOptions {
             rehearse: match self.kind {
                 StoredKind::Rehearsal => Rehearse::Only,
@@ -200,6 +203,7 @@ impl StoredReplay {
             },
             expect_same,
             backfill,
+            send,
             replay: ReplayOptions { since: since.map(Position), last, sample, budget_percent },
             wait: std::time::Duration::ZERO,
         }

@@ -38,6 +38,8 @@ pub struct DeployOptions {
     pub expect_same: bool,
     /// Appends the outputs that history lacks, once.
     pub backfill: bool,
+    /// Commands, timers and requests that the module's functions make of earlier events are not held.
+    pub send: bool,
     pub replay: ReplayOptions,
     /// How long the caller waits before it is told to look for itself.
     pub wait: Duration,
@@ -322,6 +324,15 @@ pub struct Generations {
     pub role: NamespaceRole,
     /// Earlier generations that can still be read or gone back to, by name.
     pub previous: Vec<String>,
+}
+
+/// How a fork is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ForkOptions {
+    /// Up to where it shares its base's history; the head, without one.
+    pub at: Option<Position>,
+    /// Whether its timers fire and its requests leave.
+    pub effects: bool,
 }
 
 #[derive(Clone, Debug)]

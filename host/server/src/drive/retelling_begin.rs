@@ -1,12 +1,14 @@
 //! Retellings begin, go on after a restart, and end.
 
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, PoisonError};
 
-use retold_engine::model::{FunctionKind, Position, Timestamp, TypePattern};
+use retold_engine::model::{FunctionKind, Kind, Position, Timestamp, TypePattern, timer_source};
 use retold_engine::run::{RetellPlan, RetoldModule, Rule, SubjectPattern};
-use retold_engine::store::{Folder, NamespaceRow, Refused, Role, StoreError};
+use retold_engine::store::{Filter, Folder, NamespaceRow, Refused, Role, Snapshot, StoreError};
 use tokio::sync::watch;
 
 use super::clock;
@@ -176,10 +178,32 @@ fn plan(base: &Inside, request: &RetellRequest) -> Result<RetellPlan, DriveError
     let told = |name: &str| plan.modules.iter().any(|module| module.manifest.functions.iter().any(|function| function.name == name));
     let late = snapshot.functions().filter(|row| row.start > Position::START && row.manifest.kind == FunctionKind::Handler);
     plan.starts = late.filter(|row| told(&row.name)).map(|row| (row.name.clone(), row.start)).collect();
+    plan.scheduled = scheduled(&snapshot)?;
     plan.drop = request.drop.iter().map(rule).collect::<Result<_, _>>()?;
     plan.keep = request.keep.iter().map(rule).collect::<Result<_, _>>()?;
     plan.forget = request.forget.iter().map(|subject| SubjectPattern::parse(subject)).collect();
     Ok(plan)
+}
+
+/// When each schedule came first; one that has not come yet, when it will.
+fn scheduled(base: &Snapshot) -> Result<BTreeMap<(String, String), Timestamp>, DriveError> {
+    let next = base.schedules()?.into_iter().map(|row| ((row.function, row.key), row.next.due));
+    let mut first: BTreeMap<(String, String), Timestamp> = next.collect();
+    for function in base.functions() {
+        let source = timer_source(&function.name);
+        for schedule in &function.manifest.schedules {
+            let types = vec![TypePattern::Exact(schedule.r#type.clone())];
+            let filter = Filter { types, subjects: vec![schedule.key.clone()], kind: Some(Kind::Event), ..Filter::default() };
+            base.scan(Position::START, base.head(), &filter, &mut |event| {
+                if event.source != source || event.cause.is_some() {
+                    return ControlFlow::Continue(());
+                }
+                first.insert((function.name.clone(), schedule.key.clone()), event.time);
+                ControlFlow::Break(())
+            })?;
+        }
+    }
+    Ok(first)
 }
 
 fn rule(rule: &RetellRule) -> Result<Rule, DriveError> {

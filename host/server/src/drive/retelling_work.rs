@@ -42,7 +42,8 @@ enum Step {
 
 impl Work {
     pub fn new(shared: Arc<Retelling>, store: Store, plan: RetellPlan, info: RetellingInfo, orders: Receiver<Order>) -> Work {
-        Work { shared, store, telling: run::Retelling::new(plan), info, orders, finishing: false }
+        let telling = run::Retelling::new(plan, shared.target.zones.clone());
+        Work { shared, store, telling, info, orders, finishing: false }
     }
 
     pub fn run(mut self) {
@@ -206,7 +207,9 @@ impl Work {
         let schemas = self.shared.base.reader.schemas();
         let uploaded = schemas.iter().filter(|(_, row)| row.module.is_none());
         let schemas = uploaded.map(|(r#type, row)| Proposal::SetSchema { r#type: r#type.clone(), schema: Some(row.json.clone()) });
-        let proposals: Vec<Proposal> = deployments.into_iter().map(Proposal::Deploy).chain(schemas).collect();
+        // Requests that are made again are held; nothing leaves before a promotion.
+        let quiet = std::iter::once(Proposal::Effects { on: false });
+        let proposals: Vec<Proposal> = quiet.chain(deployments.into_iter().map(Proposal::Deploy)).chain(schemas).collect();
         let committed = self.store.commit(proposals, recorded)?;
         if let Some(refused) = committed.answers.into_iter().find_map(Result::err) {
             return Err(refused.into());

@@ -26,6 +26,7 @@ impl Committer {
             Job::Reaction { function, ticket, .. } => function.settle(ticket, Settled::Refused),
             Job::Change { reply, .. } => drop(reply.send(Err(DriveError::Superseded))),
             Job::Keep(_) => {}
+            Job::Fire { wave, .. } => self.namespace.timers.level(wave.key),
             Job::Alone(_) | Job::Housekept => return Some(job),
         }
         None

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use retold_engine::model::{Digest, FailurePolicy, FunctionKind, LogLevel, ManifestError, Position, Start, Timestamp, limits};
 use retold_engine::run::{AggregateFault, ConsumerRefused};
-use retold_engine::store::{FunctionStatus, Refused, StoreError};
+use retold_engine::store::{FunctionStatus, OutsideCounts, Refused, StoreError};
 
 use super::schemas::Misfit;
 
@@ -72,8 +72,12 @@ pub struct FunctionInfo {
     pub parked_reasons: BTreeMap<String, u64>,
     /// Parked events that are about to be tried again.
     pub released: u64,
+    /// Set, and neither fired nor cancelled.
+    pub timers: u64,
     /// When the oldest parked event was set aside.
     pub oldest_parked: Option<Timestamp>,
+    /// What of it is pending.
+    pub requests: OutsideCounts,
     /// Since the host started.
     pub counts: FunctionCounts,
     /// The event that is being tried again, if one is.
@@ -179,6 +183,17 @@ pub enum DriveError {
     /// The view isn't where the reader wants it to be.
     #[error("view {view} has come to position {position}, {lag} behind the head, and {wanted} is wanted: {advice}")]
     ViewBehind { view: String, position: Position, wanted: Position, lag: u64, advice: String },
+    /// An ingress function's code failed at a request: nothing was recorded.
+    #[error(
+        "ingress function {function} failed at the request ({reason}): {message}; nothing was recorded, mend the module and deploy it again"
+    )]
+    Ingress { function: String, reason: &'static str, message: String },
+    /// A secret that a function needs isn't there.
+    #[error("function {function} needs a secret: {error}")]
+    Secret { function: String, error: super::outside::SecretError },
+    /// A request that is held isn't sent.
+    #[error("the request at position {0} is held: release it with `retold outbox release {0}`")]
+    RequestHeld(Position),
     /// The host could not run a function's code now.
     #[error("the host could not run the function: {0}; try again in a moment")]
     Unavailable(String),
@@ -268,8 +283,20 @@ pub struct NamespaceMetrics {
     pub commits: u64,
     pub commit_us: u64,
     pub refused: u64,
+    /// Timers and schedules that made an event, and how long after they were due, taken together.
+    pub timers_fired: u64,
+    pub timers_late_us: u64,
+    /// Timers that are set, and how long the next of them has been due.
+    pub timers: u64,
+    pub overdue_us: u64,
     /// Proposals that wait for the writer.
     pub queue_length: usize,
+    /// Requests that went out, each time anew; that were answered, and that failed for good.
+    pub requests_sent: u64,
+    pub requests_replied: u64,
+    pub requests_failed: u64,
+    /// Hosts that nothing is sent to for now.
+    pub hosts_down: usize,
     pub segments: usize,
     pub bytes_in_use: u64,
 }

@@ -294,7 +294,7 @@ impl Upgrade {
     }
 
     pub fn proposal(&self) -> Proposal {
-        self.wanted.proposal(Vec::new(), self.task.kind)
+        self.wanted.proposal(self.task.kind, self.options.send)
     }
 
     pub fn compares(&self) -> bool {

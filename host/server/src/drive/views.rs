@@ -218,7 +218,7 @@ impl ViewTask {
         let row = snapshot.function(&self.name).filter(|row| snapshot.identity(row) == self.identity).cloned();
         let Some(row) = row else { return Ok((Prepared::Inactive, None)) };
         let mut folder = lock(&self.folder);
-        let prepared = folder.projector.prepare(&reading, &row, &self.file, PORTION, clock::now())?;
+        let prepared = folder.projector.prepare(&reading, &row, &self.file, PORTION, namespace.clock.now())?;
         if folder.projector.halted().is_none() && !matches!(prepared, Prepared::Later(_)) {
             *lock(&self.stuck) = None;
         }
@@ -239,7 +239,7 @@ impl ViewTask {
     /// Takes the folded parts in.
     fn finish(self: &Arc<Self>, namespace: &Arc<Inside>, parts: Vec<Folded>) {
         let mut folder = lock(&self.folder);
-        let step = folder.projector.finish(&self.file, parts, clock::now());
+        let step = folder.projector.finish(&self.file, parts, namespace.clock.now());
         self.moved(folder.projector.position(&self.file));
         drop(folder);
         match step {

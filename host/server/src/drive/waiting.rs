@@ -1,7 +1,7 @@
 //! Who waits until what was appended or decided is handled, and how they are answered.
 
 use retold_engine::model::Position;
-use retold_engine::run::{Outcome, WaitId, World};
+use retold_engine::run::{Outcome, WaitId, Whom, World};
 
 use super::commands::{CommandAccepted, CommandOutcome, CommandReply};
 use super::committer::{Committer, WaitKey};
@@ -35,15 +35,22 @@ impl Committer {
             let accepted = CommandAccepted { handled: Some(handled(outcome)), ..accepted };
             let _ = reply.send(Ok(CommandOutcome::Accepted(accepted)));
         };
-        self.begin_wait(key, &positions, Box::new(answer), type_of);
+        self.begin_wait(key, Whom::All, &positions, Box::new(answer), type_of);
     }
 
-    pub fn begin_wait(&mut self, key: WaitKey, positions: &[Position], answer: Answering, type_of: &impl Fn(Position) -> Option<String>) {
+    pub fn begin_wait(
+        &mut self,
+        key: WaitKey,
+        whom: Whom,
+        positions: &[Position],
+        answer: Answering,
+        type_of: &impl Fn(Position) -> Option<String>,
+    ) {
         let types: Vec<String> =
             positions.iter().map(|position| type_of(*position).or_else(|| self.namespace.type_at(*position)).unwrap_or_default()).collect();
         let events: Vec<(Position, &str)> = positions.iter().copied().zip(types.iter().map(String::as_str)).collect();
         let functions = self.namespace.reader.functions();
-        match self.waits.begin(&events, &mut World { subscriptions: &mut self.registry.subscriptions, functions: &functions }) {
+        match self.waits.begin(whom, &events, &mut World { subscriptions: &mut self.registry.subscriptions, functions: &functions }) {
             Ok(id) => {
                 self.keys.insert(key, id);
                 self.waiting.insert(id, Waiting { key, answer });

@@ -14,8 +14,10 @@ mod cursor;
 mod dispatch;
 mod events;
 mod flow;
+mod ingress;
 mod logs;
 mod openapi;
+mod outbox;
 mod parameters;
 mod problem;
 mod problem_kinds;
@@ -28,6 +30,7 @@ mod site;
 mod stalling;
 #[cfg(test)]
 mod tests;
+mod timers;
 mod types;
 mod upgrades;
 mod upload;

@@ -136,6 +136,9 @@ fn request_body(takes: Takes) -> Option<Value> {
             }),
         ),
         Takes::Question => (false, json!({ "*/*": { "schema": { "description": "What the view's query takes." } } })),
+        Takes::Foreign => {
+            (false, json!({ "*/*": { "schema": { "description": "Whatever the sender sends; the function reads it as it came." } } }))
+        }
         Takes::Schema => (true, json!({ "application/schema+json": { "schema": { "description": "A JSON Schema, 2020-12." } } })),
         Takes::Wasm => (true, json!({ "application/wasm": { "schema": { "type": "string", "format": "binary" } } })),
         Takes::Json(name) => (true, json!({ "application/json": { "schema": schema(name) } })),
@@ -153,6 +156,10 @@ fn responses(route: &Route) -> Value {
             Gives::Payload => {
                 json!({ "*/*": { "schema": { "description": "What the view answers; the headers Retold-Position and Retold-Lag tell how far it was." } } })
             }
+            Gives::Foreign => json!({
+                "application/json": { "schema": schema("Appended") },
+                "*/*": { "schema": { "description": "What the function answers instead, with any status from 200 on." } },
+            }),
             Gives::LogLines => json!({
                 "application/json": { "schema": schema("Logs") },
                 "text/event-stream": { "schema": { "type": "string", "description": "Messages with a line as data and its number as id." } },

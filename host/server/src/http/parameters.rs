@@ -42,6 +42,12 @@ pub const FETCH_EVENTS_DEFAULT: u64 = 100;
 /// Parked events of a page.
 pub const PARKED_MAX: u64 = 1_000;
 pub const PARKED_DEFAULT: u64 = 100;
+/// Requests of a page, and held outputs.
+pub const OUTBOX_MAX: u64 = 1_000;
+pub const OUTBOX_DEFAULT: u64 = 100;
+/// Timers of a page.
+pub const TIMERS_MAX: u64 = 1_000;
+pub const TIMERS_DEFAULT: u64 = 100;
 /// Events that a search for effects looks through.
 pub const SEARCH_EVENTS_MAX: u64 = 100_000_000;
 pub const SEARCH_EVENTS_DEFAULT: u64 = 100_000;
@@ -109,6 +115,24 @@ pub const SEARCH_LIMIT: Parameter = Parameter {
 };
 pub const PARKED_LIMIT: Parameter =
     Parameter { name: "limit", form: Form::Number { max: PARKED_MAX, default: PARKED_DEFAULT }, about: "At most so many parked events." };
+pub const OUTBOX_LIMIT: Parameter =
+    Parameter { name: "limit", form: Form::Number { max: OUTBOX_MAX, default: OUTBOX_DEFAULT }, about: "At most so many." };
+pub const AFTER_HELD: Parameter =
+    Parameter { name: "after-key", form: Form::Text, about: "Begin behind this one: the `next` of the page before." };
+pub const OF_FUNCTION: Parameter = Parameter { name: "function", form: Form::Text, about: "Only those that this function made." };
+pub const TO_HOST: Parameter =
+    Parameter { name: "host", form: Form::Text, about: "Only those to hosts that begin so; a port is part of the host." };
+pub const OUTBOX_STATE: Parameter = Parameter {
+    name: "state",
+    form: Form::Choice { of: &["all", "waiting", "held"], default: "all" },
+    about: "Those that wait to be sent or for their answer, or those that are held back.",
+};
+pub const TIMERS_LIMIT: Parameter =
+    Parameter { name: "limit", form: Form::Number { max: TIMERS_MAX, default: TIMERS_DEFAULT }, about: "At most so many timers." };
+pub const TIMERS_OF: Parameter =
+    Parameter { name: "function", form: Form::Text, about: "Only those of this function, in the order of their keys." };
+pub const AFTER_TIMER: Parameter =
+    Parameter { name: "after", form: Form::Text, about: "Begin behind this timer: the `next` of the page before." };
 pub const TO: Parameter =
     Parameter { name: "to", form: Form::Cursor, about: "The function reads again everything behind this place. Instead of the body." };
 
@@ -180,6 +204,11 @@ pub const REHEARSE_BACK: Parameter = Parameter {
 pub const EXPECT_SAME: Parameter =
     Parameter { name: "expect-same", form: FLAG, about: "Refuse the module if it makes anything else than what is recorded." };
 pub const BACKFILL: Parameter = Parameter { name: "backfill", form: FLAG, about: "Append, once, the outputs that history lacks." };
+pub const SEND: Parameter = Parameter {
+    name: "send",
+    form: FLAG,
+    about: "Commands, timers and requests that functions make of events from before their first deployment take effect. Without it they are held, and listed.",
+};
 pub const SINCE: Parameter = Parameter { name: "since", form: Form::Cursor, about: "Compare from behind this place on." };
 pub const LAST: Parameter = Parameter { name: "last", form: Form::Count { max: u64::MAX }, about: "Compare the last so many positions." };
 pub const SAMPLE: Parameter =
@@ -195,7 +224,7 @@ pub const REPLAY_TIMEOUT: Parameter = Parameter {
     about: "How long to wait for the end of it at most; then the answer is 202, and it goes on.",
 };
 /// What an upload takes.
-pub const DEPLOY_PARAMETERS: &[Parameter] = &[REHEARSE, EXPECT_SAME, BACKFILL, SINCE, LAST, SAMPLE, BUDGET, REPLAY_TIMEOUT];
+pub const DEPLOY_PARAMETERS: &[Parameter] = &[REHEARSE, EXPECT_SAME, BACKFILL, SEND, SINCE, LAST, SAMPLE, BUDGET, REPLAY_TIMEOUT];
 /// What a removal takes.
 pub const REMOVE_PARAMETERS: &[Parameter] = &[BUDGET, REPLAY_TIMEOUT];
 pub const ROLLBACK_PARAMETERS: &[Parameter] = &[REHEARSE_BACK, EXPECT_SAME, BACKFILL, SINCE, LAST, SAMPLE, BUDGET, REPLAY_TIMEOUT];

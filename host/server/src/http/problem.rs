@@ -155,6 +155,15 @@ impl From<DriveError> for Problem {
             DriveError::Query { ref function, reason, .. } => {
                 Problem::new(&kinds::FUNCTION_FAILED, error.to_string()).with("function", function.clone()).with("reason", reason)
             }
+            DriveError::Ingress { ref function, reason, .. } => {
+                Problem::new(&kinds::FUNCTION_FAILED, error.to_string()).with("function", function.clone()).with("reason", reason)
+            }
+            DriveError::Secret { ref function, .. } => {
+                Problem::new(&kinds::SECRET_MISSING, error.to_string()).with("function", function.clone())
+            }
+            DriveError::RequestHeld(position) => {
+                Problem::new(&kinds::CONTROL_CONFLICT, error.to_string()).with("position", position.to_string())
+            }
             DriveError::QueryRejected { code, message, data } => {
                 let problem = Problem::new(&kinds::QUERY_REJECTED, message).with("code", code);
                 if data.is_empty() { problem } else { problem.with("data", value_member(&data)) }
@@ -288,7 +297,10 @@ impl From<Refused> for Problem {
                 .with("first", first.to_string()),
             Refused::TooManyFunctions { found, max } => Problem::new(&kinds::LIMIT_REACHED, detail).with("found", found).with("max", max),
             Refused::UnknownSchedule { function, .. } => Problem::new(&kinds::UNKNOWN_FUNCTION, detail).with("function", function),
-            Refused::NoRequest(position) => Problem::new(&kinds::CONTROL_CONFLICT, detail).with("position", position.to_string()),
+            Refused::NoRequest(position) => {
+                Problem::new(&kinds::UNKNOWN_REQUEST, format!("{detail}: `retold outbox` lists those that there are"))
+                    .with("position", position.to_string())
+            }
             Refused::EffectsOff => Problem::new(&kinds::CONTROL_CONFLICT, detail),
             Refused::StreamBroken => Problem::new(&kinds::CONDITION_FAILED, detail),
         }
@@ -376,6 +388,12 @@ mod tests {
         check(DriveError::DeployUnderWay { module: "m".into(), replay: "7".into() }, 409, "deploy-under-way");
         let refused = DriveError::Rehearsal { module: "m".into(), replay: "7".into(), reason: "different", what };
         check(refused, 422, "rehearsal-refused");
+        check(Refused::NoRequest(Position(7)), 404, "unknown-request");
+        check(DriveError::RequestHeld(Position(7)), 409, "control-conflict");
+        let error = crate::drive::SecretError::Unknown("KEY".into());
+        check(DriveError::Secret { function: "f".into(), error }, 503, "secret-missing");
+        let message = "no key".into();
+        check(DriveError::Ingress { function: "f".into(), reason: "output", message }, 500, "function-failed");
         check(DriveError::UnknownConsumer("mail".into()), 404, "unknown-consumer");
         check(DriveError::Consumer(ConsumerRefused::UnknownLease), 409, "lease-conflict");
         check(DriveError::Consumer(ConsumerRefused::NeverGiven(Position(1))), 409, "lease-conflict");

@@ -57,6 +57,20 @@ pub const COMMAND: &[&Kind] = &[
     &kinds::BODY_TIMEOUT,
 ];
 pub const AGGREGATE: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_FUNCTION, &kinds::UNKNOWN_SUBJECT, &kinds::FUNCTION_FAILED];
+pub const INGRESS: &[&Kind] = &[
+    &kinds::UNKNOWN_NAMESPACE,
+    &kinds::UNKNOWN_FUNCTION,
+    &kinds::CONTENT_CONFLICT,
+    &kinds::READ_ONLY,
+    &kinds::ERASED,
+    &kinds::SCHEMA_VIOLATION,
+    &kinds::FUNCTION_FAILED,
+    &kinds::SECRET_MISSING,
+    &kinds::TOO_LARGE,
+    &kinds::UNSUPPORTED_MEDIA,
+    &kinds::BODY_TIMEOUT,
+];
+pub const OUTBOX: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_REQUEST, &kinds::CONTROL_CONFLICT, &kinds::READ_ONLY];
 pub const VIEW: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_FUNCTION, &kinds::VIEW_BEHIND];
 pub const ROW: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_FUNCTION, &kinds::UNKNOWN_ROW, &kinds::VIEW_BEHIND];
 pub const QUERY: &[&Kind] = &[

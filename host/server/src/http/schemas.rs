@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 pub fn schemas() -> Value {
     let mut all = event_schemas();
-    for more in [admin_schemas(), upgrade_schemas(), consumer_schemas(), flow::flow_schemas()] {
+    for more in [admin_schemas(), outbox_schemas(), upgrade_schemas(), consumer_schemas(), flow::flow_schemas()] {
         for (name, schema) in more.as_object().into_iter().flatten() {
             all[name.as_str()] = schema.clone();
         }
@@ -82,6 +82,9 @@ fn event_schemas() -> Value {
             "module",
             json!({ "type": "string", "description": "Of a derived event: the module that made it; its source is /functions/NAME." }),
         ),
+        ("entrykind", json!({ "enum": ["command", "timer", "request"], "description": "Absent: it is an event." })),
+        ("timerkey", text()),
+        ("timerdue", time()),
         ("moduleversion", text()),
         ("moduledigest", json!({ "type": "string", "pattern": "^sha256:[0-9a-f]{64}$" })),
     ] {
@@ -148,7 +151,10 @@ fn admin_schemas() -> Value {
             "rebuilding": { "type": "boolean" },
             "cursor": named("Cursor"),
             "lag": count(), "parked": count(),
-            "parked_reasons": reasons(), "released": count(), "oldest_parked": or_null(time()),
+            "parked_reasons": reasons(), "released": count(),
+            "timers": { "type": "integer", "minimum": 0, "description": "Set, and neither fired nor cancelled." },
+            "oldest_parked": or_null(time()),
+            "requests_waiting": count(), "requests_held": count(), "outputs_held": count(),
             "retrying": or_null(whole(json!({ "position": named("Position"), "attempts": count(), "message": text() }))),
             "subscribes": list(text()), "emits": list(text()), "decides": list(text()),
             "start": { "enum": ["now", "beginning"] },
@@ -210,15 +216,62 @@ fn admin_schemas() -> Value {
             }))),
             "cursor": named("Cursor"), "more": { "type": "boolean" }, "total": count(),
         })),
+        "Timers": whole(json!({
+            "timers": list(whole(json!({
+                "function": text(), "key": text(), "due": time(), "type": text(), "subject": text(), "position": named("Position"),
+            }))),
+            "next": { "type": ["string", "null"], "description": "Where the next page begins; null: this was all." },
+            "total": count(),
+        })),
+        "Schedules": whole(json!({
+            "schedules": list(whole(json!({
+                "function": text(), "key": text(), "cron": text(), "time_zone": text(), "type": text(),
+                "missed": { "enum": ["all", "latest", "skip"], "description": "What becomes of occurrences that came while the host was down." },
+                "next": or_null(time()),
+            }))),
+        })),
         "Alive": whole(json!({ "status": { "const": "alive" } })),
         "Ready": whole(json!({
             "ready": { "type": "boolean" },
             "namespaces": list(whole(json!({
                 "name": text(), "writable": { "type": "boolean" }, "head": named("Position"), "lag": count(), "parked": count(),
                 "parked_reasons": reasons(), "oldest_parked": or_null(time()), "oldest_parked_seconds": or_null(count()), "halted": list(text()),
+                "timers_overdue_seconds": count(),
+                "requests_waiting": count(), "requests_held": count(), "hosts_down": list(text()),
             }))),
         })),
         "OpenApi": { "type": "object" },
+    })
+}
+
+fn outbox_schemas() -> Value {
+    json!({
+        "OutboxRequest": whole(json!({
+            "position": named("Position"), "id": { "type": "string", "description": "Its Idempotency-Key, too." }, "function": text(),
+            "key": or_null(text()), "subject": text(), "time": time(), "recordedtime": time(), "method": text(),
+            "url": { "type": "string", "description": "With the names of secrets, never with what they are." },
+            "host": text(), "bytes": count(), "state": { "enum": ["waiting", "sending", "held"] }, "attempts": count(),
+            "not_before": or_null(time()), "error": or_null(text()),
+        })),
+        "Outbox": whole(json!({
+            "requests": list(named("OutboxRequest")), "cursor": named("Cursor"), "more": { "type": "boolean" },
+            "waiting": count(), "held": count(), "outputs_held": count(),
+            "leave": { "type": "boolean", "description": "False: requests that are made here are held." },
+            "off": { "type": ["string", "null"], "description": "Why nothing leaves that could." },
+            "hosts": list(whole(json!({
+                "host": text(), "sending": count(), "failures": count(), "closed_seconds": or_null(count()), "trouble": or_null(text()),
+            }))),
+        })),
+        "RequestDiscarded": whole(json!({ "position": named("Position"), "discarded": { "const": true } })),
+        "Held": whole(json!({
+            "outputs": list(whole(json!({
+                "id": text(), "kind": { "enum": ["command", "timer", "request"] }, "type": text(), "subject": text(), "cause": named("Position"),
+            }))),
+            "next": or_null(text()), "more": { "type": "boolean" }, "total": count(),
+        })),
+        "HeldWhich": object(&[], json!({ "id": text() })),
+        "HeldReleased": whole(json!({ "released": count() })),
+        "HeldDiscarded": whole(json!({ "discarded": count() })),
     })
 }
 
@@ -257,7 +310,7 @@ fn upgrade_schemas() -> Value {
         "Promote": object(&[], json!({ "back": { "type": "boolean", "default": false } })),
         "NewNamespace": object(&["name"], json!({
             "name": text(),
-            "fork": object(&["base"], json!({ "base": text(), "at": { "$ref": "#/components/schemas/Cursor", "description": "The head, without it." } })),
+            "fork": object(&["base"], json!({ "base": text(), "at": { "$ref": "#/components/schemas/Cursor", "description": "The head, without it." }, "effects": { "type": "boolean", "default": false, "description": "Whether its timers fire and its requests leave." } })),
             "retell": object(&["base"], json!({
                 "base": text(),
                 "with": list(object(&["wasm"], json!({ "name": text(), "wasm": { "type": "string", "contentEncoding": "base64" } }))),

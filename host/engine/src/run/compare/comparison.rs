@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
+use super::places::Places;
 use super::waiting::{Entry, WINDOW, Waiting};
 use crate::model::{Class, EventRef, Position, aggregate_of, function_of};
-use crate::store::{CursorMap, Filter, Fingerprints, Snapshot, StoreError, Was};
+use crate::store::{CursorMap, Filter, Fingerprints, RecentRecords, Snapshot, StoreError, Was};
 
 /// Entries of the newer log that are read at a time.
 const CHUNK: u64 = if cfg!(test) { 8 } else { 4_096 };
@@ -56,7 +57,7 @@ pub struct Comparison {
     /// Whether some of the newer log waited in vain: the index knows of them.
     pub(super) gave_up_new: bool,
     /// Places in the older log, not read yet, that have met their like.
-    pub(super) early: BTreeSet<u64>,
+    pub(super) early: Places,
     /// Functions by name; [`OUTSIDE`] and then these in their order have tallies.
     pub(super) owners: BTreeMap<String, u32>,
     pub(super) tallies: Vec<Tally>,
@@ -64,6 +65,8 @@ pub struct Comparison {
     pub(super) firsts: [Firsts; 2],
     pub(super) level: bool,
     pub(super) since_sync: u64,
+    /// Of the older log, and of the newer one: what is looked up lies mostly near what was looked up before.
+    pub(super) recent: [RecentRecords; 2],
 }
 
 /// What one step came to.
@@ -153,7 +156,7 @@ impl Comparison {
     }
 
     fn saw_old(&mut self, logs: &Logs<'_>, event: &EventRef<'_>, map: &mut Option<&mut CursorMap>) {
-        if event.class == Class::Record || self.early.remove(&event.position.0) {
+        if event.class == Class::Record || self.early.remove(event.position.0) {
             return;
         }
         let (name, content) = (logs.fingerprints.name(event), logs.fingerprints.content(event));
@@ -246,8 +249,7 @@ impl Comparison {
 
     /// Looks an entry up in the older log that doesn't wait there: it was given up, or isn't read yet.
     fn find_old(&mut self, logs: &Logs<'_>, event: &EventRef<'_>) -> Result<Option<Entry>, StoreError> {
-        let Some(position) = logs.old.find(event.source, event.id)? else { return Ok(None) };
-        let Some(record) = logs.old.record(position)? else { return Ok(None) };
+        let Some((record, position)) = self.recent[0].find(logs.old, event.source, event.id)? else { return Ok(None) };
         let Some(old) = record.event(position).filter(|old| old.class != Class::Record) else { return Ok(None) };
         let owner = self.owner(&old);
         if position > self.old {
@@ -265,10 +267,11 @@ impl Comparison {
             return Ok(false);
         }
         let position = Position(old.position);
-        let Some(record) = logs.old.record(position)? else { return Ok(false) };
+        let [recent_old, recent_new] = &mut self.recent;
+        let Some(record) = recent_old.record(logs.old, position)? else { return Ok(false) };
         let Some(event) = record.event(position) else { return Ok(false) };
-        let Some(found) = logs.new.find(event.source, event.id)?.filter(|found| *found <= self.new) else { return Ok(false) };
-        let Some(record) = logs.new.record(found)? else { return Ok(false) };
+        let found = recent_new.find(logs.new, event.source, event.id)?.filter(|(_, found)| *found <= self.new);
+        let Some((record, found)) = found else { return Ok(false) };
         let Some(event) = record.event(found) else { return Ok(false) };
         let new = Entry { position: found.0, content: logs.fingerprints.content(&event), owner: self.owner(&event) };
         self.came_late(old, new, map);

@@ -4,7 +4,8 @@ use super::comparison::{Comparison, Firsts, Tally};
 use super::waiting::{Entry, Waiting};
 use crate::model::{ByteReader, ByteWriter, Malformed, Position};
 
-const FORMAT: u8 = 1;
+/// Format 1 had each early place by itself.
+const FORMAT: u8 = 2;
 
 impl Comparison {
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -12,7 +13,8 @@ impl Comparison {
         out.u8(FORMAT);
         [self.old.0, self.new.0, self.track].into_iter().for_each(|number| out.u64(number));
         out.u8(u8::from(self.gave_up_new));
-        numbers(&mut out, self.early.len(), self.early.iter().copied());
+        let ranges = self.early.ranges();
+        numbers(&mut out, 2 * ranges.len(), ranges.flat_map(|(first, last)| [first, last]));
         out.varint(self.tallies.len() as u64);
         for Tally { equal, different, new, gone, waiting } in &self.tallies {
             [equal, different, new, gone, waiting].into_iter().for_each(|number| out.varint(*number));
@@ -42,7 +44,8 @@ impl Comparison {
     pub(super) fn decode(bytes: &[u8]) -> Result<Comparison, Malformed> {
         let mut reader = ByteReader::new(bytes);
         let reader = &mut reader;
-        if reader.u8("comparison format")? != FORMAT {
+        let format = reader.u8("comparison format")?;
+        if !(1..=FORMAT).contains(&format) {
             return Err(Malformed { what: "comparison format", at: 0 });
         }
         let mut read = Comparison {
@@ -52,7 +55,11 @@ impl Comparison {
             gave_up_new: reader.u8("gave up")? != 0,
             ..Comparison::default()
         };
-        read.early = read_numbers(reader)?.into_iter().collect();
+        let early = read_numbers(reader)?;
+        match format {
+            1 => early.into_iter().for_each(|place| read.early.insert(place)),
+            _ => early.chunks_exact(2).for_each(|range| read.early.insert_range(range[0], range[1])),
+        }
         for _ in 0..reader.length("tallies")? {
             let mut number = || reader.varint("tally");
             let (equal, different, new) = (number()?, number()?, number()?);

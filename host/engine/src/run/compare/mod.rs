@@ -5,6 +5,7 @@ mod comparison;
 #[cfg(test)]
 mod comparison_tests;
 mod kept;
+mod places;
 mod report;
 mod rows;
 mod waiting;

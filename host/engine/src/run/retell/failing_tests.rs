@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::testing::{Target, count, derived, entries, history, live, made, named, plan, retold};
+use super::testing::{Target, Tens, count, derived, entries, history, live, made, named, plan, retold};
 use super::{Ending, Retelling, Retold};
 use crate::model::{Answer, Failure, FailureKind, FailurePolicy, FunctionManifest, Guest, GuestFault, Position, limits};
 use crate::run::Guests;
@@ -69,7 +69,7 @@ fn code_that_is_not_there_stops_a_retelling_and_nothing_is_decided() {
     }
     let (functions, guest) = ([function("counting", &["a"], &["b"])], named(|_, _, _, _| Ok(Vec::new())));
     let base = live(&functions, &guest, history(3));
-    let (mut target, mut retelling) = (Target::new(), Retelling::new(plan(&functions)));
+    let (mut target, mut retelling) = (Target::new(), Retelling::new(plan(&functions), std::sync::Arc::new(Tens)));
     assert!(target.step(&base, &mut retelling, &guest, 100, Ending::AtTheHead).is_none());
     let step = retelling.step(&base.snapshot(), &target.store.reader(), &Nobody, 100, Ending::AtTheHead);
     assert!(matches!(step, Ok(Retold::Unavailable(why)) if why.contains("counting")));

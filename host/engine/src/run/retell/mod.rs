@@ -2,8 +2,10 @@
 //! everything that other code makes of each follows right behind it.
 
 mod decider;
+mod due;
 #[cfg(test)]
 mod failing_tests;
+mod firing;
 mod plan;
 mod retelling;
 #[cfg(test)]
@@ -16,6 +18,8 @@ mod teller;
 mod telling;
 #[cfg(test)]
 pub mod testing;
+#[cfg(test)]
+mod timing_tests;
 
 pub use plan::{RetellPlan, RetoldModule};
 pub use retelling::{Ending, Retelling, Retold, Told};

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::rules::{Rule, SubjectPattern};
-use crate::model::{ByteReader, ByteWriter, Digest, Malformed, Manifest, Position};
+use crate::model::{ByteReader, ByteWriter, Digest, Malformed, Manifest, Position, Timestamp};
 
-const FORMAT: u8 = 1;
+/// Before it, plans knew nothing of schedules.
+const FORMAT: u8 = 2;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RetellPlan {
@@ -19,6 +20,9 @@ pub struct RetellPlan {
     pub forget: Vec<SubjectPattern>,
     /// Functions that read nothing up to this position of the log that is retold.
     pub starts: BTreeMap<String, Position>,
+    /// When schedules came first, by function and key; none of them comes before. One that isn't named doesn't
+    /// come at all.
+    pub scheduled: BTreeMap<(String, String), Timestamp>,
 }
 
 /// A module that the new log begins with.
@@ -51,12 +55,19 @@ impl RetellPlan {
             out.text(function);
             out.u64(start.0);
         }
+        out.varint(self.scheduled.len() as u64);
+        for ((function, key), began) in &self.scheduled {
+            out.text(function);
+            out.text(key);
+            out.u64(began.0);
+        }
         out.bytes
     }
 
     pub fn decode(bytes: &[u8]) -> Result<RetellPlan, Malformed> {
         let mut reader = ByteReader::new(bytes);
-        if reader.u8("plan format")? != FORMAT {
+        let format = reader.u8("plan format")?;
+        if format == 0 || format > FORMAT {
             return Err(Malformed { what: "plan format", at: 0 });
         }
         let mut plan = RetellPlan::default();
@@ -77,6 +88,10 @@ impl RetellPlan {
         for _ in 0..reader.length("starts")? {
             let function = reader.text("function")?.to_owned();
             plan.starts.insert(function, Position(reader.u64("start")?));
+        }
+        for _ in 0..if format > 1 { reader.length("schedules")? } else { 0 } {
+            let name = (reader.text("function")?.to_owned(), reader.text("key")?.to_owned());
+            plan.scheduled.insert(name, Timestamp(reader.u64("began")?));
         }
         Ok(plan)
     }

@@ -1,18 +1,20 @@
 //! `Retelling`: makes the records of the new log, step by step. It holds nothing that counts: where it
 //! stands is in the new log, so it goes on after any of its records.
 
+use std::sync::Arc;
+
 use super::plan::RetellPlan;
 use super::telling::{Stop, Telling};
 use crate::model::{Commit, EventRef, Kind, Position, Timestamp, limits};
-use crate::run::Guests;
+use crate::run::{Calendar, Guests};
 use crate::store::{Deploy, Portion, Reader, Snapshot, StoreError};
 
 /// Read of the old log at a time. The largest decision fits, so a unit is never cut.
 const PORTION: Portion = Portion { events: 2 * limits::OUTPUTS_PER_CALL_MAX, bytes: 2 * limits::OUTPUT_BYTES_PER_CALL_MAX };
 
-#[derive(Debug)]
 pub struct Retelling {
     plan: RetellPlan,
+    calendar: Arc<dyn Calendar + Send + Sync>,
     /// The last commit of the new log, if nothing is left to do of what stands in it.
     settled: Option<u64>,
     /// Where the new log stood, and up to where the old one has nothing more to tell.
@@ -59,8 +61,8 @@ pub struct Told {
 }
 
 impl Retelling {
-    pub fn new(plan: RetellPlan) -> Retelling {
-        Retelling { plan, settled: None, seen: (Position::START, Position::START) }
+    pub fn new(plan: RetellPlan, calendar: Arc<dyn Calendar + Send + Sync>) -> Retelling {
+        Retelling { plan, calendar, settled: None, seen: (Position::START, Position::START) }
     }
 
     pub fn plan(&self) -> &RetellPlan {
@@ -82,13 +84,14 @@ impl Retelling {
             return self.begin(base);
         }
         let retold = target.retold().unwrap_or(Position::START);
-        let mut telling = Telling::new(base, &snapshot, target, guests, &self.plan)?;
+        let mut telling = Telling::new(base, &snapshot, target, guests, (&self.plan, &*self.calendar))?;
         let mut stopped = None;
         if self.settled != Some(snapshot.commit()) {
             stopped = telling.go_on()?;
         }
         let mut after = if self.seen.0 == retold { self.seen.1 } else { retold };
-        let mut waits = false;
+        let (mut waits, mut at_the_end) = (false, false);
+        telling.begin_schedules();
         while stopped.is_none() && !telling.is_enough(units) {
             let (batch, seen) = base.collect_sources(after, base.head(), PORTION)?;
             let events = batch.events();
@@ -105,13 +108,23 @@ impl Retelling {
                     waits = true;
                     break;
                 }
+                let (enough, halted) = telling.fire(unit[0].recorded, units)?;
+                stopped = halted;
+                if enough || stopped.is_some() {
+                    break;
+                }
                 stopped = telling.unit(unit)?;
                 next += unit.len();
             }
             after = events[..next].last().map_or(after, |last| last.position);
-            if waits || (at_head && next == events.len()) {
+            at_the_end = at_head && next == events.len();
+            if waits || at_the_end {
                 break;
             }
+        }
+        if stopped.is_none() && at_the_end && ending == Ending::AtTheHead {
+            let last = base.record(base.head())?.map(|record| record.recorded_last()).unwrap_or_default();
+            stopped = telling.fire(last, units)?.1;
         }
         if stopped.is_none() && ending == Ending::AtTheHead {
             telling.close();

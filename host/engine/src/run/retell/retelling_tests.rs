@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::testing::{Target, count, derived, entries, history, live, made, named, plan, retold, run, sources};
+use super::testing::{Target, Tens, count, derived, entries, history, live, made, named, plan, retold, run, sources};
 use super::{Ending, RetellPlan, Retelling, Retold};
 use crate::model::{
     Answer, CallLimits, Calls, Class, EventDraft, EventRef, Failure, FailureKind, FunctionKind, FunctionManifest, Guest, Kind, NewEvent,
@@ -130,7 +130,10 @@ fn a_retelling_that_is_taken_up_again_after_any_record_makes_the_same_bytes() {
     loop {
         let mut store = open(&folder);
         let guests = crate::run::testing::OneGuest(guest.clone());
-        match Retelling::new(plan.clone()).step(&base.snapshot(), &store.reader(), &guests, 100_000, Ending::AtTheHead).expect("readable") {
+        match Retelling::new(plan.clone(), Arc::new(Tens))
+            .step(&base.snapshot(), &store.reader(), &guests, 100_000, Ending::AtTheHead)
+            .expect("readable")
+        {
             Retold::Begin { deployments, recorded } => {
                 drop(store.commit(deployments.into_iter().map(Proposal::Deploy), recorded).expect("written"));
             }
@@ -152,7 +155,7 @@ fn a_retelling_that_is_taken_up_again_after_any_record_makes_the_same_bytes() {
 fn a_retelling_that_follows_a_growing_log_in_whole_records_makes_the_same_bytes() {
     let mut base = World::new(&functions());
     let (plan, guest) = (plan(&functions()), verbose());
-    let (mut following, mut retelling) = (Target::new(), Retelling::new(plan.clone()));
+    let (mut following, mut retelling) = (Target::new(), Retelling::new(plan.clone(), Arc::new(Tens)));
     for events in history(320).chunks(40) {
         base.append(events.to_vec());
         while following.step(&base, &mut retelling, &guest, 1_000, Ending::WholeRecords).is_none() {}
@@ -166,7 +169,7 @@ fn a_retelling_that_follows_a_growing_log_in_whole_records_makes_the_same_bytes(
 #[test]
 fn what_fills_no_record_waits_unless_it_is_asked_for() {
     let mut base = live(&functions(), &code(1), history(300));
-    let (mut target, mut retelling, guest) = (Target::new(), Retelling::new(plan(&functions())), code(1));
+    let (mut target, mut retelling, guest) = (Target::new(), Retelling::new(plan(&functions()), Arc::new(Tens)), code(1));
     let end = loop {
         if let Some(end) = target.step(&base, &mut retelling, &guest, 10_000, Ending::WholeRecords) {
             break end;

@@ -79,13 +79,13 @@ fn holds(record: &Record, position: Position) -> bool {
 }
 
 /// The entries that this step has told.
-struct Step<'a> {
-    open: Option<&'a RecordBuilder>,
-    finished: &'a [Commit],
+pub(super) struct Step<'a> {
+    pub open: Option<&'a RecordBuilder>,
+    pub finished: &'a [Commit],
 }
 
 impl<'a> Step<'a> {
-    fn event(&self, position: Position) -> Option<EventRef<'a>> {
+    pub fn event(&self, position: Position) -> Option<EventRef<'a>> {
         let open = self.open.and_then(|open| open.event(position));
         open.or_else(|| self.finished.iter().rev().find(|commit| holds(&commit.record, position))?.record.event(position))
     }

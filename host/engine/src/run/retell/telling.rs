@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::decider::Decider;
+use super::due::DueNext;
 use super::plan::RetellPlan;
 use super::retelling::Told;
 use super::rules::{Verdict, judge};
@@ -14,14 +15,17 @@ use crate::model::{
     ADDRESSEE, ANSWERS, Commit, Digest, Emitted, EventRef, FunctionKind, Kind, Position, Processing, Producer, RecordBuilder, StatePart,
     StateWrite, Timestamp,
 };
-use crate::run::Guests;
+use crate::run::{Calendar, Guests};
 use crate::store::{Filter, FunctionRow, NextRecord, Reader, Snapshot, StoreError, Upcasting};
 
 pub struct Telling<'a> {
-    base: &'a Snapshot,
+    pub(super) base: &'a Snapshot,
     pub(super) target: &'a Snapshot,
     pub(super) guests: &'a dyn Guests,
-    plan: &'a RetellPlan,
+    pub(super) plan: &'a RetellPlan,
+    pub(super) calendar: &'a dyn Calendar,
+    /// Timers and schedules of the new log.
+    pub(super) due: DueNext<'a>,
     pub(super) upcasting: Arc<Upcasting>,
     /// The new log as of now: what is closed, and what is open.
     next: NextRecord,
@@ -67,7 +71,7 @@ impl<'a> Telling<'a> {
         target: &'a Snapshot,
         reader: &'a Reader,
         guests: &'a dyn Guests,
-        plan: &'a RetellPlan,
+        (plan, calendar): (&'a RetellPlan, &'a dyn Calendar),
     ) -> Result<Telling<'a>, StoreError> {
         let next = reader.next_record();
         let to = reader.retold().unwrap_or(Position::START);
@@ -94,6 +98,8 @@ impl<'a> Telling<'a> {
             target,
             guests,
             plan,
+            calendar,
+            due: DueNext::new(target)?,
             upcasting,
             next,
             finished: Vec::new(),
@@ -157,11 +163,14 @@ impl<'a> Telling<'a> {
         }
         let mut command = None;
         for (event, verdict) in unit.iter().zip(verdicts) {
+            let request = self.answers(event)?;
             match verdict {
+                // What it answers isn't asked here.
+                Verdict::Kept if request == Some(None) => self.told.dropped += 1,
                 Verdict::Kept => {
                     let producer = event.producer.and_then(|producer| self.producer(producer));
                     let recorded = self.recorded;
-                    let position = self.open().add_retold(event, command, producer, recorded);
+                    let position = self.open().add_retold(event, command.or(request.flatten()), producer, recorded);
                     if event.kind == Kind::Event {
                         self.placed_event(position, event.r#type, event.subject, event.extension(ADDRESSEE));
                     }
@@ -217,6 +226,10 @@ impl<'a> Telling<'a> {
             }
             Kind::Timer | Kind::Request => {}
         }
+        let open = self.open.as_ref().and_then(|open| open.event(position));
+        if let Some(entry) = open {
+            self.due.note(&entry);
+        }
     }
 
     fn placed_event(&mut self, position: Position, r#type: &str, subject: &str, addressee: Option<&str>) {
@@ -261,6 +274,11 @@ impl<'a> Telling<'a> {
 
     pub(super) fn open_bytes(&self) -> usize {
         self.open.as_ref().map_or(0, RecordBuilder::bytes)
+    }
+
+    /// Whether anything was told before this step.
+    pub(super) fn has_told(&self) -> bool {
+        self.reader.retold().is_some()
     }
 
     /// Whether a record is begun and not full.

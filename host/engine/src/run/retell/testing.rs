@@ -8,9 +8,18 @@ use crate::model::{
     Reaction, Timestamp,
 };
 use crate::run::testing::{OneGuest, World, event};
-use crate::run::{Runner, Settled, Step};
+use crate::run::{Calendar, Runner, Settled, Step};
 use crate::store::testing::store;
 use crate::store::{Accepted, Filter, Proposal, Store};
+
+/// A calendar: every ten, in the first hundred of each million.
+pub struct Tens;
+
+impl Calendar for Tens {
+    fn next(&self, _: &str, _: &str, after: Timestamp) -> Option<Timestamp> {
+        Some(Timestamp(after.0 / 10 * 10 + 10)).filter(|next| next.0 % 1_000_000 <= 100)
+    }
+}
 
 /// Code that is told which function it is.
 struct Named<F>(F);
@@ -136,7 +145,7 @@ impl Target {
 
     /// Steps until there is nothing more to do. Answers why.
     pub fn run(&mut self, base: &World, plan: &RetellPlan, guest: &Arc<dyn Guest>, units: usize) -> Retold {
-        let mut retelling = Retelling::new(plan.clone());
+        let mut retelling = Retelling::new(plan.clone(), Arc::new(Tens));
         loop {
             if let Some(end) = self.step(base, &mut retelling, guest, units, Ending::AtTheHead) {
                 return end;

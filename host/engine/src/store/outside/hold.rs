@@ -8,7 +8,8 @@ use super::durable::Durable;
 use super::reply::Reply;
 use super::rows::{OutboxState, RowChange};
 use crate::model::{
-    Emitted, Kind, Plan, PlanMode, Position, Processing, REQUEST_FAILED, REQUEST_METHOD, REQUEST_URL, Timestamp, function_source, limits,
+    Emitted, Kind, Plan, PlanMode, Position, Processing, REQUEST_FAILED, REQUEST_KEY, REQUEST_METHOD, REQUEST_URL, Timestamp,
+    function_source, limits,
 };
 
 /// One thing that is held.
@@ -107,7 +108,8 @@ impl Group<'_> {
         }
         let request_json = self.with_event(request, |entry| {
             let part = |name: &str| json_text(entry.extension(name).unwrap_or_default());
-            format!("{{\"id\":{},\"method\":{},\"url\":{}}}", json_text(entry.id), part(REQUEST_METHOD), part(REQUEST_URL))
+            let key = entry.extension(REQUEST_KEY).map(|key| format!("\"key\":{},", json_text(key))).unwrap_or_default();
+            format!("{{\"id\":{},{key}\"method\":{},\"url\":{}}}", json_text(entry.id), part(REQUEST_METHOD), part(REQUEST_URL))
         })?;
         let data =
             format!("{{\"request\":{request_json},\"reason\":\"discarded\",\"message\":\"an operator discarded it\",\"attempts\":0}}");

@@ -17,7 +17,7 @@ mod writing;
 pub use fire::{Due, Fate, Fired};
 pub use hold::{Held, Unheld};
 pub use in_group::InGroup;
-pub use pages::{HeldOutput, HeldPage, OutboxFilter, OutboxPage, PendingRequest};
+pub use pages::{HeldOutput, HeldPage, OutboxFilter, OutboxPage, PendingRequest, WaitingPage};
 pub use reply::{Attempt, Replied, Reply};
 pub use rows::{OutboxRow, OutboxState, OutsideCounts, RowChange};
 pub use schedule::{Occurrence, ScheduleRow};

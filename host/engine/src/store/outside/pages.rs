@@ -5,7 +5,7 @@ use super::super::snapshot::Snapshot;
 use super::super::tables;
 use super::durable::{decode_held, open};
 use super::rows::{OutboxRow, OutboxState};
-use crate::model::{Emitted, EventRef, Position, REQUEST_HEADERS, REQUEST_METHOD, REQUEST_URL, Timestamp, function_of};
+use crate::model::{Emitted, EventRef, Position, REQUEST_HEADERS, REQUEST_KEY, REQUEST_METHOD, REQUEST_URL, Timestamp, function_of};
 
 /// Rows that one page looks at; a page of a rare kind may be empty and yet not the last.
 const LOOKED_AT_MAX: usize = 16_384;
@@ -18,6 +18,8 @@ pub struct PendingRequest {
     /// Its idempotency key, too.
     pub id: String,
     pub function: String,
+    /// What the function named it.
+    pub key: Option<String>,
     pub method: String,
     pub url: String,
     /// Secrets are not in yet.
@@ -26,6 +28,8 @@ pub struct PendingRequest {
     pub body: Vec<u8>,
     pub subject: String,
     pub time: Timestamp,
+    /// When it was made.
+    pub recorded: Timestamp,
     pub correlation_id: String,
     /// State, attempts so far, host.
     pub row: OutboxRow,
@@ -40,6 +44,15 @@ pub struct OutboxFilter {
     pub state: Option<OutboxState>,
     /// May be sent at this time.
     pub ready_at: Option<Timestamp>,
+}
+
+/// Requests that wait to be sent, without what they say.
+#[derive(Clone, Debug, Default)]
+pub struct WaitingPage {
+    /// Oldest first.
+    pub rows: Vec<(Position, OutboxRow)>,
+    /// Where to go on, unless this was all.
+    pub more: Option<Position>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -72,6 +85,7 @@ impl PendingRequest {
             position: entry.position,
             id: entry.id.to_owned(),
             function: function_of(entry.source)?.to_owned(),
+            key: entry.extension(REQUEST_KEY).map(str::to_owned),
             method: entry.extension(REQUEST_METHOD)?.to_owned(),
             url: entry.extension(REQUEST_URL)?.to_owned(),
             headers: entry.extension(REQUEST_HEADERS).unwrap_or_default().lines().filter_map(header).collect(),
@@ -79,6 +93,7 @@ impl PendingRequest {
             body: entry.data.to_vec(),
             subject: entry.subject.to_owned(),
             time: entry.time,
+            recorded: entry.recorded,
             correlation_id: entry.correlation().to_owned(),
             row,
         })
@@ -89,7 +104,7 @@ impl Snapshot {
     /// Requests without an answer that were made after a position, at most `limit`.
     pub fn outbox(&self, filter: &OutboxFilter, after: Position, limit: usize) -> Result<OutboxPage, StoreError> {
         let mut page = OutboxPage::default();
-        let Some(table) = open(&self.transaction, tables::OUTBOX)? else { return Ok(page) };
+        let Some(table) = open(&self.transaction, tables::OUTBOX)?.filter(|_| after < self.head) else { return Ok(page) };
         let ordinal = match &filter.function {
             Some(name) => match self.view.functions.get(name) {
                 Some(row) => Some(row.ordinal),
@@ -112,6 +127,26 @@ impl Snapshot {
                 && filter.ready_at.is_none_or(|now| row.not_before <= now);
             if wanted {
                 page.requests.extend(self.with_request(last, row)?);
+            }
+        }
+        Ok(page)
+    }
+
+    /// Requests that wait to be sent and were made after a position, at most `limit`: of one host, or of all.
+    pub fn waiting_requests(&self, host: Option<&str>, after: Position, limit: usize) -> Result<WaitingPage, StoreError> {
+        let mut page = WaitingPage::default();
+        let Some(table) = open(&self.transaction, tables::OUTBOX)?.filter(|_| after < self.head) else { return Ok(page) };
+        let mut last = after;
+        for (looked_at, row) in table.range(after.0 + 1..=self.head.0)?.enumerate() {
+            if page.rows.len() >= limit || looked_at >= LOOKED_AT_MAX {
+                page.more = Some(last);
+                break;
+            }
+            let (position, row) = row?;
+            last = Position(position.value());
+            let row = OutboxRow::decode(row.value()).map_err(StoreError::malformed("head.redb", last))?;
+            if row.state == OutboxState::Waiting && host.is_none_or(|host| row.host == host) {
+                page.rows.push((last, row));
             }
         }
         Ok(page)

@@ -193,7 +193,7 @@ fn a_timer_fires_once_with_its_due_time_and_never_early() {
         subject: "about/1".into(),
         time: Timestamp(1_000),
         recorded: Timestamp(5_000),
-        hops: 2,
+        hops: 0,
         cause: Some(set),
         causation_id: Some("1".into()),
         correlation_id: "story".into(),
@@ -204,6 +204,18 @@ fn a_timer_fires_once_with_its_due_time_and_never_early() {
         ..entry
     };
     assert_eq!(event, expected);
+}
+
+#[test]
+fn a_timer_that_is_due_later_begins_a_chain_and_one_that_is_due_at_once_is_a_link_of_one() {
+    let mut desk = Desk::new();
+    // They are set by an event of 7, which is one hop from its first cause.
+    for (id, due, hops) in [("1", 8, 0), ("2", 7, 2), ("3", 6, 2), ("4", 0, 2)] {
+        desk.make("ant", &[timer(id, id, due)]);
+        let due = desk.due(1_000);
+        let [Fate::Fired(position)] = desk.fire(due, 1_000)[..] else { panic!("{id}") };
+        assert_eq!(desk.event(position).hops, hops, "{id}");
+    }
 }
 
 #[test]

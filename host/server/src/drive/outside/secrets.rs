@@ -39,6 +39,8 @@ pub enum SecretError {
     Name(String),
     #[error("there is no secret {0:?}: put it into a file of that name in the host's folder of secrets")]
     Unknown(String),
+    #[error("the function's manifest doesn't name the secret {0:?}: add it to its secrets")]
+    Undeclared(String),
     #[error("secret {name:?} can't be read: {why}")]
     Unreadable { name: String, why: String },
 }
@@ -84,7 +86,7 @@ impl Secrets {
             let Some((name, after)) = after.split_once("}}") else { break };
             filled.extend_from_slice(before.as_bytes());
             if !allowed.iter().any(|allowed| allowed == name) {
-                return Err(SecretError::Unknown(name.to_owned()));
+                return Err(SecretError::Undeclared(name.to_owned()));
             }
             filled.extend_from_slice(self.get(name)?.bytes());
             rest = after;
@@ -132,6 +134,6 @@ mod tests {
         // What is put in is not looked at again.
         assert_eq!(secrets.fill("Bearer {{secret:KEY}}!", &allowed).expect("filled"), b"Bearer {{secret:OTHER}}!");
         assert_eq!(secrets.fill("nothing {{here}} {{secret:", &allowed).expect("filled"), b"nothing {{here}} {{secret:");
-        assert_eq!(secrets.fill("{{secret:OTHER}}", &allowed), Err(SecretError::Unknown("OTHER".into())));
+        assert_eq!(secrets.fill("{{secret:OTHER}}", &allowed), Err(SecretError::Undeclared("OTHER".into())));
     }
 }

@@ -2,18 +2,9 @@
 
 use std::time::Duration;
 
-use http::header::RETRY_AFTER;
 use jiff::Timestamp;
 
-use super::super::outside::{Response, SendError, SendErrorKind};
-
-/// The longest that an endpoint may ask to wait.
-const PAUSE_MAX: Duration = Duration::from_secs(3_600);
-/// Before it is looked again whether the operator allows it by now.
-const NOT_ALLOWED_PAUSE: Duration = Duration::from_secs(10);
-/// First pause before an event is sent again; it doubles with each attempt.
-const RETRY_FIRST_MS: u64 = 500;
-const RETRY_MAX_MS: u64 = 10 * 60_000;
+use super::super::outside::{NOT_ALLOWED_PAUSE, Response, SendError, SendErrorKind, retry_after};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -41,7 +32,7 @@ pub fn outcome(answer: &Result<Response, SendError>, now: Timestamp) -> Outcome 
     match answer.status {
         200..300 => Outcome::Delivered,
         410 => Outcome::Gone(format!("{told}: it is gone and wants nothing more")),
-        429 | 503 => match answer.headers.get(RETRY_AFTER).and_then(|value| pause(value.to_str().ok()?, now)) {
+        429 | 503 => match retry_after(&answer.headers, now) {
             Some(pause) => Outcome::Pause(pause, format!("{told} and asked to wait for {} s", pause.as_secs())),
             None => Outcome::Failed(told),
         },
@@ -59,28 +50,10 @@ fn said(answer: &Response) -> String {
     text.chars().filter(|letter| !letter.is_control()).chain(cut.chars()).collect()
 }
 
-/// Seconds, or a date as HTTP writes it.
-fn pause(text: &str, now: Timestamp) -> Option<Duration> {
-    let seconds = match text.trim().parse::<u64>() {
-        Ok(seconds) => seconds,
-        Err(_) => {
-            let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.trim().replace("GMT", "+0000")).ok()?;
-            u64::try_from(date.as_second() - now.as_second()).unwrap_or(0)
-        }
-    };
-    Some(Duration::from_secs(seconds).min(PAUSE_MAX))
-}
-
-/// How long after a failed attempt the next one comes: from three quarters of what it doubles to, up to
-/// five quarters, so that what failed together doesn't come together. `chance` is drawn by lot.
-pub fn retry_ms(attempt: u32, chance: u8) -> u64 {
-    let base = RETRY_FIRST_MS.checked_shl(attempt.saturating_sub(1).min(24)).unwrap_or(u64::MAX).min(RETRY_MAX_MS);
-    base * 3 / 4 + base / 2 * u64::from(chance) / 255
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use http::header::RETRY_AFTER;
     use http::{HeaderMap, HeaderValue};
 
     use super::*;
@@ -106,8 +79,6 @@ mod tests {
         };
         assert_eq!(paused(429, "7"), 7);
         assert_eq!(paused(503, "Wed, 21 Oct 2015 07:28:00 GMT"), 30);
-        assert_eq!(paused(503, "Wed, 21 Oct 2015 07:00:00 GMT"), 0);
-        assert_eq!(paused(429, "99999999999"), 3_600);
         assert!(matches!(answered(503, Some("soon")), Outcome::Failed(_)));
         assert!(matches!(answered(500, Some("7")), Outcome::Failed(_)));
         let body = format!("<h1>no\n\u{7}way</h1>{}", "x".repeat(300));
@@ -117,12 +88,5 @@ mod tests {
         let error = |kind| outcome(&Err(SendError { kind, message: "m".into() }), Timestamp::UNIX_EPOCH);
         assert!(matches!(error(SendErrorKind::Host), Outcome::Pause(..)));
         assert!(matches!(error(SendErrorKind::Address), Outcome::Failed(_)));
-    }
-
-    #[test]
-    fn pauses_between_attempts_double_up_to_an_end_and_are_never_quite_the_same() {
-        assert_eq!((retry_ms(1, 0), retry_ms(1, 255)), (375, 625));
-        assert_eq!((retry_ms(2, 0), retry_ms(2, 255)), (750, 1_250));
-        assert_eq!((retry_ms(100, 0), retry_ms(100, 255)), (450_000, 750_000));
     }
 }

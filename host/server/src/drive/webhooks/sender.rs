@@ -16,9 +16,10 @@ use super::super::consumers::{Slot, moment};
 use super::super::generations::blocking;
 use super::super::inside::Inside;
 use super::super::namespace::Namespace;
+use super::super::outside::{NOT_ALLOWED_PAUSE, retry_pause};
 use super::super::types::DriveError;
 use super::message::message;
-use super::outcome::{Outcome, outcome, retry_ms};
+use super::outcome::{Outcome, outcome};
 use crate::cloudevents::EventWriter;
 
 /// What the host is called as a member of its own consumers.
@@ -219,10 +220,8 @@ impl Errand {
                     .await;
                 }
                 Outcome::Failed(why) => {
-                    let mut chance = [0];
-                    // Without it, all come at the least.
-                    let _ = getrandom::fill(&mut chance);
-                    return self.give_back(&group.lease, Which::These(positions), true, why, retry_ms(attempt, chance[0])).await;
+                    let delay_ms = retry_pause(attempt).as_millis() as u64;
+                    return self.give_back(&group.lease, Which::These(positions), true, why, delay_ms).await;
                 }
                 Outcome::Pause(pause, why) => {
                     {
@@ -272,7 +271,7 @@ impl Errand {
                 outcome(&answer, now)
             }
             // The operator's to mend.
-            Err(what) => Outcome::Pause(Duration::from_secs(10), what),
+            Err(what) => Outcome::Pause(NOT_ALLOWED_PAUSE, what),
         }
     }
 

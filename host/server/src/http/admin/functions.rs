@@ -37,7 +37,13 @@ struct FunctionAnswer {
     parked_reasons: BTreeMap<String, u64>,
     /// Of the parked ones, those that are about to be tried again.
     released: u64,
+    timers: u64,
     oldest_parked: Option<String>,
+    /// To the outside, without an answer.
+    requests_waiting: u64,
+    requests_held: u64,
+    /// Made of events from before its deployment, and no entries of the log yet.
+    outputs_held: u64,
     retrying: Option<Retrying>,
     subscribes: Vec<String>,
     emits: Vec<String>,
@@ -126,6 +132,9 @@ impl FunctionAnswer {
             },
             cursor: cursor_text(generation, info.cursor),
             oldest_parked: info.oldest_parked.map(timestamp_text),
+            requests_waiting: info.requests.requests,
+            requests_held: info.requests.requests_held,
+            outputs_held: info.requests.outputs_held,
             retrying: info.retrying.map(|retrying| Retrying {
                 position: retrying.position.to_string(),
                 attempts: retrying.attempts,
@@ -161,6 +170,7 @@ impl FunctionAnswer {
             parked: info.parked,
             parked_reasons: info.parked_reasons,
             released: info.released,
+            timers: info.timers,
             subscribes: info.subscribes,
             emits: info.emits,
             decides: info.decides,

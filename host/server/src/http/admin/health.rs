@@ -40,6 +40,12 @@ struct NamespaceReady {
     oldest_parked: Option<String>,
     oldest_parked_seconds: Option<u64>,
     halted: Vec<String>,
+    /// How long the next timer or schedule has been due.
+    timers_overdue_seconds: u64,
+    requests_waiting: u64,
+    requests_held: u64,
+    /// Nothing is sent to them for now.
+    hosts_down: Vec<String>,
 }
 
 /// 200 when every namespace can be written, else 503. Lag and parked events are told, not judged.
@@ -74,6 +80,10 @@ impl NamespaceReady {
                 .filter(|function| super::functions::status_word(&function.status) == "halted")
                 .map(|function| function.name.clone())
                 .collect(),
+            timers_overdue_seconds: namespace.timers_overdue_us() / 1_000_000,
+            requests_waiting: functions.iter().map(|function| function.requests.requests).sum(),
+            requests_held: functions.iter().map(|function| function.requests.requests_held).sum(),
+            hosts_down: namespace.outbox().hosts.into_iter().filter(|host| host.closed_for.is_some()).map(|host| host.host).collect(),
         }
     }
 }

@@ -113,7 +113,21 @@ const NAMESPACE_METRICS: &[Metric<NamespaceMetrics>] = &[
     ("retold_commits_total", "counter", "Transactions, each with one sync of the disk.", |metrics| metrics.commits as f64),
     ("retold_commit_seconds_total", "counter", "Time that the writer spent in commits.", |metrics| seconds(metrics.commit_us)),
     ("retold_refused_total", "counter", "Appends that the writer refused.", |metrics| metrics.refused as f64),
+    ("retold_timers_fired_total", "counter", "Timers and schedules that made an event.", |metrics| metrics.timers_fired as f64),
+    ("retold_timers_late_seconds_total", "counter", "How long after they were due these fired, taken together.", |metrics| {
+        seconds(metrics.timers_late_us)
+    }),
+    ("retold_timers_pending", "gauge", "Timers that are set.", |metrics| metrics.timers as f64),
+    ("retold_timers_overdue_seconds", "gauge", "How long the next timer or schedule has been due.", |metrics| seconds(metrics.overdue_us)),
     ("retold_writer_queue_length", "gauge", "Proposals that wait for the writer.", |metrics| metrics.queue_length as f64),
+    ("retold_requests_sent_total", "counter", "Requests that left for the outside, each attempt anew.", |metrics| {
+        metrics.requests_sent as f64
+    }),
+    ("retold_requests_replied_total", "counter", "Requests to the outside that got their reply.", |metrics| {
+        metrics.requests_replied as f64
+    }),
+    ("retold_requests_failed_total", "counter", "Requests to the outside that failed for good.", |metrics| metrics.requests_failed as f64),
+    ("retold_outbox_hosts_down", "gauge", "Hosts to which nothing is sent for now.", |metrics| metrics.hosts_down as f64),
     ("retold_segments", "gauge", "Sealed segments of the log.", |metrics| metrics.segments as f64),
     ("retold_disk_bytes", "gauge", "What the namespace takes on the disk.", |metrics| metrics.bytes_in_use as f64),
 ];
@@ -132,6 +146,16 @@ const FUNCTION_METRICS: &[Metric<FunctionInfo>] = &[
     ("retold_function_released_events", "gauge", "Of those that are set aside, the ones that are about to be tried again.", |function| {
         function.released as f64
     }),
+    ("retold_function_requests_waiting", "gauge", "Requests to the outside without an answer.", |function| {
+        function.requests.requests as f64
+    }),
+    ("retold_function_requests_held", "gauge", "Requests to the outside that are held back.", |function| {
+        function.requests.requests_held as f64
+    }),
+    ("retold_function_outputs_held", "gauge", "Outputs that are held back, and are no entries of the log.", |function| {
+        function.requests.outputs_held as f64
+    }),
+    ("retold_function_timers_pending", "gauge", "Timers that are set.", |function| function.timers as f64),
     ("retold_function_handled_total", "counter", "Events dealt with.", |function| function.counts.handled as f64),
     ("retold_function_emitted_total", "counter", "Events made.", |function| function.counts.emitted as f64),
     ("retold_function_failed_attempts_total", "counter", "Attempts at an event that failed.", |function| {

@@ -16,7 +16,7 @@ mod selection;
 mod splitter;
 
 pub use append::{append, wait};
-pub use appended::write_handled;
+pub use appended::{response, write_handled};
 pub use causes::causes;
 pub use one::{one, write_one};
 pub use read::read;

@@ -77,6 +77,8 @@ fn every_answer_is_as_its_schema_says() {
     holds("Namespaces", &host.get("/v1/namespaces").json());
     holds("Alive", &host.get("/healthz").json());
     holds("Ready", &host.get("/readyz").json());
+    holds("Outbox", &host.get(&format!("{base}/outbox")).json());
+    holds("Outbox", &super::super::outbox::sample());
     holds("Problem", &host.get("/nothing").json());
     holds("Replays", &host.get(&format!("{base}/replays")).json());
     let consumer = format!("{base}/consumers/mail");
@@ -97,7 +99,7 @@ fn every_answer_is_as_its_schema_says() {
     holds("ConsumerParked", &parked);
     holds("Released", &host.post(&format!("{consumer}/release"), "application/json", "").json());
     holds("ConsumerDropped", &host.send("DELETE", &consumer, &[], b"").json());
-    for (name, value) in super::super::upgrades::samples() {
+    for (name, value) in super::super::upgrades::samples().into_iter().chain(super::super::timers::tests::samples()) {
         holds(name, &value);
     }
 }

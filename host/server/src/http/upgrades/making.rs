@@ -11,7 +11,7 @@ use super::super::problem::Problem;
 use super::super::problem_kinds as kinds;
 use super::deploying::under_way;
 use super::rules::RetellBody;
-use crate::drive::{DriveError, Forked, Host};
+use crate::drive::{DriveError, ForkOptions, Forked, Host};
 
 /// Several modules in base64.
 const BODY_BYTES_MAX: usize = 96 << 20;
@@ -31,6 +31,9 @@ struct ForkBody {
     base: String,
     /// The head, without it.
     at: Option<String>,
+    /// Whether its timers fire and its requests leave.
+    #[serde(default)]
+    effects: bool,
 }
 
 #[derive(Serialize)]
@@ -80,7 +83,7 @@ pub async fn create_namespace(call: Box<Call>) -> Answer {
     }
 }
 
-async fn forked(host: &Host, name: &str, ForkBody { base, at }: ForkBody) -> Answer {
+async fn forked(host: &Host, name: &str, ForkBody { base, at, effects }: ForkBody) -> Answer {
     let namespace = host.namespace(&base).ok_or_else(|| DriveError::UnknownNamespace(base.clone()))?;
     let at = match at {
         Some(text) => {
@@ -94,7 +97,7 @@ async fn forked(host: &Host, name: &str, ForkBody { base, at }: ForkBody) -> Ans
         let what = format!("is {at}, and {base} ends at {head}: fork at an earlier place, or leave it out for the head");
         return Err(Problem::parameter("at", what).with("head", head.to_string()));
     }
-    let forked = Box::pin(host.fork(&base, at, name)).await?;
+    let forked = Box::pin(host.fork(&base, name, ForkOptions { at, effects })).await?;
     Ok(json(StatusCode::CREATED, &ForkedAnswer::from(forked)))
 }
 

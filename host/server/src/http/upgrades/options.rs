@@ -21,6 +21,7 @@ pub fn options(query: &Query<'_>, lineage: &impl Lineage, default: Rehearse) -> 
         rehearse,
         expect_same: query.flag("expect-same")?,
         backfill: query.flag("backfill")?,
+        send: query.flag("send")?,
         replay: replay(query, lineage)?,
         wait: query.duration("timeout", Duration::from_secs(WAIT_SECONDS_MAX))?.unwrap_or(Duration::from_secs(DEPLOY_SECONDS_DEFAULT)),
     };
@@ -49,8 +50,9 @@ fn fitting(options: &DeployOptions) -> Result<(), Problem> {
     if let Some((name, _)) = bounds.into_iter().find(|(_, given)| skipped && *given) {
         return Err(Problem::parameter(name, "is for a rehearsal, and there is none: say rehearse=first, or leave it out"));
     }
-    if options.backfill && options.rehearse == Rehearse::Only {
-        return Err(Problem::parameter("backfill", "appends events, and rehearse=only changes nothing: leave one of them out"));
+    let acts = [("backfill", options.backfill, "appends events"), ("send", options.send, "has functions act")];
+    if let Some((name, _, what)) = acts.into_iter().find(|(_, given, _)| *given && options.rehearse == Rehearse::Only) {
+        return Err(Problem::parameter(name, format!("{what}, and rehearse=only changes nothing: leave one of them out")));
     }
     Ok(())
 }
@@ -88,6 +90,7 @@ mod tests {
             ("rehearse=skip&expect-same=true", "`expect-same` is for a rehearsal"),
             ("rehearse=skip&sample=2", "`sample`"),
             ("rehearse=only&backfill=true", "`backfill` appends"),
+            ("rehearse=only&send=true", "`send` has functions act"),
             ("budget=0", "1 to 100"),
             ("budget=101", "1 to 100"),
             ("expect-same=yes", "true or false"),
