@@ -280,7 +280,7 @@ mod tests {
         let now = clock::started();
         let mut both = lanes(&[(A, 3), (A, 1), (B, 2), (A, 1)]);
         assert_eq!(started(&mut both, now), [1, 2, 3]);
-        assert_eq!(started(&mut both, now), []);
+        assert_eq!(started(&mut both, now), [0; 0]);
         let rows: Vec<(&str, u64)> = (1..100).map(|position| (A, position)).collect();
         assert_eq!(started(&mut lanes(&rows), now).len(), AT_ONCE_PER_HOST_MAX);
     }
@@ -301,7 +301,7 @@ mod tests {
         let open = now + CLOSED_FIRST;
         assert_eq!((lanes.next_moment(), started(&mut lanes, open).len()), (Some(open), 1));
         lanes.ended(A, Position(1), host_failed(None), open);
-        assert_eq!(started(&mut lanes, open + CLOSED_FIRST), []);
+        assert_eq!(started(&mut lanes, open + CLOSED_FIRST), [0; 0]);
         assert_eq!(started(&mut lanes, open + CLOSED_FIRST * 2), [2]);
         lanes.ended(A, Position(2), End::Done, open + CLOSED_FIRST * 2);
         assert_eq!(started(&mut lanes, open + CLOSED_FIRST * 2).len(), AT_ONCE_PER_HOST_MAX);
@@ -317,12 +317,12 @@ mod tests {
         assert_eq!((started(&mut lanes, now), lanes.next_moment()), (vec![], Some(at)));
         let pause = Some(Duration::from_secs(7));
         lanes.ended(A, Position(2), End::HostFailed { again: Some(at), pause, trouble: "429".into() }, now);
-        assert_eq!(started(&mut lanes, at), []);
+        assert_eq!(started(&mut lanes, at), [0; 0]);
         assert_eq!(lanes.next_moment(), Some(now + Duration::from_secs(7)));
         lanes.hurry(A, Position(2));
         assert_eq!(started(&mut lanes, at), [1, 2]);
         lanes.ended(A, Position(1), End::NotNow { pause: Duration::from_secs(1), trouble: "not allowed".into() }, at);
-        assert_eq!(started(&mut lanes, at), []);
+        assert_eq!(started(&mut lanes, at), [0; 0]);
         assert_eq!(started(&mut lanes, at + Duration::from_secs(1)), [1]);
         // What one request lacks holds up no other.
         let now = at + Duration::from_secs(1);
