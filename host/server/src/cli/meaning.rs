@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::words::{counted, moment};
+use super::words::counted;
 
 /// Who made it and when it happened.
 pub fn maker(entry: &Value) -> String {
@@ -37,10 +37,7 @@ pub fn meaning(entry: &Value) -> Option<String> {
     let data = |path: &str| entry.pointer(path).and_then(Value::as_str).unwrap_or("").to_owned();
     match (entry["entrykind"].as_str(), field("type")) {
         (Some("timer"), "retold.timer.cancelled") => Some(format!("timer {} is cancelled", field("timerkey"))),
-        (Some("timer"), _) => {
-            let due_us = field("timerdue").parse().ok().map_or_else(|| field("timerdue").to_owned(), moment);
-            Some(format!("timer {} is set for {due_us}", field("timerkey")))
-        }
+        (Some("timer"), _) => Some(format!("timer {} is set for {}", field("timerkey"), field("timerdue"))),
         (Some("request"), _) => Some(format!("to {} {}", field("requestmethod"), field("requesturl"))),
         (_, "retold.request.replied") => {
             Some(format!("{} {} was answered {}", data("/data/request/method"), data("/data/request/url"), entry["data"]["status"]))
@@ -77,7 +74,7 @@ mod tests {
         };
         check(
             module(
-                json!({ "source": function, "type": "too.late", "entrykind": "timer", "timerkey": "c/7", "timerdue": "1767225600000000" }),
+                json!({ "source": function, "type": "too.late", "entrykind": "timer", "timerkey": "c/7", "timerdue": "2026-01-01T00:00:00Z" }),
             ),
             by,
             Some("timer c/7 is set for 2026-01-01T00:00:00Z"),

@@ -49,24 +49,6 @@ pub fn lasting(seconds: f64) -> String {
     }
 }
 
-/// Microseconds since 1970 as RFC 3339 has them. Days become dates after Howard Hinnant, "chrono-Compatible
-/// Low-Level Date Algorithms".
-pub fn moment(us: u64) -> String {
-    let (days, us_of_day) = (us / 86_400_000_000, us % 86_400_000_000);
-    // Years begin in March here, so that a leap day comes last.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let (seconds, fraction) = (us_of_day / 1_000_000, us_of_day % 1_000_000);
-    let fraction = if fraction == 0 { String::new() } else { format!(".{fraction:06}").trim_end_matches('0').to_owned() };
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}{fraction}Z", seconds / 3_600, seconds / 60 % 60, seconds % 60)
-}
-
 /// The beginning of a text that is longer than `most` letters.
 pub fn shortened(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
@@ -133,19 +115,6 @@ mod tests {
             [(0.04, "0.0 s"), (4.23, "4.2 s"), (42.4, "42 s"), (1_000.0, "16 min 40 s"), (7_500.0, "2 h 5 min"), (-1.0, "0.0 s")]
         {
             assert_eq!(lasting(seconds), told);
-        }
-    }
-
-    #[test]
-    fn moments_are_dates_and_times() {
-        for (us, told) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (951_782_400_000_000, "2000-02-29T00:00:00Z"),
-            (1_767_225_599_999_999, "2025-12-31T23:59:59.999999Z"),
-            (1_795_238_316_120_000, "2026-11-21T05:18:36.12Z"),
-            (253_402_300_799_000_000, "9999-12-31T23:59:59Z"),
-        ] {
-            assert_eq!(moment(us), told);
         }
     }
 
