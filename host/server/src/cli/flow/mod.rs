@@ -13,6 +13,7 @@ use clap::Args;
 use super::address::query;
 use super::arguments::Common;
 use super::client::Client;
+use super::handling::position_of;
 use super::output::{print, print_json};
 use answer::Flow;
 pub use brought::warnings_of;
@@ -48,11 +49,13 @@ pub struct Show {
 pub fn run(common: &Common, show: &Show) -> Result<()> {
     let client = Client::new(common)?;
     let declared = show.declared.then_some("true");
-    let mut answer = client.get(&(client.path(&["flow"]) + &query(&[("declared", declared), ("timeout", Some("60s"))])))?;
+    let path = client.path(&["flow"]) + &query(&[("declared", declared), ("timeout", Some("60s"))]);
+    let mut answer = client.get(&path)?;
+    let end = position_of(&answer["head"]);
     // A long log is counted in several answers.
-    while !show.declared && answer["counted_to"] != answer["head"] {
-        let before = answer["counted_to"].clone();
-        answer = client.get(&(client.path(&["flow"]) + &query(&[("timeout", Some("60s"))])))?;
+    while !show.declared && position_of(&answer["counted_to"]) < end {
+        let before = answer["counted_to"].take();
+        answer = client.get(&path)?;
         if answer["counted_to"] == before {
             break;
         }
