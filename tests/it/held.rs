@@ -52,7 +52,7 @@ fn a_deployment_that_sends_acts_on_what_was_there_before_it() {
     let file = guest_file("faulty-outside");
     let file = file.to_str().expect("a path");
     let only = host.web.send("PUT", "modules/faulty-outside?rehearse=only&send=true", &[], &guest("faulty-outside"));
-    assert_eq!(only.problem(400, "invalid-parameter")["parameter"], "send");
+    assert_eq!(only.problem(400, "invalid-parameter")["field"], "send");
     let deployed = host.retold(&["deploy", file, "--name", "faulty-outside", "--send"]);
     assert!(deployed.status.success(), "{}", String::from_utf8_lossy(&deployed.stderr));
     assert_eq!(acted(&host), [1, 1, 1, 0]);

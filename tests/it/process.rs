@@ -27,7 +27,7 @@ fn what_comes_of_a_command_that_a_function_sent_is_waited_for_and_a_circle_ends_
     let answer = host.web.post("events?wait=handled&timeout=60s", "application/cloudevents+json", gone.to_string()).expect(201).json();
     assert_eq!(answer["handled"], true, "{answer}");
     assert_eq!(answer["parked"].as_array().map(Vec::len), Some(1), "{answer}");
-    let gone = host.web.events("types=test.gone-left,test.gone-right");
+    let gone = host.web.happened("types=test.gone-left,test.gone-right");
     assert!(gone.len() > 20, "{}", gone.len());
     assert_eq!(answer["derived"].as_array().map(Vec::len), Some(gone.len() - 1), "events are told, commands are not");
     let right = gone.iter().find(|event| event["type"] == "test.gone-right").expect("it went right");
@@ -47,18 +47,18 @@ fn a_refusal_comes_back_to_who_sent_the_command_and_to_nobody_else() {
     let nag = event("1", "test.nag", "thing", &json!({}));
     let answer = host.web.post("events?wait=handled&timeout=60s", "application/cloudevents+json", nag.to_string()).expect(201).json();
     assert_eq!(answer["parked"][0]["function"], "nagging", "{answer}");
-    let refused = host.web.events("types=retold.command.refused");
+    let refused = host.web.happened("types=retold.command.refused");
     assert!(refused.len() > 20);
     let first = &refused[0];
     assert_eq!((text(first, "source"), text(first, "subject"), text(first, "addressee")), ("/aggregates/stubborn", "thing", "nagging"));
     let data = &first["data"];
     assert_eq!((text(data, "code"), text(data, "message"), text(&data["command"], "type")), ("never", "whatever it is", "test.never"));
     assert!(data["command"].get("position").is_none(), "it would differ between generations: {data}");
-    assert_eq!(host.web.events("types=test.told").len(), 0, "reach-out reads refusals too, and none was for it");
+    assert_eq!(host.web.happened("types=test.told").len(), 0, "reach-out reads refusals too, and none was for it");
     // The same in a retelling.
     host.web.retell("again", json!({})).expect(202);
     host.web.wait_until_retold("again");
-    let again = host.web.namespace("again").events("types=retold.command.refused");
+    let again = host.web.namespace("again").happened("types=retold.command.refused");
     let said = |events: &[Value]| events.iter().map(|event| (event["id"].clone(), event["data"].clone())).collect::<Vec<_>>();
     assert_eq!(said(&again), said(&refused));
 }
@@ -71,20 +71,20 @@ fn an_aggregate_that_is_paused_decides_what_functions_sent_when_it_goes_on() {
     let answer = host.web.post("events?wait=handled", "application/cloudevents+json", gone.to_string()).expect(202).json();
     assert_eq!(answer["waiting"], json!(["right"]), "{answer}");
     assert!(host.web.function("right")["lag"].as_u64().is_some_and(|lag| lag > 0));
-    assert_eq!(host.web.events("types=test.gone-right").len(), 0);
+    assert_eq!(host.web.happened("types=test.gone-right").len(), 0);
     host.kill();
     host.restart();
-    assert_eq!(host.web.events("types=test.gone-right").len(), 0);
+    assert_eq!(host.web.happened("types=test.gone-right").len(), 0);
     host.web.post("functions/right/resume", "application/json", "").expect(200);
     host.wait_for("circle-left", |now| now["parked"] == 1 || now["lag"] == 0);
-    host.wait_until("it goes round", || host.web.events("types=test.gone-right").len() > 10);
+    host.wait_until("it goes round", || host.web.happened("types=test.gone-right").len() > 10);
     for name in ["left", "right", "circle-left", "circle-right"] {
         host.wait_until_level(name);
     }
-    let before = host.web.events("types=test.gone-right").len();
+    let before = host.web.happened("types=test.gone-right").len();
     host.web.post("functions/right/rewind?to=0", "application/json", "").expect(200);
     host.wait_until_level("right");
-    assert_eq!(host.web.events("types=test.gone-right").len(), before, "what is decided again is known");
+    assert_eq!(host.web.happened("types=test.gone-right").len(), before, "what is decided again is known");
 }
 
 #[test]
@@ -134,23 +134,23 @@ fn each_customer_has_one_outcome_however_often_the_host_is_killed_and_the_same_o
         }
     }
     host.wait_until("all have an outcome", || {
-        host.web.events("types=customer.refused").len() + host.web.events("types=customer.created").len() >= CUSTOMERS
+        host.web.happened("types=customer.refused").len() + host.web.happened("types=customer.created").len() >= CUSTOMERS
     });
     for name in ["onboarding", "account"] {
         host.wait_until_level(name);
     }
     let outcomes = |web: &crate::support::Web| -> BTreeMap<String, (String, Value)> {
-        let events = web.events("types=customer.refused,customer.created");
+        let events = web.happened("types=customer.refused,customer.created");
         assert_eq!(events.len(), CUSTOMERS, "each has one outcome");
         events.iter().map(|event| (text(event, "subject").to_owned(), (text(event, "type").to_owned(), event["data"].clone()))).collect()
     };
     let live = outcomes(&host.web);
     assert_eq!(live.len(), CUSTOMERS);
     // Whoever was refused has no account number in the end.
-    let (reserved, released) = (host.web.events("types=account.reserved").len(), host.web.events("types=account.released").len());
+    let (reserved, released) = (host.web.happened("types=account.reserved").len(), host.web.happened("types=account.released").len());
     let created = live.values().filter(|(r#type, _)| r#type == "customer.created").count();
     assert_eq!(reserved - released, created);
-    let came = host.web.events("types=onboarding.timed-out");
+    let came = host.web.happened("types=onboarding.timed-out");
     assert!(
         came.iter().all(|event| text(event, "time").starts_with("2026-01-02T03:") || text(event, "time").starts_with("2026-01-02T04:"))
     );

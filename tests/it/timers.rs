@@ -49,7 +49,7 @@ fn pending(web: &Web) -> u64 {
 fn wait_for_events(host: &Host, query: &str, count: usize) -> Vec<Value> {
     let mut events = Vec::new();
     host.wait_until(&format!("{count} of {query}"), || {
-        events = host.web.events(query);
+        events = host.web.happened(query);
         events.len() >= count
     });
     assert_eq!(events.len(), count);
@@ -104,7 +104,7 @@ fn a_timer_in_the_past_fires_at_once_and_one_beyond_the_year_9999_is_refused() {
     let parked = host.web.get("functions/reach-out/parked").expect(200).json();
     let messages: Vec<&str> = parked["parked"].as_array().expect("a list").iter().map(|parked| text(parked, "message")).collect();
     assert!(messages[0].contains("9999"), "{messages:?}");
-    assert_eq!((host.web.events("types=test.came").len(), pending(&host.web)), (1, 0));
+    assert_eq!((host.web.happened("types=test.came").len(), pending(&host.web)), (1, 0));
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_timer_is_replaced_and_cancelled_by_its_key() {
     host.web.post("functions/reach-out/rewind?to=0", "application/json", "").expect(200);
     host.wait_until_level("reach-out");
     rest(300);
-    assert_eq!((host.web.events("types=test.came").len(), pending(&host.web)), (1, 0));
+    assert_eq!((host.web.happened("types=test.came").len(), pending(&host.web)), (1, 0));
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn thousands_of_timers_of_one_event_that_are_long_due_come_one_after_the_other_e
     let mut host = host();
     const COUNT: usize = 1_500;
     ask(&host.web, "1", "flood", &json!({"do": "timer_flood", "count": COUNT, "due": 7}));
-    host.wait_until("some have come", || host.web.events("types=test.came").len() > 20);
+    host.wait_until("some have come", || host.web.happened("types=test.came").len() > 20);
     host.kill();
     host.restart();
     let came = wait_for_events(&host, "types=test.came", COUNT);
@@ -171,7 +171,7 @@ fn thousands_of_timers_of_one_event_that_are_long_due_come_one_after_the_other_e
     assert_eq!(keys, (0..COUNT).map(|n| format!("k{n}")).collect::<Vec<_>>(), "in the order in which they were due");
     wait_for_events(&host, "types=test.told", COUNT);
     // What each one gave comes before the next one of the subject.
-    let order = host.web.events("types=test.came,test.told");
+    let order = host.web.happened("types=test.came,test.told");
     let types: Vec<&str> = order.iter().map(|event| text(event, "type")).collect();
     assert!(types.chunks(2).all(|two| two == ["test.came", "test.told"]), "each is dealt with before the next comes");
 }
@@ -238,7 +238,7 @@ fn a_timer_that_sets_itself_again_for_at_once_is_parked_after_its_hops() {
     host.web.append(&tick).expect(201);
     let parked = host.wait_for("self-timer", |now| now["parked"] == 1);
     assert_eq!(parked["timers"], 0, "{parked}");
-    assert!(host.web.events("types=test.tick").len() > 20);
+    assert!(host.web.happened("types=test.tick").len() > 20);
 }
 
 #[test]
@@ -253,10 +253,10 @@ fn no_timer_fires_in_a_fork_unless_it_is_to_have_effects() {
     };
     let (quiet, loud) = (fork("quiet", false), fork("loud", true));
     wait_for_events(&host, "types=test.came", 1);
-    host.wait_until("it fires in the fork with effects", || loud.events("types=test.came").len() == 1);
-    assert_eq!(loud.events("types=test.came")[0]["id"], host.web.events("types=test.came")[0]["id"]);
+    host.wait_until("it fires in the fork with effects", || loud.happened("types=test.came").len() == 1);
+    assert_eq!(loud.happened("types=test.came")[0]["id"], host.web.happened("types=test.came")[0]["id"]);
     rest(1_500);
-    assert_eq!((quiet.events("types=test.came").len(), pending(&quiet), pending(&loud)), (0, 1, 0));
+    assert_eq!((quiet.happened("types=test.came").len(), pending(&quiet), pending(&loud)), (0, 1, 0));
 }
 
 #[test]
@@ -272,7 +272,7 @@ fn a_retelling_has_the_timers_that_fired_and_those_pending_fire_once_it_is_promo
     host.web.wait_until_retold("again");
     let again = host.web.namespace("again");
     let ids = |web: &Web| -> BTreeSet<String> {
-        web.events("types=test.came,test.told,retold.timer.cancelled").iter().map(|event| text(event, "id").to_owned()).collect()
+        web.happened("types=test.came,test.told,retold.timer.cancelled").iter().map(|event| text(event, "id").to_owned()).collect()
     };
     assert_eq!(ids(&again), ids(&host.web));
     assert_eq!((pending(&again), pending(&host.web)), (1, 1));
@@ -282,7 +282,7 @@ fn a_retelling_has_the_timers_that_fired_and_those_pending_fire_once_it_is_promo
     wait_for_events(&host, "types=test.told", 2);
     rest(1_500);
     assert_eq!(pending(&host.web.namespace("main@1")), 1, "in an earlier generation nothing fires any more");
-    assert_eq!(host.web.namespace("main@1").events("types=test.came").len(), 1);
+    assert_eq!(host.web.namespace("main@1").happened("types=test.came").len(), 1);
 }
 
 /// The report of the shop, by another clock.
@@ -323,7 +323,7 @@ fn a_schedule_comes_by_its_clock_and_goes_with_its_module() {
     // A retelling has it too.
     host.web.retell("again", json!({})).expect(202);
     host.web.wait_until_retold("again");
-    let again = host.web.namespace("again").events("types=shop.evening-came");
+    let again = host.web.namespace("again").happened("types=shop.evening-came");
     assert_eq!(again[0]["id"], came["id"]);
     let shown = String::from_utf8(host.retold(&["timers"]).stdout).expect("text");
     assert!(shown.contains("Europe/Berlin"), "{shown}");

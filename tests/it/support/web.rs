@@ -167,6 +167,14 @@ impl Web {
             .collect()
     }
 
+    /// Entries of other kinds left out: commands, timers, requests.
+    #[track_caller]
+    pub fn happened(&self, query: &str) -> Vec<Value> {
+        let mut events = self.events(query);
+        events.retain(|event| event["entrykind"].is_null());
+        events
+    }
+
     #[track_caller]
     pub fn function(&self, name: &str) -> Value {
         self.get(&format!("functions/{name}")).expect(200).json()

@@ -12,7 +12,7 @@ use super::body::Body;
 use super::problem::Problem;
 use super::problem_kinds as kinds;
 use super::query::{self, Query};
-use super::routes::Route;
+use super::route::Route;
 use super::site::Site;
 use super::upload::{self, Upload};
 use crate::drive::Namespace;

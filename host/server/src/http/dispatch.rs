@@ -10,7 +10,8 @@ use super::body::Body;
 use super::call::Call;
 use super::problem::Problem;
 use super::problem_kinds as kinds;
-use super::routes::{ROUTES, Route};
+use super::route::Route;
+use super::routes::routes;
 use super::site::Site;
 use super::upload::drain;
 
@@ -41,7 +42,7 @@ fn route(method: &Method, path: &str) -> Result<&'static Route, Problem> {
     // A HEAD is a GET whose body isn't sent.
     let asked = if method == Method::HEAD { &Method::GET } else { method };
     let mut others: Vec<&str> = Vec::new();
-    for route in ROUTES.iter().filter(|route| matches(route.path, path)) {
+    for route in routes().filter(|route| matches(route.path, path)) {
         if route.method == *asked {
             return Ok(route);
         }
@@ -86,7 +87,7 @@ mod tests {
 
     #[test]
     fn every_route_is_found_by_its_own_method_and_path() {
-        for expected in ROUTES {
+        for expected in routes() {
             let path = expected
                 .path
                 .replace("{ns}", "main")

@@ -10,7 +10,8 @@ use super::body::{Body, answer};
 use super::call::{Answer, Call};
 use super::parameters::{Form, Parameter};
 use super::problem_kinds::{self as kinds, Kind};
-use super::routes::{Gives, ROUTES, Route, Takes};
+use super::route::{Gives, Route, Takes};
+use super::routes::routes;
 use super::schemas::schemas;
 
 /// What any request may meet.
@@ -33,7 +34,7 @@ pub async fn openapi(_: Box<Call>) -> Answer {
 
 fn document() -> Value {
     let mut paths = Map::new();
-    for route in ROUTES {
+    for route in routes() {
         let path = paths.entry(route.path.replace("+}", "}")).or_insert_with(|| json!({}));
         path[route.method.as_str().to_ascii_lowercase()] = operation(route);
     }
@@ -204,7 +205,7 @@ mod tests {
     #[test]
     fn every_route_is_described_with_its_parameters_body_and_problems() {
         let document = document();
-        for route in ROUTES {
+        for route in routes() {
             let operation = &document["paths"][route.path.replace("+}", "}")][route.method.as_str().to_ascii_lowercase()];
             assert_eq!(operation["operationId"], route.name);
             let named = |name: &str| {
