@@ -4,7 +4,7 @@
 const ORDERS: &str = "\
     accept activate add allocate apply approve archive assign authorize begin block book calculate call cancel capture change charge \
     check checkout clear close collect complete compute confirm convert copy create deactivate debit delete deliver deny disable \
-    dispatch do download email enable enqueue ensure execute export fetch finish fulfill generate get grant handle import initialize \
+    dispatch do download enable enqueue ensure execute export fetch finish fulfill generate get grant handle import initialize \
     insert invite invoke issue launch load lock make merge modify move notify open pack pause pay perform place post prepare print \
     process provision publish purge push recalculate receive refresh refund register reject release remind remove rename render renew \
     replace request resend reserve reset resolve restart restore resume retry return revoke run save schedule send ship sign start \
