@@ -101,7 +101,9 @@ impl<'a> Looked<'a> {
         if readers.is_empty() || self.is_made(id, node) {
             return None;
         }
-        let others = self.graph.nodes.iter().filter(|(other, node)| node.what == What::Event && self.is_made(other, node));
+        // Who reads `count` and makes `counted` means both.
+        let own = |other: &str| self.makers(other).iter().any(|maker| readers.contains(maker));
+        let others = self.graph.nodes.iter().filter(|(other, node)| node.what == What::Event && self.is_made(other, node) && !own(other));
         let meant = similar(&node.name, others.map(|(_, other)| other.name.as_str()));
         if meant.is_none() && readers.iter().any(|reader| self.timed.contains(*reader)) {
             return None;

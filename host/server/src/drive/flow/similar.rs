@@ -1,11 +1,11 @@
 //! Which of several names somebody may have meant.
 
 /// Differences between two names that may be a slip.
-const SLIPS_MAX: usize = 2;
+const SLIPS_MAX: usize = 1;
 
 /// The name that is most like this one, if one is like enough.
 pub fn similar<'a>(name: &str, others: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    // In a short name, two letters are another word.
+    // In a very short name, another letter is another word.
     let most = SLIPS_MAX.min(name.chars().count() / 4);
     // Versions of one type are no slips.
     let worded = |text: &str| text.replace(|letter: char| letter.is_ascii_digit(), "");
@@ -41,6 +41,7 @@ mod tests {
         assert_eq!(found("order.place"), Some("order.placed"));
         assert_eq!(found("oder.placed"), Some("order.placed"));
         assert_eq!(found("order.pricd"), Some("order.priced"));
+        assert_eq!(similar("order.placed", ["order.priced"].into_iter()), None);
         assert_eq!((found("order.shipped"), similar("order.placed.v1", ["order.placed.v2"].into_iter())), (None, None));
         assert_eq!(found("card"), Some("cart"));
         assert_eq!(found("cat"), None);

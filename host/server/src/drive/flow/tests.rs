@@ -238,6 +238,8 @@ fn a_reader_of_what_nobody_makes_is_told_what_it_may_have_meant() {
     assert_eq!(names(&lints), [("nobody-makes", Level::Warning), ("nobody-reads", Level::Note), ("nobody-makes", Level::Note)]);
     assert_eq!(lints[0].advice, "did you mean order.placed?");
     assert!(lints[2].message.contains("sold.*"), "{}", lints[2].message);
+    let counter = [handler("counter", &["test.count"], &["test.counted"])];
+    assert!(found(&counter, &[]).iter().all(|lint| lint.level == Level::Note), "a counter counts");
     // Where nothing is like it, the name is taken at its word.
     assert_eq!(names(&found(&functions[..1], &[])), [("command-in-disguise", Level::Warning), ("nobody-makes", Level::Note)]);
 }
