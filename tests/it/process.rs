@@ -46,7 +46,7 @@ fn a_refusal_comes_back_to_who_sent_the_command_and_to_nobody_else() {
     let host = host();
     let nag = event("1", "test.nag", "thing", &json!({}));
     let answer = host.web.post("events?wait=handled&timeout=60s", "application/cloudevents+json", nag.to_string()).expect(201).json();
-    assert_eq!(answer["parked"][0]["function"], "nagging", "{answer}");
+    assert_eq!(answer["parked"][0]["function"], "stubborn", "the command that comes after so many hops: {answer}");
     let refused = host.web.happened("types=retold.command.refused");
     assert!(refused.len() > 20);
     let first = &refused[0];
@@ -78,9 +78,8 @@ fn an_aggregate_that_is_paused_decides_what_functions_sent_when_it_goes_on() {
     host.web.post("functions/right/resume", "application/json", "").expect(200);
     host.wait_for("circle-left", |now| now["parked"] == 1 || now["lag"] == 0);
     host.wait_until("it goes round", || host.web.happened("types=test.gone-right").len() > 10);
-    for name in ["left", "right", "circle-left", "circle-right"] {
-        host.wait_until_level(name);
-    }
+    let circle = ["left", "right", "circle-left", "circle-right"];
+    host.wait_until("the circle ends", || circle.iter().any(|name| host.web.function(name)["parked"] == 1));
     let before = host.web.happened("types=test.gone-right").len();
     host.web.post("functions/right/rewind?to=0", "application/json", "").expect(200);
     host.wait_until_level("right");
@@ -107,7 +106,7 @@ const CUSTOMERS: usize = 40;
 
 /// Customers who registered long ago: their time is over before anything can be answered.
 fn registered(number: usize) -> Value {
-    let data = json!({"name": "Eve", "street": "Weg 1", "city": "Bremen", "account": 1_000 + number % 7});
+    let data = json!({"name": "Eve", "street": "Weg 1", "city": "Bremen", "account": 1_000 + number});
     let mut event = event(&number.to_string(), "customer.registered", &format!("customer/{number}"), &data);
     event["time"] = json!(format!("2026-01-02T03:{:02}:00Z", number % 60));
     event

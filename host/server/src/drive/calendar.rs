@@ -19,10 +19,13 @@ const FOLD_HOURS_MAX: i64 = 4;
 const SEARCHED_YEARS: i64 = 4;
 const SEARCHES_MAX: usize = 8;
 
+/// By cron and time zone; `None`: it can't be read.
+type Known = BTreeMap<(String, String), Option<Arc<Times>>>;
+
 /// Knows every schedule that it was asked for.
 #[derive(Default)]
 pub struct Zones {
-    known: Mutex<BTreeMap<(String, String), Option<Arc<Times>>>>,
+    known: Mutex<Known>,
 }
 
 impl Calendar for Zones {

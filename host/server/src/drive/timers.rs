@@ -1,6 +1,7 @@
 //! What fires timers and schedules of a namespace when they are due. Late ones come in waves: what the functions
-//! make of one is awaited before the next comes, as if nothing had been late. Before the first one they deal with
-//! what was left when the host stopped: it may cancel what is late, or set something earlier.
+//! make of one is awaited before the next comes, as if nothing had been late. Before each they deal with what
+//! is in the log already, such as what was left when the host stopped: it may cancel what is late, or set something
+//! earlier.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
@@ -25,8 +26,10 @@ const WAVE_MAX: usize = limits::EVENTS_PER_APPEND_MAX;
 const WAVE_MIN: usize = 64;
 /// How soon it is looked again whether functions are level.
 const LEVEL_LOOK_MS: u64 = 20;
-/// A function that is busy for longer doesn't hold time up.
+/// A function that is busy for longer doesn't hold time up: with what came of a wave, or with what the host found
+/// when it began, and with what else comes before a late wave.
 const LEVEL_TIME_MAX: Duration = Duration::from_secs(10);
+const LEVEL_TIME_LATE: Duration = Duration::from_secs(1);
 /// A pause where the host itself is in trouble.
 const TROUBLE_MS: u64 = 1_000;
 
@@ -45,8 +48,8 @@ pub struct TimerTask {
 
 #[derive(Default)]
 struct State {
-    /// When this host began, until functions have dealt with what it found.
-    unsettled: Option<Instant>,
+    /// Functions are to be level before a late wave: since when they are awaited, and for how long at most.
+    awaited: Option<(Instant, Duration)>,
     under_way: Option<UnderWay>,
     /// How many are looked at for the next wave.
     wave: usize,
@@ -74,7 +77,7 @@ impl TimerTask {
     /// From now on there is a writer.
     pub fn begin(self: &Arc<Self>, namespace: &Arc<Inside>) {
         let _ = self.namespace.set(Arc::downgrade(namespace));
-        self.state().unsettled = Some(clock::started());
+        self.state().awaited = Some((clock::started(), LEVEL_TIME_MAX));
         self.functions_changed();
     }
 
@@ -129,14 +132,19 @@ impl TimerTask {
         }
         let Some(next) = snapshot.next_due()? else { return Ok(()) };
         if next > now {
+            state.awaited = None;
             self.arm(&mut state, namespace, next, now);
             return Ok(());
         }
         let late_before = Timestamp(now.0.saturating_sub(LATE_MS * 1_000));
-        if next < late_before && !is_settled(&mut state, &snapshot)? {
-            namespace.ticker.wake_at(clock::now().plus_ms(LEVEL_LOOK_MS), self.clone());
-            return Ok(());
+        if next < late_before {
+            let (since, longest) = *state.awaited.get_or_insert_with(|| (clock::started(), LEVEL_TIME_LATE));
+            if since.elapsed() < longest && !is_level(&snapshot)? {
+                namespace.ticker.wake_at(clock::now().plus_ms(LEVEL_LOOK_MS), self.clone());
+                return Ok(());
+            }
         }
+        state.awaited = None;
         let wanted = state.wave.clamp(WAVE_MIN, WAVE_MAX);
         let due = next_wave(&snapshot, Clock { now, late_before }, wanted, &*namespace.zones)?;
         // Where most of what is due is about few subjects, waves are short: the rest need not be read each time.
@@ -204,17 +212,13 @@ impl Work for TimerTask {
     }
 }
 
-/// Whether the functions that run have dealt with all that stood in the log when the host began, and with what came
-/// of it.
-fn is_settled(state: &mut State, snapshot: &Snapshot) -> Result<bool, StoreError> {
-    if state.unsettled.is_some_and(|began| began.elapsed() < LEVEL_TIME_MAX) {
-        for row in snapshot.functions().filter(|row| row.is_active() && row.rebuild.is_none()) {
-            if first_unread(snapshot, row)?.is_some() {
-                return Ok(false);
-            }
+/// Whether the functions that run have dealt with all that is in the log.
+fn is_level(snapshot: &Snapshot) -> Result<bool, StoreError> {
+    for row in snapshot.functions().filter(|row| row.is_active() && row.rebuild.is_none()) {
+        if first_unread(snapshot, row)?.is_some() {
+            return Ok(false);
         }
     }
-    state.unsettled = None;
     Ok(true)
 }
 
