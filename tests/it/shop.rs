@@ -14,7 +14,7 @@ struct Block {
     prints: Option<String>,
 }
 
-/// The `sh` blocks of a page, each with the `text` block behind it.
+/// The `sh` blocks of a page, each with the block behind it that says what it prints.
 fn blocks(page: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut rest = page;
@@ -23,7 +23,7 @@ fn blocks(page: &str) -> Vec<Block> {
         let (text, after) = after.split_once("```").expect("a block ends");
         match language {
             "sh" => blocks.push(Block { command: text.trim().to_owned(), prints: None }),
-            "text" => blocks.last_mut().expect("a command before it").prints = Some(text.trim().to_owned()),
+            "text" | "mermaid" => blocks.last_mut().expect("a command before it").prints = Some(text.trim().to_owned()),
             other => panic!("a block of {other:?}: what is it?"),
         }
         rest = after;

@@ -1,7 +1,7 @@
 //! What happens between two power cuts, one action at a time: clients, functions, the operator, the
 //! housekeeper and readers, as the seed says.
 
-use retold_engine::model::{COMMAND_REFUSED, Class, Event, Kind, Plan, Position, Processing, Timestamp};
+use retold_engine::model::{COMMAND_REFUSED, Class, Event, Kind, Plan, Position, Processing, Timestamp, WhichParked};
 use retold_engine::run::{Reading, Settled, Step, Ticket};
 use retold_engine::store::{Accepted, Control, Proposal, Refused};
 
@@ -215,10 +215,20 @@ impl World {
             }
             _ => {
                 self.outside.set_healed(self.chance.percent(50));
-                self.counts.released += 1;
-                let parked: Vec<&String> = row.parked.values().map(|parked| &parked.subject).collect();
-                let subject = (self.chance.percent(60) && !parked.is_empty()).then(|| (*self.chance.pick(&parked)).clone());
-                Control::Release { subject }
+                let parked: Vec<(&Position, &String)> = row.parked.iter().map(|(position, parked)| (position, &parked.subject)).collect();
+                let which = match self.chance.below(10) {
+                    _ if parked.is_empty() => WhichParked::All,
+                    0..=3 => WhichParked::All,
+                    4..=6 => WhichParked::Subject(self.chance.pick(&parked).1.clone()),
+                    _ => WhichParked::One(*self.chance.pick(&parked).0),
+                };
+                if self.chance.percent(15) {
+                    self.counts.skipped += 1;
+                    Control::Skip { which, reason: "of no use".into() }
+                } else {
+                    self.counts.released += 1;
+                    Control::Release(which)
+                }
             }
         };
         Some(Proposal::Control { function, control })

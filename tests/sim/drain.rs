@@ -1,6 +1,6 @@
 //! Without chance: every function in turn, until everything is handled.
 
-use retold_engine::model::Timestamp;
+use retold_engine::model::{Timestamp, WhichParked};
 use retold_engine::run::{Reading, Step};
 use retold_engine::store::{Control, Proposal};
 
@@ -23,7 +23,7 @@ impl World {
                     Status::Active
                         if row.parked.values().any(|parked| parked.reason != "hops" && !parked.released) && !goes_in_circles(&name) =>
                     {
-                        Control::Release { subject: None }
+                        Control::Release(WhichParked::All)
                     }
                     _ => continue,
                 };

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use retold_engine::model::{Class, Event, Kind, NewEvent, Position, Timestamp};
-use retold_engine::store::{Accepted, Append, Condition, Decision, Deploy, MadeOutput, Proposal, Refused};
+use retold_engine::store::{Accepted, Append, Condition, Control, Decision, Deploy, MadeOutput, Proposal, Refused};
 
 use crate::model::Model;
 
@@ -51,7 +51,10 @@ pub fn check_answers(
                 assert_eq!(*position, next);
                 taken += 1;
             }
-            (Proposal::Control { .. }, Ok(Accepted::Controlled { .. })) => {}
+            (Proposal::Control { control, .. }, Ok(Accepted::Controlled { .. })) => {
+                // The log says what was skipped.
+                taken += usize::from(matches!(control, Control::Skip { .. }));
+            }
             (Proposal::Decide(decision), Ok(Accepted::Decided(decided))) => {
                 let key = (decision.command.source.clone(), decision.command.id.clone());
                 if decided.new {
@@ -102,6 +105,17 @@ pub fn check_answers(
             (Proposal::Remove { .. }, Err(Refused::UnknownModule(_))) => {}
             (Proposal::Prepare(_), Ok(Accepted::Prepared { .. }) | Err(Refused::NotPrepared { .. })) => {}
             (Proposal::Control { .. }, Err(Refused::Control { .. } | Refused::UnknownFunction(_))) => {}
+            (Proposal::Control { .. }, Err(Refused::NotParked { function, position })) => {
+                let row = &model.functions[function];
+                assert!(!row.parked.contains_key(position), "{function} has parked {position}");
+            }
+            (Proposal::Control { .. }, Err(Refused::NotFirstParked { function, position, first })) => {
+                let row = &model.functions[function];
+                assert!(
+                    first < position && row.parked[first].subject == row.parked[position].subject,
+                    "{function}: {position} and {first}"
+                );
+            }
             (proposal, answer) => panic!("{proposal:?} was answered {answer:?}"),
         }
     }

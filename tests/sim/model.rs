@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use retold_engine::model::{
     Class, CommandDraft, DerivedId, Digest, Event, EventDraft, FailurePolicy, FunctionKind, Kind, Manifest, NewEvent, Output, OutputKind,
-    ParkedEvent, Plan, PlanMode, Position, Processing, Record, StateWrite, Timestamp, TypePattern, derived_id, limits,
+    ParkedEvent, Plan, PlanMode, Position, Processing, Record, StateWrite, Timestamp, TypePattern, WhichParked, derived_id, limits,
 };
 
 use crate::guests::{Function, MODULES, ModelCalls, Seen, behave, can_fail};
@@ -124,8 +124,21 @@ impl Row {
     }
 
     pub fn park(&mut self, event: &ParkedEvent) {
-        let released = !event.subject.is_empty() && self.parked.values().any(|other| other.subject == event.subject && other.released);
+        // One that was released alone lets none behind it go.
+        let last = self.parked.values().rev().find(|other| !event.subject.is_empty() && other.subject == event.subject);
+        let released = last.is_some_and(|last| last.released);
         self.parked.insert(event.position, Parked { subject: event.subject.clone(), reason: event.reason.clone(), released });
+    }
+}
+
+impl Row {
+    fn meant(&self, which: &WhichParked) -> Vec<Position> {
+        let is_meant = |position: &Position, parked: &Parked| match which {
+            WhichParked::All => true,
+            WhichParked::Subject(subject) => *subject == parked.subject,
+            WhichParked::One(one) => one == position,
+        };
+        self.parked.iter().filter(|(position, parked)| is_meant(position, parked)).map(|(position, _)| *position).collect()
     }
 }
 
@@ -247,9 +260,19 @@ impl Model {
             Processing::Paused { function } => self.row(&function).status = Status::Paused,
             Processing::Resumed { function } => self.row(&function).status = Status::Active,
             Processing::Rewound { function, to, rebuild } => self.rewound(&function, to, rebuild),
-            Processing::Released { function, subject } => {
-                for parked in self.row(&function).parked.values_mut() {
-                    parked.released |= subject.as_ref().is_none_or(|subject| *subject == parked.subject);
+            Processing::Released { function, which } => {
+                let row = self.row(&function);
+                for position in row.meant(&which) {
+                    let parked = &row.parked[&position];
+                    let earlier = |other: &Parked| !other.subject.is_empty() && other.subject == parked.subject;
+                    let waits = matches!(which, WhichParked::One(_)) && row.parked.range(..position).any(|(_, other)| earlier(other));
+                    row.parked.get_mut(&position).expect("it is meant").released |= !waits;
+                }
+            }
+            Processing::Skipped { function, which } => {
+                let row = self.row(&function);
+                for position in row.meant(&which) {
+                    row.parked.remove(&position);
                 }
             }
         }

@@ -2,7 +2,7 @@
 //! event and its release, a rewind, commands and a snapshot of their subject, a schema, sealing, merging,
 //! a removal.
 
-use retold_engine::model::{NewEvent, Position};
+use retold_engine::model::{NewEvent, Position, WhichParked};
 use retold_engine::run::{Decided, Hot, Reading, decide};
 use retold_engine::store::{Append, Control, Proposal, Reader};
 
@@ -47,7 +47,7 @@ pub fn tell(world: &mut World, host: &mut Host) -> Result<(), InFlight> {
     execute(world, host, &command("c1", "stock.add", b".\x07\x02"))?;
     world.outside.set_healed(true);
     world.ask(host, vec![append(vec![event("4", "c.one", "s/1", b"."), event("1", "a.small", "s/1", b".")])])?;
-    world.ask(host, vec![control("brittle", Control::Resume), control("fragile", Control::Release { subject: None })])?;
+    world.ask(host, vec![control("brittle", Control::Resume), control("fragile", Control::Release(WhichParked::All))])?;
     for _ in 0..2 {
         world.round(host)?;
     }

@@ -48,6 +48,7 @@ pub struct Counts {
     pub merges: u64,
     pub parked: u64,
     pub released: u64,
+    pub skipped: u64,
     pub rebuilds: u64,
     pub refused: u64,
     pub waits: u64,
@@ -102,6 +103,7 @@ impl Counts {
         self.merges += merges;
         self.parked += parked;
         self.released += released;
+        self.skipped += other.skipped;
         self.rebuilds += rebuilds;
         self.refused += refused;
         self.waits += waits;

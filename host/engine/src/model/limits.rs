@@ -96,6 +96,8 @@ pub const CONSUMER_EXPIRES_MS_MIN: u64 = 1_000;
 pub const CONSUMER_EXPIRES_MS_MAX: u64 = 90 * 24 * 3_600_000;
 /// Of a reason that a member gives.
 pub const CONSUMER_REASON_BYTES_MAX: usize = 1 << 10;
+/// Why parked events are skipped, in an operator's words.
+pub const SKIP_REASON_BYTES_MAX: usize = 1 << 10;
 
 pub const MODULE_BYTES_MAX: usize = 16 << 20;
 pub const FUNCTIONS_PER_MODULE_MAX: usize = 64;

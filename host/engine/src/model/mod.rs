@@ -16,6 +16,7 @@ mod manifest_check;
 mod names;
 mod output;
 mod outside;
+mod parking;
 mod pattern;
 mod place;
 mod plan;
@@ -47,6 +48,7 @@ pub use outside::{
     REQUEST_REPLIED, REQUEST_URL, TIMER_CANCELLED, TIMER_DUE, TIMER_KEY, authority, check_key, function_of, host_allowed, is_outside,
     request_source, timer_source,
 };
+pub use parking::WhichParked;
 pub use pattern::TypePattern;
 pub use place::{Position, Timestamp};
 pub use plan::{Emitted, FoldedSubject, ParkedEvent, Plan, PlanMode, StateWrite, SubjectSnapshot, state_digest};

@@ -1,6 +1,7 @@
 //! The processing entries of a commit record, and how they are written down: a tag byte, then the fields in
 //! the order of the enum. A tag is never used for anything else again.
 
+use super::parking::WhichParked;
 use super::plan::{Emitted, ParkedEvent};
 use super::{ByteReader, ByteWriter, Digest, Malformed, Position, Timestamp};
 
@@ -48,7 +49,12 @@ pub enum Processing {
     /// Parked events will be tried again, oldest first.
     Released {
         function: String,
-        subject: Option<String>,
+        which: WhichParked,
+    },
+    /// Parked events will never be tried again: they count as dealt with, and nothing came of them.
+    Skipped {
+        function: String,
+        which: WhichParked,
     },
     /// The data of events of this type is checked against this JSON Schema from here on; `None`: against
     /// what the active modules say, if anything.
@@ -122,6 +128,7 @@ const SCHEDULED: u8 = 13;
 const HELD: u8 = 14;
 const UNHELD: u8 = 15;
 const SENDS: u8 = 16;
+const SKIPPED: u8 = 17;
 
 impl Processing {
     pub(super) fn encode(&self, out: &mut ByteWriter) {
@@ -171,13 +178,15 @@ impl Processing {
                 out.varint(to.0);
                 out.u8(u8::from(*rebuild));
             }
-            Processing::Released { function, subject } => {
+            Processing::Released { function, which } => {
                 out.u8(RELEASED);
                 out.text(function);
-                out.u8(u8::from(subject.is_some()));
-                if let Some(subject) = subject {
-                    out.text(subject);
-                }
+                which.encode(out);
+            }
+            Processing::Skipped { function, which } => {
+                out.u8(SKIPPED);
+                out.text(function);
+                which.encode(out);
             }
             Processing::SchemaSet { r#type, schema } => {
                 out.u8(SCHEMA_SET);
@@ -275,11 +284,8 @@ impl Processing {
                 to: Position(reader.varint("position")?),
                 rebuild: reader.u8("rebuild")? != 0,
             },
-            RELEASED => {
-                let function = reader.text("function")?.to_owned();
-                let subject = if reader.u8("subject")? != 0 { Some(reader.text("subject")?.to_owned()) } else { None };
-                Processing::Released { function, subject }
-            }
+            RELEASED => Processing::Released { function: reader.text("function")?.to_owned(), which: WhichParked::decode(reader)? },
+            SKIPPED => Processing::Skipped { function: reader.text("function")?.to_owned(), which: WhichParked::decode(reader)? },
             SCHEMA_SET => {
                 let r#type = reader.text("type")?.to_owned();
                 let schema = if reader.u8("schema")? != 0 { Some(reader.text("schema")?.to_owned()) } else { None };

@@ -2,7 +2,7 @@
 
 use super::{
     ByteReader, Class, Digest, Emitted, EventRef, Kind, NewEvent, NextOccurrence, ParkedEvent, Position, Processing, Producer, Record,
-    RecordBuilder, Timestamp,
+    RecordBuilder, Timestamp, WhichParked,
 };
 
 /// Made of its description in docs/DATA_FILE.md by a program of its own.
@@ -250,8 +250,10 @@ fn every_processing_entry_comes_back_and_a_cut_one_is_refused() {
         Processing::Paused { function: "f".into() },
         Processing::Resumed { function: "f".into() },
         Processing::Rewound { function: "f".into(), to: Position(300), rebuild: true },
-        Processing::Released { function: "f".into(), subject: None },
-        Processing::Released { function: "f".into(), subject: Some(String::new()) },
+        Processing::Released { function: "f".into(), which: WhichParked::All },
+        Processing::Released { function: "f".into(), which: WhichParked::Subject(String::new()) },
+        Processing::Released { function: "f".into(), which: WhichParked::One(Position(300)) },
+        Processing::Skipped { function: "f".into(), which: WhichParked::Subject("x".into()) },
         Processing::SchemaSet { r#type: "order.placed".into(), schema: Some("{}".into()) },
         Processing::SchemaSet { r#type: "order.placed".into(), schema: None },
         Processing::Retold { to: Position(300) },

@@ -10,7 +10,7 @@ use super::testing::{World, coded, emit, event, function};
 use super::{Guests, Reading, Runner, Step, Subscriptions, Waits, Whom, first_unread, waits};
 use crate::model::{
     Answer, Calls, Class, DerivedId, Digest, EventRef, FailurePolicy, FunctionKind, FunctionManifest, Guest, Kind, Manifest, OutputKind,
-    Position, derived_id, limits,
+    Position, WhichParked, derived_id, limits,
 };
 use crate::store::{Accepted, Control, Deploy, FunctionRow, Options, Proposal, Refused, fork, testing};
 
@@ -109,11 +109,11 @@ fn a_command_that_its_aggregate_can_not_decide_is_parked_with_those_behind_it_an
         (parked, told(&world, "stock.taken")),
         (vec![("trap", limits::ATTEMPTS_DEFAULT), ("behind", 0), ("behind", 0)], vec!["stock.taken b".to_owned()])
     );
-    world.control("stock", Control::Release { subject: Some("a".into()) });
+    world.control("stock", Control::Release(WhichParked::Subject("a".into())));
     run(&mut world, &code);
     assert_eq!((world.row("stock").parked, world.row("stock").released), (3, 0), "it fails again and holds back its subject");
     guest.mended.store(true, Ordering::Relaxed);
-    world.control("stock", Control::Release { subject: None });
+    world.control("stock", Control::Release(WhichParked::All));
     run(&mut world, &code);
     assert_eq!(world.row("stock").parked, 0);
     assert_eq!(told(&world, "stock.taken")[1..], ["stock.taken a", "stock.taken a"]);

@@ -9,7 +9,7 @@ use super::testing::{OneGuest, World, coded, event, function};
 use super::{Finding, Prepared, Reading, Replay, ReplayOptions, ReplayStep, Replayed, Runner, Step};
 use crate::model::{
     Answer, Calls, Digest, EventDraft, EventRef, Failure, FailureKind, FunctionManifest, Guest, NewEvent, Output, PlanMode, Position,
-    limits,
+    WhichParked, limits,
 };
 use crate::store::{Control, Portion, Proposal, ViewFile};
 
@@ -104,7 +104,7 @@ fn eventful(split: Option<u32>) -> (World, Arc<AtomicU8>) {
     seal(&mut world);
     append(&mut world, 20..30, &[(22, "1")]);
     mended.store(1, Ordering::Relaxed);
-    world.control("f", Control::Release { subject: Some("u2/1".into()) });
+    world.control("f", Control::Release(WhichParked::Subject("u2/1".into())));
     handle_all(&mut world, &mut runner, &guest);
     world.control("f", Control::Rewind(Position(17)));
     handle_all(&mut world, &mut runner, &guest);

@@ -6,7 +6,7 @@ use super::testing::{World, coded, emit, event, function};
 use super::{Runner, Settled, Step};
 use crate::model::{
     Answer, Calls, EventRef, Failure, FailureKind, FailurePolicy, Guest, GuestFault, LimitsAsked, Output, PlanMode, Position, Timestamp,
-    limits,
+    WhichParked, limits,
 };
 use crate::store::{Accepted, Control, FunctionStatus, Proposal, Refused};
 
@@ -133,7 +133,7 @@ fn released_events_of_a_subject_are_tried_in_order_and_a_new_failure_holds_the_r
     world.work(&mut runner, &code(reject));
     world.work(&mut runner, &code(reject));
     assert_eq!(parked(&world), [(2, "reject".into(), false), (3, "behind".into(), false), (4, "behind".into(), false)]);
-    world.control("f", Control::Release { subject: Some("x".into()) });
+    world.control("f", Control::Release(WhichParked::Subject("x".into())));
     world.append(vec![event("5", "a", "x")]);
     // The first passes now, the second doesn't.
     let second_fails = coded(|event: &EventRef<'_>, index: u32, _: &mut dyn Calls| {
@@ -148,11 +148,73 @@ fn released_events_of_a_subject_are_tried_in_order_and_a_new_failure_holds_the_r
     assert_eq!(parked(&world), [(3, "reject".into(), false), (4, "behind".into(), false)]);
     // What is new waits too.
     assert_eq!(positions(&world.work(&mut runner, &second_fails).parked), [5]);
-    world.control("f", Control::Release { subject: None });
+    world.control("f", Control::Release(WhichParked::All));
     let well = coded(|event: &EventRef<'_>, _: u32, _: &mut dyn Calls| Ok(vec![emit("done", event.subject, None)]));
     let order: Vec<Vec<u64>> = (0..3).map(|_| positions(&world.work(&mut runner, &well).handled)).collect();
     assert_eq!(order, [[3], [4], [5]]);
     assert_eq!(world.row("f").parked, 0);
+}
+
+#[test]
+fn one_parked_event_is_released_only_if_it_is_the_first_of_its_subject_and_those_behind_it_stay() {
+    let mut world = world(FailurePolicy::Park);
+    world.append(vec![event("bad 1", "a", "x"), event("2", "a", "x"), event("bad 3", "a", "y"), event("bad 4", "a", "")]);
+    let reject = |index| Answer::Failed(Failure { event: index, kind: FailureKind::Reject, message: "no".into() });
+    let mut runner = Runner::new("f");
+    while world.row("f").cursor < Position(5) {
+        world.work(&mut runner, &code(reject));
+    }
+    let one = |world: &mut World, position: u64| {
+        let control = Control::Release(WhichParked::One(Position(position)));
+        world.propose(Proposal::Control { function: "f".into(), control })
+    };
+    let refused = one(&mut world, 3).expect_err("another is before it");
+    assert_eq!(refused, Refused::NotFirstParked { function: "f".into(), position: Position(3), first: Position(2) });
+    let refused = one(&mut world, 1).expect_err("it isn't parked");
+    assert_eq!(refused, Refused::NotParked { function: "f".into(), position: Position(1) });
+    one(&mut world, 2).expect("it is the first");
+    // What is new waits behind the one that was not released.
+    world.append(vec![event("6", "a", "x")]);
+    let well = coded(|event: &EventRef<'_>, _: u32, _: &mut dyn Calls| Ok(vec![emit("done", event.subject, None)]));
+    assert_eq!(positions(&world.work(&mut runner, &well).handled), [2]);
+    assert_eq!(positions(&world.work(&mut runner, &well).parked), [6]);
+    let left = [(3, "behind".into(), false), (4, "reject".into(), false), (5, "reject".into(), false), (6, "behind".into(), false)];
+    assert_eq!(parked(&world), left);
+    let reasons = world.snapshot().parked_reasons(world.row("f").ordinal, 3).expect("counted");
+    assert_eq!(reasons.into_iter().collect::<Vec<_>>(), [("behind".to_owned(), 1), ("reject".to_owned(), 2)]);
+    // One without a subject waits behind nobody.
+    one(&mut world, 5).expect("it is alone");
+    assert_eq!(positions(&world.work(&mut runner, &well).handled), [5]);
+}
+
+#[test]
+fn what_is_skipped_is_never_tried_again_and_whoever_tries_it_meanwhile_comes_too_late() {
+    let mut world = world(FailurePolicy::Park);
+    world.append(vec![event("bad 1", "a", "x"), event("2", "a", "x"), event("bad 3", "a", "y")]);
+    let reject = |index| Answer::Failed(Failure { event: index, kind: FailureKind::Reject, message: "no".into() });
+    let mut runner = Runner::new("f");
+    while world.row("f").cursor < Position(4) {
+        world.work(&mut runner, &code(reject));
+    }
+    world.control("f", Control::Release(WhichParked::One(Position(2))));
+    let well = coded(|event: &EventRef<'_>, _: u32, _: &mut dyn Calls| Ok(vec![emit("done", event.subject, None)]));
+    let Step::Plan(ticket, plan) = world.step(&mut runner, &well) else { panic!("there is something to try") };
+    let skip = |which| Control::Skip { which, reason: "it says \"bad\"".into() };
+    world.control("f", skip(WhichParked::One(Position(2))));
+    let late = world.propose(Proposal::Reaction(*plan)).expect_err("it is skipped");
+    assert!(matches!(late, Refused::Stale { .. }), "{late:?}");
+    runner.settled(ticket, Settled::Refused);
+    let said = world.snapshot().event(Position(5)).expect("read").expect("the log says so");
+    let data = String::from_utf8(said.data).expect("text");
+    assert_eq!((said.r#type.as_str(), said.subject.as_str()), ("retold.parked.skipped", "f"));
+    assert_eq!(data, r#"{"function":"f","position":"2","reason":"it says \"bad\""}"#);
+    assert_eq!(parked(&world), [(3, "behind".into(), false), (4, "reject".into(), false)]);
+    world.control("f", skip(WhichParked::Subject("y".into())));
+    world.control("f", Control::Release(WhichParked::All));
+    assert_eq!(positions(&world.work(&mut runner, &well).handled), [3]);
+    assert_eq!(parked(&world), []);
+    let none = world.propose(Proposal::Control { function: "f".into(), control: skip(WhichParked::One(Position(2))) });
+    assert!(matches!(none, Err(Refused::NotParked { .. })), "{none:?}");
 }
 
 #[test]

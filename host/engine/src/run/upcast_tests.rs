@@ -6,7 +6,7 @@ use super::testing::{OneGuest, World, emit, event, function};
 use super::{Guests, Reading, Runner, Step, Taken, Waits, Whom, check_upcaster};
 use crate::model::{
     Answer, CallLimits, Calls, EventDraft, EventRef, Failure, FailurePolicy, FunctionKind, FunctionManifest, Guest, Manifest, NotAnswered,
-    Position, Reaction, limits,
+    Position, Reaction, WhichParked, limits,
 };
 use crate::store::{Control, Deploy, Filter, FunctionStatus, Portion, Proposal, Refused};
 
@@ -185,9 +185,9 @@ fn an_event_that_its_upcaster_can_not_turn_stops_only_itself_and_is_parked_by_th
     assert!(page.events[0].event.message.contains("one") && page.events[0].event.message.contains("too old"));
     // Behind it waits what is of its subject; released, it is read again.
     assert_eq!(world.work(&mut runner, &guest(true)).parked, [Position(4)]);
-    world.control("f", Control::Release { subject: None });
+    world.control("f", Control::Release(WhichParked::All));
     assert_eq!(world.work(&mut runner, &guest(true)).parked, [Position(3)]);
-    world.control("f", Control::Release { subject: None });
+    world.control("f", Control::Release(WhichParked::All));
     assert_eq!(world.work(&mut runner, &guest(false)).outputs.len(), 6);
     assert_eq!(world.work(&mut runner, &guest(false)).handled, [Position(4)]);
 }

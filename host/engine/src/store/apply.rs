@@ -1,17 +1,18 @@
 //! `apply`: the single way in. Writes commits into the head's tables.
 
-use redb::{ReadableTable, WriteTransaction};
+use redb::WriteTransaction;
 
 use super::error::StoreError;
 use super::forgotten;
 use super::head::RETOLD;
 use super::mirror::{Dirty, Mirror};
 use super::outside::{OutsideTables, RowChange, write_processing, write_row_changes};
+use super::parked_rows::ParkedRows;
 use super::schemas;
 use super::shared::Shared;
-use super::snapshot::{Parked, decode_parked, encode_parked, state_key};
+use super::snapshot::state_key;
 use super::tables;
-use crate::model::{Commit, FunctionKind, ParkedEvent, Position, Processing, StateWrite};
+use crate::model::{Commit, FunctionKind, Processing, StateWrite};
 
 /// Rows of a slot that no commit speaks of, as the function's code can make them again.
 pub type SlotWrites = (u32, Vec<StateWrite>);
@@ -92,133 +93,34 @@ fn write_state(transaction: &WriteTransaction, slot: u32, writes: &[StateWrite])
 pub fn write_parking(transaction: &WriteTransaction, entry: &Processing, mirror: &mut Mirror) -> Result<(), StoreError> {
     match entry {
         Processing::Reaction { function, parked, unparked, .. } if !parked.is_empty() || !unparked.is_empty() => {
-            let Some(ordinal) = mirror.function(function).map(|row| row.ordinal) else { return Ok(()) };
-            for position in unparked {
-                unpark(transaction, ordinal, *position)?;
-            }
-            for event in parked {
-                park(transaction, ordinal, event)?;
-            }
-            count_parked(transaction, function, mirror)
+            change_parked(transaction, function, mirror, |rows, _| {
+                unparked.iter().try_for_each(|position| rows.unpark(*position))?;
+                parked.iter().try_for_each(|event| rows.park(event))
+            })
         }
         Processing::Forgot { hashes } => forgotten::write(transaction, hashes),
-        Processing::Released { function, subject } => {
-            let Some(ordinal) = mirror.function(function).map(|row| row.ordinal) else { return Ok(()) };
-            release(transaction, ordinal, subject.as_deref())?;
-            count_parked(transaction, function, mirror)
-        }
-        Processing::Rewound { function, to, .. } => {
-            let Some(row) = mirror.function(function) else { return Ok(()) };
-            let ordinal = row.ordinal;
-            if row.manifest.kind == FunctionKind::Aggregate {
-                release_after(transaction, ordinal, *to)?;
-                return count_parked(transaction, function, mirror);
-            }
-            for position in parked_positions(transaction, ordinal)?.into_iter().filter(|position| position > to) {
-                unpark(transaction, ordinal, position)?;
-            }
-            count_parked(transaction, function, mirror)
-        }
+        Processing::Released { function, which } => change_parked(transaction, function, mirror, |rows, _| rows.release(which)),
+        Processing::Skipped { function, which } => change_parked(transaction, function, mirror, |rows, _| rows.skip(which)),
+        Processing::Rewound { function, to, .. } => change_parked(transaction, function, mirror, |rows, kind| match kind {
+            FunctionKind::Aggregate => rows.release_after(*to),
+            _ => rows.forget_after(*to),
+        }),
         Processing::Scheduled { .. } | Processing::Held { .. } | Processing::Unheld { .. } => write_processing(transaction, entry, mirror),
         _ => Ok(()),
     }
 }
 
-fn parked_positions(transaction: &WriteTransaction, ordinal: u32) -> Result<Vec<Position>, StoreError> {
-    let table = transaction.open_table(tables::PARKED)?;
-    let rows = table.range((ordinal, 0)..=(ordinal, u64::MAX))?;
-    rows.map(|row| Ok(Position(row?.0.value().1))).collect()
-}
-
-fn read_parked(transaction: &WriteTransaction, ordinal: u32, position: Position) -> Result<Option<Parked>, StoreError> {
-    let table = transaction.open_table(tables::PARKED)?;
-    let row = table.get((ordinal, position.0))?;
-    row.map(|row| decode_parked(row.value())).transpose()
-}
-
-fn write_parked(transaction: &WriteTransaction, ordinal: u32, parked: &Parked) -> Result<(), StoreError> {
-    transaction.open_table(tables::PARKED)?.insert((ordinal, parked.event.position.0), encode_parked(parked).as_slice())?;
-    transaction.open_table(tables::PARKED_SUBJECTS)?.insert((ordinal, parked.event.subject.as_str(), parked.event.position.0), ())?;
-    Ok(())
-}
-
-fn unpark(transaction: &WriteTransaction, ordinal: u32, position: Position) -> Result<(), StoreError> {
-    if let Some(parked) = read_parked(transaction, ordinal, position)? {
-        transaction.open_table(tables::PARKED)?.remove((ordinal, position.0))?;
-        transaction.open_table(tables::PARKED_SUBJECTS)?.remove((ordinal, parked.event.subject.as_str(), position.0))?;
-    }
-    Ok(())
-}
-
-/// Parks an event. A new one behind events that wait to be tried again waits too; one that was
-/// parked before and failed again holds back all of its subject.
-fn park(transaction: &WriteTransaction, ordinal: u32, event: &ParkedEvent) -> Result<(), StoreError> {
-    let again = read_parked(transaction, ordinal, event.position)?.is_some();
-    let others = subject_positions(transaction, ordinal, &event.subject)?;
-    let mut released = false;
-    for position in others {
-        if let Some(mut other) = read_parked(transaction, ordinal, position)? {
-            released = other.released;
-            if again && other.released {
-                other.released = false;
-                write_parked(transaction, ordinal, &other)?;
-            }
-        }
-    }
-    write_parked(transaction, ordinal, &Parked { event: event.clone(), released: released && !again })
-}
-
-/// The parked positions of a subject. An event without a subject parks alone.
-fn subject_positions(transaction: &WriteTransaction, ordinal: u32, subject: &str) -> Result<Vec<Position>, StoreError> {
-    if subject.is_empty() {
-        return Ok(Vec::new());
-    }
-    let table = transaction.open_table(tables::PARKED_SUBJECTS)?;
-    let rows = table.range((ordinal, subject, 0)..=(ordinal, subject, u64::MAX))?;
-    rows.map(|row| Ok(Position(row?.0.value().2))).collect()
-}
-
-fn release(transaction: &WriteTransaction, ordinal: u32, subject: Option<&str>) -> Result<(), StoreError> {
-    for position in parked_positions(transaction, ordinal)? {
-        if let Some(mut parked) = read_parked(transaction, ordinal, position)?
-            && !parked.released
-            && subject.is_none_or(|subject| subject == parked.event.subject)
-        {
-            parked.released = true;
-            write_parked(transaction, ordinal, &parked)?;
-        }
-    }
-    Ok(())
-}
-
-/// Has all that is parked after a position tried again, but for what waits behind something earlier.
-fn release_after(transaction: &WriteTransaction, ordinal: u32, after: Position) -> Result<(), StoreError> {
-    for position in parked_positions(transaction, ordinal)?.into_iter().filter(|position| *position > after) {
-        let Some(mut parked) = read_parked(transaction, ordinal, position)? else { continue };
-        let first = subject_positions(transaction, ordinal, &parked.event.subject)?.first().copied();
-        if first.is_none_or(|first| first > after) {
-            parked.released = true;
-            write_parked(transaction, ordinal, &parked)?;
-        }
-    }
-    Ok(())
-}
-
-fn count_parked(transaction: &WriteTransaction, function: &str, mirror: &mut Mirror) -> Result<(), StoreError> {
+fn change_parked(
+    transaction: &WriteTransaction,
+    function: &str,
+    mirror: &mut Mirror,
+    change: impl FnOnce(&mut ParkedRows<'_>, FunctionKind) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let Some(row) = mirror.function_mut(function) else { return Ok(()) };
-    let table = transaction.open_table(tables::PARKED)?;
-    (row.parked, row.released) = count(&table, row.ordinal)?;
+    let mut rows = ParkedRows::open(transaction, row.ordinal, (row.parked, row.released))?;
+    change(&mut rows, row.manifest.kind)?;
+    (row.parked, row.released) = (rows.parked, rows.released);
     Ok(())
-}
-
-/// How many events of a function are parked, and how many of them released.
-pub fn count(table: &impl ReadableTable<(u32, u64), &'static [u8]>, ordinal: u32) -> Result<(u64, u64), StoreError> {
-    let (mut parked, mut released) = (0, 0);
-    for row in table.range((ordinal, 0)..=(ordinal, u64::MAX))? {
-        parked += 1;
-        released += u64::from(row?.1.value().first() == Some(&1));
-    }
-    Ok((parked, released))
 }
 
 /// Brings the stored rows of functions and modules up to the mirror.

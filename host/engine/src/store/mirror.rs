@@ -241,6 +241,12 @@ impl Mirror {
                 self.dirty.functions.insert(function.clone());
                 self.dirty.cursors.insert(function.clone());
             }
+            Processing::Skipped { function, .. } => {
+                // Whoever tries one of them right now must not have the last word.
+                let Some(row) = self.function_mut(function) else { return Ok(()) };
+                row.epoch += 1;
+                self.dirty.cursors.insert(function.clone());
+            }
             Processing::Retold { to } => {
                 self.retold = Some(*to);
                 self.dirty.retold = true;

@@ -50,6 +50,7 @@ mod open;
 #[cfg(test)]
 mod open_tests;
 mod outside;
+mod parked_rows;
 mod prepare;
 #[cfg(test)]
 mod prepare_tests;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase, ReadableTable};
 
-use super::apply;
 use super::create::{PASSING, create};
 use super::error::StoreError;
 use super::folder::{Folder, Space};
@@ -14,6 +13,7 @@ use super::function::{FunctionRow, ModuleRow};
 use super::head::{self, HEAD, Meta, make_tables, read_meta};
 use super::mirror::{Dirty, Mirror};
 use super::outside;
+use super::parked_rows;
 use super::schemas;
 use super::segment::Segment;
 use super::shared::{Shared, View};
@@ -146,7 +146,7 @@ fn read_rows(head: &Database) -> Result<Mirror, StoreError> {
             let (position, epoch) = cursor.value();
             (function.cursor, function.epoch) = (Position(position), epoch);
         }
-        (function.parked, function.released) = apply::count(&parked, function.ordinal)?;
+        (function.parked, function.released) = parked_rows::count(&parked, function.ordinal)?;
         functions.insert(function.name.clone(), Arc::new(function));
     }
     let uploaded = schemas::read(&transaction)?;

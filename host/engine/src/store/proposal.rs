@@ -1,7 +1,9 @@
 //! Everything that can change a namespace, and what can be answered.
 
 use super::outside::{Attempt, Due, Fired, Held, Replied, Reply, Unheld};
-use crate::model::{Digest, EventDraft, Kind, Manifest, NewEvent, NextOccurrence, Plan, Position, StateWrite, SubjectSnapshot, Timestamp};
+use crate::model::{
+    Digest, EventDraft, Kind, Manifest, NewEvent, NextOccurrence, Plan, Position, StateWrite, SubjectSnapshot, Timestamp, WhichParked,
+};
 
 /// Everything that can change a namespace. If it isn't here, it can't happen.
 #[derive(Clone, Debug)]
@@ -156,9 +158,12 @@ pub enum Control {
     Resume,
     /// Reads again everything after this position.
     Rewind(Position),
-    /// Tries parked events again: all, or those of one subject.
-    Release {
-        subject: Option<String>,
+    /// Tries parked events again. One alone may be only if it is the first of its subject.
+    Release(WhichParked),
+    /// Takes parked events as dealt with, though nothing came of them. The log says so, and why.
+    Skip {
+        which: WhichParked,
+        reason: String,
     },
 }
 
@@ -308,6 +313,12 @@ pub enum Refused {
     CommandTaken { command: String, function: String, module: String },
     #[error("function {function:?} can't be changed now: {why}")]
     Control { function: String, why: String },
+    #[error("function {function:?} has no parked event at position {position}: `retold parked {function}` lists those that there are")]
+    NotParked { function: String, position: Position },
+    #[error(
+        "the event at position {position} waits behind the one at {first}, which is of the same subject: release or skip that one first, or release the subject"
+    )]
+    NotFirstParked { function: String, position: Position, first: Position },
     /// A fork, say.
     #[error("no timer fires in this namespace: tell it to have effects first")]
     EffectsOff,

@@ -238,6 +238,16 @@ impl Snapshot {
         Ok(page)
     }
 
+    /// How many of a function's parked events have each reason: of the oldest so many.
+    pub fn parked_reasons(&self, ordinal: u32, limit: usize) -> Result<BTreeMap<String, u64>, StoreError> {
+        let table = self.transaction.open_table(tables::PARKED)?;
+        let mut reasons = BTreeMap::new();
+        for row in table.range((ordinal, 0)..=(ordinal, u64::MAX))?.take(limit) {
+            *reasons.entry(decode_parked(row?.1.value())?.event.reason).or_default() += 1;
+        }
+        Ok(reasons)
+    }
+
     /// The oldest parked event that waits to be tried again.
     pub fn first_released(&self, ordinal: u32) -> Result<Option<ParkedEvent>, StoreError> {
         let table = self.transaction.open_table(tables::PARKED)?;

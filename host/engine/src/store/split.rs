@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::control::PARKED_SKIPPED;
 use super::error::StoreError;
 use crate::model::{Class, Digest, Manifest, Position, Processing, Record, RecordBuilder, aggregate_of};
 
@@ -47,6 +48,7 @@ pub fn split(record: &Record, at: Position, chain: Digest) -> Result<Option<Reco
                 stays
             }
             Processing::Removed { name } => speaks("retold.module.removed", name),
+            Processing::Skipped { function, .. } => speaks(PARKED_SKIPPED, function),
             Processing::SchemaSet { r#type, schema: Some(_) } => speaks("retold.schema.set", r#type),
             Processing::SchemaSet { r#type, schema: None } => speaks("retold.schema.removed", r#type),
             // Said with the deployment.

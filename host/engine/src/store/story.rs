@@ -6,7 +6,7 @@ use super::testing::{self, MemoryFolder};
 use super::writer::Store;
 use crate::model::{
     Commit, Digest, Emitted, EventDraft, FailurePolicy, FunctionKind, FunctionManifest, LimitsAsked, Manifest, NewEvent, ParkedEvent, Plan,
-    PlanMode, Position, Processing, Record, Start, StatePart, StateWrite, Timestamp, state_digest,
+    PlanMode, Position, Processing, Record, Start, StatePart, StateWrite, Timestamp, WhichParked, state_digest,
 };
 
 /// One commit's proposals, made on what is there before.
@@ -22,7 +22,7 @@ pub const STORY: &[Chapter] = &[
     |store| vec![append(&["9"]), react(store, "straight", 8, &[6], |_| {}), append(&["11"])],
     |_| vec![control("straight", Control::Pause)],
     |_| vec![append(&["12"]), deploy("later", &[handler("late")]), append(&["14"])],
-    |_| vec![control("straight", Control::Resume), control("parking", Control::Release { subject: Some("x/0".into()) })],
+    |_| vec![control("straight", Control::Resume), control("parking", Control::Release(WhichParked::Subject("x/0".into())))],
     |store| vec![react(store, "stateful", 14, &[9, 11], counted)],
     |store| vec![release(store, 2)],
     |_| vec![control("parking", Control::Rewind(Position(5)))],
@@ -38,6 +38,7 @@ pub const STORY: &[Chapter] = &[
     |store| vec![react(store, "late", 14, &[], |_| {}), append(&["26", "27"])],
     |store| vec![react(store, "straight", 27, &[], |plan| plan.halted = Some(parked(27)))],
     |_| vec![append(&["28", "29", "30"])],
+    |_| vec![control("parking", Control::Skip { which: WhichParked::One(Position(5)), reason: "of no use".into() }), append(&["32"])],
 ];
 
 /// Tells the first `chapters`; what was committed is sealed after every `seal` of them, and merged.

@@ -209,7 +209,7 @@ fn parking_changed(commits: &[Commit]) -> bool {
         commit.record.processing().is_ok_and(|entries| {
             entries.iter().any(|entry| match entry {
                 crate::model::Processing::Reaction { parked, unparked, .. } => !parked.is_empty() || !unparked.is_empty(),
-                crate::model::Processing::Released { .. } => true,
+                crate::model::Processing::Released { .. } | crate::model::Processing::Skipped { .. } => true,
                 _ => false,
             })
         })

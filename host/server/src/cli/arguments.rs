@@ -3,8 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    aggregate, append, bench, build, command, consumers, demo, deploy, diff, events, fork, functions, logs, modules, namespaces, outbox,
-    parked, promote, query, rehearse, replays, retell, rollback, serve, test, timers, types, verify, why,
+    aggregate, append, bench, build, command, consumers, demo, deploy, diff, events, flow, fork, functions, logs, modules, namespaces,
+    outbox, parked, promote, query, rehearse, replays, retell, rollback, serve, test, timers, types, verify, why,
 };
 
 const AFTER_HELP: &str = "\
@@ -69,6 +69,8 @@ pub enum Verb {
     Types(types::Types),
     /// Print what caused an event, and what it caused
     Why(why::Why),
+    /// Show who makes what and who reads it; draw it for a README
+    Flow(flow::Show),
     /// Build a guest crate into a .wasm file
     Build(build::Build),
     /// Run scenarios against a compiled module

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::arguments::Common;
 use super::client::Client;
 use super::failure::Usage;
+use super::flow::warnings_of;
 use super::output::{print, print_json};
 use super::rehearsing::{Asked, Bounds, Rehearse};
 use super::replay::{Watch, report, short, warnings};
@@ -60,7 +61,12 @@ pub fn run(common: &Common, deploy: &Deploy) -> Result<()> {
     let watch = if common.json { Watch::Quiet } else { Watch::Person };
     let became = uploading::upload(&client, &deploy.file, &name, &asked, watch);
     let became = with_report(&client, common.json, became).with_context(|| format!("{name} is not deployed"))?;
-    tell(common, &name, &became)
+    tell(common, &name, &became)?;
+    match &became {
+        // It is deployed, whatever the flow says.
+        Became::Module(module) if !common.json && module["unchanged"] != true => print(&warnings_of(&client, &name).unwrap_or_default()),
+        _ => Ok(()),
+    }
 }
 
 /// Prints what became of a deployment or a rollback.

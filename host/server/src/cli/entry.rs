@@ -7,8 +7,8 @@ use clap::Parser;
 use super::arguments::{Arguments, Verb};
 use super::failure::report;
 use super::{
-    aggregate, append, bench, build, command, consumers, demo, deploy, diff, events, fork, functions, logs, modules, namespaces, outbox,
-    parked, promote, query, rehearse, replays, retell, rollback, serve, test, timers, types, verify, why,
+    aggregate, append, bench, build, command, consumers, demo, deploy, diff, events, flow, fork, functions, logs, modules, namespaces,
+    outbox, parked, promote, query, rehearse, replays, retell, rollback, serve, test, timers, types, verify, why,
 };
 
 /// Runs the verb that the command line names.
@@ -26,6 +26,7 @@ pub fn main() -> ExitCode {
         Verb::Logs(verb) => logs::run(&common, &verb),
         Verb::Events(verb) => events::run(&common, &verb),
         Verb::Why(verb) => why::run(&common, &verb),
+        Verb::Flow(verb) => flow::run(&common, &verb),
         Verb::Build(verb) => build::run(&common, &verb),
         Verb::Deploy(verb) => deploy::run(&common, &verb),
         Verb::Rehearse(verb) => rehearse::run(&common, &verb),

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::functions::status;
+use super::parked::reasons;
 use super::words::{bytes, counted, thousands};
 
 pub fn page(function: &Value) -> String {
@@ -28,7 +29,7 @@ pub fn page(function: &Value) -> String {
         );
     }
     line("cursor", format!("{}, lag {}", text(&function["cursor"]), number(&function["lag"])));
-    line("parked", with_age(number(&function["parked"]), &function["oldest_parked"]));
+    line("parked", parked(function));
     let waiting = |member: &str, words: &str| match function[member].as_u64() {
         None | Some(0) => None,
         Some(count) => Some(format!("{} {words}", thousands(count))),
@@ -80,9 +81,12 @@ pub fn page(function: &Value) -> String {
     page
 }
 
-fn with_age(parked: String, oldest: &Value) -> String {
-    match oldest.as_str() {
-        Some(oldest) => format!("{parked}, the oldest since {oldest}"),
-        None => parked,
-    }
+fn parked(function: &Value) -> String {
+    let number = thousands(function["parked"].as_u64().unwrap_or(0));
+    let Some(oldest) = function["oldest_parked"].as_str() else { return number };
+    let again = match function["released"].as_u64() {
+        Some(0) | None => String::new(),
+        Some(released) => format!(", {} to be tried again", thousands(released)),
+    };
+    format!("{number}, the oldest since {oldest}{again} ({})", reasons(function))
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::handling::position_of;
+use super::meaning::{maker, meaning};
 use super::words::shortened;
 
 /// Of an event's data, so many characters.
@@ -41,13 +42,16 @@ impl Tree<'_> {
     /// What it is, behind the branches that lead to it.
     fn draw(&mut self, event: &Value, branches: &str, mark: &str) {
         let field = |name: &str| event[name].as_str().unwrap_or("");
-        let what = format!("{branches}{} {}  {}", field("position"), field("type"), field("subject"));
+        let what = format!("{branches}{} {}  {}", field("position"), called(event), field("subject"));
         self.text.push_str(&format!("{}{mark}\n", what.trim_end()));
     }
 
     /// Where it is from and what it says, beside the branches to what is below.
     fn tell(&mut self, event: &Value, branches: &str) {
         self.text.push_str(&format!("{branches}  {}\n", maker(event)));
+        if let Some(what) = meaning(event) {
+            self.text.push_str(&format!("{branches}  {}\n", shortened(&what, DATA_CHARS_MAX)));
+        }
         if !event["data"].is_null() {
             self.text.push_str(&format!("{branches}  {}\n", shortened(&event["data"].to_string(), DATA_CHARS_MAX)));
         }
@@ -66,17 +70,12 @@ impl Tree<'_> {
     }
 }
 
-/// Who made it and when it happened.
-fn maker(event: &Value) -> String {
-    let field = |name: &str| event[name].as_str().unwrap_or("");
-    let source = field("source");
-    let when = if field("time").is_empty() { field("recordedtime") } else { field("time") };
-    match source.strip_prefix("/functions/") {
-        Some(function) => {
-            let (module, version, digest) = (field("module"), field("moduleversion"), field("moduledigest"));
-            format!("made by function {function} of module {module} {version}, {digest}")
-        }
-        None => format!("from {source}, {when}"),
+/// What is no event is called what it is.
+fn called(entry: &Value) -> String {
+    let r#type = entry["type"].as_str().unwrap_or("");
+    match entry["entrykind"].as_str() {
+        Some(kind @ ("command" | "timer")) if !r#type.starts_with("retold.") => format!("{kind} {type}"),
+        _ => r#type.to_owned(),
     }
 }
 

@@ -10,6 +10,9 @@ use super::types::{FunctionCounts, FunctionInfo};
 /// Lines of its log that a function shows beside everything else.
 const LOG_LINES_SHOWN: usize = 20;
 
+/// Parked events of a function whose reasons are counted, the oldest first.
+const PARKED_LOOKED_AT: usize = 10_000;
+
 impl Namespace {
     /// Functions that are not retired, by name.
     pub fn functions(&self) -> Vec<FunctionInfo> {
@@ -23,10 +26,12 @@ impl Namespace {
         let module = snapshot.module(row.module)?;
         let task = self.inside().task(name);
         let view = self.inside().view(name);
-        let oldest_parked = if row.parked > 0 {
-            snapshot.parked(row.ordinal, Position::START, 1).ok().and_then(|page| page.events.first().map(|parked| parked.event.since))
+        let (oldest_parked, parked_reasons) = if row.parked > 0 {
+            let oldest = snapshot.parked(row.ordinal, Position::START, 1).ok();
+            let oldest = oldest.and_then(|page| page.events.first().map(|parked| parked.event.since));
+            (oldest, snapshot.parked_reasons(row.ordinal, PARKED_LOOKED_AT).unwrap_or_default())
         } else {
-            None
+            Default::default()
         };
         let asked = &row.manifest.limits;
         Some(FunctionInfo {
@@ -35,12 +40,7 @@ impl Namespace {
             module: module.name.clone(),
             version: module.version.clone(),
             digest: module.digest,
-            status: match view.as_ref().and_then(|view| view.stuck()) {
-                Some(stuck) if row.is_active() && stuck.not_before.is_none() => {
-                    FunctionStatus::Halted { position: stuck.position, reason: stuck.reason, message: stuck.message }
-                }
-                _ => row.status.clone(),
-            },
+            status: self.status_of(&row),
             rebuilding: row.rebuild.is_some()
                 || (row.manifest.kind == FunctionKind::View && view.as_ref().is_none_or(|view| !view.is_level())),
             cursor: view.as_ref().map_or(row.cursor, |view| view.position()),
@@ -59,6 +59,8 @@ impl Namespace {
             memory_bytes: asked.memory_bytes.unwrap_or(limits::GUEST_MEMORY_BYTES_MAX as u64),
             attempts_max: asked.attempts.unwrap_or(limits::ATTEMPTS_DEFAULT),
             parked: row.parked,
+            parked_reasons,
+            released: row.released,
             timers: snapshot.outside_counts(row.ordinal).timers,
             oldest_parked,
             requests: snapshot.outside_counts(row.ordinal),
@@ -70,6 +72,16 @@ impl Namespace {
             retrying: task.as_ref().and_then(|task| task.retrying()).or_else(|| view.as_ref().and_then(|view| view.retrying())),
             log: self.inside().logs.of(name).latest(LOG_LINES_SHOWN),
         })
+    }
+
+    /// How a function stands; the log knows nothing of a view that stands before an event.
+    pub(super) fn status_of(&self, row: &store::FunctionRow) -> FunctionStatus {
+        match self.inside().view(&row.name).and_then(|view| view.stuck()) {
+            Some(stuck) if row.is_active() && stuck.not_before.is_none() => {
+                FunctionStatus::Halted { position: stuck.position, reason: stuck.reason, message: stuck.message }
+            }
+            _ => row.status.clone(),
+        }
     }
 
     /// Events that the function reads, or commands that it decides, and has not dealt with; counted only as far as it is cheap, since

@@ -14,6 +14,7 @@ use super::clock::Steady;
 use super::commands::Commands;
 use super::committer::Job;
 use super::consumers::Consumers;
+use super::flow::FlowCounts;
 use super::function::FunctionTask;
 use super::function_log::FunctionLogs;
 use super::housekeeper::Housekeeper;
@@ -57,6 +58,7 @@ pub struct Inside {
     pub logs: FunctionLogs,
     pub commands: Commands,
     pub consumers: Consumers,
+    pub flow: FlowCounts,
     pub sending: Arc<Sending>,
     /// Turns true when the host stops.
     pub stopping: watch::Sender<bool>,
@@ -164,6 +166,7 @@ impl Inside {
             logs: FunctionLogs::default(),
             commands: Commands::default(),
             consumers: Consumers::default(),
+            flow: FlowCounts::default(),
             sending: common.sending.clone(),
             stopping: common.stopping.clone(),
             outbox: Outbox::default(),

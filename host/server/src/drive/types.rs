@@ -1,5 +1,6 @@
 //! What the rooms above say to a namespace, and what they hear.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use retold_engine::model::{Digest, FailurePolicy, FunctionKind, LogLevel, ManifestError, Position, Start, Timestamp, limits};
@@ -67,6 +68,10 @@ pub struct FunctionInfo {
     pub memory_bytes: u64,
     pub attempts_max: u32,
     pub parked: u64,
+    /// How many of the oldest parked events have each reason.
+    pub parked_reasons: BTreeMap<String, u64>,
+    /// Parked events that are about to be tried again.
+    pub released: u64,
     /// Set, and neither fired nor cancelled.
     pub timers: u64,
     /// When the oldest parked event was set aside.

@@ -13,6 +13,7 @@ mod consumers;
 mod cursor;
 mod dispatch;
 mod events;
+mod flow;
 mod ingress;
 mod logs;
 mod openapi;

@@ -57,6 +57,9 @@ pub const HANDLED_SECONDS_DEFAULT: u64 = 30;
 /// How long an upload or a comparison is waited for before it is answered as under way.
 pub const DEPLOY_SECONDS_DEFAULT: u64 = 30;
 
+/// How long the flow of a log is counted before it is answered.
+pub const FLOW_SECONDS_DEFAULT: u64 = 10;
+
 /// Rows of a page.
 pub const ROWS_MAX: u64 = 10_000;
 pub const ROWS_DEFAULT: u64 = 100;
@@ -157,6 +160,16 @@ pub const MIN_POSITION_TIMEOUT: Parameter = Parameter {
     name: "timeout",
     form: Form::Duration { default: "5s" },
     about: "How long `min-position` waits at most; then the answer is 503.",
+};
+pub const DECLARED: Parameter = Parameter {
+    name: "declared",
+    form: FLAG,
+    about: "Only what is declared: nobody counts who made what, for which the log is read through the first time.",
+};
+pub const FLOW_TIMEOUT: Parameter = Parameter {
+    name: "timeout",
+    form: Form::Duration { default: "10s" },
+    about: "How long to count at most; the answer says how far that came, and the next request goes on from there.",
 };
 pub const PREFIX: Parameter = Parameter { name: "prefix", form: Form::Text, about: "Only rows whose key begins so." };
 pub const AFTER_KEY: Parameter =

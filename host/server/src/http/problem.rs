@@ -288,6 +288,13 @@ impl From<Refused> for Problem {
             Refused::Control { function, .. } | Refused::Stale { function, .. } | Refused::NotRunning { function, .. } => {
                 Problem::new(&kinds::CONTROL_CONFLICT, detail).with("function", function)
             }
+            Refused::NotParked { function, position } => {
+                Problem::new(&kinds::PARKED_CONFLICT, detail).with("function", function).with("position", position.to_string())
+            }
+            Refused::NotFirstParked { function, position, first } => Problem::new(&kinds::PARKED_CONFLICT, detail)
+                .with("function", function)
+                .with("position", position.to_string())
+                .with("first", first.to_string()),
             Refused::TooManyFunctions { found, max } => Problem::new(&kinds::LIMIT_REACHED, detail).with("found", found).with("max", max),
             Refused::UnknownSchedule { function, .. } => Problem::new(&kinds::UNKNOWN_FUNCTION, detail).with("function", function),
             Refused::NoRequest(position) => {
@@ -366,6 +373,9 @@ mod tests {
         check(Refused::NotLevel { function: function.clone() }, 409, "state-conflict");
         check(Refused::VersionTaken { module, version: "1.0.0".into() }, 409, "version-taken");
         check(Refused::Control { function, why: "it is being rebuilt".into() }, 409, "control-conflict");
+        let first = Position(1);
+        check(Refused::NotFirstParked { function: "f".into(), position: Position(2), first }, 409, "parked-conflict");
+        check(Refused::NotParked { function: "f".into(), position: Position(2) }, 409, "parked-conflict");
         check(StoreError::Full, 507, "storage-full");
         check(StoreError::Poisoned("EIO".into()), 503, "storage-failed");
         check(ModuleError::Empty, 415, "not-wasm");

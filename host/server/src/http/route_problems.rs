@@ -19,6 +19,15 @@ pub const REPLAY_CONTROL: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOW
 pub const GENERATION: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::GENERATION_CONFLICT];
 pub const FUNCTION: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_FUNCTION];
 pub const CONTROL: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_FUNCTION, &kinds::CONTROL_CONFLICT, &kinds::READ_ONLY];
+pub const RELEASE_PARKED: &[&Kind] = &[
+    &kinds::UNKNOWN_NAMESPACE,
+    &kinds::UNKNOWN_FUNCTION,
+    &kinds::CONTROL_CONFLICT,
+    &kinds::PARKED_CONFLICT,
+    &kinds::READ_ONLY,
+    &kinds::TOO_LARGE,
+    &kinds::BODY_TIMEOUT,
+];
 pub const APPEND: &[&Kind] = &[
     &kinds::UNKNOWN_NAMESPACE,
     &kinds::INVALID_EVENT,

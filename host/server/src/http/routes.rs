@@ -9,7 +9,7 @@ use super::parameters as query;
 use super::problem_kinds as kinds;
 use super::route::{Gives, Route, Takes};
 use super::route_problems as meets;
-use super::{admin, aggregates, commands, events, logs, openapi, types, upgrades, views};
+use super::{admin, aggregates, commands, events, flow, logs, openapi, types, upgrades, views};
 
 /// In the order in which they are looked through.
 pub fn routes() -> impl Iterator<Item = &'static Route> {
@@ -149,6 +149,17 @@ static ROUTES: &[Route] = &[
         gives: &[(200, Gives::Json("Type"))],
         problems: meets::TYPE,
         handler: |call| Box::pin(types::one_type(call)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/namespaces/{ns}/flow",
+        name: "readFlow",
+        summary: "Read the flow: who makes what, who reads it, how often, and what is odd about it",
+        query: &[query::DECLARED, query::FLOW_TIMEOUT],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("Flow"))],
+        problems: meets::NAMESPACE,
+        handler: |call| Box::pin(flow::flow(call)),
     },
     Route {
         method: Method::PUT,
@@ -363,11 +374,11 @@ static ROUTES: &[Route] = &[
         method: Method::POST,
         path: "/v1/namespaces/{ns}/functions/{name}/release",
         name: "releaseParked",
-        summary: "Try parked events again: all, or those of one subject",
+        summary: "Try parked events again, or skip them: all, those of one subject, or one",
         query: &[],
         takes: Takes::OptionalJson("Release"),
         gives: &[(200, Gives::Json("Function"))],
-        problems: meets::CONTROL,
+        problems: meets::RELEASE_PARKED,
         handler: |call| Box::pin(admin::release(call)),
     },
     Route {

@@ -1,11 +1,13 @@
 //! The shapes of bodies, as OpenAPI tells them. Kept beside the types that write them by a test on the
 //! running host: each answer is held against its schema.
 
+mod flow;
+
 use serde_json::{Value, json};
 
 pub fn schemas() -> Value {
     let mut all = event_schemas();
-    for more in [admin_schemas(), outbox_schemas(), upgrade_schemas(), consumer_schemas()] {
+    for more in [admin_schemas(), outbox_schemas(), upgrade_schemas(), consumer_schemas(), flow::flow_schemas()] {
         for (name, schema) in more.as_object().into_iter().flatten() {
             all[name.as_str()] = schema.clone();
         }
@@ -41,6 +43,11 @@ fn count() -> Value {
 
 fn time() -> Value {
     json!({ "type": "string", "format": "date-time" })
+}
+
+/// Of parked events.
+fn reasons() -> Value {
+    json!({ "type": "object", "additionalProperties": { "type": "integer", "minimum": 1 }, "description": "How many of the oldest 10,000 have each reason." })
 }
 
 fn or_null(mut schema: Value) -> Value {
@@ -144,6 +151,7 @@ fn admin_schemas() -> Value {
             "rebuilding": { "type": "boolean" },
             "cursor": named("Cursor"),
             "lag": count(), "parked": count(),
+            "parked_reasons": reasons(), "released": count(),
             "timers": { "type": "integer", "minimum": 0, "description": "Set, and neither fired nor cancelled." },
             "oldest_parked": or_null(time()),
             "requests_waiting": count(), "requests_held": count(), "outputs_held": count(),
@@ -195,7 +203,11 @@ fn admin_schemas() -> Value {
             "lost": count(), "last": count(),
         })),
         "Rewind": whole(json!({ "to": named("Cursor") })),
-        "Release": object(&[], json!({ "subject": text() })),
+        "Release": object(&[], json!({
+            "subject": text(), "position": named("Cursor"),
+            "skip": { "type": "boolean", "description": "They are not tried again: they count as dealt with." },
+            "reason": { "type": "string", "maxLength": 1024, "description": "Why they are skipped; the log says it in an event retold.parked.skipped." },
+        })),
         "Parked": whole(json!({
             "parked": list(whole(json!({
                 "position": named("Position"), "id": text(), "source": text(), "type": text(), "subject": text(),
@@ -223,7 +235,7 @@ fn admin_schemas() -> Value {
             "ready": { "type": "boolean" },
             "namespaces": list(whole(json!({
                 "name": text(), "writable": { "type": "boolean" }, "head": named("Position"), "lag": count(), "parked": count(),
-                "oldest_parked": or_null(time()), "oldest_parked_seconds": or_null(count()), "halted": list(text()),
+                "parked_reasons": reasons(), "oldest_parked": or_null(time()), "oldest_parked_seconds": or_null(count()), "halted": list(text()),
                 "timers_overdue_seconds": count(),
                 "requests_waiting": count(), "requests_held": count(), "hosts_down": list(text()),
             }))),

@@ -1,5 +1,7 @@
 //! Functions: how they stand, and the operator's words to them.
 
+use std::collections::BTreeMap;
+
 use http::StatusCode;
 use retold_engine::model::{FailurePolicy, LogLevel, Position, Start};
 use retold_engine::store::{Control, FunctionStatus};
@@ -31,6 +33,10 @@ struct FunctionAnswer {
     cursor: String,
     lag: u64,
     parked: u64,
+    /// Of the oldest 10,000.
+    parked_reasons: BTreeMap<String, u64>,
+    /// Of the parked ones, those that are about to be tried again.
+    released: u64,
     timers: u64,
     oldest_parked: Option<String>,
     /// To the outside, without an answer.
@@ -162,6 +168,8 @@ impl FunctionAnswer {
             rebuilding: info.rebuilding,
             lag: info.lag,
             parked: info.parked,
+            parked_reasons: info.parked_reasons,
+            released: info.released,
             timers: info.timers,
             subscribes: info.subscribes,
             emits: info.emits,

@@ -1,5 +1,7 @@
 //! Whether the host lives, and whether it can do its work.
 
+use std::collections::BTreeMap;
+
 use http::StatusCode;
 use retold_engine::model::Timestamp;
 use serde::Serialize;
@@ -34,6 +36,7 @@ struct NamespaceReady {
     /// Of the function that is furthest behind.
     lag: u64,
     parked: u64,
+    parked_reasons: BTreeMap<String, u64>,
     oldest_parked: Option<String>,
     oldest_parked_seconds: Option<u64>,
     halted: Vec<String>,
@@ -59,12 +62,17 @@ impl NamespaceReady {
     fn of(namespace: &Namespace, now: Timestamp) -> NamespaceReady {
         let functions = namespace.functions();
         let oldest = functions.iter().filter_map(|function| function.oldest_parked).min();
+        let mut parked_reasons = BTreeMap::new();
+        for (reason, count) in functions.iter().flat_map(|function| &function.parked_reasons) {
+            *parked_reasons.entry(reason.clone()).or_default() += count;
+        }
         NamespaceReady {
             name: namespace.name().to_owned(),
             writable: namespace.is_writable(),
             head: namespace.reader().head().to_string(),
             lag: functions.iter().map(|function| function.lag).max().unwrap_or_default(),
             parked: functions.iter().map(|function| function.parked).sum(),
+            parked_reasons,
             oldest_parked: oldest.map(timestamp_text),
             oldest_parked_seconds: oldest.map(|oldest| now.0.saturating_sub(oldest.0) / 1_000_000),
             halted: functions

@@ -44,6 +44,14 @@ pub async fn metrics(call: Box<Call>) -> Answer {
                     .for_each(|function| page.sample(&[("namespace", namespace), ("function", &function.name)], value(function)));
             }
         }
+        page.metric("retold_function_parked_events_by_reason", "gauge", "Of the oldest 10,000 events that are set aside, by reason.");
+        for (namespace, _, functions) in &namespaces {
+            for function in functions {
+                for (reason, count) in &function.parked_reasons {
+                    page.sample(&[("namespace", namespace), ("function", &function.name), ("reason", reason)], count);
+                }
+            }
+        }
         page.metric("retold_function_oldest_parked_seconds", "gauge", "Age of the oldest parked event of a function that has one.");
         for (namespace, _, functions) in &namespaces {
             for function in functions {
@@ -135,6 +143,9 @@ const FUNCTION_METRICS: &[Metric<FunctionInfo>] = &[
         function.lag as f64
     }),
     ("retold_function_parked_events", "gauge", "Events that are set aside now.", |function| function.parked as f64),
+    ("retold_function_released_events", "gauge", "Of those that are set aside, the ones that are about to be tried again.", |function| {
+        function.released as f64
+    }),
     ("retold_function_requests_waiting", "gauge", "Requests to the outside without an answer.", |function| {
         function.requests.requests as f64
     }),

@@ -8,7 +8,7 @@ mod modules;
 mod namespaces;
 mod parked;
 
-pub use functions::{known, level_word, list_functions, one_function, pause, resume, rewind};
+pub use functions::{known, level_word, list_functions, one_function, pause, resume, rewind, status_word};
 pub use health::{alive, ready};
 pub use index::index;
 pub use metrics::metrics;

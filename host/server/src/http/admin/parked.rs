@@ -1,12 +1,13 @@
-//! Parked events: listed, released.
+//! Parked events: listed, released, skipped.
 
 use http::StatusCode;
+use retold_engine::model::{WhichParked, limits};
 use retold_engine::store::{Control, Parked, Snapshot, StoreError};
 use serde::{Deserialize, Serialize};
 
 use super::super::body::json;
 use super::super::call::{Answer, Call};
-use super::super::cursor::cursor_text;
+use super::super::cursor::{cursor_text, parse_cursor};
 use super::super::parameters::{PARKED_DEFAULT, PARKED_MAX};
 use super::super::problem::Problem;
 use super::super::problem_kinds as kinds;
@@ -84,6 +85,10 @@ pub async fn list_parked(call: Box<Call>) -> Answer {
 #[serde(deny_unknown_fields)]
 struct ReleaseBody {
     subject: Option<String>,
+    position: Option<String>,
+    #[serde(default)]
+    skip: bool,
+    reason: Option<String>,
 }
 
 pub async fn release(call: Box<Call>) -> Answer {
@@ -91,17 +96,40 @@ pub async fn release(call: Box<Call>) -> Answer {
     let (namespace, name) = (call.namespace()?, call.parameter("name").to_owned());
     known(&namespace, &name)?;
     let body = call.whole_body(BODY_BYTES_MAX).await?;
-    let ReleaseBody { subject } = if body.trim_ascii().is_empty() {
+    let malformed = |what: String, field: &'static str| Problem::new(&kinds::MALFORMED_REQUEST, what).with("field", field);
+    let ReleaseBody { subject, position, skip, reason } = if body.trim_ascii().is_empty() {
         ReleaseBody::default()
     } else {
         serde_json::from_slice(&body).map_err(|error| {
-            Problem::new(
-                &kinds::MALFORMED_REQUEST,
-                format!("the body is not what this path takes ({error}): send {{\"subject\":\"order/7\"}}, or nothing for all"),
-            )
-            .with("field", "subject")
+            let like = "send {\"subject\":\"order/7\"} or {\"position\":\"42\"}, with `skip` to have them dealt with, or nothing for all";
+            malformed(format!("the body is not what this path takes ({error}): {like}"), "subject")
         })?
     };
-    namespace.control(&name, Control::Release { subject }).await?;
+    let which = match (subject, position) {
+        (None, None) => WhichParked::All,
+        (Some(subject), None) => WhichParked::Subject(subject),
+        (None, Some(text)) => {
+            let cursor = parse_cursor(&text).map_err(|what| Problem::parameter("position", what))?;
+            WhichParked::One(cursor.position("position", &namespace)?)
+        }
+        (Some(_), Some(_)) => return Err(malformed("the body has `subject` and `position`: name one of both".into(), "position")),
+    };
+    let control = match (skip, reason) {
+        (false, None) => Control::Release(which),
+        (false, Some(_)) => {
+            return Err(malformed("the body has a `reason` without `skip`: what is tried again needs none".into(), "reason"));
+        }
+        (true, reason) => Control::Skip { which, reason: checked(reason.unwrap_or_default())? },
+    };
+    namespace.control(&name, control).await?;
     as_it_stands(&namespace, &name)
+}
+
+/// The log keeps it for good.
+fn checked(reason: String) -> Result<String, Problem> {
+    if reason.len() > limits::SKIP_REASON_BYTES_MAX {
+        let what = format!("is a text of {} bytes: at most {}", reason.len(), limits::SKIP_REASON_BYTES_MAX);
+        return Err(Problem::parameter("reason", what));
+    }
+    Ok(reason)
 }

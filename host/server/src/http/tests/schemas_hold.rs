@@ -71,6 +71,7 @@ fn every_answer_is_as_its_schema_says() {
     holds("Event", &host.get(&format!("{base}/events/1")).json());
     holds("Causes", &host.get(&format!("{base}/events/1/causes")).json());
     holds("Modules", &host.get(&format!("{base}/modules")).json());
+    holds("Flow", &host.get(&format!("{base}/flow")).json());
     holds("Functions", &host.get(&format!("{base}/functions")).json());
     holds("Namespace", &host.post("/v1/namespaces", "application/json", r#"{"name":"shop"}"#).json());
     holds("Namespaces", &host.get("/v1/namespaces").json());
