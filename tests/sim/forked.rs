@@ -39,8 +39,6 @@ impl World {
         };
         self.counts.forks += 1;
         assert_eq!(forked.at, self.model.before_decision(at), "asked for {at}");
-        // The command that a function sent may be the last of its record, and what was decided on it come later.
-        let between = between || forked.at < at;
         let at = forked.at;
         if !folder.has_power() {
             folder = folder.crash(self.options.crash, &mut self.chance);
