@@ -78,9 +78,8 @@ fn an_aggregate_that_is_paused_decides_what_functions_sent_when_it_goes_on() {
     host.web.post("functions/right/resume", "application/json", "").expect(200);
     host.wait_for("circle-left", |now| now["parked"] == 1 || now["lag"] == 0);
     host.wait_until("it goes round", || host.web.happened("types=test.gone-right").len() > 10);
-    for name in ["left", "right", "circle-left", "circle-right"] {
-        host.wait_until_level(name);
-    }
+    let circle = ["left", "right", "circle-left", "circle-right"];
+    host.wait_until("the circle ends", || circle.iter().any(|name| host.web.function(name)["parked"] == 1));
     let before = host.web.happened("types=test.gone-right").len();
     host.web.post("functions/right/rewind?to=0", "application/json", "").expect(200);
     host.wait_until_level("right");

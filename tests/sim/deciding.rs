@@ -98,7 +98,7 @@ impl Model {
         let level = self.level_of(row, &command.subject, Position(first.position.0 - 1)).stock.level;
         let answer = stock::decide(row.version, &command.r#type, &command.data, level);
         let refusal = answer.as_ref().err().map(|rejection| {
-            let head = format!("\"type\":\"{}\",\"id\":\"{}\",\"position\":\"{}\"", command.r#type, command.id, command.position);
+            let head = format!("\"type\":\"{}\",\"id\":\"{}\"", command.r#type, command.id);
             format!("{{\"command\":{{{head}}},\"code\":\"{}\",\"message\":\"{}\"}}", rejection.code, rejection.message).into_bytes()
         });
         let refused = refusal.map(|data| vec![EventDraft { r#type: "retold.command.refused".into(), data, ..EventDraft::default() }]);

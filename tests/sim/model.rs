@@ -138,7 +138,12 @@ impl Model {
     pub fn before_decision(&self, at: Position) -> Position {
         let next = self.log.get(at.0 as usize).and_then(|next| next.cause);
         match next.filter(|cause| *cause <= at && self.event(*cause).kind == retold_engine::model::Kind::Command) {
-            Some(command) => Position(command.0 - 1),
+            Some(command) if self.event(command).class == Class::Source => Position(command.0 - 1),
+            // What comes of one that a function sent stays together.
+            Some(command) => {
+                let apart = |at: &u64| *at > command.0 && self.event(Position(*at)).cause == Some(command);
+                Position((0..at.0).rev().map(|back| back + 1).find(|at| !apart(at)).unwrap_or(0))
+            }
             None => at,
         }
     }

@@ -355,6 +355,7 @@ pub fn deploy(module: &crate::guests::Module) -> Proposal {
         component,
         levels: Vec::new(),
         rollback: false,
-        send: false,
+        // What is held is not this story.
+        send: true,
     })
 }

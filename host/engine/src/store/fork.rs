@@ -22,7 +22,7 @@ use super::segment::{Cap, Segment};
 use super::snapshot::Snapshot;
 use super::split::split;
 use super::tables;
-use crate::model::{FunctionKind, Kind, Position, Record};
+use crate::model::{Class, FunctionKind, Kind, Position, Record};
 
 /// How often a fork begins anew because the base merged segments meanwhile.
 const ATTEMPTS: usize = 16;
@@ -82,8 +82,16 @@ pub fn fork(base: &Reader, at: Position, folder: Arc<dyn Folder>, options: &Opti
 fn before_decision(snapshot: &Snapshot, at: Position) -> Result<Position, StoreError> {
     let cause = snapshot.event(at.next())?.and_then(|next| next.cause).filter(|cause| *cause <= at);
     let Some(cause) = cause else { return Ok(at) };
-    let decided = snapshot.event(cause)?.is_some_and(|cause| cause.kind == Kind::Command);
-    Ok(if decided { Position(cause.0 - 1) } else { at })
+    let Some(command) = snapshot.event(cause)?.filter(|cause| cause.kind == Kind::Command) else { return Ok(at) };
+    if command.class == Class::Source {
+        return Ok(Position(cause.0 - 1));
+    }
+    // One that a function sent is decided when its turn comes, here anew.
+    let mut at = at;
+    while at > cause && snapshot.event(at)?.is_some_and(|decided| decided.cause == Some(cause)) {
+        at = Position(at.0 - 1);
+    }
+    Ok(at)
 }
 
 /// Where the two logs part.
