@@ -48,7 +48,7 @@ fn positions(web: &Web) -> BTreeMap<u64, String> {
 }
 
 #[track_caller]
-pub fn until(what: &str, done: impl Fn() -> bool) {
+pub fn until(what: &str, mut done: impl FnMut() -> bool) {
     #[expect(clippy::disallowed_methods, reason = "a test gives up after a while")]
     let began = Instant::now();
     while !done() {

@@ -37,8 +37,8 @@ pub struct Model {
     /// Commands that functions sent and that some aggregate has dealt with, and up to where each type is.
     pub dealt: BTreeSet<Position>,
     pub decided: BTreeMap<String, Position>,
-    /// What each code was, by its identity: all functions and modules as they stood with it.
-    pub codes: BTreeMap<Digest, Rc<Model>>,
+    /// What the code of each function was, by its identity: all functions and modules as they stood with it.
+    pub codes: BTreeMap<(String, Digest), Rc<Model>>,
 }
 
 /// A digest that begins as zero.

@@ -92,7 +92,7 @@ impl Model {
     /// The same for the code with this identity, of what the log recorded up to a commit. `None`: nothing is
     /// known of the code, or of the function as it stood then.
     pub fn refold_of(&self, function: &str, identity: Digest, through_commit: u64) -> Option<BTreeMap<String, Vec<u8>>> {
-        let then = self.codes.get(&identity)?;
+        let then = self.codes.get(&(function.to_owned(), identity))?;
         let row = self.functions.get(function).filter(|row| through_commit >= row.rewound)?;
         let handled = row.history.iter().rev().find(|(commit, _)| *commit <= through_commit).map_or(0, |(_, handled)| *handled);
         Some(self.refold(then, then.functions.get(function)?, &row.applied[..handled]))
@@ -112,9 +112,11 @@ impl Model {
     pub fn note_codes(&mut self, reader: &Reader) {
         let mut outline = None;
         for row in reader.functions().values().filter(|row| row.is_active() && row.manifest.kind != FunctionKind::Upcaster) {
-            if !self.codes.contains_key(&row.identity) {
+            // Functions of one module that pass no upcaster have one identity, whatever upcasters there are.
+            let code = (row.name.clone(), row.identity);
+            if !self.codes.contains_key(&code) {
                 let outline = outline.get_or_insert_with(|| Rc::new(self.outline()));
-                self.codes.insert(row.identity, outline.clone());
+                self.codes.insert(code, outline.clone());
             }
         }
     }

@@ -179,7 +179,7 @@ impl World {
         }
         let mut upgrade = Upgrade { module, then: then.clone(), parts: Vec::new() };
         for (row, function, identity) in needed(module, &snapshot) {
-            self.model.codes.entry(identity).or_insert_with(|| then.clone());
+            self.model.codes.entry((function.name.clone(), identity)).or_insert_with(|| then.clone());
             let way = match row.kept(identity) {
                 _ if function.kind == FunctionKind::View => {
                     host.views.close(identity);

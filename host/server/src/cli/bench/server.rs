@@ -100,6 +100,6 @@ mod tests {
     fn a_request_ends_with_its_body() {
         assert_eq!(length_of_first(b"POST / HTTP/1.1\r\n"), None);
         assert_eq!(length_of_first(b"GET / HTTP/1.1\r\n\r\nGET"), Some(18));
-        assert_eq!(length_of_first(b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n12"), Some(42));
+        assert_eq!(length_of_first(b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n12"), Some(43));
     }
 }

@@ -115,7 +115,7 @@ fn methods_and_upgrades_that_are_not_offered_are_refused_h8() {
         let refused = host.send(method, EVENTS, &[], b"");
         assert_eq!((refused.status, refused.header("allow")), (405, Some("POST, GET, HEAD")), "{method}");
     }
-    assert_eq!(host.raw(b"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\r\n").status, 404);
+    assert_eq!(host.raw(b"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\r\n").status, 403);
     let upgrade = host.send("GET", "/healthz", &[("Connection", "Upgrade"), ("Upgrade", "websocket")], b"");
     assert_eq!(upgrade.status, 200);
 }
