@@ -127,6 +127,15 @@ fn count(web: &Web, types: &[&str]) -> u64 {
     all["types"].as_array().expect("a list").iter().filter(of).filter_map(|found| found["count"].as_u64()).sum()
 }
 
+/// Has all that waits in the outbox sent now.
+fn hurry(web: &Web) {
+    let waiting = web.get("outbox?limit=1000").expect(200).json();
+    for request in waiting["requests"].as_array().expect("a list") {
+        // One may have its answer by now.
+        let _ = web.post(&format!("outbox/{}/retry", request["position"].as_str().expect("a position")), "application/json", "");
+    }
+}
+
 const OUTCOMES: [&str; 2] = ["customer.created", "customer.refused"];
 
 /// Each customer's outcome: its type, its id and what it says.
@@ -181,6 +190,10 @@ fn each_of_500_customers_has_one_outcome_and_each_check_is_made_once_though_all_
             checks.restart(&BAD);
         }
     }
+    // Who was unlucky often waits for minutes by now: the service is well again, and an operator hurries.
+    checks.kill();
+    checks.restart(&[]);
+    hurry(&host.web);
     host.wait_until("every customer has an outcome", || count(&host.web, &OUTCOMES) >= CUSTOMERS as u64);
     host.wait_until("every request has its answer", || host.web.get("outbox").expect(200).json()["waiting"] == 0);
     for function in ["onboarding", "account"] {
