@@ -1,3 +1,5 @@
+//! The file of consumers: what is acknowledged stays so, whatever end the process comes to.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

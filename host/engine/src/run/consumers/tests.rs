@@ -1,3 +1,5 @@
+//! Consumers step by step: leases, order of a subject, attempts, parking, and what a promotion does to them.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
