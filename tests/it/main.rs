@@ -19,6 +19,7 @@ mod ingress;
 mod killing;
 mod modules;
 mod onboarding;
+mod openapi;
 mod outbox;
 mod parking;
 mod process;

@@ -97,11 +97,11 @@ fn what_can_not_be_read_of_a_view_is_named() {
     web.get("views/faulty-account").problem(404, "unknown-function");
     web.post("views/nothing/query?name=misbehave", "application/json", "\"count\"").problem(404, "unknown-function");
     web.post("views/nothing/rebuild", "application/json", "").problem(404, "unknown-function");
-    // Further than the log: an answer within the time that it was given, and then it says where it is.
-    let problem = web.get("views/faulty-rows?min-position=1000000&timeout=100ms").problem(503, "view-behind");
-    assert_eq!((&problem["view"], &problem["position"]), (&json!("faulty-rows"), &json!(head)), "{problem}");
-    assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("the log itself ends at")), "{problem}");
-    web.get("views/faulty-rows/row/0001?min-position=1000000&timeout=0s").problem(503, "view-behind");
+    // Further than the log: an answer within the time that it was given, and then it says where that ends.
+    let problem = web.get("views/faulty-rows?min-position=1000000&timeout=100ms").problem(400, "invalid-parameter");
+    let told = (&problem["field"], &problem["view"], &problem["position"], &problem["head"]);
+    assert_eq!(told, (&json!("min-position"), &json!("faulty-rows"), &json!(head), &json!(head)), "{problem}");
+    web.get("views/faulty-rows/row/0001?min-position=1000000&timeout=0s").problem(400, "invalid-parameter");
 }
 
 #[test]

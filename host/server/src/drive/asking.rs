@@ -140,7 +140,6 @@ impl Namespace {
                 stuck.position, stuck.reason, stuck.message
             ),
             None if !row.is_active() => "it is paused; resume it with `retold functions resume`".to_owned(),
-            None if wanted > head => format!("the log itself ends at {head}; ask with a position that the host gave"),
             None => "it is still reading; ask again in a moment, or with a longer timeout".to_owned(),
         };
         DriveError::ViewBehind { view: task.name.clone(), position, wanted, lag: head.0.saturating_sub(position.0), advice }

@@ -94,8 +94,11 @@ fn path_parameter(name: &str) -> Value {
     json!({ "name": name, "in": "path", "required": true, "description": about, "schema": shape })
 }
 
+/// What `Query::duration` takes up to `WAIT_SECONDS_MAX`.
+const UP_TO_FIVE_MINUTES: &str = "^(([0-9]{1,2}|[12][0-9]{2}|300)s?|([0-9]{1,5}|[12][0-9]{5}|300000)ms|[0-5]m)$";
 const NAMESPACE: &str = "^[a-z][a-z0-9_-]{0,63}(@[0-9]+)?$";
-const NAME: &str = "^[a-z][a-z0-9_-]{0,63}$";
+/// How a name is written.
+pub const NAME: &str = "^[a-z][a-z0-9_-]{0,63}$";
 
 fn query_parameter(parameter: &Parameter) -> Value {
     let (shape, list) = match parameter.form {
@@ -105,7 +108,7 @@ fn query_parameter(parameter: &Parameter) -> Value {
         }
         Form::Number { max, default } => (json!({ "type": "integer", "minimum": 1, "maximum": max, "default": default }), false),
         Form::Count { max } => (json!({ "type": "integer", "minimum": 1, "maximum": max }), false),
-        Form::Duration { default } => (json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m)?$", "default": default }), false),
+        Form::Duration { default } => (json!({ "type": "string", "pattern": UP_TO_FIVE_MINUTES, "default": default }), false),
         Form::Text => (json!({ "type": "string" }), false),
         Form::Choice { of, default } => (json!({ "type": "string", "enum": of, "default": default }), false),
     };

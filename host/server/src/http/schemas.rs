@@ -27,6 +27,13 @@ fn object(required: &[&str], properties: Value) -> Value {
     json!({ "type": "object", "required": required, "properties": properties })
 }
 
+/// A body that is sent: what it doesn't name is refused.
+fn taken(required: &[&str], properties: Value) -> Value {
+    let mut schema = object(required, properties);
+    schema["additionalProperties"] = false.into();
+    schema
+}
+
 /// All members are there, always.
 fn whole(properties: Value) -> Value {
     let names: Vec<&String> = properties.as_object().map(|members| members.keys().collect()).unwrap_or_default();
@@ -202,8 +209,8 @@ fn admin_schemas() -> Value {
             "lines": list(whole(json!({ "number": count(), "time": time(), "level": text(), "message": text() }))),
             "lost": count(), "last": count(),
         })),
-        "Rewind": whole(json!({ "to": named("Cursor") })),
-        "Release": object(&[], json!({
+        "Rewind": taken(&["to"], json!({ "to": named("Cursor") })),
+        "Release": taken(&[], json!({
             "subject": text(), "position": named("Cursor"),
             "skip": { "type": "boolean", "description": "They are not tried again: they count as dealt with." },
             "reason": { "type": "string", "maxLength": 1024, "description": "Why they are skipped; the log says it in an event retold.parked.skipped." },
@@ -269,7 +276,7 @@ fn outbox_schemas() -> Value {
             }))),
             "next": or_null(text()), "more": { "type": "boolean" }, "total": count(),
         })),
-        "HeldWhich": object(&[], json!({ "id": text() })),
+        "HeldWhich": taken(&[], json!({ "id": text() })),
         "HeldReleased": whole(json!({ "released": count() })),
         "HeldDiscarded": whole(json!({ "discarded": count() })),
     })
@@ -291,13 +298,18 @@ fn with_data(mut properties: Value) -> Value {
     properties
 }
 
+fn either_fork_or_retelling(mut namespace: Value) -> Value {
+    namespace["not"] = json!({ "required": ["fork", "retell"] });
+    namespace
+}
+
 fn upgrade_schemas() -> Value {
     let digest = json!({ "type": "string", "pattern": "^sha256:[0-9a-f]{64}$" });
     let status = json!({ "enum": ["running", "stopped", "level", "done", "failed"] });
     let failed = or_null(whole(json!({ "reason": text(), "message": text() })));
     let difference = json!({ "enum": ["new", "missing", "different"] });
     let rule = json!({
-        "type": "object", "description": "All that is given must fit.", "minProperties": 1,
+        "type": "object", "description": "All that is given must fit.", "minProperties": 1, "additionalProperties": false,
         "properties": {
             "type": { "type": "string", "description": "A type, or a pattern such as order.*" },
             "subject": { "type": "string", "description": "A subject, or a prefix such as cart/*" },
@@ -306,20 +318,20 @@ fn upgrade_schemas() -> Value {
         },
     });
     json!({
-        "Rollback": object(&[], json!({ "to": { "type": "string", "description": "The version; without it, the one that ran before." } })),
-        "Promote": object(&[], json!({ "back": { "type": "boolean", "default": false } })),
-        "NewNamespace": object(&["name"], json!({
-            "name": text(),
-            "fork": object(&["base"], json!({ "base": text(), "at": { "$ref": "#/components/schemas/Cursor", "description": "The head, without it." }, "effects": { "type": "boolean", "default": false, "description": "Whether its timers fire and its requests leave." } })),
-            "retell": object(&["base"], json!({
+        "Rollback": taken(&[], json!({ "to": { "type": "string", "description": "The version; without it, the one that ran before." } })),
+        "Promote": taken(&[], json!({ "back": { "type": "boolean", "default": false } })),
+        "NewNamespace": either_fork_or_retelling(taken(&["name"], json!({
+            "name": { "type": "string", "pattern": super::openapi::NAME },
+            "fork": taken(&["base"], json!({ "base": text(), "at": { "$ref": "#/components/schemas/Cursor", "description": "The head, without it." }, "effects": { "type": "boolean", "default": false, "description": "Whether its timers fire and its requests leave." } })),
+            "retell": taken(&["base"], json!({
                 "base": text(),
-                "with": list(object(&["wasm"], json!({ "name": text(), "wasm": { "type": "string", "contentEncoding": "base64" } }))),
+                "with": list(taken(&["wasm"], json!({ "name": text(), "wasm": { "type": "string", "contentEncoding": "base64" } }))),
                 "without": { "type": "array", "items": text(), "description": "Modules of the base that are left out." },
                 "drop": list(named("RetellRule")), "keep": list(named("RetellRule")),
                 "forget": { "type": "array", "items": text(), "description": "Subjects that are erased." },
                 "budget": { "type": "integer", "minimum": 1, "maximum": 100 },
             })),
-        })),
+        }))),
         "RetellRule": rule,
         "Forked": whole(json!({
             "name": text(), "base": text(), "at": named("Position"), "segments": count(), "bytes_copied": count(), "took_us": count(),
@@ -389,14 +401,14 @@ fn consumer_schemas() -> Value {
     let flag = || json!({ "type": "boolean" });
     let positions = || json!({ "type": "array", "items": named("Cursor"), "description": "Without it and `upto`: all of the lease." });
     json!({
-        "NewConsumer": object(&[], json!({
+        "NewConsumer": taken(&[], json!({
             "types": { "type": "array", "items": text(), "default": ["*"], "description": "Types, or patterns such as `order.*`; `*` is all but the host's own." },
             "subjects": list(text()), "tags": list(text()),
             "start": { "type": "string", "default": "beginning", "description": "Of one that is not there yet: `beginning`, `now`, or a cursor." },
             "attempts": { "type": "integer", "minimum": 1, "default": 5, "description": "An event that was given so often, and not acknowledged, is set aside." },
             "lease": time_text("How long a member has for what it fetched; 30s."),
             "expires": time_text("The consumer goes once nobody has used it for so long."),
-            "endpoint": object(&["url"], json!({
+            "endpoint": taken(&["url"], json!({
                 "url": text(),
                 "form": { "enum": ["structured", "binary", "batch"], "default": "structured" },
                 "secret": { "type": "string", "description": "Name of the secret that signs, as Standard Webhooks say." },
@@ -420,7 +432,7 @@ fn consumer_schemas() -> Value {
         })),
         "Consumers": whole(json!({ "consumers": list(named("Consumer")) })),
         "ConsumerDropped": whole(json!({ "consumer": text() })),
-        "Fetch": object(&[], json!({
+        "Fetch": taken(&[], json!({
             "member": { "type": "string", "maxLength": 64, "default": "member" },
             "limit": { "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 },
             "wait": time_text("If there is nothing yet, wait so long."),
@@ -430,9 +442,9 @@ fn consumer_schemas() -> Value {
             "events": list(named("Event")),
             "attempts": { "type": "array", "items": count(), "description": "Which attempt this is, for each event." },
         })),
-        "Acknowledge": object(&["lease"], json!({ "lease": text(), "member": text(), "positions": positions(), "upto": named("Cursor") })),
-        "Extend": object(&["lease"], json!({ "lease": text(), "member": text(), "for": time_text("From now on.") })),
-        "GiveBack": object(&["lease"], json!({
+        "Acknowledge": taken(&["lease"], json!({ "lease": text(), "member": text(), "positions": positions(), "upto": named("Cursor") })),
+        "Extend": taken(&["lease"], json!({ "lease": text(), "member": text(), "for": time_text("From now on.") })),
+        "GiveBack": taken(&["lease"], json!({
             "lease": text(), "member": text(), "positions": positions(), "upto": named("Cursor"), "reason": text(),
             "delay": time_text("Not given again before; without it, longer with each attempt."),
             "park": { "type": "boolean", "description": "Set aside at once." },
@@ -445,7 +457,7 @@ fn consumer_schemas() -> Value {
             }))),
             "cursor": named("Cursor"), "more": flag(), "total": count(),
         })),
-        "ConsumerRelease": object(&[], json!({
+        "ConsumerRelease": taken(&[], json!({
             "subject": text(), "position": named("Cursor"),
             "skip": { "type": "boolean", "description": "They are taken as dealt with." },
         })),
