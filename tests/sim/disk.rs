@@ -250,6 +250,20 @@ impl FaultFolder {
         FaultFolder(Arc::new(Mutex::new(after)))
     }
 
+    /// The same files once more, for somebody who looks into them and changes nothing here.
+    pub fn copy(&self) -> FaultFolder {
+        let disk = self.disk();
+        let copy = Disk {
+            files: disk.files.clone(),
+            names: disk.names.clone(),
+            synced_names: disk.synced_names.clone(),
+            pending_names: disk.pending_names.clone(),
+            next_file: disk.next_file,
+            ..Disk::default()
+        };
+        FaultFolder(Arc::new(Mutex::new(copy)))
+    }
+
     /// The folder as it is found when power is back. Who still holds this one has no power.
     pub fn crash(&self, crash: Crash, chance: &mut Chance) -> FaultFolder {
         let mut disk = self.disk();

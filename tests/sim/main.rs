@@ -29,10 +29,17 @@ mod outside_guests;
 mod outside_oracle;
 mod outside_seeds;
 mod outside_world;
+#[cfg(feature = "plant")]
+mod planted;
 mod retellings;
 mod script;
 mod seeds;
+mod shop;
+mod small_seeds;
 mod stock;
+mod storage;
+#[cfg(feature = "plant")]
+mod stories;
 mod switching;
 mod threads;
 mod upcasting;

@@ -29,7 +29,8 @@ fn crash(chance: &mut Chance) -> Crash {
     *chance.pick(&[Crash::Lost, Crash::Kept, Crash::Reordered { percent }, Crash::Torn { percent, garbage: true }])
 }
 
-fn run(seed: u64) -> Land {
+/// Runs a seed.
+pub fn run(seed: u64) -> Land {
     let mut chance = Chance::new(seed);
     let (acts, mut cuts) = (draw(&mut chance), chance.between(0, 4));
     let (fuel, crash, promoting) = (*chance.pick(&[50, 200, 800]), crash(&mut chance), chance.percent(40));

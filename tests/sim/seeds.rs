@@ -7,7 +7,7 @@ use crate::world::World;
 
 const SEEDS: u64 = 1_000;
 
-fn number(name: &str) -> Option<u64> {
+pub fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}: give a number")))
 }
 

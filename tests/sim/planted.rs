@@ -1,0 +1,66 @@
+//! Does the simulator find anything? Every mistake that can be planted in the engine
+//! (`host/engine/src/plant.rs`) is found within a minute, by the seeds that are run every day:
+//! `cargo test -p retold-tests --features plant --test sim planted -- --nocapture`.
+
+use std::panic::{catch_unwind, set_hook, take_hook};
+use std::time::{Duration, Instant};
+
+use retold_engine::plant::{Bug, plant};
+
+use crate::stories::{Story, Sums};
+
+const FOUND_WITHIN: Duration = Duration::from_secs(60);
+
+/// The seeds that are to find it.
+fn story(bug: Bug) -> Story {
+    match bug {
+        Bug::TimerOnlyInMemory | Bug::ReplyCountedTwice => Story::Outside,
+        Bug::WallClockForLeases => Story::Consumers,
+        Bug::SyncSkipped | Bug::FolderSyncSkipped | Bug::NoRenameAtCreation => Story::Storage,
+        _ => Story::Engine,
+    }
+}
+
+/// The first seed that fails.
+fn find(bug: Bug) -> Option<u64> {
+    let began = Instant::now();
+    (1..).take_while(|_| began.elapsed() < FOUND_WITHIN).find(|seed| {
+        let found = catch_unwind(|| {
+            plant(Some(bug));
+            story(bug).run(*seed);
+        });
+        plant(None);
+        found.is_err()
+    })
+}
+
+#[test]
+fn with_nothing_planted_no_seed_of_any_kind_fails() {
+    let mut all = Sums::default();
+    for story in Story::ALL {
+        (1..=20).for_each(|seed| all.add(story.run(seed)));
+    }
+    let Sums { seeds, cuts, commits, events } = all;
+    eprintln!("{seeds} seeds, {cuts} power cuts, {commits} commits, {events} events");
+}
+
+#[test]
+fn every_planted_mistake_is_found_within_a_minute() {
+    // Thousands of panics are to be expected, and what they say is not what this is about.
+    let told = take_hook();
+    set_hook(Box::new(|_| {}));
+    let found: Vec<(Bug, Option<u64>, Duration)> = Bug::ALL
+        .into_iter()
+        .map(|bug| {
+            let began = Instant::now();
+            let seed = find(bug);
+            (bug, seed, began.elapsed())
+        })
+        .collect();
+    set_hook(told);
+    for (bug, seed, took) in &found {
+        eprintln!("{:24} {:9} seed {seed:?} {:.1} s", format!("{bug:?}"), story(*bug).name(), took.as_secs_f64());
+    }
+    let missed: Vec<Bug> = found.iter().filter(|(_, seed, _)| seed.is_none()).map(|(bug, ..)| *bug).collect();
+    assert!(missed.is_empty(), "not found: {missed:?}");
+}
