@@ -2,6 +2,7 @@
 //! and a model that knows what must be there.
 
 mod actions;
+mod bounds;
 mod catalogue;
 mod chance;
 mod deciding;
@@ -41,6 +42,7 @@ mod storage;
 #[cfg(feature = "plant")]
 mod stories;
 mod switching;
+mod tenants;
 mod threads;
 mod upcasting;
 mod upgrade_steps;

@@ -40,6 +40,10 @@ pub struct Options {
     pub crash: Crash,
     /// How many in a hundred cuts end the process only.
     pub kills: u64,
+    /// How many in a hundred power cuts are followed by a look at every page.
+    pub looked_into: u64,
+    /// Stands in all data that clients send.
+    pub tag: &'static str,
 }
 
 impl Options {
@@ -76,6 +80,8 @@ impl Options {
             at_syncs: some(chance, &[30, 80]),
             crash: draw_crash(chance),
             kills: some(chance, &[20, 60]),
+            looked_into: 20,
+            tag: "",
         }
     }
 }
@@ -112,6 +118,8 @@ impl Options {
             at_syncs: 0,
             crash: Crash::Lost,
             kills: 0,
+            looked_into: 100,
+            tag: "",
         }
     }
 }

@@ -6,6 +6,7 @@
 #![expect(dead_code, unused_imports, reason = "the test program `sim` uses the rest of these modules")]
 
 mod actions;
+mod bounds;
 mod chance;
 mod deciding;
 mod desk;
