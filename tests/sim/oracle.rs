@@ -27,7 +27,7 @@ pub fn check_all(model: &Model, reader: &Reader, chance: &mut Chance) {
     check_types(model, &snapshot);
     check_schemas(model, &snapshot);
     check_commands(model, &snapshot, chance);
-    check_reads(&model.log, &snapshot, chance, 12);
+    check_reads(&model.log, &snapshot, chance, 6);
     let verified = reader.verify().expect("the namespace is whole");
     assert_eq!((verified.events, verified.commits, verified.chain), (model.head().0, model.commit, model.chain.0));
 }

@@ -21,16 +21,18 @@ fn story(bug: Bug) -> Story {
     }
 }
 
-/// The first seed that fails.
-fn find(bug: Bug) -> Option<u64> {
+/// The first seed that fails, and what it says.
+fn find(bug: Bug) -> Option<(u64, String)> {
     let began = Instant::now();
-    (1..).take_while(|_| began.elapsed() < FOUND_WITHIN).find(|seed| {
+    (1..).take_while(|_| began.elapsed() < FOUND_WITHIN).find_map(|seed| {
         let found = catch_unwind(|| {
             plant(Some(bug));
-            story(bug).run(*seed);
+            story(bug).run(seed);
         });
         plant(None);
-        found.is_err()
+        let panic = found.err()?;
+        let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        Some((seed, said.unwrap_or_default().lines().next().unwrap_or_default().chars().take(90).collect()))
     })
 }
 
@@ -49,7 +51,7 @@ fn every_planted_mistake_is_found_within_a_minute() {
     // Thousands of panics are to be expected, and what they say is not what this is about.
     let told = take_hook();
     set_hook(Box::new(|_| {}));
-    let found: Vec<(Bug, Option<u64>, Duration)> = Bug::ALL
+    let found: Vec<(Bug, Option<(u64, String)>, Duration)> = Bug::ALL
         .into_iter()
         .map(|bug| {
             let began = Instant::now();
@@ -58,9 +60,10 @@ fn every_planted_mistake_is_found_within_a_minute() {
         })
         .collect();
     set_hook(told);
-    for (bug, seed, took) in &found {
-        eprintln!("{:24} {:9} seed {seed:?} {:.1} s", format!("{bug:?}"), story(*bug).name(), took.as_secs_f64());
+    for (bug, how, took) in &found {
+        let (seed, said) = how.clone().unwrap_or_default();
+        eprintln!("{:22} {:9} seed {seed:3} {:4.1} s  {said}", format!("{bug:?}"), story(*bug).name(), took.as_secs_f64());
     }
-    let missed: Vec<Bug> = found.iter().filter(|(_, seed, _)| seed.is_none()).map(|(bug, ..)| *bug).collect();
+    let missed: Vec<Bug> = found.iter().filter(|(_, how, _)| how.is_none()).map(|(bug, ..)| *bug).collect();
     assert!(missed.is_empty(), "not found: {missed:?}");
 }

@@ -17,6 +17,7 @@ mod fold_checks;
 mod forked;
 mod functions;
 mod generation_acts;
+mod generation_commands;
 mod generation_oracle;
 mod generations;
 mod guests;

@@ -192,8 +192,12 @@ impl World {
         let mut host = self.open(&[]).unwrap_or_else(|PowerLost| panic!("there is power"));
         self.drain(&mut host);
         self.finish_views(&mut host);
-        self.finish_upgrades(&mut host);
-        self.fork(&host).unwrap_or_else(|PowerLost| panic!("there is power"));
+        if self.options.upgraded_all {
+            self.finish_upgrades(&mut host);
+        }
+        if self.options.forked_at_the_end {
+            self.fork(&host).unwrap_or_else(|PowerLost| panic!("there is power"));
+        }
         oracle::check_all(&self.model, &host.store.reader(), &mut self.chance);
         oracle::check_past(&self.model, &host.store.reader());
         self.check_bounds(&mut host);
