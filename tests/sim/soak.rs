@@ -4,6 +4,7 @@
 //! `--only storage` (or `engine`, `outside`, `consumers`, `retelling`) runs seeds of one kind, `--first N` begins at
 //! another number, and `--seed N` with `--only` runs one seed. Ends with 1 if a seed failed.
 #![expect(dead_code, unused_imports, reason = "the test program `sim` uses the rest of these modules")]
+#![expect(clippy::disallowed_methods, reason = "it runs for as long as it is told to")]
 
 mod actions;
 mod bounds;
