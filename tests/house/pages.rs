@@ -15,6 +15,7 @@ const REQUIRED: &[&str] = &[
     "docs/ARCHITECTURE.md",
     "docs/DATA_FILE.md",
     "docs/DETERMINISM.md",
+    "docs/SIMULATOR.md",
     "docs/threats.md",
 ];
 

@@ -50,6 +50,23 @@ fn the_engine_has_no_clock_thread_or_socket() {
 }
 
 #[test]
+fn no_mistake_can_be_planted_in_what_is_released() {
+    let plant = read(&root().join("host/engine/src/plant.rs"));
+    let refused = plant.split("#[cfg(all(feature = \"plant\", not(debug_assertions)))]\n").nth(1);
+    assert!(refused.is_some_and(|rest| rest.starts_with("compile_error!")), "a release build takes the feature `plant`");
+    for manifest in ["Cargo.toml", "host/engine/Cargo.toml", "host/server/Cargo.toml", "sdk/Cargo.toml", "tests/Cargo.toml"] {
+        let text = read(&root().join(manifest));
+        let lines = text.lines().filter(|line| !line.trim_start().starts_with('#') && line.contains("plant"));
+        let expected: &[&str] = match manifest {
+            "host/engine/Cargo.toml" => &["plant = []"],
+            "tests/Cargo.toml" => &["plant = [\"retold-engine/plant\"]"],
+            _ => &[],
+        };
+        assert_eq!(lines.collect::<Vec<_>>(), expected, "{manifest} turns the feature `plant` on");
+    }
+}
+
+#[test]
 fn the_sdk_and_the_host_stand_on_the_wit_contract_and_not_on_each_other() {
     let depends = |folder: &str, on: &str| {
         let manifest = read(&root().join(folder).join("Cargo.toml"));

@@ -46,7 +46,7 @@ impl Desk {
             subject: subject(options, chance),
             time: chance.percent(30).then(|| Timestamp(chance.number() >> 14)),
             content_type: "application/json".into(),
-            data: vec![b'.', chance.number() as u8, chance.number() as u8],
+            data: [&[b'.', chance.number() as u8, chance.number() as u8], options.tag.as_bytes()].concat(),
             tags: if chance.percent(30) { vec!["t1".into()] } else { Vec::new() },
             extensions: Vec::new(),
             causation_id: None,

@@ -250,6 +250,37 @@ impl FaultFolder {
         FaultFolder(Arc::new(Mutex::new(after)))
     }
 
+    /// Whether any file holds these bytes.
+    pub fn holds(&self, bytes: &[u8]) -> bool {
+        let disk = self.disk();
+        disk.names.values().any(|file| {
+            let image = &disk.files[file].live;
+            let mut all = vec![0; image.length];
+            assert!(image.read(0, &mut all));
+            all.windows(bytes.len()).any(|window| window == bytes)
+        })
+    }
+
+    /// Bytes of a file.
+    pub fn length(&self, name: &str) -> usize {
+        let disk = self.disk();
+        disk.names.get(name).map_or(0, |file| disk.files[file].live.length)
+    }
+
+    /// The same files once more, for somebody who looks into them and changes nothing here.
+    pub fn copy(&self) -> FaultFolder {
+        let disk = self.disk();
+        let copy = Disk {
+            files: disk.files.clone(),
+            names: disk.names.clone(),
+            synced_names: disk.synced_names.clone(),
+            pending_names: disk.pending_names.clone(),
+            next_file: disk.next_file,
+            ..Disk::default()
+        };
+        FaultFolder(Arc::new(Mutex::new(copy)))
+    }
+
     /// The folder as it is found when power is back. Who still holds this one has no power.
     pub fn crash(&self, crash: Crash, chance: &mut Chance) -> FaultFolder {
         let mut disk = self.disk();

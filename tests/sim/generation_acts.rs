@@ -7,12 +7,16 @@ use retold_engine::run::{Comparison, ComparisonStep, Ending, Reading, Retold, Ru
 use retold_engine::store::{Accepted, Append, CursorMap, Folder, Proposal, Refused, Store, StoreError};
 
 use crate::generations::{Act, Codes, Land, Life, MAIN, Sent};
+use crate::guests::mark;
+use crate::stock;
 use crate::world::PowerLost;
 
 impl Land {
     pub fn act(&mut self, life: &mut Life, act: Act) -> Result<(), PowerLost> {
         let done = match act {
             Act::Append(events) => self.append(life, events),
+            Act::Ask => self.ask(life),
+            Act::Release => self.release(life),
             Act::Work => self.work(life).map(drop),
             Act::Seal(live) => seal(if live == self.promoted { &mut life.target } else { &mut life.base }),
             Act::Tell(_) | Act::Compare | Act::Promote if self.promoted => Ok(()),
@@ -56,13 +60,15 @@ impl Land {
     }
 
     fn draw_event(&mut self) -> NewEvent {
+        let r#type = (*self.chance.pick(&["a.small", "a.wide", "b.one", "c.one", stock::OLD])).to_owned();
+        let mark = if r#type == "c.one" && self.chance.percent(20) { mark::REJECT } else { b'.' };
         NewEvent {
             id: self.sent.len().to_string(),
             source: "/client".into(),
-            r#type: (*self.chance.pick(&["a.small", "a.wide", "b.one"])).into(),
+            r#type,
             subject: format!("s/{}", self.chance.below(4)),
             content_type: "text/plain".into(),
-            data: vec![b'.', self.chance.below(6) as u8],
+            data: vec![mark, self.chance.below(6) as u8],
             ..NewEvent::default()
         }
     }

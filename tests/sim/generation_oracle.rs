@@ -7,6 +7,7 @@ use retold_engine::model::{Class, Event, Kind, Position};
 use retold_engine::store::{Append, Filter, Proposal, Refused, Store};
 
 use crate::generations::{Land, Life};
+use crate::guests::mark;
 
 pub fn entries(store: &Store) -> Vec<Event> {
     let (mut all, snapshot) = (Vec::new(), store.reader().snapshot().expect("there is power"));
@@ -43,6 +44,7 @@ pub fn check_opened(land: &mut Land, life: &Life) {
         land.base_head = life.base.head();
     }
     check_sent(land, life);
+    land.check_asked(if land.promoted { &life.target } else { &life.base });
 }
 
 /// The last source event of a log.
@@ -77,6 +79,8 @@ pub fn check_finished(land: &mut Land, life: &mut Life) {
     check_versions(&old, 1);
     check_versions(&new, 2);
     check_echoes(&new);
+    land.counts.decided += new.iter().filter(|event| event.kind == Kind::Command).count() as u64;
+    land.counts.parked += check_parked(&life.target, &new);
     let afresh = land.retold_afresh(&life.base);
     // Recorded elsewhere and later, they are the same, one by one.
     let expected = entries(&afresh);
@@ -116,6 +120,26 @@ fn check_echoes(log: &[Event]) {
         let expected = u64::from(event.data[1] % 4 != 3);
         assert_eq!(echoes.get(&event.position).copied().unwrap_or_default(), expected, "{event:?}");
     }
+}
+
+/// What can't be handled is parked, with what comes behind it of its subject; all else is handled, once. Answers how
+/// many are parked.
+fn check_parked(store: &Store, log: &[Event]) -> u64 {
+    let snapshot = store.reader().snapshot().expect("there is power");
+    let row = snapshot.function("fragile").expect("it is deployed");
+    let page = snapshot.parked(row.ordinal, Position::START, usize::MAX).expect("there is power");
+    let parked: BTreeSet<Position> = page.events.iter().map(|parked| parked.event.position).collect();
+    let mut stopped: BTreeSet<&str> = BTreeSet::new();
+    for event in log.iter().filter(|event| event.source == "/client" && ["c.one", "a.wide"].contains(&event.r#type.as_str())) {
+        if event.data[0] == mark::REJECT {
+            stopped.insert(&event.subject);
+        }
+        let expected = stopped.contains(event.subject.as_str());
+        assert_eq!(parked.contains(&event.position), expected, "{event:?}");
+        let made = log.iter().filter(|made| made.r#type == "fragile.done" && made.cause == Some(event.position)).count();
+        assert_eq!(made, usize::from(!expected), "of {event:?}");
+    }
+    parked.len() as u64
 }
 
 /// What tells an entry from others, and what it says.

@@ -11,19 +11,24 @@ use retold_engine::store::{Catalogue, CursorMap, Deploy, NamespaceRow, Options, 
 use crate::chance::Chance;
 use crate::disk::{Crash, FaultFolder};
 use crate::generation_oracle as oracle;
-use crate::guests::{MODULES, Module, Outside, SimGuest};
+use crate::guests::{FRAGILE, MODULES, Module, Outside, SimGuest};
 use crate::outside_guests::Periods;
 use crate::world::PowerLost;
 
 pub const MAIN: &str = "main";
 const BASE: &str = "namespaces/main";
 const TARGET: &str = "namespaces/better";
+pub const FOLDERS: [&str; 2] = [BASE, TARGET];
 
 /// One thing that somebody does.
 #[derive(Clone, Copy, Debug)]
 pub enum Act {
     /// A client appends so many events, first those that it knows nothing of.
     Append(u64),
+    /// A client sends a command, first those that it had no answer to.
+    Ask,
+    /// What is parked is tried again.
+    Release,
     /// Each function of what is live makes a plan.
     Work,
     /// The tail of what is live, or of the retelling, is sealed.
@@ -45,9 +50,13 @@ pub struct Sent {
 pub struct Land {
     pub base: FaultFolder,
     pub target: FaultFolder,
-    catalogue: FaultFolder,
+    pub catalogue: FaultFolder,
+    pub crash: Crash,
     pub plan: RetellPlan,
     pub sent: Vec<Sent>,
+    /// Commands, and those that the aggregate refused.
+    pub asked: Vec<Sent>,
+    pub rejected: BTreeSet<String>,
     /// Whether a promotion was acknowledged, or found.
     pub promoted: bool,
     /// Where the base ended when it was last asked for, and the commit of the retelling after which records
@@ -67,6 +76,10 @@ pub struct Counts {
     /// Promotions that nobody acknowledged, and were there.
     pub found: u64,
     pub repeated: u64,
+    /// Earlier generations that came back.
+    pub back: u64,
+    pub decided: u64,
+    pub parked: u64,
 }
 
 /// What lives as long as the power is on.
@@ -96,8 +109,14 @@ impl Guests for Codes {
     }
 }
 
+/// One that parks what it can't handle.
+const PARKING: &[Module] =
+    &[Module { name: "parking", version: 1, functions: &[FRAGILE] }, Module { name: "parking", version: 2, functions: &[FRAGILE] }];
+/// Handlers with state and without, one that parks, an aggregate, and the upcaster of what it folds.
+const NAMES: [&str; 5] = ["plain", "counting", "parking", "stock", "notes"];
+
 fn module(name: &str, version: u8) -> &'static Module {
-    MODULES.iter().find(|module| module.name == name && module.version == version).expect("there is such a module")
+    MODULES.iter().chain(PARKING).find(|module| module.name == name && module.version == version).expect("there is such a module")
 }
 
 fn deploy(module: &Module) -> Deploy {
@@ -107,8 +126,8 @@ fn deploy(module: &Module) -> Deploy {
 
 /// A plan with the second version of each module, and perhaps with events to leave out.
 fn plan(chance: &mut Chance) -> RetellPlan {
-    let modules = [module("plain", 2), module("counting", 2)].into_iter().map(|module| {
-        let Deploy { manifest, digest, component, .. } = deploy(module);
+    let modules = NAMES.into_iter().map(|name| {
+        let Deploy { manifest, digest, component, .. } = deploy(module(name, 2));
         RetoldModule { manifest, digest, component }
     });
     let mut plan = RetellPlan { modules: modules.collect(), ..RetellPlan::default() };
@@ -127,8 +146,11 @@ impl Land {
             base: FaultFolder::new(),
             target: FaultFolder::new(),
             catalogue: FaultFolder::new(),
+            crash: Crash::Lost,
             plan: plan(&mut chance),
             sent: Vec::new(),
+            asked: Vec::new(),
+            rejected: BTreeSet::new(),
             promoted: false,
             base_head: Position::START,
             short_after: None,
@@ -178,7 +200,7 @@ impl Land {
         }
         let mut base = Store::open(Arc::new(self.base.clone()), &Options::default())?;
         if base.head() == Position::START {
-            base.commit([module("plain", 1), module("counting", 1)].map(|module| Proposal::Deploy(deploy(module))), Timestamp(1))?;
+            base.commit(NAMES.map(|name| Proposal::Deploy(deploy(module(name, 1)))), Timestamp(1))?;
         }
         let target = Store::open(Arc::new(self.target.clone()), &Options { identity: [1; 16], ..Options::default() })?;
         if catalogue.namespaces()?.len() == 1 {
@@ -194,26 +216,16 @@ impl Land {
         Ok(Life { catalogue, base, target, retelling, comparing: None, runners: BTreeMap::new() })
     }
 
-    /// The way back, and there again.
-    pub fn promote_back(&mut self, life: &Life) {
-        for old in ["main@1", "main@2"] {
-            let promoted = life.catalogue.promote_back(MAIN, old).expect("there is power").expect("it was live before");
-            assert_eq!(promoted.live.folder, if old == "main@1" { BASE } else { TARGET });
-            let folders: BTreeSet<String> = life.catalogue.folders().expect("there is power");
-            assert_eq!(folders, [BASE, TARGET].map(str::to_owned).into());
-        }
-    }
-
     /// With everything working: the retelling is live in the end, and nothing is left to do.
     pub fn finish(&mut self) {
         self.folders().iter().for_each(|folder| folder.heal());
         let mut life = self.open().expect("there is power");
-        for act in [Act::Append(3), Act::Tell(1_000), Act::Promote, Act::Append(3)] {
+        for act in [Act::Append(3), Act::Ask, Act::Tell(1_000), Act::Promote, Act::Append(3), Act::Ask] {
             self.act(&mut life, act).expect("there is power");
         }
         while self.work(&mut life).expect("there is power") {}
         oracle::check_finished(self, &mut life);
-        self.promote_back(&life);
+        self.go_back_and_forth(life);
     }
 
     pub fn note(&mut self, events: &[Event]) {

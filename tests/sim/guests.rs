@@ -81,7 +81,7 @@ const ECHO: Function = Function { name: "echo", subscribes: &["a.*"], emits: &["
 const FAN: Function = Function { name: "fan", subscribes: &["a.wide", "b.*"], emits: &["fan.left", "fan.right"], ..PLAIN };
 const COUNT: Function = Function { name: "count", subscribes: &["a.*", "echo.made"], emits: &["count.total"], ..PLAIN };
 const COUNT_MORE: Function = Function { subscribes: &["a.*", "b.*", "echo.made"], ..COUNT };
-const FRAGILE: Function = Function { name: "fragile", subscribes: &["c.*", "a.wide"], emits: &["fragile.done"], ..PLAIN };
+pub const FRAGILE: Function = Function { name: "fragile", subscribes: &["c.*", "a.wide"], emits: &["fragile.done"], ..PLAIN };
 const BRITTLE: Function =
     Function { name: "brittle", subscribes: &["c.*"], emits: &["brittle.done"], policy: FailurePolicy::Halt, attempts: 3, ..PLAIN };
 const CIRCLE: Function = Function { name: "circle", subscribes: &["circle.*"], emits: &["circle.step"], ..PLAIN };

@@ -82,6 +82,7 @@ impl Load {
         if chance.percent(options.large) {
             data.resize(chance.between(500, 90_000) as usize, chance.number() as u8);
         }
+        data.extend_from_slice(options.tag.as_bytes());
         NewEvent {
             id: self.next.to_string(),
             source: chance.pick(&["/shop", "/shop/1", "/door"]).to_string(),

@@ -2,6 +2,7 @@
 //! and a model that knows what must be there.
 
 mod actions;
+mod bounds;
 mod catalogue;
 mod chance;
 mod deciding;
@@ -16,6 +17,7 @@ mod forks;
 mod found;
 mod functions;
 mod generation_acts;
+mod generation_commands;
 mod generation_oracle;
 mod generations;
 mod guests;
@@ -29,11 +31,19 @@ mod outside_guests;
 mod outside_oracle;
 mod outside_seeds;
 mod outside_world;
+#[cfg(feature = "plant")]
+mod planted;
 mod retellings;
 mod script;
 mod seeds;
+mod shop;
+mod small_seeds;
 mod stock;
+mod storage;
+#[cfg(feature = "plant")]
+mod stories;
 mod switching;
+mod tenants;
 mod threads;
 mod upcasting;
 mod upgrade_steps;

@@ -87,6 +87,8 @@ pub struct Row {
     /// Where a rebuild of the state ends.
     pub rebuilding: Option<Position>,
     pub parked: BTreeMap<Position, Parked>,
+    /// What was given up at an operator's word.
+    pub skipped: BTreeSet<Position>,
     /// What was handled, in the order in which it was.
     pub applied: Vec<Position>,
     pub state: BTreeMap<String, Vec<u8>>,
@@ -278,6 +280,7 @@ impl Model {
                 let row = self.row(&function);
                 for position in row.meant(&which) {
                     row.parked.remove(&position);
+                    row.skipped.insert(position);
                 }
             }
         }
@@ -572,6 +575,7 @@ impl Model {
         assert!(rebuild || row.state.is_empty(), "{function} was rewound to {to} and lost its state: {:?}", row.state);
         assert!(row.start <= to && to <= row.cursor, "{function} was rewound to {to}");
         row.parked.retain(|position, _| *position <= to);
+        row.skipped.retain(|position| *position <= to);
         row.applied.retain(|position| *position <= to);
         (row.history, row.rewound) = (Vec::new(), self.commit + 1);
         row.state = BTreeMap::new();

@@ -40,6 +40,13 @@ pub struct Options {
     pub crash: Crash,
     /// How many in a hundred cuts end the process only.
     pub kills: u64,
+    /// How many in a hundred power cuts are followed by a look at every page.
+    pub looked_into: u64,
+    /// Whether in the end every module is upgraded and goes back: what costs most.
+    pub upgraded_all: bool,
+    pub forked_at_the_end: bool,
+    /// Stands in all data that clients send.
+    pub tag: &'static str,
 }
 
 impl Options {
@@ -48,7 +55,7 @@ impl Options {
         let some = |chance: &mut Chance, all: &[u64]| if chance.percent(33) { 0 } else { *chance.pick(all) };
         Options {
             cuts: chance.between(1, 4),
-            actions: *chance.pick(&[40, 120, 300]),
+            actions: *chance.pick(&[40, 100, 240]),
             subjects: *chance.pick(&[1, 2, 4, 12]),
             batch: *chance.pick(&[1, 3, 8, 30]),
             proposals_per_commit: *chance.pick(&[1, 2, 5]),
@@ -76,6 +83,10 @@ impl Options {
             at_syncs: some(chance, &[30, 80]),
             crash: draw_crash(chance),
             kills: some(chance, &[20, 60]),
+            looked_into: 20,
+            upgraded_all: chance.percent(25),
+            forked_at_the_end: chance.percent(50),
+            tag: "",
         }
     }
 }
@@ -112,6 +123,10 @@ impl Options {
             at_syncs: 0,
             crash: Crash::Lost,
             kills: 0,
+            looked_into: 100,
+            upgraded_all: true,
+            forked_at_the_end: true,
+            tag: "",
         }
     }
 }

@@ -8,6 +8,7 @@ use retold_engine::model::{Event, FunctionKind, Kind, Position, TypePattern};
 use retold_engine::run::{Reading, fold};
 use retold_engine::store::{Filter, Folder, FunctionRow, FunctionStatus, Portion, Reader, Snapshot};
 
+use crate::bounds;
 use crate::chance::Chance;
 use crate::desk;
 use crate::disk::FaultFolder;
@@ -26,7 +27,7 @@ pub fn check_all(model: &Model, reader: &Reader, chance: &mut Chance) {
     check_types(model, &snapshot);
     check_schemas(model, &snapshot);
     check_commands(model, &snapshot, chance);
-    check_reads(&model.log, &snapshot, chance, 12);
+    check_reads(&model.log, &snapshot, chance, 6);
     let verified = reader.verify().expect("the namespace is whole");
     assert_eq!((verified.events, verified.commits, verified.chain), (model.head().0, model.commit, model.chain.0));
 }
@@ -92,6 +93,7 @@ fn check_functions(model: &Model, snapshot: &Snapshot) {
         let released = expected.parked.values().filter(|parked| parked.released).count() as u64;
         assert_eq!((row.parked, row.released), (expected.parked.len() as u64, released), "{what}");
         check_parked(expected, row, snapshot);
+        bounds::check_accounts(name, expected, row.cursor, snapshot.head());
         assert!(status == Status::Retired || row.identity == snapshot.identity(row), "{what}");
         if expected.rebuilding.is_none() {
             assert_eq!(state_of(row, snapshot), expected.state, "{what}");

@@ -26,6 +26,8 @@ pub struct OutsideWorld {
     acknowledged: (u64, Digest),
     events: u64,
     pub counts: Counts,
+    /// Hash of everything that was answered.
+    pub trace: Digest,
 }
 
 /// What was seen, to know that something was.
@@ -42,6 +44,9 @@ pub struct Counts {
     pub sent_again: u64,
     pub ticks: u64,
     pub seals: u64,
+    pub commits: u64,
+    /// Entries of the log in the end.
+    pub entries: u64,
 }
 
 /// What lives as long as the power is on.
@@ -64,6 +69,7 @@ impl OutsideWorld {
             acknowledged: (0, Digest::ZERO),
             events: 0,
             counts: Counts::default(),
+            trace: Digest::ZERO,
         }
     }
 
@@ -157,6 +163,8 @@ impl OutsideWorld {
         if let Some(last) = committed.changes.records.last() {
             self.acknowledged = (last.commit, last.chain);
         }
+        self.counts.commits += 1;
+        self.trace = Digest::link(self.trace, format!("{:?}", committed.answers).as_bytes());
         for (answer, caller) in committed.answers.into_iter().zip(callers) {
             if let Some((at, ticket)) = caller {
                 host.runners[at].settled(ticket, if answer.is_ok() { Settled::Committed } else { Settled::Refused });
@@ -317,6 +325,7 @@ impl OutsideWorld {
         let head = reader.head();
         check_fork(&reader, head, &self.outside);
         check_fork(&reader, Position(self.chance.between(1, head.0)), &self.outside);
+        self.counts.entries = head.0;
         self.counts.fired += pending.fired;
         self.counts.replaced += pending.replaced;
         self.counts.cancelled += pending.cancelled;

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::world::World;
 
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 10_000;
 
-fn number(name: &str) -> Option<u64> {
+pub fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}: give a number")))
 }
 
@@ -65,10 +65,14 @@ fn the_same_seed_gives_the_same_history() {
     }
 }
 
-/// Runs the one seed that is asked for.
+/// Runs the one seed that is asked for, and tells what it has drawn and all that is answered.
 #[test]
 fn replay() {
     if let Some(seed) = number("RETOLD_SIM_SEED") {
-        eprintln!("{:?}", run(seed).counts);
+        let mut world = World::new(seed);
+        eprintln!("{:?}", world.options);
+        world.told = true;
+        world.run();
+        eprintln!("{:?}\ntrace {}", world.counts, world.trace);
     }
 }

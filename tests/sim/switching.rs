@@ -1,7 +1,7 @@
 //! What the model says of code that comes and goes: who runs what from then on, and what state each code
 //! makes of what its function has handled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use retold_engine::model::{Digest, FunctionKind, Position, Start};
@@ -28,6 +28,7 @@ impl Model {
                 cursor: start,
                 rebuilding: None,
                 parked: BTreeMap::new(),
+                skipped: BTreeSet::new(),
                 applied: Vec::new(),
                 state: BTreeMap::new(),
                 wrote: false,
@@ -125,6 +126,7 @@ impl Model {
     fn outline(&self) -> Model {
         let row = |row: &Row| Row {
             parked: BTreeMap::new(),
+            skipped: BTreeSet::new(),
             applied: Vec::new(),
             state: BTreeMap::new(),
             code: row.code.clone(),

@@ -285,9 +285,9 @@ impl World {
                 // What is deployed may not fit together with what else there is.
                 if self.upgrade_now(host, module).unwrap_or_else(|_| panic!("there is power")).is_some_and(|answer| answer.is_ok()) {
                     self.drain(host);
-                    oracle::check_all(&self.model, &host.store.reader(), &mut self.chance);
                 }
             }
+            oracle::check_all(&self.model, &host.store.reader(), &mut self.chance);
         }
     }
 

@@ -22,6 +22,11 @@ impl Waiting {
         Waiting { on, waits: Waits::default(), subscriptions: Subscriptions::default(), begun: BTreeMap::new() }
     }
 
+    /// How many wait still.
+    pub fn left(&self) -> usize {
+        self.begun.len()
+    }
+
     /// Takes a commit into account; answers how many waits ended well. `model` is as after the commit.
     pub fn committed(&mut self, model: &Model, reader: &Reader, committed: &Committed, chance: &mut Chance) -> u64 {
         if !self.on {

@@ -31,8 +31,9 @@ pub struct World {
     pub load: Load,
     pub desk: Desk,
     pub now: Timestamp,
-    /// Hash of everything that was answered.
+    /// Hash of everything that was answered, and whether it is told as it comes.
     pub trace: Digest,
+    pub told: bool,
     pub counts: Counts,
     /// What must be in the files of views.
     pub views: Known,
@@ -169,6 +170,7 @@ impl World {
             outside,
             now: START,
             trace: Digest::ZERO,
+            told: false,
             counts: Counts::default(),
             views: Known::default(),
             options,
@@ -190,10 +192,15 @@ impl World {
         let mut host = self.open(&[]).unwrap_or_else(|PowerLost| panic!("there is power"));
         self.drain(&mut host);
         self.finish_views(&mut host);
-        self.finish_upgrades(&mut host);
-        self.fork(&host).unwrap_or_else(|PowerLost| panic!("there is power"));
+        if self.options.upgraded_all {
+            self.finish_upgrades(&mut host);
+        }
+        if self.options.forked_at_the_end {
+            self.fork(&host).unwrap_or_else(|PowerLost| panic!("there is power"));
+        }
         oracle::check_all(&self.model, &host.store.reader(), &mut self.chance);
         oracle::check_past(&self.model, &host.store.reader());
+        self.check_bounds(&mut host);
         let owned = oracle::owned_slots(&host.store.reader());
         while host.store.delete_leftover_rows().expect("there is power") {}
         drop(host);
@@ -220,6 +227,10 @@ impl World {
         } else {
             self.lose_power(self.options.crash);
         }
+        // Nobody may repair it here but whoever opens it in earnest.
+        if self.chance.percent(self.options.looked_into) {
+            oracle::check_pages(&self.disk.copy(), &self.views);
+        }
     }
 
     pub fn lose_power(&mut self, crash: Crash) {
@@ -237,7 +248,11 @@ impl World {
     }
 
     pub fn note(&mut self, what: &impl std::fmt::Debug) {
-        self.trace = Digest::link(self.trace, format!("{what:?}").as_bytes());
+        let text = format!("{what:?}");
+        if self.told {
+            eprintln!("{} {text}", self.model.head());
+        }
+        self.trace = Digest::link(self.trace, text.as_bytes());
     }
 
     /// Opens the store and acts until the power goes, or long enough.

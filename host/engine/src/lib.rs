@@ -7,5 +7,9 @@
 #![forbid(unsafe_code)]
 
 pub mod model;
+#[cfg(feature = "plant")]
+pub mod plant;
+#[cfg(not(feature = "plant"))]
+mod plant;
 pub mod run;
 pub mod store;

@@ -8,11 +8,13 @@ use super::head::RETOLD;
 use super::mirror::{Dirty, Mirror};
 use super::outside::{OutsideTables, RowChange, write_processing, write_row_changes};
 use super::parked_rows::ParkedRows;
+use super::planted;
 use super::schemas;
 use super::shared::Shared;
 use super::snapshot::state_key;
 use super::tables;
 use crate::model::{Commit, FunctionKind, Processing, StateWrite};
+use crate::plant::{Bug, planted};
 
 /// Rows of a slot that no commit speaks of, as the function's code can make them again.
 pub type SlotWrites = (u32, Vec<StateWrite>);
@@ -28,7 +30,11 @@ pub fn apply(
     mirror: &mut Mirror,
     extra: impl FnOnce(&WriteTransaction, &mut Mirror) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let transaction = shared.head.begin_write()?;
+    let late_cursors = planted::cursors_apart(shared, mirror)?;
+    let mut transaction = shared.head.begin_write()?;
+    if planted(Bug::DurabilityNone) {
+        drop(transaction.set_durability(redb::Durability::None));
+    }
     {
         let mut log = transaction.open_table(tables::LOG)?;
         for commit in commits {
@@ -62,8 +68,8 @@ pub fn apply(
     write_row_changes(&transaction, rows, mirror)?;
     write_rows(&transaction, mirror)?;
     extra(&transaction, mirror)?;
-    transaction.commit()?;
-    Ok(())
+    planted::commit(shared, transaction, commits)?;
+    planted::write_cursors(shared, &late_cursors)
 }
 
 fn write_modules(transaction: &WriteTransaction, commit: &Commit) -> Result<(), StoreError> {

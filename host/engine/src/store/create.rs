@@ -11,6 +11,7 @@ use redb::{BackendError, StorageBackend};
 
 use super::error::StoreError;
 use super::folder::{Backend, Folder, Space};
+use crate::plant::{Bug, planted};
 
 /// Ends the names of files that are not whole yet; what a crash left of them is removed at the next open.
 pub const PASSING: &str = ".new";
@@ -22,7 +23,7 @@ pub fn create(
     space: Space,
     fill: impl FnOnce(Backend) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let passing = format!("{name}{PASSING}");
+    let passing = if planted(Bug::NoRenameAtCreation) { name.to_owned() } else { format!("{name}{PASSING}") };
     let failed = Arc::new(AtomicBool::new(false));
     let whole = || {
         if folder.list().is_ok_and(|names| names.contains(&passing)) {
@@ -34,6 +35,9 @@ pub fn create(
             return Err(StoreError::io(format!("{passing} can't be closed"))(io::Error::other("its last writes or its sync failed")));
         }
         folder.rename(&passing, name).map_err(StoreError::io(format!("{passing} can't be renamed")))?;
+        if planted(Bug::FolderSyncSkipped) {
+            return Ok(());
+        }
         folder.sync().map_err(StoreError::io("the folder can't be synced"))
     };
     // Best effort: a leftover is removed at the next open.

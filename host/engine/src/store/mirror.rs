@@ -11,6 +11,7 @@ use super::shared::View;
 use super::slots::{NO_SLOT, Slots};
 use super::upcasting::Upcasting;
 use crate::model::{Digest, FunctionKind, Malformed, Manifest, Position, Processing, Start};
+use crate::plant::{Bug, planted};
 
 #[derive(Clone, Debug, Default)]
 pub struct Mirror {
@@ -175,6 +176,9 @@ impl Mirror {
                     row.module = *module;
                     row.manifest = function.clone();
                     row.find_place(&before);
+                    if planted(Bug::CursorNotCarried) {
+                        row.cursor = row.start;
+                    }
                     row.epoch += 1;
                     // New code gets a new try; a pause is the operator's word and stays.
                     if row.status != FunctionStatus::Paused {

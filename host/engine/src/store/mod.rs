@@ -51,6 +51,7 @@ mod open;
 mod open_tests;
 mod outside;
 mod parked_rows;
+mod planted;
 mod prepare;
 #[cfg(test)]
 mod prepare_tests;

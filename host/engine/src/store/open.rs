@@ -14,6 +14,7 @@ use super::head::{self, HEAD, Meta, make_tables, read_meta};
 use super::mirror::{Dirty, Mirror};
 use super::outside;
 use super::parked_rows;
+use super::planted;
 use super::schemas;
 use super::segment::Segment;
 use super::shared::{Shared, View};
@@ -61,6 +62,7 @@ impl Store {
             }
             other => other.into(),
         })?;
+        planted::forget_timers(&head)?;
         let meta = read_meta(&head)?;
         let (keys, segments) = (meta.keys(), open_segments(&*folder, &meta)?);
         remove_leftovers(&*folder, &meta.segments)?;
@@ -216,8 +218,13 @@ fn read_tail(head: &Database, hasher: &TermHasher, segments: &[Arc<Segment>]) ->
         }
     }
     let transaction = head.begin_read()?;
+    let ids = planted::ids_known(&transaction)?;
+    let upto = planted::last_commit(&transaction)?;
     for row in transaction.open_table(tables::LOG)?.iter()? {
         let (key, bytes) = row?;
+        if key.value().1 > upto {
+            break;
+        }
         if key.value().1 <= last.map_or(0, |segment| segment.commit_last) {
             opened.sealed_rows_left = true;
             continue;
@@ -233,7 +240,7 @@ fn read_tail(head: &Database, hasher: &TermHasher, segments: &[Arc<Segment>]) ->
         }
         let mut count = 0;
         for event in record.events() {
-            let id_hash = hasher.id(event.source, event.id);
+            let id_hash = hasher.id(event.source, event.id) ^ u64::from(record.commit > ids);
             let entry = Indexed { id_hash, kind: event.kind, r#type: event.r#type, subject: event.subject };
             opened.tail.push(hasher, event.position, entry, event.tags());
             count += 1;

@@ -5,6 +5,7 @@ use super::function::{FunctionRow, FunctionStatus};
 use super::group::Group;
 use super::proposal::{Different, Made, Reacted, Refused};
 use crate::model::{ADDRESSEE, Emitted, FunctionKind, Kind, Plan, PlanMode, Position, Processing, aggregate_source, function_source};
+use crate::plant::{Bug, planted};
 
 /// Where an output is in the log.
 pub struct Taken {
@@ -23,10 +24,11 @@ impl Group<'_> {
         if row.status != FunctionStatus::Active && !backfill {
             return stale("it is not active");
         }
-        if row.module != plan.module {
+        let unfenced = planted(Bug::OldRunnerNotFenced);
+        if row.module != plan.module && !unfenced {
             return stale("another module version runs it now");
         }
-        if row.epoch != plan.epoch {
+        if row.epoch != plan.epoch && !unfenced {
             return stale("it was changed by an operator");
         }
         if backfill {
@@ -35,11 +37,12 @@ impl Group<'_> {
         if row.rebuild.is_some() != matches!(plan.mode, PlanMode::Rebuild { .. }) {
             return stale("its state is being made again, or is again whole");
         }
-        if row.cursor != plan.from {
+        let unfenced = planted(Bug::RetryWithoutFence);
+        if row.cursor != plan.from && !unfenced {
             return stale("its cursor is elsewhere");
         }
         // Another plan may have led to the same cursor with other state.
-        if plan.stands_on.is_some() && plan.stands_on != row.standing {
+        if plan.stands_on.is_some() && plan.stands_on != row.standing && !unfenced {
             return stale("the plan it stands on was not committed");
         }
         for folded in &plan.folded {

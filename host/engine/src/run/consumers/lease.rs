@@ -4,6 +4,7 @@
 use super::consumer::{Consumer, Moment};
 use super::refused::ConsumerRefused;
 use crate::model::{ConsumerEntry, EntryStanding, Position, limits};
+use crate::plant::{Bug, planted};
 use crate::store::Snapshot;
 
 /// Which of the events of a lease.
@@ -38,7 +39,8 @@ pub(super) fn token(number: u64, key: &[u8; 16]) -> String {
 impl Consumer {
     /// Ends the leases whose time is over.
     pub fn settle(&mut self, now: Moment) {
-        let over = |number: &&u64| self.leases.get(number).is_some_and(|lease| lease.ends_ms <= now.ms);
+        let now_ms = if planted(Bug::WallClockForLeases) { now.time.0 / 1_000 } else { now.ms };
+        let over = |number: &&u64| self.leases.get(number).is_some_and(|lease| lease.ends_ms <= now_ms);
         let over: Vec<u64> = self.open.iter().filter(over).copied().collect();
         for number in over {
             self.end(number, now);
