@@ -48,10 +48,8 @@ impl Hosting {
         Hosting::start_with(data, listen, Instances::Kept)
     }
 
-    /// The same; requests may leave as the operator says, it may be asked under these names too, and it is so much later
-    /// than the machine's clock says.
-    pub fn start_allowing(data: &Path, listen: Listen, allowed: &OutsideOptions, names: &[String], clock_ahead: Duration) -> Result<Self> {
-        let options = drive::HostOptions { data: data.to_owned(), outside: outside(allowed)?, clock_ahead, ..Default::default() };
+    /// As the operator says; it may be asked under these names too.
+    pub fn start_as(listen: Listen, options: drive::HostOptions, names: &[String]) -> Result<Self> {
         Hosting::start_so(listen, options, http::ServeOptions { names: names.to_vec(), ..Default::default() })
     }
 
@@ -132,7 +130,8 @@ impl Hosting {
     }
 }
 
-fn outside(allowed: &OutsideOptions) -> Result<drive::Outside> {
+/// What may leave, checked.
+pub fn outside(allowed: &OutsideOptions) -> Result<drive::Outside> {
     let network = |text: &String| text.parse::<drive::Network>().map_err(|error| Usage(format!("--allow-address: {error}")).into());
     if let Some(folder) = allowed.secrets.as_ref().filter(|folder| !folder.is_dir()) {
         return Err(Usage(format!("--secrets: there is no folder {}: make it, with a file for each secret", folder.display())).into());

@@ -53,6 +53,7 @@ mod returning;
 mod schema_changes;
 mod schemas;
 mod sending;
+mod space;
 mod stream;
 mod superseding;
 mod ticker;
@@ -87,6 +88,7 @@ pub use replay_info::{
     ReplayInfo, ReplayKind, ReplayOptions, ReplayStatus, ReplayedModule, RetellRequest, RetellRule, RetellingInfo, RowDifference, Shown,
     ViewDifference,
 };
+pub use space::RESERVE_BYTES;
 pub use stream::AppendStream;
 pub use timer_info::{ScheduleInfo, TimerInfo, TimerInfoPage, TimerPlace};
 pub use types::{

@@ -99,6 +99,7 @@ impl Namespace {
     /// Appends events together or not at all. Once this returns `Ok` they are on disk.
     pub async fn append(&self, append: store::Append, wait: WaitFor) -> Result<Append, DriveError> {
         self.check_writable()?;
+        self.inside.check_space()?;
         let (reply, mut answer) = oneshot::channel();
         let cost = cost(&append);
         let checked = self.inside.check(&append)?;
@@ -209,8 +210,8 @@ impl Namespace {
         }
     }
 
-    /// Whether the writer still writes.
+    /// Whether the writer still writes, and there is space for it.
     pub fn is_writable(&self) -> bool {
-        !self.inside.reader.is_poisoned()
+        !self.inside.reader.is_poisoned() && self.inside.check_space().is_ok()
     }
 }
