@@ -9,11 +9,10 @@ use clap::Args;
 use serde_json::json;
 
 use super::arguments::Common;
-use super::hosting::{Hosting, outside};
+use super::hosting::{Hosting, Wanted};
 use super::listen::Listen;
 use super::log::{self, LogOptions};
 use super::outside::OutsideOptions;
-use crate::drive::HostOptions;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -76,14 +75,14 @@ fn bytes(text: &str) -> Result<u64, String> {
 /// Ends when it is told to, or when the storage fails; then with an error.
 pub fn run(common: &Common, serve: &Serve) -> Result<()> {
     log::start(&serve.log);
-    let options = HostOptions {
-        data: serve.data.clone(),
-        outside: outside(&serve.outside)?,
+    let wanted = Wanted {
+        data: &serve.data,
+        outside: &serve.outside,
+        names: &serve.host_name,
         clock_ahead: serve.clock_ahead,
         reserve_bytes: serve.reserve_space,
-        ..HostOptions::default()
     };
-    let hosting = Hosting::start_as(serve.listen, options, &serve.host_name)?;
+    let hosting = Hosting::start_as(serve.listen, &wanted)?;
     let url = hosting.url();
     if common.json {
         println!("{}", json!({ "listening": url, "data": serve.data }));
@@ -97,7 +96,6 @@ pub fn run(common: &Common, serve: &Serve) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drive::RESERVE_BYTES;
 
     #[test]
     fn a_host_may_live_later_than_its_machine_and_not_earlier() {
@@ -109,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_size_is_a_number_with_a_unit_or_without() {
-        assert_eq!((bytes("0"), bytes("7"), bytes("64MiB"), bytes("2GiB")), (Ok(0), Ok(7), Ok(RESERVE_BYTES), Ok(2 << 30)));
+        assert_eq!((bytes("0"), bytes("7"), bytes("64MiB"), bytes("2GiB")), (Ok(0), Ok(7), Ok(64 << 20), Ok(2 << 30)));
         for text in ["", "MiB", "-1", "64MB", "1.5GiB", "99999999999GiB"] {
             assert!(bytes(text).is_err(), "{text}");
         }

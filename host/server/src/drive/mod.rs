@@ -88,7 +88,6 @@ pub use replay_info::{
     ReplayInfo, ReplayKind, ReplayOptions, ReplayStatus, ReplayedModule, RetellRequest, RetellRule, RetellingInfo, RowDifference, Shown,
     ViewDifference,
 };
-pub use space::RESERVE_BYTES;
 pub use stream::AppendStream;
 pub use timer_info::{ScheduleInfo, TimerInfo, TimerInfoPage, TimerPlace};
 pub use types::{

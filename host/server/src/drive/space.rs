@@ -12,7 +12,7 @@ use super::inside::Inside;
 use super::types::DriveError;
 
 /// Kept free unless the operator says otherwise: many commits, and what goes on while space is short.
-pub const RESERVE_BYTES: u64 = 64 << 20;
+pub(super) const RESERVE_BYTES: u64 = 64 << 20;
 const _: () = assert!(RESERVE_BYTES >= 8 * limits::COMMIT_BYTES_MAX as u64);
 
 /// A database file grows by doubling up to this, and then by it.
