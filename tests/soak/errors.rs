@@ -1,12 +1,13 @@
 //! `errors N`: the n-th system call of a kind fails, for every n up to N, once and from then on. The host goes on or
 //! ends in words; started again on a machine that is well, it has what it acknowledged.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::clients::{Clients, Memory};
 use crate::history::judge;
 use crate::host::Host;
-use crate::machine::{Folder, Injected};
+use crate::machine::{Folder, Injected, run as command};
 use crate::report::Report;
 
 /// What fails, and how.
@@ -26,22 +27,27 @@ const LOAD: Duration = Duration::from_millis(400);
 
 pub fn run(most: u64, seed: u64, module: &[u8]) -> Result<bool, String> {
     let mut report = Report::of("errors", seed);
+    let whole = Folder::new("errors-whole")?;
+    let mut host = Host::start(&whole.path().join("data"))?;
+    host.web.deploy(module)?;
+    host.kill();
     for n in 1..=most {
         for (call, error) in FAULTS {
             for lasting in ["", "+"] {
                 let what = format!("{call}:error={error}:when={n}{lasting}");
-                one(&mut report, &what, module)?;
+                one(&mut report, &what, &whole.path().join("data"))?;
             }
         }
     }
     Ok(report.end())
 }
 
-fn one(report: &mut Report, what: &str, module: &[u8]) -> Result<(), String> {
+/// On a copy of a data directory in which the module is deployed.
+fn one(report: &mut Report, what: &str, whole: &Path) -> Result<(), String> {
     let folder = Folder::new("errors")?;
     let (data, memory) = (folder.path().join("data"), Memory::default());
+    command("cp", &["-a", &whole.display().to_string(), &data.display().to_string()])?;
     let mut host = Host::start(&data)?;
-    host.web.deploy(module)?;
     let injected = Injected::into(host.id(), what)?;
     let clients = Clients::start(&memory, &host.web);
     let ended = host.ends_within(LOAD);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::clients::{Clients, Memory};
 use crate::history::Found;
-use crate::host::{Host, Web, retold};
+use crate::host::{Host, UNREADABLE, Web, retold};
 use crate::machine::{Folder, run as command};
 use crate::report::Report;
 use crate::time::{Chance, pause};
@@ -117,13 +117,15 @@ enum Came {
 fn look(data: &Path, log: &[Found]) -> Came {
     let mut host = match Host::start(data) {
         Ok(host) => host,
-        Err(said) if said.contains("HANGS") || !said.contains("Error") => return Came::Wordless(said),
-        Err(_) => return Came::Refused,
+        // A panic is no word; an error names the file.
+        Err(said) if said.starts_with("exit status: 1:") && said.contains(".redb") => return Came::Refused,
+        Err(said) => return Came::Wordless(said),
     };
     let found = host.web.log();
     let came = match found {
         Ok(found) if found == log && is_handled(&host.web) => Came::Same,
         Ok(_) => Came::Other,
+        Err(said) if said.starts_with(UNREADABLE) => Came::Other,
         // It was cut off, or refused: by a host that says why.
         Err(_) if !host.said().trim().is_empty() => Came::Refused,
         Err(said) => Came::Wordless(said),

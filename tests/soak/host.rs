@@ -15,6 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The events that clients append, and the handler that answers each.
 pub const SOURCE: &str = "test.count";
 const DERIVED: &str = "test.counted";
+/// How what is told of an answer begins that isn't what it should be.
+pub const UNREADABLE: &str = "an event can't be read";
 pub const HANDLER: &str = "counter";
 
 pub struct Host {
@@ -173,7 +175,7 @@ impl Web {
 }
 
 fn found(line: &[u8]) -> Result<Found, String> {
-    let unread = || format!("can't be read: {}", String::from_utf8_lossy(line));
+    let unread = || format!("{UNREADABLE}: {}", String::from_utf8_lossy(line));
     let event: Value = serde_json::from_slice(line).map_err(|_| unread())?;
     let number = |name: &str| event[name].as_str().and_then(|text| text.parse::<u64>().ok());
     let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();

@@ -83,17 +83,17 @@ impl Drop for Image {
 
 /// Waits until no thread of a process runs: then none is in the middle of a system call.
 pub fn wait_until_stopped(process: u32) -> Result<(), String> {
-    let stands = |path: PathBuf| {
-        std::fs::read_to_string(path.join("stat")).is_ok_and(|stat| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T')))
-    };
-    for _ in 0..20_000 {
+    let mut states = Vec::new();
+    for _ in 0..5_000 {
         let threads = std::fs::read_dir(format!("/proc/{process}/task")).map_err(|error| error.to_string())?;
-        if threads.filter_map(Result::ok).all(|thread| stands(thread.path())) {
+        let stats = threads.filter_map(Result::ok).filter_map(|thread| std::fs::read_to_string(thread.path().join("stat")).ok());
+        states = stats.filter_map(|stat| stat.rsplit(") ").next()?.chars().next()).collect();
+        if states.iter().all(|state| *state == 'T') {
             return Ok(());
         }
-        std::thread::sleep(std::time::Duration::from_micros(200));
+        std::thread::sleep(std::time::Duration::from_millis(1));
     }
-    Err("the process doesn't stand still".to_owned())
+    Err(format!("the process doesn't stand still: {states:?}"))
 }
 
 /// System calls of a process fail as long as this lives.
