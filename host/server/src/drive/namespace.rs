@@ -99,7 +99,6 @@ impl Namespace {
     /// Appends events together or not at all. Once this returns `Ok` they are on disk.
     pub async fn append(&self, append: store::Append, wait: WaitFor) -> Result<Append, DriveError> {
         self.check_writable()?;
-        self.inside.check_space()?;
         let (reply, mut answer) = oneshot::channel();
         let cost = cost(&append);
         let checked = self.inside.check(&append)?;

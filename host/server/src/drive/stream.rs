@@ -46,7 +46,6 @@ impl AppendStream {
         if self.broken.load(Ordering::Relaxed) {
             return Err(DriveError::StreamBroken);
         }
-        self.namespace.inside().check_space().inspect_err(|_| self.broken.store(true, Ordering::Relaxed))?;
         let permit = self.under_way.clone().try_acquire_owned().map_err(|_| DriveError::Busy)?;
         let (reply, answer) = oneshot::channel();
         let append = store::Append { stream: Some(self.number), ..append };

@@ -262,7 +262,7 @@ pub async fn propose(inside: &Arc<Inside>, proposal: &Proposal) -> Result<Option
     };
     loop {
         // An answer is kept here meanwhile, and nothing more is sent in its place.
-        if matches!(proposal, Proposal::Reply(_)) && inside.check_space().is_err() {
+        if matches!(proposal, Proposal::Reply(_)) && !inside.is_frozen() && inside.check_space().is_err() {
             sleep(SPACE_PAUSE).await;
             continue;
         }
