@@ -106,7 +106,11 @@ impl Host {
         memory::limit_pools();
         clock::go_ahead(options.clock_ahead);
         let folder = DiskFolder::create(&options.data).map_err(io("the data directory can't be made"))?;
-        let catalogue = Catalogue::open(&folder)?;
+        // As with a namespace's head, below.
+        let catalogue = caught(|| Catalogue::open(&folder)).map_err(|panic| StoreError::Io {
+            what: "catalogue.redb is damaged; restore it from a backup".to_owned(),
+            source: Arc::new(std::io::Error::other(panic)),
+        })??;
         let modules = Arc::new(Modules::open(&options)?);
         let (pool, mut threads) = Pool::start("worker", options.workers, 0).map_err(io("workers can't be started"))?;
         let (view_pool, folders) =
