@@ -11,6 +11,7 @@ const REQUIRED: &[&str] = &[
     "README.md",
     "GUARANTEES.md",
     "SECURITY.md",
+    "RELIABILITY.md",
     "CHANGELOG.md",
     "docs/ARCHITECTURE.md",
     "docs/DATA_FILE.md",
@@ -33,7 +34,7 @@ const LABELS: &[(&str, &str)] = &[
 ];
 
 fn pages() -> Vec<PathBuf> {
-    let mut pages: Vec<PathBuf> = ["README.md", "GUARANTEES.md", "SECURITY.md", "CHANGELOG.md"]
+    let mut pages: Vec<PathBuf> = ["README.md", "GUARANTEES.md", "SECURITY.md", "RELIABILITY.md", "CHANGELOG.md"]
         .iter()
         .map(|name| root().join(name))
         .filter(|page| page.is_file())

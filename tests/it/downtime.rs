@@ -41,7 +41,7 @@ fn copy_of(host: &Host) -> Host {
     let data = host.data().with_extension("copy");
     let _ = std::fs::remove_dir_all(&data);
     assert!(Command::new("cp").arg("-a").arg(host.data()).arg(&data).status().expect("cp runs").success());
-    Host::start_on(&data)
+    Host::start_on_saying(&data, &[])
 }
 
 /// Stops the host and starts it when so many hours have passed.

@@ -14,6 +14,8 @@ pub struct Host {
     process: Child,
     data: PathBuf,
     arguments: Vec<String>,
+    /// Where it writes what goes wrong.
+    notes: Option<PathBuf>,
     pub url: String,
     pub web: Web,
 }
@@ -39,21 +41,34 @@ impl Host {
 
     /// The same, with so many open files allowed.
     pub fn start_with_open_files(most: u32) -> Host {
-        let data = new_folder();
-        let mut shell = Command::new("sh");
-        shell.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &most.to_string()]).arg(retold());
-        let (process, url) = spawn(shell, &data, &[], &[]);
-        Host { process, data, arguments: Vec::new(), web: Web::new(&url), url }
+        Host::start_through("ulimit -n \"$0\" && exec \"$@\"", &most.to_string())
     }
 
-    pub fn start_on(data: &Path) -> Host {
-        Host::start_in(data, &[], &[])
+    /// The same; what it says of its end can be read.
+    pub fn start_noting() -> Host {
+        let notes = new_folder().with_extension("said");
+        let mut host = Host::start_through("exec \"$@\" 2>\"$0\"", notes.to_str().expect("text"));
+        host.notes = Some(notes);
+        host
+    }
+
+    /// Started by a shell: `$0` of the script is `word`, and `$@` the host.
+    fn start_through(script: &str, word: &str) -> Host {
+        let data = new_folder();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script, word]).arg(retold());
+        let (process, url) = spawn(shell, &data, &[], &[]);
+        Host { process, data, arguments: Vec::new(), notes: None, web: Web::new(&url), url }
+    }
+
+    pub fn start_on_saying(data: &Path, arguments: &[&str]) -> Host {
+        Host::start_in(data, &[], arguments)
     }
 
     fn start_in(data: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> Host {
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let (process, url) = spawn(Command::new(retold()), data, environment, &arguments);
-        Host { process, data: data.to_owned(), arguments, web: Web::new(&url), url }
+        Host { process, data: data.to_owned(), arguments, notes: None, web: Web::new(&url), url }
     }
 
     pub fn data(&self) -> &Path {
@@ -79,9 +94,31 @@ impl Host {
 
     /// Asks for a graceful stop and waits for it.
     pub fn terminate(&mut self) -> std::process::ExitStatus {
-        let killed = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status();
-        assert!(killed.expect("kill runs").success());
+        self.signal("TERM");
+        self.ended()
+    }
+
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.process.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+
+    /// Waits for its end.
+    pub fn ended(&mut self) -> std::process::ExitStatus {
         self.process.wait().expect("the process ends")
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.process.try_wait().expect("the process is ours").is_some()
+    }
+
+    /// What it said went wrong.
+    pub fn said(&self) -> String {
+        self.notes.as_ref().and_then(|notes| std::fs::read_to_string(notes).ok()).unwrap_or_default()
     }
 
     /// Runs the command line against this host.
@@ -144,6 +181,7 @@ impl Drop for Host {
         let _ = self.process.wait();
         if !std::thread::panicking() {
             let _ = std::fs::remove_dir_all(&self.data);
+            let _ = self.notes.as_ref().map(std::fs::remove_file);
         }
     }
 }

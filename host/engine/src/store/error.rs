@@ -50,6 +50,15 @@ impl StoreError {
         move |malformed| StoreError::Damaged { file, position, what: malformed.to_string() }
     }
 
+    /// Whether there was no space for what was to be written.
+    pub fn is_for_space(&self) -> bool {
+        match self {
+            StoreError::Full => true,
+            StoreError::Disk(error) => StoreError::is_full(error),
+            _ => false,
+        }
+    }
+
     /// Whether the disk was full.
     pub(crate) fn is_full(error: &redb::Error) -> bool {
         matches!(error, redb::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull || io.kind() == std::io::ErrorKind::QuotaExceeded)

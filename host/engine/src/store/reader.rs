@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::consumer_file::{ConsumerFile, StoredConsumer};
 use super::error::StoreError;
 use super::function::{FunctionRow, ModuleRow};
+use super::head::HEAD;
 use super::schemas::SchemaRow;
 use super::shared::Shared;
 use super::snapshot::Snapshot;
@@ -103,6 +104,11 @@ impl Reader {
             }
         }
         Ok(None)
+    }
+
+    /// Bytes that `head.redb` takes on the disk; 0 where the folder doesn't say.
+    pub fn head_bytes(&self) -> u64 {
+        self.shared.folder.allocated(HEAD).unwrap_or_default()
     }
 
     /// Whether the writer has stopped for good because the disk failed.

@@ -50,6 +50,15 @@ impl Reader {
         tier_to_merge(&self.shared.view()).map(|parts| Housekeeping::Merge { parts })
     }
 
+    /// Bytes on the disk that a piece of work takes beside the log, until what it takes the place of is gone.
+    pub fn bytes_of(&self, work: &Housekeeping) -> u64 {
+        match work {
+            // Less than the part of the head that it comes from.
+            Housekeeping::Seal { .. } => 0,
+            Housekeeping::Merge { parts } => parts.iter().map(|part| self.shared.folder.allocated(&part.file).unwrap_or_default()).sum(),
+        }
+    }
+
     /// Parts of the tail that wait to be sealed: a bound for memory, should sealing fall behind.
     pub fn parts_to_seal(&self) -> usize {
         self.shared.tail().parts_closed()

@@ -27,6 +27,18 @@ pub struct Hosting {
     served: JoinHandle<std::io::Result<()>>,
 }
 
+/// What an operator says of a host.
+pub struct Wanted<'a> {
+    pub data: &'a Path,
+    pub outside: &'a OutsideOptions,
+    /// Under which it may be asked too.
+    pub names: &'a [String],
+    /// How much later than its machine it lives.
+    pub clock_ahead: Duration,
+    /// Bytes of the disk that it leaves free; 0: none.
+    pub reserve_bytes: u64,
+}
+
 /// Why a host that runs should stop.
 enum Reason {
     Told,
@@ -48,11 +60,16 @@ impl Hosting {
         Hosting::start_with(data, listen, Instances::Kept)
     }
 
-    /// The same; requests may leave as the operator says, it may be asked under these names too, and it is so much later
-    /// than the machine's clock says.
-    pub fn start_allowing(data: &Path, listen: Listen, allowed: &OutsideOptions, names: &[String], clock_ahead: Duration) -> Result<Self> {
-        let options = drive::HostOptions { data: data.to_owned(), outside: outside(allowed)?, clock_ahead, ..Default::default() };
-        Hosting::start_so(listen, options, http::ServeOptions { names: names.to_vec(), ..Default::default() })
+    /// As its operator wants it.
+    pub fn start_as(listen: Listen, wanted: &Wanted<'_>) -> Result<Self> {
+        let options = drive::HostOptions {
+            data: wanted.data.to_owned(),
+            outside: outside(wanted.outside)?,
+            clock_ahead: wanted.clock_ahead,
+            reserve_bytes: wanted.reserve_bytes,
+            ..Default::default()
+        };
+        Hosting::start_so(listen, options, http::ServeOptions { names: wanted.names.to_vec(), ..Default::default() })
     }
 
     pub fn start_with(data: &Path, listen: Listen, instances: Instances) -> Result<Self> {

@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::arguments::Common;
-use super::hosting::Hosting;
+use super::hosting::{Hosting, Wanted};
 use super::listen::Listen;
 use super::log::{self, LogOptions};
 use super::outside::OutsideOptions;
@@ -39,6 +39,9 @@ pub struct Serve {
     /// A name under which a proxy passes requests on to it, beside localhost; may be repeated
     #[arg(long, value_name = "NAME")]
     host_name: Vec<String>,
+    /// Take nothing in while less than this is free on the disk, such as 64MiB; 0 uses all of it
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = bytes)]
+    reserve_space: u64,
     #[command(flatten)]
     outside: OutsideOptions,
     #[command(flatten)]
@@ -55,10 +58,31 @@ fn later(text: &str) -> Result<Duration, String> {
     Duration::try_from(time).map_err(|_| "a host can only live later than its machine".to_owned())
 }
 
+/// A number of bytes, or of KiB, MiB or GiB.
+fn bytes(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let shift = match &text[digits.len()..] {
+        "" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        _ => return Err("write a size, such as 512MiB or 2GiB".to_owned()),
+    };
+    let number = digits.parse::<u64>().map_err(|_| "write a size, such as 512MiB or 2GiB".to_owned())?;
+    number.checked_mul(1 << shift).ok_or_else(|| "that is more than any disk has".to_owned())
+}
+
 /// Ends when it is told to, or when the storage fails; then with an error.
 pub fn run(common: &Common, serve: &Serve) -> Result<()> {
     log::start(&serve.log);
-    let hosting = Hosting::start_allowing(&serve.data, serve.listen, &serve.outside, &serve.host_name, serve.clock_ahead)?;
+    let wanted = Wanted {
+        data: &serve.data,
+        outside: &serve.outside,
+        names: &serve.host_name,
+        clock_ahead: serve.clock_ahead,
+        reserve_bytes: serve.reserve_space,
+    };
+    let hosting = Hosting::start_as(serve.listen, &wanted)?;
     let url = hosting.url();
     if common.json {
         println!("{}", json!({ "listening": url, "data": serve.data }));
@@ -78,6 +102,14 @@ mod tests {
         assert_eq!((later("6h"), later("0s")), (Ok(Duration::from_secs(21_600)), Ok(Duration::ZERO)));
         for text in ["", "6", "-1h", "1000000h", "soon"] {
             assert!(later(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_size_is_a_number_with_a_unit_or_without() {
+        assert_eq!((bytes("0"), bytes("7"), bytes("64MiB"), bytes("2GiB")), (Ok(0), Ok(7), Ok(64 << 20), Ok(2 << 30)));
+        for text in ["", "MiB", "-1", "64MB", "1.5GiB", "99999999999GiB"] {
+            assert!(bytes(text).is_err(), "{text}");
         }
     }
 }

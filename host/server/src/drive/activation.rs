@@ -95,6 +95,7 @@ impl Activation<'_> {
             })?;
             let Some(last) = writes.last() else { break };
             after = Some(last.key.clone());
+            self.upgrade.task.wait_for_space(self.inside.reader.head_bytes())?;
             self.prepare(part, PreparePart::Rows(writes))?;
             self.upgrade.task.look()?;
         }
@@ -125,6 +126,7 @@ impl Activation<'_> {
         for part in parts.iter_mut().filter(|part| part.needed) {
             loop {
                 self.upgrade.task.look()?;
+                self.upgrade.task.wait_for_space(inside.reader.head_bytes())?;
                 if let Some(failed) = part.failed() {
                     return Err(DriveError::ReplayFailed(failed.clone()).into());
                 }

@@ -9,7 +9,7 @@ use std::sync::mpsc::Receiver;
 use retold_engine::model::{Plan, Position, Timestamp, limits};
 use retold_engine::run::{Outcome, Settled, Ticket, WaitId, Waits, Whom, World};
 use retold_engine::store::{
-    Accepted, Appended, Committed, Decision, Due, Proposal, Reacted, Refused, Snapshot, Store, StoreError, SubjectSnapshot,
+    Accepted, Appended, Committed, Decision, Due, Housekeeping, Proposal, Reacted, Refused, Snapshot, Store, StoreError, SubjectSnapshot,
 };
 use tokio::sync::oneshot;
 
@@ -148,9 +148,14 @@ impl Committer {
         }
     }
 
-    /// Step by step, until nothing is left or somebody waits.
+    /// Later parts of a stream are refused.
+    pub(super) fn break_stream(&mut self, stream: u64) {
+        self.store.break_stream(stream);
+    }
+
+    /// Step by step, until nothing is left or somebody waits. Deleting takes space first.
     fn delete_leftover_rows(&mut self) {
-        while self.namespace.queue.is_idle() {
+        while self.namespace.queue.is_idle() && self.namespace.check_space().is_ok() {
             match self.store.delete_leftover_rows() {
                 Ok(true) => {}
                 Ok(false) => return,
@@ -162,7 +167,7 @@ impl Committer {
     fn commit(&mut self, jobs: Vec<Job>) {
         let mut group = Jobs::default();
         let mut given_up = Vec::new();
-        for job in jobs {
+        for job in self.with_space(jobs) {
             let Some(job) = self.unless_superseded(job) else { continue };
             match job {
                 Job::Alone(work) => {
@@ -364,11 +369,15 @@ impl Committer {
     fn housekeep(&mut self) {
         let namespace = self.namespace.clone();
         let too_much = namespace.reader.parts_to_seal() > PARTS_WAITING_MAX;
+        let space = |work: &Housekeeping| {
+            let bytes = namespace.reader.bytes_of(work);
+            namespace.check_space().is_ok() && namespace.space.check_for(bytes).is_ok()
+        };
         let start = |work| namespace.housekeeper.push(namespace.clone(), work);
         let sealing = self.sealing.take().map_or(Under::Free, |end| self.take_in(end, too_much));
-        self.sealing = sealing.or_start(|| namespace.reader.seal_due().map(start));
+        self.sealing = sealing.or_start(|| namespace.reader.seal_due().filter(space).map(start));
         let merging = self.merging.take().map_or(Under::Free, |end| self.take_in(end, false));
-        self.merging = merging.or_start(|| namespace.reader.merge_due().map(start));
+        self.merging = merging.or_start(|| namespace.reader.merge_due().filter(space).map(start));
     }
 
     /// Names a new segment in the head, if it is written.

@@ -25,6 +25,7 @@ impl Namespace {
     /// of it fails.
     pub async fn deploy(&self, name: &str, bytes: Bytes, options: DeployOptions) -> Result<DeployOutcome, DriveError> {
         self.check_writable()?;
+        self.inside().check_space()?;
         let (modules, module_name) = (self.inside().modules.clone(), name.to_owned());
         let upload = blocking(move || modules.upload(Some(&module_name), &bytes)).await?;
         if options.rehearse == Rehearse::Only {
@@ -42,6 +43,7 @@ impl Namespace {
     /// Has the version that ran before take over again, or the one with this version text.
     pub async fn rollback(&self, module: &str, to: Option<&str>, options: DeployOptions) -> Result<DeployOutcome, DriveError> {
         self.check_writable()?;
+        self.inside().check_space()?;
         let (inside, name, to) = (self.inside().clone(), module.to_owned(), to.map(str::to_owned));
         let upload = blocking(move || inside.former(&name, to.as_deref())).await?;
         let kind = if options.rehearse == Rehearse::Only { ReplayKind::Rehearsal } else { ReplayKind::Rollback };
@@ -130,7 +132,9 @@ impl Inside {
         options: DeployOptions,
     ) -> Result<(Arc<ReplayTask>, oneshot::Receiver<UpgradeEnd>), DriveError> {
         let (started, files, module) = (clock::now(), &self.replay_files, wanted.module());
-        let task = self.replays.add(files, kind, &module.name, |id| ReplayTask::new(id, kind, started, Some(module.clone()), None))?;
+        let task = self
+            .replays
+            .add(files, kind, &module.name, |id| ReplayTask::new(id, kind, started, Some(module.clone()), None, self.space.clone()))?;
         let stored = StoredReplay::new(&task.id, kind, (&module.name, &module.version, module.digest), started, &options);
         let begun = || {
             if let Wanted::Upload(upload) = &wanted {
@@ -162,7 +166,7 @@ impl Inside {
     pub fn restore_replays(self: &Arc<Self>) {
         for stored in self.replay_files.all() {
             let Some(info) = stored.info() else { continue };
-            let task = ReplayTask::new(stored.id.clone(), stored.kind(), info.started, info.module.clone(), None);
+            let task = ReplayTask::new(stored.id.clone(), stored.kind(), info.started, info.module.clone(), None, self.space.clone());
             let over = info.ended.is_some();
             task.restore(info);
             self.replays.restore(task.clone());

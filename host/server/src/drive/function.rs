@@ -18,6 +18,9 @@ use super::workers::Work;
 /// Plans made in one turn before another function gets the worker.
 const PLANS_PER_TURN: usize = 8;
 
+/// Before it is looked again whether the disk has space.
+const SPACE_PAUSE_MS: u64 = 500;
+
 pub struct FunctionTask {
     pub name: String,
     namespace: Weak<Inside>,
@@ -90,6 +93,11 @@ impl FunctionTask {
         let began = clock::started();
         let mut runner = lock(&self.runner);
         let mut again = true;
+        if namespace.check_space().is_err() {
+            // Its plan could not be committed.
+            namespace.ticker.wake_at(clock::now().plus_ms(SPACE_PAUSE_MS), self.clone());
+            return false;
+        }
         for _ in 0..PLANS_PER_TURN {
             for (ticket, how) in std::mem::take(&mut *lock(&self.settled)) {
                 runner.settled(ticket, how);

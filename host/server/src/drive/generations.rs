@@ -34,6 +34,7 @@ impl Host {
         let began = clock::started();
         let base_row = self.row(base)?;
         self.check_new_name(name)?;
+        self.check_space()?;
         let base_inside = self.open_in(&base_row.folder).ok_or_else(|| DriveError::UnknownNamespace(base.to_owned()))?;
         let head = base_inside.reader.head();
         let at = at.unwrap_or(head);

@@ -27,6 +27,7 @@ use super::queue::Cost;
 use super::replay_info::NamespaceRole;
 use super::retelling::Retelling;
 use super::sending::Sending;
+use super::space::{DiskSpace, RESERVE_BYTES};
 use super::ticker::{Beats, Ticker};
 use super::types::DriveError;
 use super::workers::Pool;
@@ -46,6 +47,8 @@ pub struct HostOptions {
     pub outside: Outside,
     /// How much later the host lives than its machine's clock says: to try what timers do.
     pub clock_ahead: Duration,
+    /// Bytes of the disk that are kept free; 0: as long as there is space, all of it is used.
+    pub reserve_bytes: u64,
     /// The program that compiles modules in a process of its own; this one if not given.
     pub compiler: Option<PathBuf>,
 }
@@ -59,6 +62,7 @@ impl Default for HostOptions {
             sandbox: SandboxOptions::default(),
             outside: Outside::default(),
             clock_ahead: Duration::ZERO,
+            reserve_bytes: RESERVE_BYTES,
             compiler: None,
         }
     }
@@ -102,7 +106,11 @@ impl Host {
         memory::limit_pools();
         clock::go_ahead(options.clock_ahead);
         let folder = DiskFolder::create(&options.data).map_err(io("the data directory can't be made"))?;
-        let catalogue = Catalogue::open(&folder)?;
+        // As with a namespace's head, below.
+        let catalogue = caught(|| Catalogue::open(&folder)).map_err(|panic| StoreError::Io {
+            what: "catalogue.redb is damaged; restore it from a backup".to_owned(),
+            source: Arc::new(std::io::Error::other(panic)),
+        })??;
         let modules = Arc::new(Modules::open(&options)?);
         let (pool, mut threads) = Pool::start("worker", options.workers, 0).map_err(io("workers can't be started"))?;
         let (view_pool, folders) =
@@ -122,6 +130,7 @@ impl Host {
             traffic: Arc::default(),
             ticker,
             housekeeper,
+            space: Arc::new(DiskSpace::of(options.data.clone(), options.reserve_bytes)),
             modules,
             failed: watch::Sender::new(None),
             sending,
@@ -173,6 +182,9 @@ impl Host {
 
     /// Makes a namespace; answers false beside it if it was there.
     pub async fn create_namespace(&self, name: &str) -> Result<(Namespace, bool), DriveError> {
+        if self.namespace(name).is_none() {
+            self.check_space()?;
+        }
         let (host, name) = (self.clone(), name.to_owned());
         tokio::task::spawn_blocking(move || host.create_now(&name)).await.map_err(|_| DriveError::Stopping)?
     }
@@ -337,6 +349,16 @@ impl Host {
         *self.0.namespaces.write().unwrap_or_else(PoisonError::into_inner) = named.clone();
         open_consumers(&named);
         Ok(())
+    }
+
+    /// Whether there is space for what is new.
+    pub fn check_space(&self) -> Result<(), DriveError> {
+        self.0.common.space.check(0)
+    }
+
+    /// Bytes that are free on the disk, if it says so, and those that are kept free.
+    pub fn disk_space(&self) -> (Option<u64>, u64) {
+        (self.0.common.space.free_bytes(), self.0.common.space.reserve_bytes())
     }
 
     /// Whether every namespace can be written.

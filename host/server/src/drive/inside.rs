@@ -27,6 +27,7 @@ use super::replay_outputs::Prepared;
 use super::replays::Replays;
 use super::schemas::Book;
 use super::sending::Sending;
+use super::space::DiskSpace;
 use super::ticker::Ticker;
 use super::timers::TimerTask;
 use super::traffic::Traffic;
@@ -54,6 +55,7 @@ pub struct Inside {
     pub traffic: Arc<Traffic>,
     pub ticker: Arc<Ticker>,
     pub housekeeper: Arc<Housekeeper>,
+    pub space: Arc<DiskSpace>,
     pub counts: Counts,
     pub logs: FunctionLogs,
     pub commands: Commands,
@@ -130,6 +132,7 @@ pub struct Common {
     pub traffic: Arc<Traffic>,
     pub ticker: Arc<Ticker>,
     pub housekeeper: Arc<Housekeeper>,
+    pub space: Arc<DiskSpace>,
     pub modules: Arc<Modules>,
     pub failed: watch::Sender<Option<String>>,
     /// What leaves the host.
@@ -162,6 +165,7 @@ impl Inside {
             traffic: common.traffic.clone(),
             ticker: common.ticker.clone(),
             housekeeper: common.housekeeper.clone(),
+            space: common.space.clone(),
             counts: Counts::default(),
             logs: FunctionLogs::default(),
             commands: Commands::default(),

@@ -53,6 +53,7 @@ mod returning;
 mod schema_changes;
 mod schemas;
 mod sending;
+mod space;
 mod stream;
 mod superseding;
 mod ticker;

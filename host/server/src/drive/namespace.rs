@@ -209,8 +209,8 @@ impl Namespace {
         }
     }
 
-    /// Whether the writer still writes.
+    /// Whether the writer still writes, and there is space for it.
     pub fn is_writable(&self) -> bool {
-        !self.inside.reader.is_poisoned()
+        !self.inside.reader.is_poisoned() && self.inside.check_space().is_ok()
     }
 }

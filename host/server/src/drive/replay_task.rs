@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::clock;
 use super::replay_info::{FunctionReplay, ReplayInfo, ReplayKind, ReplayStatus, ReplayedModule, RetellingInfo};
+use super::space::DiskSpace;
 
 pub struct ReplayTask {
     pub id: String,
@@ -24,6 +25,7 @@ pub struct ReplayTask {
     hurried: AtomicBool,
     /// Its thread has ended, or never began.
     thread_ended: AtomicBool,
+    space: Arc<DiskSpace>,
     /// Changes with the status.
     changes: watch::Sender<u64>,
 }
@@ -51,6 +53,7 @@ impl ReplayTask {
         started: Timestamp,
         module: Option<ReplayedModule>,
         target: Option<String>,
+        space: Arc<DiskSpace>,
     ) -> Arc<ReplayTask> {
         let info = ReplayInfo {
             id: id.clone(),
@@ -79,6 +82,7 @@ impl ReplayTask {
             left: AtomicBool::new(false),
             hurried: AtomicBool::new(false),
             thread_ended: AtomicBool::new(false),
+            space,
             changes: watch::Sender::new(0),
         })
     }
@@ -262,6 +266,26 @@ impl ReplayTask {
         let ends = || self.dropped.load(Ordering::Acquire) || self.hurried.load(Ordering::Acquire);
         let goes_on = |inside: &mut Inside| !inside.stop && !ends();
         drop(self.told.wait_timeout_while(self.lock(), pause, goes_on).unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Stands still as long as a file of this length can't grow, and says so.
+    pub fn wait_for_space(&self, file_bytes: u64) -> Result<(), Ended> {
+        const LOOK: Duration = Duration::from_millis(500);
+        const WAITS: &str = "it stands still until there is more space on the disk";
+        let mut waited = false;
+        while self.space.check(file_bytes).is_err() {
+            self.look_for_the_end()?;
+            if !waited {
+                self.lock().info.warnings.push(WAITS.to_owned());
+                waited = true;
+            }
+            let ends = |_: &mut Inside| !self.dropped.load(Ordering::Acquire);
+            drop(self.told.wait_timeout_while(self.lock(), LOOK, ends).unwrap_or_else(PoisonError::into_inner));
+        }
+        if waited {
+            self.lock().info.warnings.retain(|warning| warning != WAITS);
+        }
+        Ok(())
     }
 
     /// Stands still as long as the operator wants it to.

@@ -39,6 +39,7 @@ impl Host {
 
     fn retell_now(&self, request: RetellRequest) -> Result<ReplayInfo, DriveError> {
         self.check_new_name(&request.name)?;
+        self.check_space()?;
         let base_row = self.row(&request.base)?;
         if !matches!(base_row.role, Role::Own | Role::Fork { .. }) {
             let what = format!("{} is not live, and only what is live is retold: retell the namespace that it is of", request.base);
@@ -75,7 +76,8 @@ impl Host {
             return Ok(());
         };
         let (Some(base_inside), Some(target)) = (self.open_in(base_folder), self.open_in(&row.folder)) else { return Ok(()) };
-        let task = ReplayTask::new(row.name.clone(), ReplayKind::Retelling, row.created, None, Some(row.name.clone()));
+        let task =
+            ReplayTask::new(row.name.clone(), ReplayKind::Retelling, row.created, None, Some(row.name.clone()), target.space.clone());
         let Some(store) = target.take_store() else { return Ok(()) };
         let plan = std::fs::read(self.0.options.data.join(&row.folder).join(PLAN)).map_err(io("the plan of a retelling can't be read"))?;
         let plan = RetellPlan::decode(&plan).map_err(StoreError::malformed(PLAN, Position::START))?;

@@ -70,6 +70,7 @@ impl Work {
     /// One step, or an order, or a pause.
     fn go_on(&mut self) -> Result<(), Going> {
         self.shared.task.look().map_err(|Ended| Going::Ended)?;
+        self.shared.task.wait_for_space(self.shared.target.reader.head_bytes()).map_err(|Ended| Going::Ended)?;
         let over = self.shared.task.is_over();
         let pause = if over {
             self.shared.compared.send_replace(true);

@@ -114,6 +114,10 @@ impl TimerTask {
     }
 
     fn look(self: &Arc<Self>, namespace: &Arc<Inside>) -> Result<(), StoreError> {
+        if namespace.check_space().is_err() {
+            namespace.ticker.wake_at(clock::now().plus_ms(TROUBLE_MS), self.clone());
+            return Ok(());
+        }
         let mut state = self.state();
         if let Some(UnderWay { key, began }) = &state.under_way {
             if began.elapsed() > LEVEL_TIME_MAX {

@@ -153,6 +153,13 @@ pub enum DriveError {
     Busy,
     #[error("the host is shutting down")]
     Stopping,
+    /// Nothing was recorded; nothing broke.
+    #[error(
+        "the disk has {} MiB free, and {} MiB are needed before anything is written: free space (drop a namespace or a replay, remove other files) and send it again; reading goes on, and so does all else once there is space",
+        free_bytes >> 20,
+        needed_bytes.div_ceil(1 << 20)
+    )]
+    NoSpace { free_bytes: u64, needed_bytes: u64 },
     /// An event's data doesn't fit the schema of its type; nothing was recorded.
     #[error("{0}")]
     Schema(Misfit),

@@ -180,6 +180,7 @@ impl Upgrade {
         loop {
             let began = clock::started();
             let part = &mut parts[at];
+            self.task.wait_for_space(part.shadow.bytes().unwrap_or_default())?;
             let went = part.portion(&inside)?;
             let to = part.position();
             *done += to.0.saturating_sub(from.0);

@@ -75,19 +75,26 @@ impl Inside {
 
     /// Folds a view's rows again, into a new file. The old one serves until the new one is level.
     pub fn reopen_view(self: &Arc<Self>, name: &str) -> Result<(), DriveError> {
+        let before = self.view(name);
+        let task = self.remake_view(name)?;
+        if let Some(before) = before.filter(|before| before.identity == task.identity) {
+            task.set_stand_in(before.to_stand_in());
+        }
+        Ok(())
+    }
+
+    /// The same where the old file is of no use to anybody.
+    pub fn remake_view(self: &Arc<Self>, name: &str) -> Result<Arc<ViewTask>, DriveError> {
         let row = self.of_kind(name, FunctionKind::View)?;
         let _turn = self.view_files.lock().unwrap_or_else(PoisonError::into_inner);
         let mut views = self.all_views();
         // The old file goes first: both would have one name. Whoever still reads it reads on.
-        let before = views.remove(name);
+        views.remove(name);
         self.sweep_views(&views);
         let task = Arc::new(self.open_view(&row)?);
-        if let Some(before) = before.filter(|before| before.identity == task.identity) {
-            task.set_stand_in(before.to_stand_in());
-        }
         views.insert(Arc::from(name), task.clone());
         self.set_views(views);
         task.wake();
-        Ok(())
+        Ok(task)
     }
 }

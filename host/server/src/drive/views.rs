@@ -1,6 +1,6 @@
 //! A view's task: folds events into its file, on threads of its own, and tells how far it is.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
@@ -47,6 +47,8 @@ pub struct ViewTask {
     folded: AtomicU64,
     failed: AtomicU64,
     busy_us: AtomicU64,
+    /// There was no space for its file, nor for a new one.
+    was_full: AtomicBool,
 }
 
 struct Folder {
@@ -90,6 +92,7 @@ impl ViewTask {
             folded: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             busy_us: AtomicU64::new(0),
+            was_full: AtomicBool::new(false),
         }
     }
 
@@ -178,6 +181,9 @@ impl ViewTask {
 
     /// Reads the next portion and hands its parts out.
     fn turn(self: &Arc<Self>, namespace: &Arc<Inside>) {
+        if namespace.space.check(self.file.bytes().unwrap_or_default()).is_err() {
+            return self.pause(namespace);
+        }
         match self.prepare(namespace) {
             Ok((Prepared::Parts(parts), Some(guest))) => Fold::start(self.clone(), namespace, parts, guest),
             Ok((Prepared::Idle, _)) => {
@@ -261,6 +267,10 @@ impl ViewTask {
             }
             Err(error) => {
                 tracing::error!(view = %self.name, %error, "the view's file can't be written");
+                // Another process took the space. The database gives such a file up: it is made new, in time.
+                if (error.is_for_space() || self.was_full.load(Ordering::Relaxed)) && namespace.remake_view(&self.name).is_err() {
+                    self.was_full.store(true, Ordering::Relaxed);
+                }
                 self.pause(namespace);
             }
         }

@@ -105,6 +105,10 @@ impl From<DriveError> for Problem {
             DriveError::Manifest(error) => Problem::new(&kinds::MODULE_REFUSED, error.to_string()).with("reason", "manifest"),
             DriveError::Name(what) => Problem::new(&kinds::INVALID_NAME, what).with("field", "name"),
             DriveError::Busy => Problem::busy(),
+            DriveError::NoSpace { free_bytes, needed_bytes } => Problem::new(&kinds::STORAGE_FULL, error.to_string())
+                .with("free_bytes", free_bytes)
+                .with("needed_bytes", needed_bytes)
+                .retry_after(5),
             DriveError::Stopping => {
                 Problem::new(&kinds::STOPPING, "the host is shutting down: send the request again once it is back").retry_after(5)
             }
@@ -408,6 +412,7 @@ mod tests {
         let (url, reason, what) = ("http://x/".to_owned(), "refused", "nobody is there".to_owned());
         check(DriveError::EndpointRefused { url, reason, what }, 422, "endpoint-refused");
         check(DriveError::HasEndpoint("mail".into()), 409, "endpoint-conflict");
+        check(DriveError::NoSpace { free_bytes: 1, needed_bytes: 2 }, 507, "storage-full");
         check(DriveError::Busy, 503, "busy");
         check(DriveError::Stopping, 503, "stopping");
     }

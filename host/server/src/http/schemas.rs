@@ -240,6 +240,7 @@ fn admin_schemas() -> Value {
         "Alive": whole(json!({ "status": { "const": "alive" } })),
         "Ready": whole(json!({
             "ready": { "type": "boolean" },
+            "disk": whole(json!({ "free_bytes": or_null(count()), "reserve_bytes": count() })),
             "namespaces": list(whole(json!({
                 "name": text(), "writable": { "type": "boolean" }, "head": named("Position"), "lag": count(), "parked": count(),
                 "parked_reasons": reasons(), "oldest_parked": or_null(time()), "oldest_parked_seconds": or_null(count()), "halted": list(text()),

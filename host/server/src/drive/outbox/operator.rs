@@ -56,6 +56,7 @@ impl Namespace {
                 propose(self.inside(), &proposal).await?;
             }
             OutboxState::Waiting => {
+                self.inside().check_space()?;
                 let data = answer::failed(&request, "discarded", "an operator discarded it", request.row.attempts);
                 reply(self.inside(), position, REQUEST_FAILED, data).await?;
                 self.inside().outbox.lanes().forget(&request.row.host, position);

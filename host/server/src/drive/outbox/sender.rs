@@ -25,6 +25,8 @@ use super::outcome::{Outcome, outcome};
 const POLL: Duration = Duration::from_secs(1);
 /// Before something is tried again that the host could not do.
 const BREATH: Duration = Duration::from_secs(1);
+/// Before it is looked again whether the disk has space.
+const SPACE_PAUSE: Duration = Duration::from_millis(500);
 /// Before a full queue is asked again.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// Before it is looked again whether the operator has put a secret there.
@@ -259,6 +261,11 @@ pub async fn propose(inside: &Arc<Inside>, proposal: &Proposal) -> Result<Option
         _ => 0,
     };
     loop {
+        // An answer is kept here meanwhile, and nothing more is sent in its place.
+        if matches!(proposal, Proposal::Reply(_)) && !inside.is_frozen() && inside.check_space().is_err() {
+            sleep(SPACE_PAUSE).await;
+            continue;
+        }
         let (reply, answer) = oneshot::channel();
         let job = Job::Change { proposal: Box::new(proposal.clone()), last_look: None, reply };
         match inside.queue.push(job, Cost { events: 1, bytes }) {

@@ -24,13 +24,22 @@ pub async fn alive(_: Box<Call>) -> Answer {
 #[derive(Serialize)]
 struct ReadyAnswer {
     ready: bool,
+    disk: DiskReady,
     namespaces: Vec<NamespaceReady>,
+}
+
+/// Of the file system on which the data lies.
+#[derive(Serialize)]
+struct DiskReady {
+    free_bytes: Option<u64>,
+    /// Where less is free, nothing is taken in.
+    reserve_bytes: u64,
 }
 
 #[derive(Serialize)]
 struct NamespaceReady {
     name: String,
-    /// False: its storage failed, or is being opened.
+    /// False: its storage failed, is being opened, or has no space.
     writable: bool,
     head: String,
     /// Of the function that is furthest behind.
@@ -55,7 +64,8 @@ pub async fn ready(call: Box<Call>) -> Answer {
     let ready = host.is_ready();
     let namespaces = host.namespaces().iter().map(|namespace| NamespaceReady::of(namespace, now)).collect();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    Ok(json(status, &ReadyAnswer { ready, namespaces }))
+    let (free_bytes, reserve_bytes) = host.disk_space();
+    Ok(json(status, &ReadyAnswer { ready, disk: DiskReady { free_bytes, reserve_bytes }, namespaces }))
 }
 
 impl NamespaceReady {

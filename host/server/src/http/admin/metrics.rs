@@ -19,6 +19,12 @@ pub async fn metrics(call: Box<Call>) -> Answer {
         let mut page = Page::default();
         let now = site.host.now();
         page.metric("retold_ready", "gauge", "Whether every namespace can be written.").sample(&[], u8::from(site.host.is_ready()));
+        let (free, reserve) = site.host.disk_space();
+        page.metric("retold_disk_free_bytes", "gauge", "Free on the file system of the data.");
+        if let Some(free) = free {
+            page.sample(&[], free);
+        }
+        page.metric("retold_disk_reserve_bytes", "gauge", "Kept free: where less is, nothing is taken in.").sample(&[], reserve);
         let counts = &site.counts;
         page.metric("retold_http_connections_total", "counter", "Connections accepted.")
             .sample(&[], counts.connections.load(Ordering::Relaxed));
