@@ -34,6 +34,7 @@ mod shop;
 mod support;
 mod switching_over;
 mod timers;
+mod tokens;
 mod upcasting;
 mod upgrades;
 mod upgrading_flights;

@@ -58,9 +58,9 @@ fn admitted(site: &Site, peer: IpAddr, parts: &Parts) -> Result<(&'static Route,
 async fn answered(site: &Arc<Site>, route: &'static Route, pass: &Pass, call: Box<Call>) -> Answer {
     let handled = (route.handler)(call);
     let answer = match route.needs {
-        // They change who is admitted, and look at that themselves.
-        Needs::Everywhere(_) => handled.await,
-        _ => match race(handled, pass.ended(site)).await {
+        // Anybody may ask, or it changes who is admitted, and looks at that itself.
+        Needs::Nothing | Needs::Everywhere(_) => handled.await,
+        _ => match race(handled, Box::pin(pass.ended(site))).await {
             First::One(answer) => answer,
             First::Other(problem) => Err(problem),
         },

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::route::{Needs, Route};
+use super::super::route::{Needs, Route, Takes};
 use super::super::routes::routes;
 use super::running::{Reply, Running};
 use crate::drive::Scope;
@@ -35,6 +35,7 @@ fn ask(host: &Running, route: &Route, method: &str, namespace: &str, bearer: &st
     let path = path.replace("{name}", "none").replace("{type}", "none.such").replace("{subject+}", "a/b").replace("{key+}", "a/b");
     let body = match route.needs {
         Needs::InBody(_) => json!({ "name": "main", "fork": { "base": namespace, "at": "no place" } }).to_string(),
+        _ if matches!(route.takes, Takes::Wasm) => String::new(),
         _ => "no JSON".to_owned(),
     };
     let mut headers = vec![("Content-Type", "application/json"), ("Connection", "close")];
