@@ -301,7 +301,7 @@ fn the_first_token_ends_what_was_open_to_everybody_and_the_last_one_stays_k6_k7(
 }
 
 #[test]
-fn a_host_is_let_in_to_by_a_token_that_was_made_before_it_started_k7() {
+fn a_host_is_let_in_to_by_a_token_that_was_made_before_it_started_k7_h22() {
     let data = std::env::temp_dir().join(format!("retold-tokens-k7-{}", std::process::id()));
     let on_data = |words: &[&str]| Command::new(retold()).args(words).arg("--data").arg(&data).output().expect("retold runs");
     // Beyond this machine nothing listens without one, and nothing is made by asking.

@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_stays_on_this_machine_is_listened_on_without_tokens_k7() {
+    fn only_what_stays_on_this_machine_is_listened_on_without_tokens_k7_h22() {
         for address in ["0.0.0.0:7070", "192.168.1.4:7070", "[::]:7070", "[2001:db8::1]:0"] {
             assert!(address.parse::<Listen>().expect("an address").is_beyond_this_machine(), "{address}");
         }

@@ -151,3 +151,24 @@ fn a_namespace_is_forked_retold_and_promoted_only_by_who_may_do_so_in_all_that_i
     assert_eq!(promote(&bearer).problem(), "forbidden", "it would change what it may not touch");
     assert_ne!(promote(&both).status, 403);
 }
+
+#[test]
+fn a_change_that_was_long_on_its_way_is_refused_once_its_token_is_revoked_k6() {
+    use std::io::{BufReader, Write};
+
+    let (host, all) = host();
+    let bearer = token(&host, &all, None, &[Scope::Operate]);
+    let body = r#"{"name":"back door","allow":["operate"]}"#;
+    let head = format!("POST /v1/tokens HTTP/1.1\r\nHost: localhost\r\nAuthorization: {bearer}\r\nContent-Length: {}\r\n\r\n", body.len());
+    let mut slow = host.connect();
+    slow.write_all((head + &body[..10]).as_bytes()).expect("sent");
+    let id = bearer.split('_').nth(1).expect("an id");
+    let count = || host.host.tokens().all().len();
+    // Until then its head is read, and it is admitted.
+    std::thread::park_timeout(std::time::Duration::from_millis(300));
+    assert_eq!(host.send("DELETE", &format!("/v1/tokens/{id}"), &[("Authorization", &all)], b"").status, 200);
+    let before = count();
+    slow.write_all(&body.as_bytes()[10..]).expect("sent");
+    assert_eq!(super::running::reply(&mut BufReader::new(slow)).problem(), "unauthenticated");
+    assert_eq!(count(), before, "no token was made");
+}
