@@ -1,12 +1,14 @@
 //! What one token may do, and where.
 
+use std::fmt;
+
 use retold_engine::model::{Digest, Timestamp};
 use retold_engine::store::TokenRow;
 
 use super::scope::{Scope, Scopes};
 
 /// A token as the host knows it: without its secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Access {
     pub id: String,
     pub name: String,
@@ -61,6 +63,12 @@ impl Access {
             namespaces: self.namespaces.clone(),
             allow: self.scopes.iter().map(|scope| scope.name().to_owned()).collect(),
         }
+    }
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Access({})", self.id)
     }
 }
 
