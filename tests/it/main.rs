@@ -36,6 +36,7 @@ mod space;
 mod support;
 mod switching_over;
 mod timers;
+mod tokens;
 mod trouble;
 mod upcasting;
 mod upgrades;

@@ -9,6 +9,8 @@ use serde_json::Value;
 pub struct Web {
     pub base: String,
     agent: ureq::Agent,
+    /// Shown with each request.
+    token: Option<String>,
 }
 
 #[derive(Debug)]
@@ -51,13 +53,18 @@ impl Answer {
 impl Web {
     pub fn new(url: &str) -> Web {
         let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(120))).build();
-        Web { base: format!("{url}/v1/namespaces/main"), agent: config.into() }
+        Web { base: format!("{url}/v1/namespaces/main"), agent: config.into(), token: None }
     }
 
     /// The same host, another namespace.
     pub fn namespace(&self, name: &str) -> Web {
         let (root, _) = self.base.rsplit_once('/').expect("a namespace's address");
-        Web { base: format!("{root}/{name}"), agent: self.agent.clone() }
+        Web { base: format!("{root}/{name}"), ..self.clone() }
+    }
+
+    /// The same, by who holds this token.
+    pub fn holding(&self, token: &str) -> Web {
+        Web { token: Some(token.to_owned()), ..self.clone() }
     }
 
     /// `path` follows the namespace; one that begins with `//` is the host's own.
@@ -76,6 +83,9 @@ impl Web {
         let mut request = ureq::http::Request::builder().method(method).uri(self.url(path));
         for (name, value) in headers {
             request = request.header(*name, *value);
+        }
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
         }
         let request = request.body(body.to_vec()).map_err(|error| error.to_string())?;
         let mut answer = self.agent.run(request).map_err(|error| error.to_string())?;

@@ -103,6 +103,8 @@ pub const MODULE_BYTES_MAX: usize = 16 << 20;
 pub const FUNCTIONS_PER_MODULE_MAX: usize = 64;
 pub const FUNCTIONS_PER_NAMESPACE_MAX: usize = 1_024;
 pub const NAMESPACES_MAX: usize = 64;
+/// Access tokens of a host, expired ones included.
+pub const TOKENS_MAX: usize = 1_000;
 
 /// Where a retelling closes a record: after so many source events, or beyond so many bytes. Part of what
 /// makes two retellings the same, byte by byte.

@@ -1,4 +1,5 @@
-//! The catalogue of a data directory: which namespaces there are. Its lock is the data directory's.
+//! The catalogue of a data directory: which namespaces there are, and which access tokens. Its lock is the data
+//! directory's.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +9,8 @@ use super::create::create;
 use super::error::StoreError;
 use super::folder::{Folder, Space};
 use super::namespace_row::NamespaceRow;
-use super::tables::{self, FILE_FORMAT};
+use super::tables::{self, CATALOGUE_WITH_TOKENS_FORMAT, FILE_FORMAT};
+use super::token_row::TokenRow;
 use crate::model::Position;
 
 const FILE: &str = "catalogue.redb";
@@ -18,10 +20,15 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
+    /// Whether there is one.
+    pub fn is_in(folder: &dyn Folder) -> Result<bool, StoreError> {
+        let names = folder.list().map_err(StoreError::io("the data directory can't be listed"))?;
+        Ok(names.iter().any(|name| name == FILE))
+    }
+
     /// Opens the catalogue, making it if there is none. One host at a time.
     pub fn open(folder: &dyn Folder) -> Result<Catalogue, StoreError> {
-        let names = folder.list().map_err(StoreError::io("the data directory can't be listed"))?;
-        if !names.iter().any(|name| name == FILE) {
+        if !Catalogue::is_in(folder)? {
             create(folder, FILE, Space::Reserved, |backend| {
                 let database = Database::builder().set_cache_size(1 << 20).create_with_backend(backend)?;
                 let transaction = database.begin_write()?;
@@ -40,8 +47,8 @@ impl Catalogue {
         })?;
         let catalogue = Catalogue { database };
         let format = catalogue.format()?;
-        if format > FILE_FORMAT {
-            return Err(StoreError::NewerFormat { file: FILE.into(), found: format, known: FILE_FORMAT });
+        if format > CATALOGUE_WITH_TOKENS_FORMAT {
+            return Err(StoreError::NewerFormat { file: FILE.into(), found: format, known: CATALOGUE_WITH_TOKENS_FORMAT });
         }
         Ok(catalogue)
     }
@@ -102,6 +109,37 @@ impl Catalogue {
         Ok(path(number))
     }
 
+    /// Access tokens by id. A catalogue in which there never was one has no table for them.
+    pub fn tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
+        let table = match self.database.begin_read()?.open_table(tables::TOKENS) {
+            Ok(table) => table,
+            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        };
+        let mut rows = Vec::new();
+        for row in table.iter()? {
+            let (id, bytes) = row?;
+            rows.push(TokenRow::decode(id.value(), bytes.value()).map_err(StoreError::malformed(FILE, Position::START))?);
+        }
+        Ok(rows)
+    }
+
+    /// Enters a token. From the first one on, hosts that know no tokens, and would let everybody in, refuse
+    /// the catalogue.
+    pub fn set_token(&self, row: &TokenRow) -> Result<(), StoreError> {
+        let transaction = self.database.begin_write()?;
+        transaction.open_table(tables::META)?.insert("format", CATALOGUE_WITH_TOKENS_FORMAT.to_le_bytes().as_slice())?;
+        transaction.open_table(tables::TOKENS)?.insert(row.id.as_str(), row.encode().as_slice())?;
+        Ok(transaction.commit()?)
+    }
+
+    /// Forgets a token.
+    pub fn remove_token(&self, id: &str) -> Result<(), StoreError> {
+        let transaction = self.database.begin_write()?;
+        transaction.open_table(tables::TOKENS)?.remove(id)?;
+        Ok(transaction.commit()?)
+    }
+
     /// Changes the rows in one transaction.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Rows<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let transaction = self.database.begin_write()?;
@@ -129,4 +167,46 @@ fn read_all(table: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<V
         rows.push(NamespaceRow::decode(name.value(), bytes.value()).map_err(StoreError::malformed(FILE, Position::START))?);
     }
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::MemoryFolder;
+    use super::*;
+    use crate::model::{Digest, Timestamp};
+
+    fn token(id: &str) -> TokenRow {
+        TokenRow {
+            id: id.into(),
+            name: "ci".into(),
+            secret: Digest::of(id.as_bytes()),
+            created: Timestamp(5),
+            expires: None,
+            namespaces: None,
+            allow: vec!["operate".into()],
+        }
+    }
+
+    #[test]
+    fn tokens_are_kept_by_id_and_a_catalogue_without_a_table_for_them_has_none() {
+        let folder = MemoryFolder::default();
+        let catalogue = Catalogue::open(&folder).expect("it opens");
+        assert_eq!((catalogue.tokens().expect("read"), catalogue.format().expect("read")), (Vec::new(), FILE_FORMAT));
+        for id in ["b", "a", "c"] {
+            catalogue.set_token(&token(id)).expect("entered");
+        }
+        catalogue.remove_token("b").expect("forgotten");
+        drop(catalogue);
+        let catalogue = Catalogue::open(&folder).expect("it opens");
+        assert_eq!(catalogue.tokens().expect("read"), [token("a"), token("c")]);
+    }
+
+    #[test]
+    fn a_catalogue_with_tokens_is_refused_by_hosts_that_know_none() {
+        let folder = MemoryFolder::default();
+        let catalogue = Catalogue::open(&folder).expect("it opens");
+        catalogue.set_token(&token("a")).expect("entered");
+        // Older hosts take what is of the format of all files, and nothing newer.
+        assert!(catalogue.format().expect("read") > FILE_FORMAT);
+    }
 }

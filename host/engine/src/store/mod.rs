@@ -77,6 +77,7 @@ mod tail;
 mod terms;
 #[cfg(test)]
 pub mod testing;
+mod token_row;
 mod types;
 mod unread;
 mod upcasting;
@@ -121,6 +122,7 @@ pub use scan::{Filter, Portion, Take};
 pub use schemas::SchemaRow;
 pub use seal::{Housekeeping, Sealed};
 pub use snapshot::{Parked, ParkedPage, Snapshot};
+pub use token_row::TokenRow;
 pub use types::TypeCount;
 pub use unread::Unread;
 pub use upcasting::{Upcaster, Upcasting};

@@ -90,8 +90,13 @@ pub const CONSUMER_LEASES: TableDefinition<(&str, u64), &[u8]> = TableDefinition
 pub const NAMESPACES: TableDefinition<&str, &[u8]> = TableDefinition::new("namespaces");
 /// Namespace -> number of the last folder that it was given: none is given twice.
 pub const FOLDERS: TableDefinition<&str, u64> = TableDefinition::new("folders");
+/// Access token's public id -> its name, the digest of its secret, what it may do and until when. Made with the
+/// first token. Can't be made again.
+pub const TOKENS: TableDefinition<&str, &[u8]> = TableDefinition::new("tokens");
 
 /// Format of the files themselves; a newer one is refused.
 pub const FILE_FORMAT: u32 = 1;
 /// Of the head of a fork: a host that knows no caps would see what is not the fork's.
 pub const FORKED_HEAD_FORMAT: u32 = 2;
+/// Of a catalogue with tokens: a host that knows none would let everybody in.
+pub const CATALOGUE_WITH_TOKENS_FORMAT: u32 = 2;

@@ -10,6 +10,11 @@ pub fn namespaced(namespace: &str, segments: &[&str]) -> String {
     path
 }
 
+/// `/v1/{segments…}`, each part escaped.
+pub fn host(segments: &[&str]) -> String {
+    segments.iter().fold("/v1".to_owned(), |path, segment| path + "/" + &escaped(segment))
+}
+
 /// A query string with the pairs that have a value; empty when none has.
 pub fn query(pairs: &[(&str, Option<&str>)]) -> String {
     let mut query = String::new();

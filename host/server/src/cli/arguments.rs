@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::{
     aggregate, append, bench, build, command, consumers, demo, deploy, diff, events, flow, fork, functions, logs, modules, namespaces,
-    outbox, parked, promote, query, rehearse, replays, retell, rollback, serve, test, timers, types, verify, why,
+    outbox, parked, promote, query, rehearse, replays, retell, rollback, serve, test, timers, token, types, verify, why,
 };
 
 const AFTER_HELP: &str = "\
@@ -22,7 +22,9 @@ The first ten minutes:
   retold why 17                             what caused event 17, and what it caused
 
 Exit codes:
-  0 success    1 failure (no host, a failing disk)    2 a wrong command line    3 refused by the host";
+  0 success    1 failure (no host, a failing disk)    2 a wrong command line    3 refused by the host
+
+A host that has access tokens answers who sends one: put it into RETOLD_TOKEN.";
 
 /// An append-only log of events, and sandboxed WebAssembly functions that read it exactly once.
 #[derive(Debug, Parser)]
@@ -40,12 +42,12 @@ pub struct Common {
     /// The host's address [env: RETOLD_URL] [default: http://127.0.0.1:7070]
     #[arg(long, global = true, value_name = "URL", help_heading = "Common options")]
     pub url: Option<String>,
-    /// Sent as a bearer token
-    #[arg(long, global = true, env = "RETOLD_TOKEN", hide_env_values = true, help_heading = "Common options")]
-    pub token: Option<String>,
-    /// The log that is meant
-    #[arg(long, global = true, value_name = "NAME", default_value = "main", help_heading = "Common options")]
-    pub namespace: String,
+    /// The access token that is sent: from RETOLD_TOKEN and never from the command line, which others can read
+    #[arg(skip)]
+    pub token: Option<token::Bearer>,
+    /// The log that is meant [default: main]
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Common options")]
+    pub namespace: Option<String>,
     /// Print JSON, for programs
     #[arg(long, global = true, help_heading = "Common options")]
     pub json: bool,
@@ -107,6 +109,8 @@ pub enum Verb {
     Timers(timers::Timers),
     /// List, create or drop namespaces
     Namespaces(namespaces::Namespaces),
+    /// Make, list or revoke access tokens
+    Token(token::Tokens),
     /// Check that a data directory is whole
     Verify(verify::Verify),
     /// Start a host with example handlers and a day of real flights
@@ -146,6 +150,6 @@ mod tests {
         let before = Arguments::parse_from(["retold", "--json", "--namespace", "shop", "modules"]);
         let after = Arguments::parse_from(["retold", "modules", "--json", "--namespace", "shop"]);
         assert!(before.common.json && after.common.json);
-        assert_eq!((before.common.namespace, after.common.namespace), ("shop".into(), "shop".into()));
+        assert_eq!((before.common.namespace.as_deref(), after.common.namespace.as_deref()), (Some("shop"), Some("shop")));
     }
 }

@@ -12,8 +12,10 @@ use super::address;
 use super::arguments::Common;
 use super::failure::Usage;
 use super::problem::Problem;
+use super::token::Bearer;
 
 pub const URL_DEFAULT: &str = "http://127.0.0.1:7070";
+const NAMESPACE_DEFAULT: &str = "main";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Answers that are read whole; longer ones are streamed.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
@@ -23,7 +25,7 @@ pub struct Client {
     agent: Agent,
     url: String,
     namespace: String,
-    token: Option<String>,
+    token: Option<Bearer>,
 }
 
 impl Client {
@@ -40,6 +42,7 @@ impl Client {
             let advice = "write http://HOST:PORT (TLS is a proxy's work: this client speaks plain HTTP)";
             return Err(Usage(format!("`{url}` is not an address of a host: {advice}")).into());
         }
+        common.token.as_ref().map_or(Ok(()), Bearer::check)?;
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -48,7 +51,12 @@ impl Client {
             .input_buffer_size(256 << 10)
             .output_buffer_size(256 << 10)
             .build();
-        Ok(Client { agent: config.into(), url, namespace: common.namespace.clone(), token: common.token.clone() })
+        Ok(Client {
+            agent: config.into(),
+            url,
+            namespace: common.namespace.clone().unwrap_or_else(|| NAMESPACE_DEFAULT.to_owned()),
+            token: common.token.clone(),
+        })
     }
 
     /// A client of another namespace of the same host.
@@ -118,7 +126,7 @@ impl Client {
 
     fn dressed<Any>(&self, request: RequestBuilder<Any>) -> RequestBuilder<Any> {
         match &self.token {
-            Some(token) => request.header(header::AUTHORIZATION, format!("Bearer {token}")),
+            Some(token) => request.header(header::AUTHORIZATION, token.header()),
             None => request,
         }
     }

@@ -8,12 +8,13 @@ use super::arguments::{Arguments, Verb};
 use super::failure::report;
 use super::{
     aggregate, append, bench, build, command, consumers, demo, deploy, diff, events, flow, fork, functions, logs, modules, namespaces,
-    outbox, parked, promote, query, rehearse, replays, retell, rollback, serve, test, timers, types, verify, why,
+    outbox, parked, promote, query, rehearse, replays, retell, rollback, serve, test, timers, token, types, verify, why,
 };
 
 /// Runs the verb that the command line names.
 pub fn main() -> ExitCode {
-    let Arguments { common, verb } = Arguments::parse();
+    let Arguments { mut common, verb } = Arguments::parse();
+    common.token = token::Bearer::of_environment();
     let outcome = match verb {
         Verb::Compile { .. } => return crate::wasm::compile_child_main(),
         Verb::Serve(verb) => serve::run(&common, &verb),
@@ -43,6 +44,7 @@ pub fn main() -> ExitCode {
         Verb::Consumers(verb) => consumers::run(&common, &verb),
         Verb::Timers(verb) => timers::run(&common, &verb),
         Verb::Namespaces(verb) => namespaces::run(&common, &verb),
+        Verb::Token(verb) => token::run(&common, &verb),
         Verb::Verify(verb) => verify::run(&common, &verb),
         Verb::Demo(verb) => demo::run(&common, &verb),
         Verb::Bench(verb) => bench::run(&common, &verb),

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use super::failure::Usage;
 use super::listen::Listen;
 use super::outside::OutsideOptions;
+use super::token;
 use crate::{drive, http};
 
 /// How long open requests may take to end after the first signal.
@@ -80,7 +81,8 @@ impl Hosting {
         Hosting::start_so(listen, options, http::ServeOptions::default())
     }
 
-    fn start_so(listen: Listen, options: drive::HostOptions, serving: http::ServeOptions) -> Result<Self> {
+    fn start_so(listen: Listen, options: drive::HostOptions, mut serving: http::ServeOptions) -> Result<Self> {
+        check_tokens(listen, &options.data)?;
         // The port first: a second host must not touch the data before it learns that it is second.
         let listener = StandardListener::bind(listen.0)
             .with_context(|| format!("cannot listen on {} (another host may be; --listen 127.0.0.1:0 takes a free port)", listen.0))?;
@@ -90,6 +92,10 @@ impl Hosting {
         let entered = runtime.enter();
         let data = options.data.clone();
         let host = drive::Host::open(options).with_context(|| format!("cannot open the data in {}", data.display()))?;
+        tell_tokens(&host, address);
+        if !address.ip().is_unspecified() {
+            serving.names.push(address.ip().to_string());
+        }
         let listener = TcpListener::from_std(listener)?;
         let (stop, stopped) = oneshot::channel();
         let shutdown = async move {
@@ -147,6 +153,31 @@ impl Hosting {
         });
         reason.recv().await.ok_or_else(|| anyhow!("nothing is left that could stop the host"))
     }
+}
+
+/// Nobody can take the last token away again, so what is found now holds while the host runs.
+fn check_tokens(listen: Listen, data: &Path) -> Result<()> {
+    if !listen.is_beyond_this_machine() || token::has_tokens(data)? {
+        return Ok(());
+    }
+    let message = format!(
+        "--listen {}: whoever reaches it from other machines could do everything, as there are no access tokens yet; make the first one with: \
+         retold token create admin --allow append,read,command,query,deploy,operate --data {}",
+        listen.0,
+        data.display()
+    );
+    Err(Usage(message).into())
+}
+
+/// How many there are, or what it means that there are none.
+fn tell_tokens(host: &drive::Host, address: SocketAddr) {
+    let tokens = host.tokens().all();
+    if tokens.is_empty() {
+        tracing::warn!("there are no access tokens: whoever reaches {address} may do everything; `retold token create` makes one");
+        return;
+    }
+    let over = tokens.iter().filter(|token| token.is_over(host.now())).count();
+    tracing::warn!(tokens = tokens.len(), expired = over, "every request needs an access token");
 }
 
 fn outside(allowed: &OutsideOptions) -> Result<drive::Outside> {

@@ -56,6 +56,7 @@ mod sse;
 mod temporary;
 mod test;
 mod timers;
+mod token;
 mod tree;
 mod types;
 mod uploading;

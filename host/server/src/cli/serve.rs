@@ -19,6 +19,7 @@ Examples:
   retold serve
   retold serve --data /var/lib/retold --listen 127.0.0.1:8080
   retold serve --listen 127.0.0.1:0 --log retold=debug      a free port; the first line tells which
+  retold serve --listen 10.0.0.4:7070                       once there is a token: see retold token
   retold serve --secrets /run/secrets --allow-host hooks.example.com
 
 One Ctrl-C or SIGTERM stops it gracefully within 10 seconds, a second one at once. Nothing that was
@@ -30,7 +31,7 @@ pub struct Serve {
     /// The folder that holds everything; made when missing
     #[arg(long, value_name = "DIR", default_value = "retold-data")]
     data: PathBuf,
-    /// A loopback address and port; port 0 takes a free one
+    /// An address and port; port 0 takes a free one; beyond this machine only with access tokens
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7070")]
     listen: Listen,
     /// Live so much later than the machine's clock, such as 6h: to try what timers do

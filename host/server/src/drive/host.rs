@@ -29,6 +29,7 @@ use super::retelling::Retelling;
 use super::sending::Sending;
 use super::space::{DiskSpace, RESERVE_BYTES};
 use super::ticker::{Beats, Ticker};
+use super::tokens::{Access, By, NewToken, Token, Tokens};
 use super::types::DriveError;
 use super::workers::Pool;
 use crate::wasm::SandboxOptions;
@@ -81,6 +82,7 @@ pub struct Host(pub(super) Arc<Shared>);
 pub(super) struct Shared {
     pub options: HostOptions,
     catalogue: Mutex<Catalogue>,
+    tokens: Tokens,
     /// Handles by the names of this moment.
     namespaces: Arc<RwLock<BTreeMap<String, Namespace>>>,
     /// What is open, by its folder: names change hands, folders don't.
@@ -139,6 +141,7 @@ impl Host {
         threads.push(start_ticker(&common, &namespaces, options.sandbox.tick_ms).map_err(io("the ticker can't be started"))?);
         let host = Host(Arc::new(Shared {
             options,
+            tokens: Tokens::read(&catalogue)?,
             catalogue: Mutex::new(catalogue),
             namespaces,
             open: Mutex::default(),
@@ -173,6 +176,27 @@ impl Host {
 
     pub fn namespace(&self, name: &str) -> Option<Namespace> {
         self.0.namespaces.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Who may ask, and for what.
+    pub fn tokens(&self) -> &Tokens {
+        &self.0.tokens
+    }
+
+    /// Makes an access token, which is whole in this answer only. `by` is who asks, if it took a token to ask.
+    pub async fn create_token(&self, by: Option<Arc<Access>>, new: NewToken) -> Result<(Token, Arc<Access>), DriveError> {
+        let host = self.clone();
+        tokio::task::spawn_blocking(move || host.0.tokens.create(&host.catalogue(), asked_by(&by), new))
+            .await
+            .map_err(|_| DriveError::Stopping)?
+    }
+
+    /// Whoever has it is let in no more, and what it holds open is cut.
+    pub async fn revoke_token(&self, by: Option<Arc<Access>>, id: &str) -> Result<Arc<Access>, DriveError> {
+        let (host, id) = (self.clone(), id.to_owned());
+        tokio::task::spawn_blocking(move || host.0.tokens.revoke(&host.catalogue(), asked_by(&by), &id))
+            .await
+            .map_err(|_| DriveError::Stopping)?
     }
 
     /// All namespaces, by name.
@@ -414,6 +438,10 @@ impl Host {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.0.namespaces.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
+}
+
+fn asked_by(holder: &Option<Arc<Access>>) -> By<'_> {
+    holder.as_deref().map_or(By::Anybody, By::Holder)
 }
 
 /// What the namespace in a folder is called, or the folder where nothing has it any more.

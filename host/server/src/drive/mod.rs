@@ -59,6 +59,7 @@ mod superseding;
 mod ticker;
 mod timer_info;
 mod timers;
+mod tokens;
 mod traffic;
 mod turns;
 mod types;
@@ -71,7 +72,7 @@ mod webhooks;
 mod workers;
 
 pub use asking::{QueryAnswer, ViewRead};
-pub use clock::now;
+pub use clock::{now, passed_ms};
 pub use commands::{CommandAccepted, CommandOutcome};
 pub use consumers::{ConsumerInfo, Delivery, FetchAsk, NewConsumer, ParkedAside, StartAt};
 pub use flow::{Flow, Level, Link, Lint, Node, What};
@@ -90,6 +91,7 @@ pub use replay_info::{
 };
 pub use stream::AppendStream;
 pub use timer_info::{ScheduleInfo, TimerInfo, TimerInfoPage, TimerPlace};
+pub use tokens::{Access, NewToken, NotAToken, NotAdmitted, Scope, StoredTokens, Token, TokenRefused, Tokens};
 pub use types::{
     Append, DeployRefused, Deployed, DriveError, FunctionCounts, FunctionInfo, Handled, LogLine, ModuleInfo, NamespaceMetrics, Retrying,
     SchemaRefused, TypeInfo, WaitFor,

@@ -145,6 +145,9 @@ pub enum DriveError {
     /// What the module says of itself is against the rules; nothing was changed.
     #[error(transparent)]
     Manifest(ManifestError),
+    /// A token can't be made or revoked so; nothing was changed.
+    #[error(transparent)]
+    Token(#[from] super::tokens::TokenRefused),
     /// A namespace can't have this name.
     #[error("{0}")]
     Name(String),

@@ -1,5 +1,6 @@
 //! Bodies of answers: whole, or made while they are sent.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -16,6 +17,8 @@ const PORTIONS_READY_MAX: usize = 2;
 pub enum Body {
     Whole(Bytes),
     Stream(mpsc::Receiver<Result<Bytes, StreamBroken>>),
+    /// A stream that is cut when something happens.
+    Until(mpsc::Receiver<Result<Bytes, StreamBroken>>, Pin<Box<dyn Future<Output = StreamBroken> + Send>>),
 }
 
 /// The end of a stream that could not be finished: the connection is cut, so that the client sees it.
@@ -34,6 +37,14 @@ impl Body {
         let (sender, receiver) = mpsc::channel(PORTIONS_READY_MAX);
         (sender, Body::Stream(receiver))
     }
+
+    /// The same body; if it is made while it is sent, it is cut when `end` resolves.
+    pub fn until(self, end: impl Future<Output = StreamBroken> + Send + 'static) -> Body {
+        match self {
+            Body::Stream(receiver) => Body::Until(receiver, Box::pin(end)),
+            other => other,
+        }
+    }
 }
 
 impl HyperBody for Body {
@@ -45,6 +56,10 @@ impl HyperBody for Body {
             Body::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Body::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Body::Stream(receiver) => receiver.poll_recv(context).map(|portion| portion.map(|portion| portion.map(Frame::data))),
+            Body::Until(receiver, end) => match end.as_mut().poll(context) {
+                Poll::Ready(broken) => Poll::Ready(Some(Err(broken))),
+                Poll::Pending => receiver.poll_recv(context).map(|portion| portion.map(|portion| portion.map(Frame::data))),
+            },
         }
     }
 
@@ -55,7 +70,7 @@ impl HyperBody for Body {
     fn size_hint(&self) -> SizeHint {
         match self {
             Body::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Body::Stream(_) => SizeHint::default(),
+            Body::Stream(_) | Body::Until(..) => SizeHint::default(),
         }
     }
 }

@@ -8,6 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, Response};
 use hyper::body::Incoming;
 
+use super::admission::Pass;
 use super::body::Body;
 use super::problem::Problem;
 use super::problem_kinds as kinds;
@@ -24,6 +25,7 @@ pub type Handler = fn(Box<Call>) -> Pin<Box<dyn Future<Output = Answer> + Send>>
 pub struct Call {
     pub site: Arc<Site>,
     pub route: &'static Route,
+    pub pass: Pass,
     pub parts: Parts,
     pub body: Incoming,
 }
@@ -36,16 +38,7 @@ impl Call {
     /// What stands in the path where the template has `{name}`, as it was sent. `{name+}`, the last part
     /// of a template, stands for all the rest.
     pub fn parameter(&self, name: &str) -> &str {
-        let mut rest = self.parts.uri.path();
-        for wanted in self.route.path.split('/') {
-            let (part, after) = rest.split_once('/').unwrap_or((rest, ""));
-            match wanted.strip_prefix('{').and_then(|wanted| wanted.strip_suffix('}')) {
-                Some(wanted) if wanted == name => return part,
-                Some(wanted) if wanted.strip_suffix('+') == Some(name) => return rest,
-                _ => rest = after,
-            }
-        }
-        ""
+        self.route.part(self.parts.uri.path(), name)
     }
 
     /// The same with `%` escapes resolved.

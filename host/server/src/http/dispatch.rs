@@ -1,27 +1,33 @@
 //! From a request to its handler by the table of routes, and from what it says to an answer.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use http::request::Parts;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
-use super::body::Body;
-use super::call::Call;
+use super::admission::{Pass, admit};
+use super::body::{Body, StreamBroken};
+use super::call::{Answer, Call};
 use super::origin::check;
 use super::problem::Problem;
 use super::problem_kinds as kinds;
-use super::route::Route;
+use super::race::{First, race};
+use super::route::{Needs, Route};
 use super::routes::routes;
 use super::site::Site;
 use super::upload::drain;
 
 /// Answers one request. Never fails: what goes wrong is an answer too.
-pub async fn respond(site: Arc<Site>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+pub async fn respond(site: Arc<Site>, peer: IpAddr, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let (parts, body) = request.into_parts();
-    let asked = check(&parts, &site.options.names).and_then(|()| route(&parts.method, parts.uri.path()));
+    let asked = check(&parts, &site.options.names).and_then(|()| admitted(&site, peer, &parts));
     let answer = match asked {
-        Ok(route) => (route.handler)(Box::new(Call { site: site.clone(), route, parts, body })).await,
+        Ok((route, pass)) => {
+            answered(&site, route, &pass, Box::new(Call { site: site.clone(), route, pass: pass.clone(), parts, body })).await
+        }
         Err(problem) => {
             drain(body);
             Err(problem)
@@ -36,6 +42,33 @@ pub async fn respond(site: Arc<Site>, request: Request<Incoming>) -> Result<Resp
     });
     site.counts.answered(response.status());
     Ok(response)
+}
+
+/// The route that a request is for, and what its sender may do. Without a token not even what there is not is told.
+fn admitted(site: &Site, peer: IpAddr, parts: &Parts) -> Result<(&'static Route, Pass), Problem> {
+    let found = route(&parts.method, parts.uri.path());
+    let needs = found.as_ref().map_or(Needs::AnyToken, |route| route.needs);
+    let pass = admit(site, peer, parts, needs)?;
+    let route = found?;
+    pass.check(route, parts.uri.path())?;
+    Ok((route, pass))
+}
+
+/// Has the request answered, unless its sender is admitted no more before it is.
+async fn answered(site: &Arc<Site>, route: &'static Route, pass: &Pass, call: Box<Call>) -> Answer {
+    let handled = (route.handler)(call);
+    let answer = match route.needs {
+        // Anybody may ask, or it changes who is admitted, and looks at that itself.
+        Needs::Nothing | Needs::Everywhere(_) => handled.await,
+        _ => match race(handled, Box::pin(pass.ended(site))).await {
+            First::One(answer) => answer,
+            First::Other(problem) => Err(problem),
+        },
+    };
+    pass.log(route, answer.as_ref().map_or_else(|problem| problem.kind.status, |response| response.status().as_u16()));
+    let (site, pass) = (site.clone(), pass.clone());
+    let end = async move { StreamBroken(pass.ended(&site).await.detail) };
+    Ok(answer?.map(|body| body.until(end)))
 }
 
 /// The route of a method and a path, which is compared as it was sent: nothing is unescaped or

@@ -5,6 +5,7 @@
 //! Decides nothing about events: it parses, hands over to `drive`, and writes.
 
 mod admin;
+mod admission;
 mod aggregates;
 mod body;
 mod call;
@@ -13,6 +14,7 @@ mod consumers;
 mod cursor;
 mod dispatch;
 mod events;
+mod failures;
 mod flow;
 mod ingress;
 mod logs;
@@ -34,6 +36,8 @@ mod stalling;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod token_routes;
+mod tokens;
 mod types;
 mod upgrades;
 mod upload;

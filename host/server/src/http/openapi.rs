@@ -10,9 +10,10 @@ use super::body::{Body, answer};
 use super::call::{Answer, Call};
 use super::parameters::{Form, Parameter};
 use super::problem_kinds::{self as kinds, Kind};
-use super::route::{Gives, Route, Takes};
+use super::route::{Gives, Needs, Route, Takes};
 use super::routes::routes;
 use super::schemas::schemas;
+use crate::drive::Scope;
 
 /// What any request may meet.
 const ALWAYS: &[&Kind] = &[
@@ -25,6 +26,9 @@ const ALWAYS: &[&Kind] = &[
     &kinds::STOPPING,
     &kinds::STORAGE_FULL,
 ];
+
+/// What a request may meet whose route takes a token.
+const WITH_TOKENS: &[&Kind] = &[&kinds::UNAUTHENTICATED, &kinds::TOKEN_EXPIRED, &kinds::FORBIDDEN, &kinds::TOO_MANY_FAILURES];
 
 pub async fn openapi(_: Box<Call>) -> Answer {
     static WRITTEN: OnceLock<Bytes> = OnceLock::new();
@@ -46,11 +50,17 @@ fn document() -> Value {
             "summary": "An event log that runs WebAssembly functions over its events, exactly once.",
             "description": "A 2xx comes after the disk has it. Appending is idempotent by (source, id): any request may be repeated. \
                             Positions are decimal strings; cursors are opaque, and a position may stand where a cursor is taken. \
-                            Every error is application/problem+json with a stable type.",
+                            Every error is application/problem+json with a stable type. As soon as a host has one access token, \
+                            each operation needs one that allows it; until then anybody may do everything.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "paths": paths,
-        "components": { "schemas": schemas() },
+        "components": {
+            "schemas": schemas(),
+            "securitySchemes": {
+                "token": { "type": "http", "scheme": "bearer", "description": "An access token of the host: `retold token create` makes one." },
+            },
+        },
     })
 }
 
@@ -65,12 +75,40 @@ fn operation(route: &Route) -> Value {
     if matches!(route.gives, [(_, Gives::Events)]) {
         parameters.push(json!({ "name": "Last-Event-ID", "in": "header", "required": false, "schema": schema("Cursor"), "description": "Of a stream that is taken up again; instead of `after`." }));
     }
-    let mut operation =
-        json!({ "operationId": route.name, "summary": route.summary, "parameters": parameters, "responses": responses(route) });
+    let (security, description) = needs(route.needs);
+    let mut operation = json!({
+        "operationId": route.name,
+        "summary": route.summary,
+        "description": description,
+        "security": security,
+        "parameters": parameters,
+        "responses": responses(route),
+    });
     if let Some(body) = request_body(route.takes) {
         operation["requestBody"] = body;
     }
     operation
+}
+
+/// What an operation needs, for a program and in words. Names beside a scheme are what its bearer must be allowed.
+fn needs(needs: Needs) -> (Value, String) {
+    let token = |scopes: &[Scope]| json!([{ "token": scopes.iter().map(|scope| scope.name()).collect::<Vec<_>>() }]);
+    match needs {
+        Needs::Nothing => (json!([]), "Anybody may ask.".into()),
+        Needs::Optional => (json!([{}, { "token": [] }]), "Anybody may ask; a token's holder is told of its namespaces.".into()),
+        Needs::AnyToken => (token(&[]), "Answers to any token, with what it reaches.".into()),
+        Needs::Reach => (token(&[]), "Answers to any token for the namespace.".into()),
+        Needs::InPath(scope) => (token(&[scope]), format!("Needs a token that allows `{}` in the namespace.", scope.name())),
+        Needs::InBody(scope) => (
+            token(&[scope]),
+            format!(
+                "Needs a token that allows `{}` in every namespace that the body names, and `{}` too where it brings modules.",
+                scope.name(),
+                Scope::Deploy.name()
+            ),
+        ),
+        Needs::Everywhere(scope) => (token(&[scope]), format!("Needs a token that allows `{}` in all namespaces.", scope.name())),
+    }
 }
 
 fn schema(name: &str) -> Value {
@@ -84,7 +122,7 @@ fn path_parameter(name: &str) -> Value {
             json!({ "type": "string", "pattern": NAMESPACE }),
         ),
         "other" => ("The namespace that is held against it.", json!({ "type": "string", "pattern": NAMESPACE })),
-        "id" => ("The replay's id.", json!({ "type": "string" })),
+        "id" => ("The id, of a replay or a token.", json!({ "type": "string" })),
         "position" => ("The event's position.", schema("Cursor")),
         "type" => ("The type of event or command.", json!({ "type": "string" })),
         "subject" => ("The subject; its slashes stand as they are, other characters escaped as in any path.", json!({ "type": "string" })),
@@ -180,7 +218,8 @@ fn responses(route: &Route) -> Value {
         let about = StatusCode::from_u16(*status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
         responses.insert(status.to_string(), json!({ "description": about, "content": content }));
     }
-    for kind in route.problems.iter().chain(ALWAYS) {
+    let with_tokens = if route.needs == Needs::Nothing { &[] } else { WITH_TOKENS };
+    for kind in route.problems.iter().chain(ALWAYS).chain(with_tokens) {
         let response = responses.entry(kind.status.to_string()).or_insert_with(|| json!({ "description": "", "content": {} }));
         let types = response["description"].as_str().unwrap_or_default();
         let separator = if types.is_empty() { "" } else { "; " };
@@ -224,6 +263,12 @@ mod tests {
                 "{}",
                 route.path
             );
+            let text = operation["responses"]["401"].to_string();
+            assert_eq!(text.contains("unauthenticated"), route.needs != Needs::Nothing, "{}", route.path);
+            let scopes = operation["security"][0]["token"].as_array().map_or(0, Vec::len);
+            let one = matches!(route.needs, Needs::InPath(_) | Needs::InBody(_) | Needs::Everywhere(_));
+            assert_eq!(scopes, usize::from(one), "{}", route.path);
+            assert_eq!(operation["security"] == json!([]), route.needs == Needs::Nothing, "{}", route.path);
             assert_eq!(operation.get("requestBody").is_some(), !matches!(route.takes, Takes::Nothing), "{}", route.path);
             for kind in route.problems {
                 let text = operation["responses"][kind.status.to_string()].to_string();

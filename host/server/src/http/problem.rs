@@ -1,6 +1,6 @@
 //! Errors as clients see them: RFC 9457 problem details. The status is chosen here and nowhere else.
 
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use retold_engine::model::limits;
 use retold_engine::run::ConsumerRefused;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::body::Body;
 use super::problem_kinds::{self as kinds, Kind};
 use super::values::value_member;
-use crate::drive::{DeployRefused, DriveError, SchemaRefused};
+use crate::drive::{DeployRefused, DriveError, SchemaRefused, TokenRefused};
 use crate::wasm::ModuleError;
 
 /// One request that came to nothing: what happened, to what, and what to do.
@@ -72,6 +72,9 @@ impl Problem {
         let mut response = Response::new(Body::full(serde_json::to_vec(&self).unwrap_or_default()));
         *response.status_mut() = StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.kind.status == 401 {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -104,6 +107,7 @@ impl From<DriveError> for Problem {
             DriveError::Module(error) => error.into(),
             DriveError::Manifest(error) => Problem::new(&kinds::MODULE_REFUSED, error.to_string()).with("reason", "manifest"),
             DriveError::Name(what) => Problem::new(&kinds::INVALID_NAME, what).with("field", "name"),
+            DriveError::Token(refused) => refused.into(),
             DriveError::Busy => Problem::busy(),
             DriveError::NoSpace { free_bytes, needed_bytes } => Problem::new(&kinds::STORAGE_FULL, error.to_string())
                 .with("free_bytes", free_bytes)
@@ -220,6 +224,19 @@ impl From<DriveError> for Problem {
             }
             DriveError::HasEndpoint(ref name) => Problem::new(&kinds::ENDPOINT_CONFLICT, error.to_string()).with("consumer", name.clone()),
             DriveError::StreamBroken => Problem::new(&kinds::CONDITION_FAILED, error.to_string()),
+        }
+    }
+}
+
+impl From<TokenRefused> for Problem {
+    fn from(refused: TokenRefused) -> Problem {
+        let detail = refused.to_string();
+        match refused {
+            TokenRefused::Field { field, .. } => Problem::new(&kinds::INVALID_TOKEN, detail).with("field", field),
+            TokenRefused::Unknown(id) => Problem::new(&kinds::UNKNOWN_TOKEN, detail).with("token", id),
+            TokenRefused::NoOperator { .. } => Problem::new(&kinds::NO_OPERATOR, detail),
+            TokenRefused::TooMany => Problem::new(&kinds::LIMIT_REACHED, detail).with("max", limits::TOKENS_MAX),
+            TokenRefused::NoLongerAdmitted => Problem::new(&kinds::UNAUTHENTICATED, detail),
         }
     }
 }
@@ -413,6 +430,11 @@ mod tests {
         check(DriveError::EndpointRefused { url, reason, what }, 422, "endpoint-refused");
         check(DriveError::HasEndpoint("mail".into()), 409, "endpoint-conflict");
         check(DriveError::NoSpace { free_bytes: 1, needed_bytes: 2 }, 507, "storage-full");
+        check(TokenRefused::Field { field: "allow", what: "is empty: a token may allow read".into() }, 400, "invalid-token");
+        check(TokenRefused::Unknown("k".into()), 404, "unknown-token");
+        check(TokenRefused::NoOperator { allow: "operate".into() }, 409, "no-operator");
+        check(TokenRefused::TooMany, 409, "limit-reached");
+        check(TokenRefused::NoLongerAdmitted, 401, "unauthenticated");
         check(DriveError::Busy, 503, "busy");
         check(DriveError::Stopping, 503, "stopping");
     }

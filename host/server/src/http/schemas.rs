@@ -2,12 +2,13 @@
 //! running host: each answer is held against its schema.
 
 mod flow;
+mod tokens;
 
 use serde_json::{Value, json};
 
 pub fn schemas() -> Value {
     let mut all = event_schemas();
-    for more in [admin_schemas(), outbox_schemas(), upgrade_schemas(), consumer_schemas(), flow::flow_schemas()] {
+    for more in [admin_schemas(), outbox_schemas(), upgrade_schemas(), consumer_schemas(), flow::flow_schemas(), tokens::token_schemas()] {
         for (name, schema) in more.as_object().into_iter().flatten() {
             all[name.as_str()] = schema.clone();
         }

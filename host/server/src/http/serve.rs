@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -43,8 +44,8 @@ pub async fn serve(listener: TcpListener, host: Host, options: ServeOptions, shu
             First::Other(()) => break,
         };
         match accepted {
-            Ok((stream, place)) => {
-                tokio::spawn(connection(stream, place, builder.clone(), site.clone()));
+            Ok((stream, peer, place)) => {
+                tokio::spawn(connection(stream, peer, place, builder.clone(), site.clone()));
             }
             Err(error) if is_for_good(&error) => return Err(error),
             Err(error) => {
@@ -78,10 +79,10 @@ fn builder(options: &ServeOptions) -> http1::Builder {
 }
 
 /// A place first: a client that has none waits in the kernel's queue.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
     let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, place))
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer.ip(), place))
 }
 
 /// Whether accepting will fail again however long one waits.
@@ -89,13 +90,13 @@ fn is_for_good(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::NotConnected | io::ErrorKind::Unsupported)
 }
 
-async fn connection(stream: TcpStream, place: OwnedSemaphorePermit, builder: http1::Builder, site: Arc<Site>) {
+async fn connection(stream: TcpStream, peer: IpAddr, place: OwnedSemaphorePermit, builder: http1::Builder, site: Arc<Site>) {
     site.counts.connections.fetch_add(1, Ordering::Relaxed);
     site.counts.connections_open.fetch_add(1, Ordering::Relaxed);
     // Without it small answers wait for the client's acknowledgement of earlier ones.
     let _ = stream.set_nodelay(true);
     let stream = TokioIo::new(Stalling::new(stream, site.options.stall_time_max));
-    let service = service_fn(|request| respond(site.clone(), request));
+    let service = service_fn(|request| respond(site.clone(), peer, request));
     let mut stopping = site.host.stopping();
     let mut served = pin!(builder.serve_connection(stream, service));
     let stop = async { drop(stopping.wait_for(|stopping| *stopping).await) };

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use super::failures::Failures;
 use super::upload::Budget;
 use crate::drive::Host;
 
@@ -47,11 +48,19 @@ pub struct Site {
     pub options: ServeOptions,
     pub bodies: Arc<Budget>,
     pub counts: Counts,
+    /// Requests that should have shown a token.
+    pub failures: Failures,
 }
 
 impl Site {
     pub fn new(host: Host, options: ServeOptions) -> Arc<Site> {
-        Arc::new(Site { host, bodies: Budget::new(options.body_bytes_max), options, counts: Counts::default() })
+        Arc::new(Site {
+            host,
+            bodies: Budget::new(options.body_bytes_max),
+            options,
+            counts: Counts::default(),
+            failures: Failures::default(),
+        })
     }
 }
 

@@ -11,6 +11,7 @@ use super::session::Session;
 use super::target::Target;
 use super::{fold, footprint, growth, machine, outside, promotion, rows, upgrades};
 use crate::cli::arguments::Common;
+use crate::cli::failure::Usage;
 use crate::cli::output::{print, print_json};
 use crate::cli::progress::Progress;
 
@@ -72,6 +73,11 @@ pub fn run(common: &Common, bench: &Bench) -> Result<()> {
         eprintln!("retold: this machine is busy (load {load} on {} cores): wait until it isn't, or read only the ratios", machine::cores());
     }
     let target = match &common.url {
+        Some(_) if common.token.is_some() => {
+            return Err(
+                Usage("the bench's own clients send no token: unset RETOLD_TOKEN, and measure a host without tokens".to_owned()).into()
+            );
+        }
         Some(url) => Target::at(url)?,
         None => Target::start()?,
     };

@@ -60,7 +60,7 @@ impl Session {
 
     /// A namespace to load; made if it isn't there.
     pub fn namespace(&self, name: &str) -> Result<Client> {
-        let common = Common { namespace: name.to_owned(), ..self.common.clone() };
+        let common = Common { namespace: Some(name.to_owned()), ..self.common.clone() };
         let client = Client::at(&self.target.url, &common)?;
         namespaces::create(&client, name).with_context(|| format!("the namespace {name} can't be made"))?;
         Ok(client)

@@ -86,7 +86,7 @@ fn is_taken(error: &anyhow::Error) -> bool {
 }
 
 fn tell(common: &Common, story: Story, flights: &Flights, url: &str) -> Result<()> {
-    let client = Client::at(url, &Common { namespace: "main".into(), ..common.clone() })?;
+    let client = Client::at(url, &Common { namespace: Some("main".into()), ..common.clone() })?;
     let module = deploy::upload(&client, &flights.module.file, &flights.module.name)?;
     story.deployed(&module)?;
     let streamed = stream(&client, flights, common.json)?;

@@ -88,7 +88,7 @@ pub fn run(common: &Common, test: &Test) -> Result<()> {
 /// A namespace that nothing has happened in.
 fn namespace(common: &Common, url: &str, number: usize) -> Result<Client> {
     let name = format!("run-{number}");
-    let client = Client::at(url, &Common { namespace: name.clone(), token: None, ..common.clone() })?;
+    let client = Client::at(url, &Common { namespace: Some(name.clone()), token: None, ..common.clone() })?;
     client
         .post("/v1/namespaces", "application/json", json!({ "name": name }).to_string().as_bytes())
         .context("no namespace can be made")?;

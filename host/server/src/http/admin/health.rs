@@ -57,12 +57,14 @@ struct NamespaceReady {
     hosts_down: Vec<String>,
 }
 
-/// 200 when every namespace can be written, else 503. Lag and parked events are told, not judged.
+/// 200 when every namespace can be written, else 503. Lag and parked events are told, not judged; and only of
+/// namespaces that are open to who asks.
 pub async fn ready(call: Box<Call>) -> Answer {
     let host = &call.site.host;
     let now = host.now();
     let ready = host.is_ready();
-    let namespaces = host.namespaces().iter().map(|namespace| NamespaceReady::of(namespace, now)).collect();
+    let seen = host.namespaces().into_iter().filter(|namespace| call.pass.sees(namespace.name()));
+    let namespaces = seen.map(|namespace| NamespaceReady::of(&namespace, now)).collect();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let (free_bytes, reserve_bytes) = host.disk_space();
     Ok(json(status, &ReadyAnswer { ready, disk: DiskReady { free_bytes, reserve_bytes }, namespaces }))

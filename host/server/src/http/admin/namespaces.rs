@@ -3,6 +3,7 @@
 use http::StatusCode;
 use serde::Serialize;
 
+use super::super::admission::Pass;
 use super::super::body::json;
 use super::super::call::{Answer, Call};
 use super::super::timestamps::timestamp_text;
@@ -27,9 +28,11 @@ pub struct NamespaceAnswer {
 }
 
 impl NamespaceAnswer {
-    pub fn of(namespace: &Namespace) -> NamespaceAnswer {
+    /// What `pass` may know of it: of what it is a fork of, say, nothing unless that is open to it too.
+    pub fn of(namespace: &Namespace, pass: &Pass) -> NamespaceAnswer {
         let Generations { generation, role, previous } = namespace.generations();
         let (role, base, at) = told(role);
+        let base = base.filter(|base| pass.sees(base));
         NamespaceAnswer {
             name: namespace.name().to_owned(),
             created: timestamp_text(namespace.created()),
@@ -61,13 +64,20 @@ struct NamespacesAnswer {
 
 pub async fn list_namespaces(call: Box<Call>) -> Answer {
     call.query()?;
-    let namespaces = call.site.host.namespaces().iter().map(NamespaceAnswer::of).collect();
+    let namespaces = call
+        .site
+        .host
+        .namespaces()
+        .iter()
+        .filter(|namespace| call.pass.sees(namespace.name()))
+        .map(|namespace| NamespaceAnswer::of(namespace, &call.pass))
+        .collect();
     Ok(json(StatusCode::OK, &NamespacesAnswer { namespaces }))
 }
 
 pub async fn one_namespace(call: Box<Call>) -> Answer {
     call.query()?;
-    Ok(json(StatusCode::OK, &NamespaceAnswer::of(&call.namespace()?)))
+    Ok(json(StatusCode::OK, &NamespaceAnswer::of(&call.namespace()?, &call.pass)))
 }
 
 #[cfg(test)]

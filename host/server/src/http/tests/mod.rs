@@ -3,6 +3,7 @@
 mod appending;
 mod hostile;
 mod others;
+mod permitted;
 mod reading;
 pub mod running;
 mod schemas_hold;

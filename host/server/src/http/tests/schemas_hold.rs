@@ -102,4 +102,11 @@ fn every_answer_is_as_its_schema_says() {
     for (name, value) in super::super::upgrades::samples().into_iter().chain(super::super::timers::tests::samples()) {
         holds(name, &value);
     }
+    holds("Tokens", &host.get("/v1/tokens").json());
+    let made = host.post("/v1/tokens", "application/json", r#"{"name":"all","allow":["operate"],"expires":"1h"}"#).json();
+    holds("TokenCreated", &made);
+    let bearer = format!("Bearer {}", made["token"].as_str().expect("a token"));
+    let listed = host.send("GET", "/v1/tokens", &[("Authorization", &bearer)], b"").json();
+    holds("Tokens", &listed);
+    holds("Token", &listed["tokens"][0]);
 }

@@ -1,5 +1,6 @@
 //! What a request takes of memory.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::Request;
@@ -19,7 +20,7 @@ fn size<F>(_: fn(Box<Call>) -> F) -> usize {
 
 #[test]
 fn what_a_request_is_while_it_waits_fits_what_the_allocator_keeps_at_hand() {
-    fn respond_size<F>(_: fn(Arc<Site>, Request<Incoming>) -> F) -> usize {
+    fn respond_size<F>(_: fn(Arc<Site>, IpAddr, Request<Incoming>) -> F) -> usize {
         size_of::<F>()
     }
     for (name, bytes) in

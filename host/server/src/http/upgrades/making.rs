@@ -11,7 +11,7 @@ use super::super::problem::Problem;
 use super::super::problem_kinds as kinds;
 use super::deploying::under_way;
 use super::rules::RetellBody;
-use crate::drive::{DriveError, ForkOptions, Forked, Host};
+use crate::drive::{DriveError, ForkOptions, Forked, Host, Scope};
 
 /// Several modules in base64.
 const BODY_BYTES_MAX: usize = 96 << 20;
@@ -54,25 +54,33 @@ impl From<Forked> for ForkedAnswer {
 
 pub async fn create_namespace(call: Box<Call>) -> Answer {
     call.query()?;
-    let host = call.site.host.clone();
+    let (host, pass) = (call.site.host.clone(), call.pass.clone());
     let body = call.whole_body(BODY_BYTES_MAX).await?;
     let NewNamespace { name, fork, retell } = serde_json::from_slice(&body).map_err(|error| {
         let what =
             format!("the body is not what this path takes ({error}): send {{\"name\":\"shop\"}}, with a `fork` or a `retell` if it is one");
         Problem::new(&kinds::MALFORMED_REQUEST, what).with("field", "name")
     })?;
+    pass.demand(Scope::Operate, &name)?;
     match (fork, retell) {
         (None, None) => {
             drop(body);
             let (namespace, created) = host.create_namespace(&name).await?;
             let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-            Ok(json(status, &NamespaceAnswer::of(&namespace)))
+            Ok(json(status, &NamespaceAnswer::of(&namespace, &pass)))
         }
-        (Some(fork), None) => forked(&host, &name, fork).await,
+        (Some(fork), None) => {
+            pass.demand(Scope::Operate, &fork.base)?;
+            forked(&host, &name, fork).await
+        }
         (None, Some(retell)) => {
             let request = retell.request(name)?;
             drop(body);
             let base = request.base.clone();
+            pass.demand(Scope::Operate, &base)?;
+            if !request.modules.is_empty() {
+                [&base, &request.name].into_iter().try_for_each(|namespace| pass.demand(Scope::Deploy, namespace))?;
+            }
             let replay = Box::pin(host.retell(request)).await?;
             Ok(under_way(&base, replay))
         }

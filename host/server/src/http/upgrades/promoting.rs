@@ -11,7 +11,7 @@ use super::super::parameters::{DEPLOY_SECONDS_DEFAULT, WAIT_SECONDS_MAX};
 use super::super::problem::Problem;
 use super::super::problem_kinds as kinds;
 use super::difference_answer::DifferenceAnswer;
-use crate::drive::{Dropped, Promoted, ReplayStatus};
+use crate::drive::{Dropped, NamespaceRole, Promoted, ReplayStatus, Scope};
 
 const BODY_BYTES_MAX: usize = 4 << 10;
 
@@ -66,6 +66,10 @@ impl From<Promoted> for PromotedAnswer {
 pub async fn promote(call: Box<Call>) -> Answer {
     call.query()?;
     let (host, name) = (call.site.host.clone(), call.parameter("ns").to_owned());
+    // What it takes the place of changes too.
+    if let Some(NamespaceRole::Retelling { base }) = host.namespace(&name).map(|namespace| namespace.generations().role) {
+        call.pass.demand(Scope::Operate, &base)?;
+    }
     let body = call.whole_body(BODY_BYTES_MAX).await?;
     let PromoteBody { back } = if body.trim_ascii().is_empty() {
         PromoteBody::default()
