@@ -6,6 +6,7 @@
 
 mod admin;
 mod aggregates;
+mod backups;
 mod body;
 mod call;
 mod commands;

@@ -312,6 +312,7 @@ impl From<StoreError> for Problem {
         let kind = match error {
             StoreError::Full => &kinds::STORAGE_FULL,
             StoreError::Poisoned(_) => &kinds::STORAGE_FAILED,
+            StoreError::Backup(_) => &kinds::BACKUP_REFUSED,
             StoreError::Disk(_)
             | StoreError::Io { .. }
             | StoreError::InUse(_)
@@ -377,6 +378,7 @@ mod tests {
         check(Refused::NotFirstParked { function: "f".into(), position: Position(2), first }, 409, "parked-conflict");
         check(Refused::NotParked { function: "f".into(), position: Position(2) }, 409, "parked-conflict");
         check(StoreError::Full, 507, "storage-full");
+        check(StoreError::Backup("it is cut short".into()), 422, "backup-refused");
         check(StoreError::Poisoned("EIO".into()), 503, "storage-failed");
         check(ModuleError::Empty, 415, "not-wasm");
         check(ModuleError::Malformed { offset: 9, problem: "x".into() }, 422, "module-refused");

@@ -30,6 +30,8 @@ pub struct BackupPieces {
     commit: u64,
     last: Position,
     chain: Digest,
+    /// What a stretch follows isn't looked at.
+    unfollowed: bool,
     /// Between `Begin` and `End`.
     inside: bool,
     /// A stretch was read whole.
@@ -46,6 +48,11 @@ impl BackupPieces {
             chain: begin.chain,
             ..BackupPieces::default()
         }
+    }
+
+    /// For the first piece of a stretch alone: what it follows isn't looked at.
+    pub fn unfollowed() -> BackupPieces {
+        BackupPieces { unfollowed: true, ..BackupPieces::default() }
     }
 
     pub fn push(&mut self, bytes: &[u8]) {
@@ -108,7 +115,7 @@ impl BackupPieces {
             Ok(begin) => begin,
             Err(format) => return Err(self.wrong(&format!("it has format {format}, and this host reads {FORMAT}"))),
         };
-        if (begin.after_commit, begin.after, begin.chain) != (self.commit, self.last, self.chain) {
+        if !self.unfollowed && (begin.after_commit, begin.after, begin.chain) != (self.commit, self.last, self.chain) {
             let what = format!(
                 "it begins after commit {} and position {}: a part is missing, or is of another history",
                 begin.after_commit, begin.after
