@@ -29,6 +29,7 @@ mod outside_guests;
 mod outside_oracle;
 mod outside_seeds;
 mod outside_world;
+mod restores;
 mod retellings;
 mod script;
 mod seeds;

@@ -85,8 +85,8 @@ mod tests {
 
     #[test]
     fn a_backup_tells_how_far_it_goes_and_what_came() {
-        let mut told = json!({ "namespace": "main", "at": "120000", "events": 1_500, "modules": 2, "file": "b/log-1-2.retold" });
-        assert_eq!(words(&told), "main is backed up to position 120000\n  1 500 events and 2 modules in b/log-1-2.retold\n");
+        let mut told = json!({ "namespace": "main", "at": "120000", "events": 150, "modules": 2, "file": "b/log-1-2.retold" });
+        assert_eq!(words(&told), "main is backed up to position 120000\n  150 events and 2 modules in b/log-1-2.retold\n");
         told["file"] = Value::Null;
         assert_eq!(words(&told), "main is backed up to position 120000 already\n");
     }

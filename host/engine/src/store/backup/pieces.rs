@@ -159,6 +159,7 @@ impl BackupPieces {
     }
 
     fn wrong(&self, what: &str) -> StoreError {
-        StoreError::Backup(format!("the backup is damaged after commit {} and position {}: {what}", self.commit, self.last))
+        let place = format!("after commit {} and position {}", self.commit, self.last);
+        StoreError::Backup(format!("the backup is damaged {place}: {what}; use another copy of it"))
     }
 }

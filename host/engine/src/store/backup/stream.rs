@@ -31,7 +31,10 @@ impl Reader {
         let snapshot = self.snapshot()?;
         let (mut commit, mut last, mut chain) = (0, Position::START, Digest::ZERO);
         if let Some(from) = from.filter(|from| from.commit > 0) {
-            let other = |what: &str| StoreError::Backup(format!("the backup is of another history than {namespace}: {what}"));
+            let other = |what: &str| {
+                let refused = format!("the backup is of another history than {namespace}: {what}; back it up into another folder");
+                StoreError::Backup(refused)
+            };
             if from.commit > snapshot.commit() {
                 return Err(other(&format!("it ends with commit {}, and the log ends with commit {}", from.commit, snapshot.commit())));
             }

@@ -36,7 +36,9 @@ impl BackupFolder {
         let receiving = receiving.open(path.join(RECEIVING)).map_err(failed("the folder can't be written"))?;
         match receiving.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(refused(format!("another backup is being written into {}", path.display()))),
+            Err(TryLockError::WouldBlock) => {
+                return Err(refused(format!("another backup is being written into {}: wait until it is done", path.display())));
+            }
             Err(TryLockError::Error(error)) => return Err(failed("the folder can't be locked")(error)),
         }
         let last = match log_files(path)?.last() {
@@ -100,7 +102,7 @@ impl BackupFolder {
     /// Gives what was received last its name: from here on it is there, whatever happens.
     pub fn keep(self) -> Result<PathBuf, DriveError> {
         let failed = |what: &str| failed(what, &self.path);
-        let Some((begin, end)) = &self.last else { return Err(refused("nothing was received".into())) };
+        let Some((begin, end)) = &self.last else { return Err(refused("nothing was received: run the backup again".into())) };
         let file = self.path.join(log_file(begin.after_commit + 1, end.commit));
         self.receiving.sync_all().map_err(failed("the backup can't be synced"))?;
         fs::rename(self.path.join(RECEIVING), &file).map_err(failed("the backup can't be renamed"))?;
@@ -151,7 +153,7 @@ pub fn read_log(
     let named = |error: StoreError| refused(format!("{}: {error}", file.display()));
     let begin = match pieces.next().map_err(named)? {
         Some(BackupPiece::Begin(begin)) => begin,
-        _ => return Err(refused(format!("{}: it is cut short", file.display()))),
+        _ => return Err(refused(format!("{}: it is cut short; use another copy of it", file.display()))),
     };
     let whole = first.chain(open);
     read_stretch(whole, after(&begin), each).map_err(|error| match error {
@@ -180,14 +182,14 @@ fn read_stretch(mut from: impl Read, mut pieces: BackupPieces, each: &mut dyn Fn
                 BackupPiece::Begin(found) if begin.is_none() => begin = Some(found),
                 BackupPiece::End(found) => end = Some(found),
                 BackupPiece::Begin(_) | BackupPiece::Module(_) => {
-                    return Err(Broken::Wrong(StoreError::Backup("there is more in it than one backup".into())));
+                    return Err(Broken::Wrong(StoreError::Backup("there is more in it than one backup: use another copy of it".into())));
                 }
                 BackupPiece::Record(_) | BackupPiece::Forgotten(_) => {}
             }
         }
     }
     pieces.end().map_err(Broken::Wrong)?;
-    begin.zip(end).ok_or_else(|| Broken::Wrong(StoreError::Backup("it is cut short".into())))
+    begin.zip(end).ok_or_else(|| Broken::Wrong(StoreError::Backup("it is cut short: use another copy of it".into())))
 }
 
 fn read_some(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {

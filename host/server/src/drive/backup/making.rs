@@ -1,6 +1,6 @@
 //! A namespace on its way into a backup.
 
-use retold_engine::model::{Digest, Position};
+use retold_engine::model::Digest;
 use retold_engine::store::{BackupFrom, BackupStream};
 
 use super::super::namespace::Namespace;
@@ -23,8 +23,8 @@ impl Namespace {
         Ok(self.reader().snapshot()?.component(digest)?)
     }
 
-    /// Without anything, as it was made.
+    /// Whether nothing was ever written to it.
     pub fn is_empty(&self) -> bool {
-        self.reader().next_record().commit == 1 && self.reader().next_record().first == Position(1)
+        self.reader().next_record().commit == 1
     }
 }

@@ -45,12 +45,14 @@ impl WholeBackup {
             modules.extend(end.modules.iter().filter(|module| !modules.contains(module)).copied().collect::<Vec<_>>());
             found = Some((begin.namespace, end));
         }
-        let Some((namespace, end)) = found else { return Err(refused(format!("there is no backup in {}", path.display()))) };
+        let Some((namespace, end)) = found else {
+            return Err(refused(format!("there is no backup in {}: name the folder that `retold backup` wrote into", path.display())));
+        };
         let modules: Vec<(Digest, PathBuf)> = modules.into_iter().map(|module| (module, path.join(module_file(module)))).collect();
         for (module, file) in &modules {
             let component = fs::read(file).map_err(failed("a module of the backup can't be read", file))?;
             if Digest::of(&component) != *module {
-                return Err(refused(format!("{}: it is not the module that its name says", file.display())));
+                return Err(refused(format!("{}: it is not the module that its name says; use another copy of it", file.display())));
             }
         }
         Ok(WholeBackup { namespace, end, logs, modules: modules.into_iter().map(|(_, file)| file).collect() })
