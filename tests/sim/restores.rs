@@ -25,7 +25,7 @@ fn make(backup: &[u8], folder: &FaultFolder) -> Result<Restored, StoreError> {
     let mut pieces = BackupPieces::default();
     pieces.push(backup);
     let how = RestoreAs { until: Until::End, effects: Effects::Held };
-    restore(&mut || pieces.next(), how, Arc::new(folder.clone()), &StoreOptions::default())
+    restore(&mut || pieces.take(), how, Arc::new(folder.clone()), &StoreOptions::default())
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn backup(store: &Store) -> Vec<u8> {
 fn restored_into(bytes: &[u8], until: Until, events: usize, folder: &MemoryFolder) -> Result<Restored, StoreError> {
     let mut pieces = BackupPieces::default();
     pieces.push(bytes);
-    let mut next = || match pieces.next()? {
+    let mut next = || match pieces.take()? {
         None => pieces.end().map(|()| None),
         piece => Ok(piece),
     };
@@ -176,5 +176,5 @@ fn nothing_is_a_backup_that_has_no_beginning() {
     let mut pieces = BackupPieces::default();
     assert!(pieces.end().is_err());
     pieces.push(&module_frame(b"shop"));
-    assert!(matches!(pieces.next(), Err(StoreError::Backup(_))));
+    assert!(matches!(pieces.take(), Err(StoreError::Backup(_))));
 }

@@ -64,7 +64,7 @@ impl BackupPieces {
     }
 
     /// The next piece; `None` if more bytes are needed. [`StoreError::Backup`] says what is wrong and where.
-    pub fn next(&mut self) -> Result<Option<BackupPiece>, StoreError> {
+    pub fn take(&mut self) -> Result<Option<BackupPiece>, StoreError> {
         let rest = &self.bytes[self.at..];
         let Some((head, content)) = rest.split_at_checked(TAG_AND_LENGTH_BYTES) else { return Ok(None) };
         let (tag, length) = (head[0], u32::from_le_bytes([head[1], head[2], head[3], head[4]]) as usize);

@@ -22,7 +22,7 @@ fn read(backup: &[u8], bytes: usize) -> Result<Vec<BackupPiece>, StoreError> {
     let mut all = Vec::new();
     for portion in backup.chunks(bytes) {
         pieces.push(portion);
-        while let Some(piece) = pieces.next()? {
+        while let Some(piece) = pieces.take()? {
             all.push(piece);
         }
     }

@@ -593,7 +593,7 @@ fn what_is_pending_is_pending_again_after_a_restore_with_effects_and_held_after_
             pieces.push(&portion);
         }
         let (folder, how) = (MemoryFolder::default(), RestoreAs { until: Until::End, effects });
-        restore(&mut || pieces.next(), how, Arc::new(folder.clone()), &Options::default()).expect("restored");
+        restore(&mut || pieces.take(), how, Arc::new(folder.clone()), &Options::default()).expect("restored");
         let desk = Desk { store: open(&folder), folder };
         let found = desk.pending();
         assert_eq!(found.iter().map(|request| (request.position, request.id.clone())).collect::<Vec<_>>(), expected);

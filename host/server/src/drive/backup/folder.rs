@@ -151,7 +151,7 @@ pub fn read_log(
     let mut pieces = BackupPieces::unfollowed();
     pieces.push(&first);
     let named = |error: StoreError| refused(format!("{}: {error}", file.display()));
-    let begin = match pieces.next().map_err(named)? {
+    let begin = match pieces.take().map_err(named)? {
         Some(BackupPiece::Begin(begin)) => begin,
         _ => return Err(refused(format!("{}: it is cut short; use another copy of it", file.display()))),
     };
@@ -177,7 +177,7 @@ fn read_stretch(mut from: impl Read, mut pieces: BackupPieces, each: &mut dyn Fn
         }
         each(&buffer[..length]);
         pieces.push(&buffer[..length]);
-        while let Some(piece) = pieces.next().map_err(Broken::Wrong)? {
+        while let Some(piece) = pieces.take().map_err(Broken::Wrong)? {
             match piece {
                 BackupPiece::Begin(found) if begin.is_none() => begin = Some(found),
                 BackupPiece::End(found) => end = Some(found),

@@ -150,7 +150,7 @@ impl Host {
 /// The next piece of a backup that comes in any portions.
 fn next_piece(pieces: &mut BackupPieces, bytes: &mut mpsc::Receiver<BackupBytes>) -> Result<Option<BackupPiece>, StoreError> {
     loop {
-        if let Some(piece) = pieces.next()? {
+        if let Some(piece) = pieces.take()? {
             return Ok(Some(piece));
         }
         match bytes.blocking_recv() {
