@@ -2,6 +2,7 @@
 
 mod appending;
 mod audit;
+mod backup;
 mod cloudevents;
 mod command_line;
 mod commands;

@@ -33,6 +33,9 @@ pub enum StoreError {
     /// A folder that was to be new has a namespace in it.
     #[error("the folder holds a namespace already: choose a new one")]
     NotEmpty,
+    /// What was given as a backup isn't one, isn't whole, or doesn't follow what came before it.
+    #[error("{0}")]
+    Backup(String),
     /// Bytes that no host of ours wrote, or that changed since.
     #[error("{file} is damaged at position {position}: {what}; restore it from a backup")]
     Damaged { file: String, position: Position, what: String },

@@ -5,24 +5,21 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use redb::{Database, Table, WriteTransaction};
+use redb::{Database, WriteTransaction};
 
 use super::create::create;
 use super::error::StoreError;
 use super::folder::{Backend, Folder, Space};
 use super::forgotten;
-use super::function::Rebuild;
-use super::head::{HEAD, Meta, make_tables};
+use super::head::{HEAD, Meta};
+use super::head_of::{Effects, HeadOf, before_decision};
 use super::mirror::Mirror;
-use super::mirror_of::MirrorOf;
 use super::open::{Options, remove_leftovers};
-use super::outside::{RowChange, write_row_changes};
 use super::reader::Reader;
 use super::segment::{Cap, Segment};
 use super::snapshot::Snapshot;
-use super::split::split;
 use super::tables;
-use crate::model::{Class, FunctionKind, Kind, Position, Record};
+use crate::model::{Position, Record};
 
 /// How often a fork begins anew because the base merged segments meanwhile.
 const ATTEMPTS: usize = 16;
@@ -61,7 +58,7 @@ pub fn fork(base: &Reader, at: Position, folder: Arc<dyn Folder>, options: &Opti
         if at > snapshot.head() {
             return Err(StoreError::BeyondHead { at, head: snapshot.head() });
         }
-        let cut = Cut::of(&snapshot, before_decision(&snapshot, at)?)?;
+        let cut = Cut::of(&snapshot, before_decision(at, &mut |position| snapshot.event(position))?)?;
         match cut.link(&snapshot, &*folder) {
             // A merge took its place: what is shared is looked up again.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -75,23 +72,6 @@ pub fn fork(base: &Reader, at: Position, folder: Arc<dyn Folder>, options: &Opti
         return Ok(forked);
     }
     Err(StoreError::io("the base's segments change too fast")(io::ErrorKind::NotFound.into()))
-}
-
-/// A command and what was decided on it are never parted: the command alone would be taken for one that was
-/// answered, and its events would never come.
-fn before_decision(snapshot: &Snapshot, at: Position) -> Result<Position, StoreError> {
-    let cause = snapshot.event(at.next())?.and_then(|next| next.cause).filter(|cause| *cause <= at);
-    let Some(cause) = cause else { return Ok(at) };
-    let Some(command) = snapshot.event(cause)?.filter(|cause| cause.kind == Kind::Command) else { return Ok(at) };
-    if command.class == Class::Source {
-        return Ok(Position(cause.0 - 1));
-    }
-    // One that a function sent is decided when its turn comes, here anew.
-    let mut at = at;
-    while at > cause && snapshot.event(at)?.is_some_and(|decided| decided.cause == Some(cause)) {
-        at = Position(at.0 - 1);
-    }
-    Ok(at)
 }
 
 /// Where the two logs part.
@@ -149,80 +129,36 @@ impl Cut {
         let database = Database::builder().set_cache_size(options.cache_bytes).create_with_backend(backend)?;
         let transaction = database.begin_write()?;
         let caps = self.caps();
-        make_tables(
-            &transaction,
-            &Meta {
-                term_key: snapshot.shared.hasher.key(),
-                forget_key: snapshot.shared.forget_key,
-                identity: Some(options.identity),
-                segments: self.segments.iter().map(|segment| segment.file.clone()).collect(),
-                caps: caps.clone(),
-            },
-        )?;
-        write_row_changes(&transaction, &[RowChange::Effects { on: false }], &mut Mirror::default())?;
-        let mut forked = Forked { segments_linked: self.segments.len(), segments_capped: caps.len(), ..Forked::default() };
-        let mut mirror_of = MirrorOf::new(&transaction);
-        self.take_shared(&mut mirror_of, &mut forked)?;
-        self.copy_rest(snapshot, &mut mirror_of, transaction.open_table(tables::LOG)?, &mut forked)?;
-        let mirror = mirror_of.finish(|mirror| forked.rebuilding = without_state(mirror))?;
-        forked.bytes_copied += copy_components(snapshot, &mirror, &transaction)?;
+        let meta = Meta {
+            term_key: snapshot.shared.hasher.key(),
+            forget_key: snapshot.shared.forget_key,
+            identity: Some(options.identity),
+            segments: self.segments.iter().map(|segment| segment.file.clone()).collect(),
+            caps: caps.clone(),
+        };
+        let mut head = HeadOf::begin(&transaction, &meta, Effects::Held, self.at)?;
+        for (index, segment) in self.segments.iter().enumerate() {
+            head.take_segment(segment, self.cap.filter(|_| index + 1 == self.segments.len()))?;
+        }
+        self.copy_rest(snapshot, &mut head)?;
+        let (taken, mirror, rebuilding) = head.finish()?;
+        let components_bytes = copy_components(snapshot, &mirror, &transaction)?;
         copy_forgotten(snapshot, &transaction)?;
         transaction.commit()?;
-        Ok(forked)
-    }
-
-    /// What the shared segments say of functions.
-    fn take_shared(&self, mirror_of: &mut MirrorOf<'_>, forked: &mut Forked) -> Result<(), StoreError> {
-        for (index, segment) in self.segments.iter().enumerate() {
-            let cap = self.cap.filter(|_| index + 1 == self.segments.len());
-            let end = cap.map_or(segment.stream_bytes, |cap| cap.stream_bytes);
-            let mut records = segment.records();
-            while records.offset() < end {
-                let offset = records.offset();
-                let Some(head) = records.next_head()? else { break };
-                mirror_of.take(&head.processing, head.commit, head.first)?;
-                if head.is_outside
-                    && let Some(record) = segment.stream_at(offset).next()?
-                {
-                    mirror_of.take_outside(&record)?;
-                }
-                (forked.at, forked.commit) = (Position(head.first.0 + u64::from(head.count) - 1), head.commit);
-            }
-        }
-        Ok(())
+        Ok(Forked {
+            at: taken.at,
+            commit: taken.commit,
+            segments_linked: self.segments.len(),
+            segments_capped: caps.len(),
+            events_copied: taken.events_copied,
+            bytes_copied: taken.bytes_copied + components_bytes,
+            rebuilding,
+        })
     }
 
     /// Copies the records after the shared segments, the last of which is split if it reaches beyond.
-    fn copy_rest(
-        &self,
-        snapshot: &Snapshot,
-        mirror_of: &mut MirrorOf<'_>,
-        mut log: Table<'_, (u64, u64), &'static [u8]>,
-        forked: &mut Forked,
-    ) -> Result<(), StoreError> {
-        let mut chain = match (self.cap, self.segments.last()) {
-            (Some(cap), _) => cap.chain_end,
-            (None, Some(segment)) => segment.chain_end,
-            (None, None) => crate::model::Digest::ZERO,
-        };
-        let mut copy = |record: &Record| -> Result<bool, StoreError> {
-            if record.commit > snapshot.commit() || record.first > self.at.next() {
-                return Ok(false);
-            }
-            let part = if record.last() <= self.at { None } else { split(record, self.at, chain)? };
-            let (record, whole) = match &part {
-                Some(part) => (part, false),
-                None if record.last() > self.at => return Ok(false),
-                None => (record, true),
-            };
-            log.insert((record.first.0, record.commit), record.bytes())?;
-            mirror_of.take(&record.processing().map_err(StoreError::malformed("the log", record.first))?, record.commit, record.first)?;
-            mirror_of.take_outside(record)?;
-            (forked.at, forked.commit, chain) = (record.last(), record.commit, record.chain);
-            forked.events_copied += u64::from(record.count);
-            forked.bytes_copied += record.bytes().len() as u64;
-            Ok(whole)
-        };
+    fn copy_rest(&self, snapshot: &Snapshot, head: &mut HeadOf<'_>) -> Result<(), StoreError> {
+        let mut copy = |record: &Record| if record.commit > snapshot.commit() { Ok(false) } else { head.copy(record) };
         match &self.inside {
             Some((segment, offset)) => {
                 let mut records = segment.stream_at(*offset);
@@ -239,26 +175,6 @@ impl Cut {
             }
         }
     }
-}
-
-/// Has every function that wrote state make it again, up to where it stood. Answers which.
-fn without_state(mirror: &mut Mirror) -> Vec<String> {
-    // What is kept of former versions stays behind, too.
-    for name in mirror.functions.keys().cloned().collect::<Vec<_>>() {
-        mirror.change_kept(&name, |row, _| row.kept.clear());
-    }
-    let stateful = mirror.functions.values().filter(|row| row.stateful && row.manifest.kind == FunctionKind::Handler);
-    let names: Vec<String> = stateful.map(|row| row.name.clone()).collect();
-    for name in &names {
-        let Some(row) = mirror.function_mut(name) else { continue };
-        let until = row.rebuild.map_or(row.cursor, |rebuild| rebuild.until);
-        row.rebuild = Some(Rebuild { until, through_commit: 0 });
-        row.cursor = row.start;
-        row.epoch += 1;
-        mirror.dirty.functions.insert(name.clone());
-        mirror.dirty.cursors.insert(name.clone());
-    }
-    names
 }
 
 /// Copies the components of all module versions that the fork knows of. Answers their bytes.

@@ -17,8 +17,9 @@ pub struct MirrorOf<'t> {
 }
 
 impl<'t> MirrorOf<'t> {
-    pub fn new(transaction: &'t WriteTransaction) -> MirrorOf<'t> {
-        MirrorOf { transaction, mirror: Mirror::default() }
+    /// Of a log whose requests leave, or are held.
+    pub fn new(transaction: &'t WriteTransaction, effects: bool) -> MirrorOf<'t> {
+        MirrorOf { transaction, mirror: Mirror { effects, ..Mirror::default() } }
     }
 
     /// The entries of the record of `commit`; `first` is its first position, for an error to tell.

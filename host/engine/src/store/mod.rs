@@ -7,6 +7,7 @@ mod admitting;
 mod affected;
 mod append;
 mod apply;
+mod backup;
 mod batch;
 mod catalogue;
 mod command_places;
@@ -39,6 +40,7 @@ mod fork_tests;
 mod function;
 mod group;
 mod head;
+mod head_of;
 mod history;
 #[cfg(test)]
 mod history_tests;
@@ -60,6 +62,9 @@ mod proposal;
 mod react;
 mod reader;
 mod recent;
+mod restore;
+#[cfg(test)]
+mod restore_tests;
 mod scan;
 mod schemas;
 mod seal;
@@ -91,6 +96,7 @@ mod view_snapshot;
 mod writer;
 
 pub use affected::Affected;
+pub use backup::{BackupBegin, BackupEnd, BackupFrom, BackupPiece, BackupPieces, BackupStream, FRAME_BYTES_MAX, module_frame};
 pub use batch::{Batch, Part, Walk};
 pub use catalogue::Catalogue;
 pub use consumer_file::{ConsumerChange, ConsumerFile, Queued, StoredConsumer};
@@ -118,6 +124,7 @@ pub use proposal::{
 };
 pub use reader::Reader;
 pub use recent::RecentRecords;
+pub use restore::{Effects, RestoreAs, Restored, Until, restore};
 pub use scan::{Filter, Portion, Take};
 pub use schemas::SchemaRow;
 pub use seal::{Housekeeping, Sealed};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::error::StoreError;
 use super::head::encode_segments;
 use super::reader::Reader;
-use super::segment::{Segment, build, merge};
+use super::segment::{Segment, build, merge, segment_file};
 use super::shared::View;
 use super::tables;
 use super::writer::Store;
@@ -67,22 +67,21 @@ impl Reader {
     /// Writes the new segment file. Reads a snapshot; never waits for the writer.
     pub fn housekeep(&self, work: Housekeeping) -> Result<Sealed, StoreError> {
         let folder = &*self.shared.folder;
-        let name = |first: u64, last: u64| format!("segment-{first:016}-{last:016}.redb");
         let (commits, replaces) = match work {
             Housekeeping::Seal { after_commit, through_commit, chain_before } => {
                 let snapshot = self.snapshot()?;
                 let mut records = LogRows { rows: snapshot.log()?.range((0, 0)..)?, after_commit, through_commit };
                 let commits = (after_commit + 1, through_commit);
-                build(folder, &name(commits.0, commits.1), &self.shared.hasher, chain_before, || records.next())?;
+                build(folder, &segment_file(commits.0, commits.1), &self.shared.hasher, chain_before, || records.next())?;
                 (commits, Vec::new())
             }
             Housekeeping::Merge { parts } => {
                 let commits = (parts.first().map_or(0, |part| part.commit_first), parts.last().map_or(0, |part| part.commit_last));
-                merge(folder, &name(commits.0, commits.1), &parts)?;
+                merge(folder, &segment_file(commits.0, commits.1), &parts)?;
                 (commits, parts)
             }
         };
-        let segment = Segment::open(folder, &name(commits.0, commits.1), None)?;
+        let segment = Segment::open(folder, &segment_file(commits.0, commits.1), None)?;
         // What it takes the place of is deleted soon.
         assert_eq!((segment.commit_first, segment.commit_last), commits, "commits are missing in {}", segment.file);
         Ok(Sealed { segment: Arc::new(segment), replaces })

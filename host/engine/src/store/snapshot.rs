@@ -121,6 +121,11 @@ impl Snapshot {
         Ok(self.transaction.open_table(tables::MODULES)?.get(digest.0.as_slice())?.map(|bytes| bytes.value().to_vec()))
     }
 
+    /// Whether the component of a module version is kept.
+    pub fn has_component(&self, digest: Digest) -> Result<bool, StoreError> {
+        Ok(self.transaction.open_table(tables::MODULES)?.get(digest.0.as_slice())?.is_some())
+    }
+
     pub(super) fn log(&self) -> Result<&redb::ReadOnlyTable<(u64, u64), &'static [u8]>, StoreError> {
         if let Some(log) = self.log.get() {
             return Ok(log);

@@ -3,8 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    aggregate, append, bench, build, command, consumers, demo, deploy, diff, events, flow, fork, functions, logs, modules, namespaces,
-    outbox, parked, promote, query, rehearse, replays, retell, rollback, serve, test, timers, token, types, verify, why,
+    aggregate, append, backup, bench, build, command, consumers, demo, deploy, diff, events, flow, fork, functions, logs, modules,
+    namespaces, outbox, parked, promote, query, rehearse, replays, restore, retell, rollback, serve, test, timers, token, types, verify, why,
 };
 
 const AFTER_HELP: &str = "\
@@ -111,6 +111,10 @@ pub enum Verb {
     Namespaces(namespaces::Namespaces),
     /// Make, list or revoke access tokens
     Token(token::Tokens),
+    /// Back a namespace up into a folder while it is used; again, what came since
+    Backup(backup::Backup),
+    /// Make a namespace out of its backups, as it was or as it was then
+    Restore(restore::Restore),
     /// Check that a data directory is whole
     Verify(verify::Verify),
     /// Start a host with example handlers and a day of real flights

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use ureq::http::{Response, header};
-use ureq::{Agent, Body, RequestBuilder};
+use ureq::{Agent, Body, RequestBuilder, SendBody};
 
 use super::address;
 use super::arguments::Common;
@@ -79,9 +79,13 @@ impl Client {
 
     /// An answer that isn't JSON.
     pub fn text(&self, path: &str) -> Result<String> {
+        Ok(String::from_utf8_lossy(&self.whole(path)?).into_owned())
+    }
+
+    /// The same as it came.
+    pub fn whole(&self, path: &str) -> Result<Vec<u8>> {
         let mut answer = self.accepted(self.dressed(self.agent.get(self.full(path))).call())?;
-        let body = read_whole(answer.body_mut()).context("the host's answer broke off")?;
-        Ok(String::from_utf8_lossy(&body).into_owned())
+        read_whole(answer.body_mut()).context("the host's answer broke off")
     }
 
     pub fn delete(&self, path: &str) -> Result<Value> {
@@ -96,6 +100,12 @@ impl Client {
     pub fn post(&self, path: &str, content_type: &str, body: &[u8]) -> Result<Value> {
         let request = self.dressed(self.agent.post(self.full(path)));
         self.answer(request.header(header::CONTENT_TYPE, content_type).send(body))
+    }
+
+    /// A POST of any length, read as it is sent.
+    pub fn post_stream(&self, path: &str, content_type: &str, body: impl Read + 'static) -> Result<Value> {
+        let request = self.dressed(self.agent.post(self.full(path)));
+        self.answer(request.header(header::CONTENT_TYPE, content_type).send(SendBody::from_owned_reader(body)))
     }
 
     /// A POST whose answer may be anything.

@@ -97,8 +97,17 @@ impl Host {
         let folder = self.0.options.data.join(&row.folder);
         mark_dropped(&folder).map_err(io("the namespace can't be marked as dropped"))?;
         self.catalogue().remove(name)?;
-        self.end_retelling(&row.folder);
-        if let Some(inside) = self.close(&row.folder) {
+        let (files, bytes) = size(&folder);
+        self.discard(&row.folder)?;
+        Ok(Dropped { namespace: name.to_owned(), files, bytes })
+    }
+
+    /// Closes and removes a folder that the catalogue doesn't name any more.
+    pub(super) fn discard(&self, folder: &str) -> Result<(), DriveError> {
+        let path = self.0.options.data.join(folder);
+        mark_dropped(&path).map_err(io("the namespace can't be marked as dropped"))?;
+        self.end_retelling(folder);
+        if let Some(inside) = self.close(folder) {
             inside.frozen.store(true, std::sync::atomic::Ordering::Release);
             inside.superseded.send_replace(true);
             inside.replays.end_all();
@@ -108,10 +117,8 @@ impl Host {
             inside.set_views(Default::default());
         }
         self.name_all()?;
-        let (files, bytes) = size(&folder);
-        std::fs::remove_dir_all(&folder).map_err(io("the namespace's folder can't be removed"))?;
-        sync_parent(&folder).map_err(io("the folder of namespaces can't be synced"))?;
-        Ok(Dropped { namespace: name.to_owned(), files, bytes })
+        std::fs::remove_dir_all(&path).map_err(io("the namespace's folder can't be removed"))?;
+        Ok(sync_parent(&path).map_err(io("the folder of namespaces can't be synced"))?)
     }
 
     /// Ends what a crash left half dropped; answers the namespaces that are there.

@@ -154,6 +154,7 @@ impl Host {
         }));
         let rows = host.catalogue().namespaces()?;
         let rows = host.finish_drops(rows)?;
+        host.finish_restores()?;
         for row in &rows {
             let store = host.open_store(&row.folder, None)?;
             host.start(row, store)?;

@@ -4,6 +4,7 @@
 mod activation;
 mod asking;
 mod backfill;
+mod backup;
 mod boundary;
 mod calendar;
 mod candidate;
@@ -72,6 +73,7 @@ mod webhooks;
 mod workers;
 
 pub use asking::{QueryAnswer, ViewRead};
+pub use backup::{BackupBytes, BackupFolder, RestoreOptions, RestoredNamespace, WholeBackup};
 pub use clock::{now, passed_ms};
 pub use commands::{CommandAccepted, CommandOutcome};
 pub use consumers::{ConsumerInfo, Delivery, FetchAsk, NewConsumer, ParkedAside, StartAt};

@@ -7,6 +7,7 @@
 mod admin;
 mod admission;
 mod aggregates;
+mod backups;
 mod body;
 mod call;
 mod commands;

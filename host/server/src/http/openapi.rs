@@ -122,6 +122,7 @@ fn path_parameter(name: &str) -> Value {
             json!({ "type": "string", "pattern": NAMESPACE }),
         ),
         "other" => ("The namespace that is held against it.", json!({ "type": "string", "pattern": NAMESPACE })),
+        "digest" => ("The module's SHA-256, in hexadecimal.", json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" })),
         "id" => ("The id, of a replay or a token.", json!({ "type": "string" })),
         "position" => ("The event's position.", schema("Cursor")),
         "type" => ("The type of event or command.", json!({ "type": "string" })),
@@ -183,6 +184,10 @@ fn request_body(takes: Takes) -> Option<Value> {
         }
         Takes::Schema => (true, json!({ "application/schema+json": { "schema": { "description": "A JSON Schema, 2020-12." } } })),
         Takes::Wasm => (true, json!({ "application/wasm": { "schema": { "type": "string", "format": "binary" } } })),
+        Takes::Backup => (
+            true,
+            json!({ "application/octet-stream": { "schema": { "type": "string", "format": "binary", "description": "Backups one after the other, then the modules." } } }),
+        ),
         Takes::Json(name) => (true, json!({ "application/json": { "schema": schema(name) } })),
         Takes::OptionalJson(name) => (false, json!({ "application/json": { "schema": schema(name) } })),
     };
@@ -206,6 +211,10 @@ fn responses(route: &Route) -> Value {
                 "application/json": { "schema": schema("Logs") },
                 "text/event-stream": { "schema": { "type": "string", "description": "Messages with a line as data and its number as id." } },
             }),
+            Gives::Backup => {
+                json!({ "application/octet-stream": { "schema": { "type": "string", "format": "binary", "description": "Frames: where it begins, records, where it ends." } } })
+            }
+            Gives::Wasm => json!({ "application/wasm": { "schema": { "type": "string", "format": "binary" } } }),
             Gives::Text => json!({ "text/plain": { "schema": { "type": "string" } } }),
             Gives::Event => json!({ "application/cloudevents+json": { "schema": schema("Event") } }),
             Gives::Events => json!({

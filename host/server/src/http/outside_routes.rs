@@ -1,11 +1,11 @@
-//! Routes to and from the outside: consumers, webhooks in, the outbox, timers.
+//! Routes to and from the outside: consumers, webhooks in, the outbox, timers, backups.
 
 use http::Method;
 
 use super::parameters as query;
 use super::route::{Gives, Needs, Route, Takes};
 use super::route_problems as meets;
-use super::{consumers, ingress, outbox, timers};
+use super::{backups, consumers, ingress, outbox, timers};
 use crate::drive::Scope;
 
 pub static OUTSIDE_ROUTES: &[Route] = &[
@@ -272,5 +272,41 @@ pub static OUTSIDE_ROUTES: &[Route] = &[
         gives: &[(200, Gives::Json("Schedules"))],
         problems: meets::NAMESPACE,
         handler: |call| Box::pin(timers::list_schedules(call)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/namespaces/{ns}/backup",
+        name: "backUp",
+        summary: "Back a namespace up while it is written: everything, or what came after an earlier backup",
+        needs: Needs::InPath(Scope::Operate),
+        query: &[query::AFTER_COMMIT, query::CHAIN],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Backup)],
+        problems: meets::BACKUP,
+        handler: |call| Box::pin(backups::back_up(call)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/v1/namespaces/{ns}/backup/modules/{digest}",
+        name: "backUpModule",
+        summary: "Read the code of a module version, as a backup keeps it",
+        needs: Needs::InPath(Scope::Operate),
+        query: &[],
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Wasm)],
+        problems: meets::MODULE,
+        handler: |call| Box::pin(backups::module(call)),
+    },
+    Route {
+        method: Method::POST,
+        path: "/v1/namespaces/{ns}/restore",
+        name: "restore",
+        summary: "Make a namespace out of its backups; there must be none of this name, or an empty one",
+        needs: Needs::InPath(Scope::Operate),
+        query: &[query::RESTORE_AT, query::RESTORE_UNTIL, query::EFFECTS],
+        takes: Takes::Backup,
+        gives: &[(201, Gives::Json("Restored"))],
+        problems: meets::RESTORE,
+        handler: |call| Box::pin(backups::restore(call)),
     },
 ];

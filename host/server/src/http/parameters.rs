@@ -228,3 +228,23 @@ pub const DEPLOY_PARAMETERS: &[Parameter] = &[REHEARSE, EXPECT_SAME, BACKFILL, S
 /// What a removal takes.
 pub const REMOVE_PARAMETERS: &[Parameter] = &[BUDGET, REPLAY_TIMEOUT];
 pub const ROLLBACK_PARAMETERS: &[Parameter] = &[REHEARSE_BACK, EXPECT_SAME, BACKFILL, SINCE, LAST, SAMPLE, BUDGET, REPLAY_TIMEOUT];
+
+pub const AFTER_COMMIT: Parameter = Parameter {
+    name: "after-commit",
+    form: Form::Count { max: i64::MAX as u64 },
+    about: "Only what came after this commit, where an earlier backup ended; with `chain`.",
+};
+pub const CHAIN: Parameter = Parameter {
+    name: "chain",
+    form: Form::Text,
+    about: "The hash that the earlier backup ended with: a log that doesn't have it is refused.",
+};
+pub const RESTORE_AT: Parameter =
+    Parameter { name: "at", form: Form::Text, about: "Restore up to this position. Without it, all that the backup holds." };
+pub const RESTORE_UNTIL: Parameter =
+    Parameter { name: "until", form: Form::Text, about: "Restore what was recorded at this time (RFC 3339) or before; instead of `at`." };
+pub const EFFECTS: Parameter = Parameter {
+    name: "effects",
+    form: Form::Choice { of: &["true", "false"], default: "false" },
+    about: "Whether its timers fire and its requests leave.",
+};

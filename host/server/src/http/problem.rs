@@ -338,6 +338,7 @@ impl From<StoreError> for Problem {
         let kind = match error {
             StoreError::Full => &kinds::STORAGE_FULL,
             StoreError::Poisoned(_) => &kinds::STORAGE_FAILED,
+            StoreError::Backup(_) => &kinds::BACKUP_REFUSED,
             StoreError::Disk(_)
             | StoreError::Io { .. }
             | StoreError::InUse(_)
@@ -403,6 +404,7 @@ mod tests {
         check(Refused::NotFirstParked { function: "f".into(), position: Position(2), first }, 409, "parked-conflict");
         check(Refused::NotParked { function: "f".into(), position: Position(2) }, 409, "parked-conflict");
         check(StoreError::Full, 507, "storage-full");
+        check(StoreError::Backup("the backup is cut short: use another copy of it".into()), 422, "backup-refused");
         check(StoreError::Poisoned("EIO".into()), 503, "storage-failed");
         check(ModuleError::Empty, 415, "not-wasm");
         check(ModuleError::Malformed { offset: 9, problem: "x".into() }, 422, "module-refused");

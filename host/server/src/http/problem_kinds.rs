@@ -67,6 +67,7 @@ kinds! {
     TOO_LARGE             413 "too-large"              "The request is too large"
     UNSUPPORTED_MEDIA     415 "unsupported-media-type" "The body is of a kind that is not taken here"
     NOT_WASM              415 "not-wasm"               "The upload is not a WebAssembly file"
+    BACKUP_REFUSED        422 "backup-refused"         "The backup can't be used"
     MODULE_REFUSED        422 "module-refused"         "The module can't be used"
     ENDPOINT_REFUSED      422 "endpoint-refused"       "Events can't be sent to the endpoint"
     REHEARSAL_REFUSED     422 "rehearsal-refused"      "The rehearsal found a difference"

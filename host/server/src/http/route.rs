@@ -70,6 +70,8 @@ pub enum Takes {
     Foreign,
     Schema,
     Wasm,
+    /// Stretches of a log, and modules.
+    Backup,
     Json(&'static str),
     /// The body may be left out.
     OptionalJson(&'static str),
@@ -81,6 +83,9 @@ pub enum Gives {
     /// One of two.
     Either(&'static str, &'static str),
     Text,
+    /// A stretch of a log.
+    Backup,
+    Wasm,
     /// Whatever a view's query answers.
     Payload,
     /// Where the events are, or whatever an ingress function answers.

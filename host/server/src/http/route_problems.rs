@@ -168,3 +168,5 @@ pub const MAKE: &[&Kind] = &[
     &kinds::TOO_LARGE,
     &kinds::BODY_TIMEOUT,
 ];
+pub const BACKUP: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::GENERATION_CONFLICT, &kinds::BACKUP_REFUSED];
+pub const RESTORE: &[&Kind] = &[&kinds::INVALID_NAME, &kinds::GENERATION_CONFLICT, &kinds::BACKUP_REFUSED, &kinds::BODY_TIMEOUT];

@@ -338,6 +338,10 @@ fn upgrade_schemas() -> Value {
         "Forked": whole(json!({
             "name": text(), "base": text(), "at": named("Position"), "segments": count(), "bytes_copied": count(), "took_us": count(),
         })),
+        "Restored": whole(json!({
+            "name": text(), "of": text(), "generation": count(), "at": named("Position"), "commit": count(),
+            "rebuilding": list(text()), "without_code": list(text()), "took_us": count(),
+        })),
         "Counts": whole(json!({ "equal": count(), "new": count(), "missing": count(), "different": count() })),
         "Shown": object(
             &["position", "type", "subject", "datacontenttype", "cut"],

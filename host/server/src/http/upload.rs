@@ -168,6 +168,11 @@ async fn next_frame(body: &mut Incoming, deadline: &mut Option<Pin<Box<Sleep>>>)
     .await
 }
 
+/// The next data of a body that may be of any length, if none of it keeps the host waiting for too long.
+pub async fn next_part(body: &mut Incoming) -> Result<Option<Bytes>, Problem> {
+    next_frame(body, &mut None).await
+}
+
 fn too_slow() -> Problem {
     Problem::new(
         &kinds::BODY_TIMEOUT,

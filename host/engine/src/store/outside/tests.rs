@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use redb::ReadableTable;
 
+use super::super::backup::BackupPieces;
 use super::super::fork::fork;
 use super::super::open::Options;
 use super::super::proposal::{Accepted, Append, Control, Proposal, Reacted, Refused};
+use super::super::restore::{Effects, RestoreAs, Until, restore};
 use super::super::story::{append, commits, deploy, handler, react, seal_tail};
 use super::super::tables;
 use super::super::testing::{MemoryFolder, open};
@@ -578,6 +580,28 @@ fn in_a_fork_no_timer_fires_and_no_request_leaves_until_it_is_told_so() {
     desk.ask(vec![Proposal::Control { function: "past".into(), control: Control::Resume }], 0);
     let made = desk.make("past", &[Emitted { cause: desk.store.head(), ..request("own", "https://a/") }]);
     assert_eq!(desk.snapshot().request(made.outputs[0].position).expect("read").expect("pending").row.state, OutboxState::Waiting);
+}
+
+#[test]
+fn what_is_pending_is_pending_again_after_a_restore_with_effects_and_held_after_one_without() {
+    let base = told(0);
+    let expected: Vec<_> = base.pending().iter().map(|request| (request.position, request.id.clone())).collect();
+    assert_eq!(expected.len(), 2);
+    for (effects, state) in [(Effects::Leave, OutboxState::Waiting), (Effects::Held, OutboxState::Held)] {
+        let (mut pieces, mut stream) = (BackupPieces::default(), base.store.reader().backup("main", 1, None).expect("begun"));
+        while let Some(portion) = stream.next(1_000).expect("read") {
+            pieces.push(&portion);
+        }
+        let (folder, how) = (MemoryFolder::default(), RestoreAs { until: Until::End, effects });
+        restore(&mut || pieces.take(), how, Arc::new(folder.clone()), &Options::default()).expect("restored");
+        let desk = Desk { store: open(&folder), folder };
+        let found = desk.pending();
+        assert_eq!(found.iter().map(|request| (request.position, request.id.clone())).collect::<Vec<_>>(), expected);
+        assert!(found.iter().all(|request| request.row.state == state), "{effects:?}");
+        assert_eq!(desk.snapshot().effects(), effects == Effects::Leave);
+        assert_eq!(desk.snapshot().next_due().expect("read").is_some(), effects == Effects::Leave);
+        assert_eq!(desk.keys(), base.keys());
+    }
 }
 
 #[test]

@@ -12,3 +12,8 @@ pub use build::build;
 pub use cap::Cap;
 pub use merge::merge;
 pub use read::Segment;
+
+/// The file of a segment that holds these commits.
+pub fn segment_file(first: u64, last: u64) -> String {
+    format!("segment-{first:016}-{last:016}.redb")
+}

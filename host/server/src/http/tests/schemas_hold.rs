@@ -99,7 +99,8 @@ fn every_answer_is_as_its_schema_says() {
     holds("ConsumerParked", &parked);
     holds("Released", &host.post(&format!("{consumer}/release"), "application/json", "").json());
     holds("ConsumerDropped", &host.send("DELETE", &consumer, &[], b"").json());
-    for (name, value) in super::super::upgrades::samples().into_iter().chain(super::super::timers::tests::samples()) {
+    let samples = super::super::upgrades::samples().into_iter().chain(super::super::timers::tests::samples());
+    for (name, value) in samples.chain(super::super::backups::samples()) {
         holds(name, &value);
     }
     holds("Tokens", &host.get("/v1/tokens").json());
