@@ -173,11 +173,11 @@ fn check_tokens(listen: Listen, data: &Path) -> Result<()> {
 fn tell_tokens(host: &drive::Host, address: SocketAddr) {
     let tokens = host.tokens().all();
     if tokens.is_empty() {
-        tracing::warn!("there are no access tokens: whoever reaches {address} may do everything; `retold token create` makes one");
+        tracing::info!("there are no access tokens: whoever reaches {address} may do everything; `retold token create` makes one");
         return;
     }
     let over = tokens.iter().filter(|token| token.is_over(host.now())).count();
-    tracing::warn!(tokens = tokens.len(), expired = over, "every request needs an access token");
+    tracing::info!(tokens = tokens.len(), expired = over, "every request needs an access token");
 }
 
 fn outside(allowed: &OutsideOptions) -> Result<drive::Outside> {

@@ -2,6 +2,7 @@
 //! database never meets a full disk: below it nothing is taken in that makes files grow.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use retold_engine::model::limits;
 use retold_engine::run::Settled;
@@ -22,12 +23,14 @@ const GROWTH_BYTES_MAX: u64 = 4 << 30;
 pub struct DiskSpace {
     folder: PathBuf,
     reserve_bytes: u64,
+    /// Whether the host's log says that it is short, as its last word on it.
+    told: AtomicBool,
 }
 
 impl DiskSpace {
     /// Of the file system on which `folder` lies. With a reserve of 0 nothing is watched.
     pub fn of(folder: PathBuf, reserve_bytes: u64) -> DiskSpace {
-        DiskSpace { folder, reserve_bytes }
+        DiskSpace { folder, reserve_bytes, told: AtomicBool::new(false) }
     }
 
     pub fn reserve_bytes(&self) -> u64 {
@@ -38,6 +41,17 @@ impl DiskSpace {
     pub fn free_bytes(&self) -> Option<u64> {
         let found = rustix::fs::statvfs(&self.folder).ok()?;
         Some(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
+    /// Says in the host's log that space is short, or that it no longer is: once each time.
+    fn tell(&self, short: Option<&DriveError>) {
+        if self.told.swap(short.is_some(), Ordering::Relaxed) == short.is_some() {
+            return;
+        }
+        match short {
+            Some(error) => tracing::warn!("nothing new is taken in: {error}"),
+            None => tracing::info!("there is space on the disk again: what is new is taken in"),
+        }
     }
 
     /// Whether a file of this length may grow. `NoSpace`, if less than the reserve could be left.
@@ -84,7 +98,9 @@ impl Committer {
         if !jobs.iter().any(grows) {
             return jobs;
         }
-        let Err(error) = self.namespace.check_space() else { return jobs };
+        let found = self.namespace.check_space();
+        self.namespace.space.tell(found.as_ref().err());
+        let Err(error) = found else { return jobs };
         let (grow, rest): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(grows);
         for job in grow {
             let error = error.clone();

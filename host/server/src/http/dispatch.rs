@@ -34,8 +34,8 @@ pub async fn respond(site: Arc<Site>, peer: IpAddr, request: Request<Incoming>) 
         }
     };
     let response = answer.unwrap_or_else(|problem| {
-        // What is busy or behind for a moment says so to the client; the log would fill up with it.
-        if problem.kind.status >= 500 && problem.kind.status != 503 {
+        // What is busy, behind or without space for a while says so to the client; the log would fill up with it.
+        if problem.kind.status >= 500 && !matches!(problem.kind.status, 503 | 507) {
             tracing::warn!(problem = problem.kind.name, detail = %problem.detail, "a request could not be served");
         }
         problem.into_response()
