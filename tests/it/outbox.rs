@@ -290,3 +290,22 @@ fn a_request_that_only_a_retelling_made_is_held_until_the_operator_says_what_bec
     let paths: Vec<String> = service.asked().into_iter().map(|Asked { path, .. }| path).collect();
     assert_eq!(paths, ["/two"]);
 }
+
+#[test]
+fn a_trace_goes_from_a_request_through_all_that_it_caused_to_whoever_is_asked_and_told() {
+    const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let service = Service::start(|_, _, stream| say(stream, 200, "", "here"));
+    let host = deployed(Host::start_saying(&HERE));
+    let hook = json!({ "types": [REPLIED], "endpoint": { "url": service.url("/hook") } });
+    host.web.send("PUT", "consumers/hook", &[("content-type", "application/json")], hook.to_string().as_bytes()).expect(201);
+    let event = json!({ "specversion": "1.0", "id": "1", "source": "/test", "type": "test.reach", "subject": "reach/1",
+        "data": { "do": "request", "url": service.url("/ask") } });
+    let headers = [("content-type", "application/cloudevents+json"), ("traceparent", TRACE)];
+    host.web.send("POST", "events", &headers, event.to_string().as_bytes()).expect(201);
+    host.wait_until("the reply is told", || service.asked().len() == 2);
+    let asked: Vec<_> = service.asked().iter().map(|asked| (asked.path.clone(), asked.header("traceparent").map(str::to_owned))).collect();
+    assert_eq!(asked, [("/ask".to_owned(), Some(TRACE.to_owned())), ("/hook".to_owned(), Some(TRACE.to_owned()))]);
+    // The event says it, what came of it doesn't repeat it.
+    let with = |r#type: &str| of_type(&host.web, r#type).iter().map(|event| event["traceparent"].clone()).collect::<Vec<_>>();
+    assert_eq!((with("test.reach"), with(REPLIED)), (vec![json!(TRACE)], vec![json!(null)]));
+}

@@ -6,6 +6,8 @@
 //! So the whole engine can be driven by a simulator, power cuts included.
 #![forbid(unsafe_code)]
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod model;
 #[cfg(feature = "plant")]
 pub mod plant;

@@ -5,6 +5,8 @@
 pub mod cli;
 mod cloudevents;
 pub mod drive;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod http;
 mod schema;
 pub mod wasm;

@@ -7,6 +7,8 @@ mod digest;
 mod entry;
 mod event;
 mod firing;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod guest;
 mod ids;
 pub mod limits;

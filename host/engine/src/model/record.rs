@@ -93,6 +93,7 @@ impl Record {
         }
         let (commit, first) = (reader.u64("commit")?, Position(reader.u64("first position")?));
         let (count, recorded) = (reader.u32("count")?, Timestamp(reader.u64("recorded time")?));
+        check_positions(first, count)?;
         let texts = reader.length("dictionary")?;
         let mut dictionary = Vec::with_capacity(texts);
         for _ in 0..texts {
@@ -104,6 +105,10 @@ impl Record {
         let processing_at = reader.position() as u32;
         reader.raw(processing_bytes, "processing")?;
         let events_at = reader.position() as u32;
+        // Each takes a byte at least: what isn't there can't ask for memory.
+        if count as usize > body.len() - reader.position() {
+            return Err(Malformed { what: "count", at: COUNT_AT });
+        }
         let mut chain = [0; CHAIN_BYTES];
         chain.copy_from_slice(&bytes[bytes.len() - CHAIN_BYTES..]);
         Ok(Record {
@@ -218,6 +223,7 @@ impl RecordHead {
         }
         let (commit, first) = (reader.u64("commit")?, Position(reader.u64("first position")?));
         let count = reader.u32("count")?;
+        check_positions(first, count)?;
         reader.u64("recorded time")?;
         for _ in 0..reader.varint("dictionary")? {
             reader.blob("dictionary text")?;
@@ -228,6 +234,17 @@ impl RecordHead {
             processing.push(Processing::decode(&mut entries)?);
         }
         Ok(RecordHead { commit, first, count, is_outside: format >= FORMAT, processing })
+    }
+}
+
+/// Where a record's header has the number of its events.
+const COUNT_AT: usize = 1 + 8 + 8;
+
+/// Positions begin at 1, and there is one after the last.
+fn check_positions(first: Position, count: u32) -> Result<(), Malformed> {
+    match first.0.checked_add(u64::from(count)) {
+        Some(_) if first > Position::START => Ok(()),
+        _ => Err(Malformed { what: "first position", at: 1 + 8 }),
     }
 }
 

@@ -38,6 +38,8 @@ mod fork;
 #[cfg(test)]
 mod fork_tests;
 mod function;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod group;
 mod head;
 mod head_of;

@@ -16,10 +16,13 @@ mod draft;
 mod from_headers;
 mod from_json;
 mod from_parts;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod json;
 pub mod timestamps;
 mod to_headers;
 mod to_json;
+mod trace;
 
 pub use bad_event::BadEvent;
 pub use from_headers::{event_from_headers, has_event_headers};
@@ -27,3 +30,4 @@ pub use from_json::{batch_from_json, event_from_json, json_text};
 pub use from_parts::event_from_parts;
 pub use to_headers::headers_of;
 pub use to_json::EventWriter;
+pub use trace::{TRACE_PARENT, is_trace_parent, take_trace};

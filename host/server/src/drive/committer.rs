@@ -235,8 +235,7 @@ impl Committer {
         let began = clock::started();
         match self.store.commit(proposals, self.namespace.clock.now()) {
             Ok(committed) => {
-                self.namespace.counts.commits.fetch_add(1, Ordering::Relaxed);
-                self.namespace.counts.commit_us.fetch_add(began.elapsed().as_micros() as u64, Ordering::Relaxed);
+                self.namespace.counts.commits.add(began.elapsed());
                 self.answer(committed, callers);
             }
             Err(error) => {

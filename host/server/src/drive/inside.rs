@@ -14,6 +14,7 @@ use super::clock::Steady;
 use super::commands::Commands;
 use super::committer::Job;
 use super::consumers::Consumers;
+use super::durations::Durations;
 use super::flow::FlowCounts;
 use super::function::FunctionTask;
 use super::function_log::FunctionLogs;
@@ -114,8 +115,7 @@ pub struct Counts {
     pub derived_events: AtomicU64,
     /// Accepted for the first time.
     pub commands: AtomicU64,
-    pub commits: AtomicU64,
-    pub commit_us: AtomicU64,
+    pub commits: Durations,
     pub refused: AtomicU64,
 }
 

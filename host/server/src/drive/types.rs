@@ -7,6 +7,7 @@ use retold_engine::model::{Digest, FailurePolicy, FunctionKind, LogLevel, Manife
 use retold_engine::run::{AggregateFault, ConsumerRefused};
 use retold_engine::store::{FunctionStatus, OutsideCounts, Refused, StoreError};
 
+use super::durations::DurationCounts;
 use super::schemas::Misfit;
 
 /// How long an append waits before it is answered.
@@ -290,8 +291,7 @@ pub struct NamespaceMetrics {
     /// Commands that were accepted.
     pub commands: u64,
     /// Transactions, each with one sync.
-    pub commits: u64,
-    pub commit_us: u64,
+    pub commits: DurationCounts,
     pub refused: u64,
     /// Timers and schedules that made an event, and how long after they were due, taken together.
     pub timers_fired: u64,

@@ -6,7 +6,7 @@ use retold_engine::model::{NewEvent, limits};
 
 use super::body::{Body, answer};
 use super::call::{Answer, Call};
-use super::cloudevents::{EventWriter, event_from_headers, event_from_json, event_from_parts, json_text};
+use super::cloudevents::{EventWriter, event_from_headers, event_from_json, event_from_parts, json_text, take_trace};
 use super::cursor::write_cursor;
 use super::events::{wait, write_handled, write_one};
 use super::json::{write_number, write_text};
@@ -32,7 +32,8 @@ pub async fn command(call: Box<Call>) -> Answer {
     };
     let Call { site, parts, body, .. } = *call;
     let body = upload::whole(body, &parts.headers, limits::APPEND_BYTES_MAX, &site.bodies).await?;
-    let command = read(&parts.headers, &body, &name, attributes)?;
+    let mut command = read(&parts.headers, &body, &name, attributes)?;
+    take_trace(&parts.headers, std::slice::from_mut(&mut command));
     drop(body);
     let id = command.id.clone();
     let mut namespace = namespace;

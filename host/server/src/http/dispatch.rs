@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use super::admission::{Pass, admit};
 use super::body::{Body, StreamBroken};
 use super::call::{Answer, Call};
+use super::cloudevents::{TRACE_PARENT, is_trace_parent};
 use super::origin::check;
 use super::problem::Problem;
 use super::problem_kinds as kinds;
@@ -23,6 +24,7 @@ use super::upload::drain;
 /// Answers one request. Never fails: what goes wrong is an answer too.
 pub async fn respond(site: Arc<Site>, peer: IpAddr, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let (parts, body) = request.into_parts();
+    let trace = parts.headers.get(TRACE_PARENT).cloned();
     let asked = check(&parts, &site.options.names).and_then(|()| admitted(&site, peer, &parts));
     let answer = match asked {
         Ok((route, pass)) => {
@@ -36,7 +38,8 @@ pub async fn respond(site: Arc<Site>, peer: IpAddr, request: Request<Incoming>) 
     let response = answer.unwrap_or_else(|problem| {
         // What is busy, behind or without space for a while says so to the client; the log would fill up with it.
         if problem.kind.status >= 500 && !matches!(problem.kind.status, 503 | 507) {
-            tracing::warn!(problem = problem.kind.name, detail = %problem.detail, "a request could not be served");
+            let trace = trace.as_ref().and_then(|trace| trace.to_str().ok()).filter(|trace| is_trace_parent(trace));
+            tracing::warn!(problem = problem.kind.name, detail = %problem.detail, trace, "a request could not be served");
         }
         problem.into_response()
     });

@@ -17,6 +17,8 @@ mod dispatch;
 mod events;
 mod failures;
 mod flow;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod ingress;
 mod logs;
 mod openapi;

@@ -17,6 +17,8 @@ mod engine;
 mod error;
 mod exports;
 mod fault;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod host_calls;
 mod instances;
 mod interfaces;
@@ -28,7 +30,7 @@ mod question;
 mod quotas;
 mod sandbox;
 mod scan;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 mod tests;
 mod wasi;
 

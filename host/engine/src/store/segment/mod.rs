@@ -17,3 +17,10 @@ pub use read::Segment;
 pub fn segment_file(first: u64, last: u64) -> String {
     format!("segment-{first:016}-{last:016}.redb")
 }
+
+/// What `store::fuzzing` reaches.
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing {
+    pub use super::postings::{IdRows, Postings, TermRows, find_ids, ids};
+    pub use super::stream::{CHUNK_BYTES, RecordStream};
+}

@@ -178,7 +178,8 @@ impl<'a> RecordStream<'a> {
         }
         let number = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().unwrap_or_default());
         let count = u64::from(u32::from_le_bytes([header[17], header[18], header[19], header[20]]));
-        Ok(Some(Header { length, commit: number(1), end: number(9) + count }))
+        let end = number(9).checked_add(count).ok_or_else(|| self.damaged("a record reaches over the last position"))?;
+        Ok(Some(Header { length, commit: number(1), end }))
     }
 
     pub fn next(&mut self) -> Result<Option<Arc<Record>>, StoreError> {

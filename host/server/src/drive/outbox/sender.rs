@@ -15,6 +15,7 @@ use super::super::generations::blocking;
 use super::super::inside::Inside;
 use super::super::outside::{OutgoingRequest, RETRY_PAUSE_MAX, retry_pause};
 use super::super::queue::Cost;
+use super::super::trace::{set_trace, trace_of};
 use super::super::types::DriveError;
 use super::answer;
 use super::filling::{NotFilled, Used, filled};
@@ -192,7 +193,10 @@ fn prepare(inside: &Inside, position: Position) -> Result<Option<Prepared>, Driv
     let request = snapshot.request(position)?.filter(|request| request.row.state == OutboxState::Waiting);
     let Some(request) = request.filter(|_| snapshot.effects() && !inside.is_frozen()) else { return Ok(None) };
     let declared = snapshot.function(&request.function).map(|row| row.manifest.secrets.clone()).unwrap_or_default();
-    let filled = filled(&request, &inside.sending.client.outside().secrets, &declared);
+    let mut filled = filled(&request, &inside.sending.client.outside().secrets, &declared);
+    if let Ok((outgoing, _)) = &mut filled {
+        set_trace(&mut outgoing.headers, trace_of(&snapshot, position)?);
+    }
     Ok(Some((request, filled)))
 }
 

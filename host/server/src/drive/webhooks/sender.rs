@@ -17,6 +17,7 @@ use super::super::generations::blocking;
 use super::super::inside::Inside;
 use super::super::namespace::Namespace;
 use super::super::outside::{NOT_ALLOWED_PAUSE, retry_pause};
+use super::super::trace::{set_trace, trace_of};
 use super::super::types::DriveError;
 use super::message::message;
 use super::outcome::{Outcome, outcome};
@@ -265,7 +266,8 @@ impl Errand {
         let client = &self.namespace.inside().sending.client;
         let mut writer = EventWriter::new(self.namespace.reader().modules());
         match message(&self.endpoint, events, &mut writer, &client.outside().secrets, clock::now()) {
-            Ok(request) => {
+            Ok(mut request) => {
+                set_trace(&mut request.headers, self.trace(events).await);
                 let answer = client.send(request).await;
                 let now = jiff::Timestamp::from_microsecond(clock::now().0 as i64).unwrap_or_default();
                 outcome(&answer, now)
@@ -273,6 +275,13 @@ impl Errand {
             // The operator's to mend.
             Err(what) => Outcome::Pause(NOT_ALLOWED_PAUSE, what),
         }
+    }
+
+    /// Of an event that is sent alone; several may be of several. Where it can't be read, nothing is lost by it.
+    async fn trace(&self, events: &[Given]) -> Option<String> {
+        let [given] = events else { return None };
+        let (reader, position) = (self.namespace.reader().clone(), given.position);
+        blocking(move || Ok(trace_of(&reader.snapshot()?, position)?)).await.unwrap_or_default()
     }
 
     /// What is not sent yet of the group goes back with it.

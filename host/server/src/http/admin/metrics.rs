@@ -1,5 +1,5 @@
 //! `/metrics`: the host in Prometheus' text format 0.0.4. Each metric says here what it counts; names
-//! follow Prometheus' conventions (base units, `_total` for what only grows).
+//! follow Prometheus' conventions (base units, `_total` for what only grows). docs/metrics.md lists them all.
 
 use std::fmt::{Display, Write as _};
 use std::sync::atomic::Ordering;
@@ -10,7 +10,7 @@ use retold_engine::run::ConsumerStatus;
 use super::super::body::{Body, answer};
 use super::super::call::{Answer, Call};
 use super::functions::status_word;
-use crate::drive::{ConsumerInfo, FunctionInfo, NamespaceMetrics};
+use crate::drive::{ConsumerInfo, DurationCounts, FunctionInfo, NamespaceMetrics};
 
 pub async fn metrics(call: Box<Call>) -> Answer {
     let site = call.site.clone();
@@ -18,6 +18,7 @@ pub async fn metrics(call: Box<Call>) -> Answer {
     let text = tokio::task::spawn_blocking(move || {
         let mut page = Page::default();
         let now = site.host.now();
+        page.metric("retold_build_info", "gauge", "1; its labels say what runs.").sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
         page.metric("retold_ready", "gauge", "Whether every namespace can be written.").sample(&[], u8::from(site.host.is_ready()));
         let (free, reserve) = site.host.disk_space();
         page.metric("retold_disk_free_bytes", "gauge", "Free on the file system of the data.");
@@ -42,6 +43,8 @@ pub async fn metrics(call: Box<Call>) -> Answer {
             page.metric(name, kind, help);
             namespaces.iter().for_each(|(namespace, metrics, _)| page.sample(&[("namespace", namespace)], value(metrics)));
         }
+        page.metric("retold_commit_duration_seconds", "histogram", "How long commits took, with the sync of the disk.");
+        namespaces.iter().for_each(|(namespace, metrics, _)| page.durations(namespace, &metrics.commits));
         for (name, kind, help, value) in FUNCTION_METRICS {
             page.metric(name, kind, help);
             for (namespace, _, functions) in &namespaces {
@@ -116,8 +119,8 @@ const NAMESPACE_METRICS: &[Metric<NamespaceMetrics>] = &[
     }),
     ("retold_commands_total", "counter", "Commands that aggregates accepted.", |metrics| metrics.commands as f64),
     ("retold_derived_events_total", "counter", "Events that functions made.", |metrics| metrics.derived_events as f64),
-    ("retold_commits_total", "counter", "Transactions, each with one sync of the disk.", |metrics| metrics.commits as f64),
-    ("retold_commit_seconds_total", "counter", "Time that the writer spent in commits.", |metrics| seconds(metrics.commit_us)),
+    ("retold_commits_total", "counter", "Transactions, each with one sync of the disk.", |metrics| metrics.commits.count() as f64),
+    ("retold_commit_seconds_total", "counter", "Time that the writer spent in commits.", |metrics| seconds(metrics.commits.sum_us)),
     ("retold_refused_total", "counter", "Appends that the writer refused.", |metrics| metrics.refused as f64),
     ("retold_timers_fired_total", "counter", "Timers and schedules that made an event.", |metrics| metrics.timers_fired as f64),
     ("retold_timers_late_seconds_total", "counter", "How long after they were due these fired, taken together.", |metrics| {
@@ -186,7 +189,22 @@ impl Page {
     }
 
     fn sample(&mut self, labels: &[(&str, &str)], value: impl Display) {
+        self.sample_of("", labels, value);
+    }
+
+    /// Of a histogram.
+    fn durations(&mut self, namespace: &str, durations: &DurationCounts) {
+        for (bound, count) in durations.upto() {
+            self.sample_of("_bucket", &[("namespace", namespace), ("le", &seconds(bound).to_string())], count);
+        }
+        self.sample_of("_bucket", &[("namespace", namespace), ("le", "+Inf")], durations.count());
+        self.sample_of("_sum", &[("namespace", namespace)], seconds(durations.sum_us));
+        self.sample_of("_count", &[("namespace", namespace)], durations.count());
+    }
+
+    fn sample_of(&mut self, part: &str, labels: &[(&str, &str)], value: impl Display) {
         self.text.push_str(self.name);
+        self.text.push_str(part);
         // Names of namespaces and functions need no escapes.
         for (index, (label, text)) in labels.iter().enumerate() {
             let _ = write!(self.text, "{}{label}=\"{text}\"", if index == 0 { '{' } else { ',' });

@@ -8,7 +8,7 @@ use retold_engine::model::{NewEvent, limits};
 use retold_engine::store::{Append, Condition};
 
 use super::super::call::{Answer, Call};
-use super::super::cloudevents::{BadEvent, batch_from_json, event_from_headers, event_from_json, json_text};
+use super::super::cloudevents::{BadEvent, batch_from_json, event_from_headers, event_from_json, json_text, take_trace};
 use super::super::cursor::Lineage;
 use super::super::parameters::{HANDLED_SECONDS_DEFAULT, WAIT_SECONDS_MAX};
 use super::super::problem::Problem;
@@ -37,7 +37,8 @@ pub async fn append(call: Box<Call>) -> Answer {
     }
     let Call { site, parts, body, .. } = *call;
     let body = upload::whole(body, &parts.headers, limits::APPEND_BYTES_MAX, &site.bodies).await?;
-    let events = read(form, &parts.headers, &body)?;
+    let mut events = read(form, &parts.headers, &body)?;
+    take_trace(&parts.headers, &mut events);
     drop(body);
     let appended = namespace.append(Append { events, condition, stream: None }, wait).await?;
     Ok(appended::response(&appended))

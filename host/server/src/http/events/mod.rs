@@ -7,6 +7,8 @@ mod appended;
 mod causes;
 mod follow;
 mod form;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod line_events;
 mod one;
 mod pages;

@@ -2,6 +2,7 @@
 
 mod appending;
 mod hostile;
+mod metrics;
 mod others;
 mod permitted;
 mod reading;
