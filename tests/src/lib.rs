@@ -1,5 +1,7 @@
 //! What the test programs share.
 
+pub mod hostile;
+
 use std::path::{Path, PathBuf};
 
 /// The top folder of the repository.
