@@ -37,7 +37,7 @@ fn outcomes(web: &Web, name: &str, subjects: &[&str]) -> Vec<String> {
 fn is_parked(name: &str, module: &[u8], why: &str) {
     let host = Host::start();
     let neighbour = host.web.namespace("neighbour");
-    host.web.send("PUT", "/v1/namespaces/neighbour", &[], b"").expect(201);
+    host.web.post("//v1/namespaces", "application/json", r#"{"name":"neighbour"}"#).expect(201);
     let harmless = Hostile { name: "harmless", handle: "(call $answer (local.get $events) (i32.const 7))", ..Hostile::default() };
     neighbour.deploy("harmless", &harmless.module()).expect(201);
     host.web.deploy(name, module).expect(201);
@@ -138,7 +138,7 @@ fn nothing_of_an_earlier_tenant_is_left_in_memory_w26() {
         (call $answer (local.get $events) (local.get $n))";
     let host = Host::start();
     let spy = host.web.namespace("spy");
-    host.web.send("PUT", "/v1/namespaces/spy", &[], b"").expect(201);
+    host.web.post("//v1/namespaces", "application/json", r#"{"name":"spy"}"#).expect(201);
     let deploy = |web: &Web, name: &str, handle: String| {
         web.deploy(name, &Hostile { name, handle: &handle, ..Hostile::default() }.module()).expect(201);
     };
@@ -296,7 +296,7 @@ fn functions_that_take_long_do_not_hold_up_another_namespace_w32() {
     let now = Instant::now;
     let host = Host::start();
     let names = ["long-1", "long-2", "long-3", "long-4", "long-5", "long-6"];
-    host.web.send("PUT", "/v1/namespaces/hostile", &[], b"").expect(201);
+    host.web.post("//v1/namespaces", "application/json", r#"{"name":"hostile"}"#).expect(201);
     let hostile = host.web.namespace("hostile");
     for name in names {
         hostile.deploy(name, &Hostile { name, handle: "(loop $again (br $again)) unreachable", ..Hostile::default() }.module()).expect(201);
@@ -306,7 +306,9 @@ fn functions_that_take_long_do_not_hold_up_another_namespace_w32() {
     let work: Vec<Value> = (0..5).map(|number| event(&number.to_string(), &format!("thing/{number}"))).collect();
     hostile.post("events", BATCH, Value::from(work).to_string()).expect(201);
     // Nobody knows of a function that it takes long before its first call.
-    names.map(|name| Host::wait_in(&hostile, name, |now| now["counts"]["failed_attempts"].as_u64() > Some(0)));
+    for name in names {
+        Host::wait_in(&hostile, name, |now| now["counts"]["failed_attempts"].as_u64() > Some(0));
+    }
     let mut times: Vec<Duration> = (0..15)
         .map(|number| {
             let began = now();

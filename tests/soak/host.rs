@@ -134,15 +134,20 @@ impl Web {
 
     /// Makes another namespace.
     pub fn make(&self, namespace: &str) -> Result<Web, String> {
-        let web = Web { namespace: namespace.to_owned(), ..self.clone() };
-        web.send("PUT", "", "", b"").and_then(taken).map(|()| web)
+        let body = serde_json::json!({ "name": namespace }).to_string();
+        taken(self.ask("POST", &format!("{}/v1/namespaces", self.url), "application/json", body.as_bytes())?)?;
+        Ok(Web { namespace: namespace.to_owned(), ..self.clone() })
     }
 
     /// One request, its status and body; an `Err` is a host that is gone.
     pub fn send(&self, method: &str, path: &str, content_type: &str, body: &[u8]) -> Result<(u16, Vec<u8>), String> {
+        self.ask(method, &format!("{}/v1/namespaces/{}/{path}", self.url, self.namespace), content_type, body)
+    }
+
+    fn ask(&self, method: &str, uri: &str, content_type: &str, body: &[u8]) -> Result<(u16, Vec<u8>), String> {
         let request = ureq::http::Request::builder()
             .method(method)
-            .uri(format!("{}/v1/namespaces/{}/{path}", self.url, self.namespace).trim_end_matches('/'))
+            .uri(uri)
             .header("content-type", content_type)
             .header("accept", "application/x-ndjson, application/json")
             .body(body.to_vec())

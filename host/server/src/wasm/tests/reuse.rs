@@ -112,6 +112,6 @@ fn memory_that_all_guests_hold_together_is_bounded_and_idle_ones_give_theirs_c10
         let why = handle(&large, 1, &LIMITS).0;
         assert!(matches!(&why, Answer::Unavailable(why) if why.contains("guests-memory-bytes")), "not decided: {why:?}");
     }
-    [&one, &other, &large].map(WasmModule::trim);
+    [&one, &other, &large].into_iter().for_each(WasmModule::trim);
     assert_eq!(sandbox.memory_bytes(), 0, "all is given back");
 }
