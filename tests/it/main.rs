@@ -16,6 +16,7 @@ mod flow;
 mod handlers;
 mod held;
 mod hostile_http;
+mod hostile_modules;
 mod ingress;
 mod killing;
 mod modules;

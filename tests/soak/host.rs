@@ -25,10 +25,11 @@ pub struct Host {
     notes: PathBuf,
 }
 
-/// Requests to the namespace `main` of a host.
+/// Requests to a namespace of a host: `main`, unless another is meant.
 #[derive(Clone)]
 pub struct Web {
     url: String,
+    namespace: String,
     agent: ureq::Agent,
 }
 
@@ -123,14 +124,30 @@ pub fn signal(process: u32, name: &str) {
 impl Web {
     fn new(url: &str) -> Web {
         let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build();
-        Web { url: url.to_owned(), agent: config.into() }
+        Web { url: url.to_owned(), namespace: "main".to_owned(), agent: config.into() }
+    }
+
+    /// Where the host listens: `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
+    /// Makes another namespace.
+    pub fn make(&self, namespace: &str) -> Result<Web, String> {
+        let body = serde_json::json!({ "name": namespace }).to_string();
+        taken(self.ask("POST", &format!("{}/v1/namespaces", self.url), "application/json", body.as_bytes())?)?;
+        Ok(Web { namespace: namespace.to_owned(), ..self.clone() })
     }
 
     /// One request, its status and body; an `Err` is a host that is gone.
     pub fn send(&self, method: &str, path: &str, content_type: &str, body: &[u8]) -> Result<(u16, Vec<u8>), String> {
+        self.ask(method, &format!("{}/v1/namespaces/{}/{path}", self.url, self.namespace), content_type, body)
+    }
+
+    fn ask(&self, method: &str, uri: &str, content_type: &str, body: &[u8]) -> Result<(u16, Vec<u8>), String> {
         let request = ureq::http::Request::builder()
             .method(method)
-            .uri(format!("{}/v1/namespaces/main/{path}", self.url))
+            .uri(uri)
             .header("content-type", content_type)
             .header("accept", "application/x-ndjson, application/json")
             .body(body.to_vec())
@@ -142,10 +159,17 @@ impl Web {
 
     /// The module whose handler makes one output of each event.
     pub fn deploy(&self, module: &[u8]) -> Result<(), String> {
-        match self.send("PUT", "modules/faulty", "application/wasm", module)? {
-            (200 | 201, _) => Ok(()),
-            (status, body) => Err(format!("the module is not taken: {status} {}", String::from_utf8_lossy(&body))),
-        }
+        self.deploy_as("faulty", module)
+    }
+
+    pub fn deploy_as(&self, name: &str, module: &[u8]) -> Result<(), String> {
+        taken(self.send("PUT", &format!("modules/{name}"), "application/wasm", module)?)
+    }
+
+    /// Has a function stand still, or go on.
+    pub fn set_paused(&self, function: &str, paused: bool) -> Result<(), String> {
+        let verb = if paused { "pause" } else { "resume" };
+        taken(self.send("POST", &format!("functions/{function}/{verb}"), "application/json", b"")?)
     }
 
     /// Waits until the handler has read all.
@@ -171,6 +195,13 @@ impl Web {
             return Err(format!("{status} {}", String::from_utf8_lossy(&body)));
         }
         body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(found).collect()
+    }
+}
+
+fn taken((status, body): (u16, Vec<u8>)) -> Result<(), String> {
+    match status {
+        200..300 => Ok(()),
+        _ => Err(format!("refused: {status} {}", String::from_utf8_lossy(&body))),
     }
 }
 

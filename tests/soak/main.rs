@@ -4,7 +4,8 @@
 //! cargo build --release && cargo run --release -p retold-tests --bin soak -- kills 1000
 //! ```
 //!
-//! `kills N`, `power N` (root: it mounts), `errors N` (strace), `flips N`; a seed may follow. Ends with 0 if nothing was
+//! `kills N`, `power N` (root: it mounts), `errors N` (strace), `flips N`, `hostile MINUTES`, `slow CONNECTIONS`; a seed may
+//! follow. Ends with 0 if nothing was
 //! wrong, with 1 if something was, with 2 where it could not run.
 
 mod clients;
@@ -12,10 +13,13 @@ mod errors;
 mod flips;
 mod history;
 mod host;
+mod hostile;
 mod kills;
 mod machine;
+mod measure;
 mod power;
 mod report;
+mod slow;
 mod time;
 
 use std::process::ExitCode;
@@ -26,7 +30,7 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let number = |at: usize| words.get(at).and_then(|word| word.parse::<u64>().ok());
     let (Some(verb), Some(times)) = (words.first(), number(1)) else {
-        eprintln!("soak kills|power|errors|flips N [SEED]");
+        eprintln!("soak kills|power|errors|flips|hostile|slow N [SEED]");
         return ExitCode::from(2);
     };
     let seed = number(2).unwrap_or_else(time::new_seed);
@@ -35,7 +39,9 @@ fn main() -> ExitCode {
         "power" => power::run(times, seed, &module),
         "errors" => errors::run(times, seed, &module),
         "flips" => flips::run(times, seed, &module),
-        _ => Err(format!("there is no run {verb}: kills, power, errors, flips")),
+        "hostile" => hostile::run(times, seed, &module),
+        "slow" => slow::run(times, seed),
+        _ => Err(format!("there is no run {verb}: kills, power, errors, flips, hostile, slow")),
     });
     match ran {
         Ok(true) => ExitCode::SUCCESS,

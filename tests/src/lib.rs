@@ -1,5 +1,6 @@
 //! What the test programs share.
 
+pub mod hostile;
 pub mod inputs;
 
 use std::path::{Path, PathBuf};

@@ -4,7 +4,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::{
     aggregate, append, backup, bench, build, command, consumers, demo, deploy, diff, events, flow, fork, functions, logs, modules,
-    namespaces, outbox, parked, promote, query, rehearse, replays, restore, retell, rollback, serve, test, timers, token, types, verify, why,
+    namespaces, outbox, parked, promote, query, rehearse, replays, restore, retell, rollback, serve, test, timers, token, types, verify,
+    why,
 };
 
 const AFTER_HELP: &str = "\

@@ -38,6 +38,8 @@ pub struct Wanted<'a> {
     pub clock_ahead: Duration,
     /// Bytes of the disk that it leaves free; 0: none.
     pub reserve_bytes: u64,
+    /// Bytes that all guests may hold together.
+    pub guest_memory_bytes: u64,
 }
 
 /// Why a host that runs should stop.
@@ -63,13 +65,14 @@ impl Hosting {
 
     /// As its operator wants it.
     pub fn start_as(listen: Listen, wanted: &Wanted<'_>) -> Result<Self> {
-        let options = drive::HostOptions {
+        let mut options = drive::HostOptions {
             data: wanted.data.to_owned(),
             outside: outside(wanted.outside)?,
             clock_ahead: wanted.clock_ahead,
             reserve_bytes: wanted.reserve_bytes,
             ..Default::default()
         };
+        options.sandbox.guests_memory_bytes_max = usize::try_from(wanted.guest_memory_bytes).unwrap_or(usize::MAX);
         Hosting::start_so(listen, options, http::ServeOptions { names: wanted.names.to_vec(), ..Default::default() })
     }
 

@@ -43,6 +43,9 @@ pub struct Serve {
     /// Take nothing in while less than this is free on the disk, such as 64MiB; 0 uses all of it
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = bytes)]
     reserve_space: u64,
+    /// What all modules together may have of memory, such as 512MiB; beyond it calls wait their turn
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = guest_memory)]
+    guest_memory: u64,
     #[command(flatten)]
     outside: OutsideOptions,
     #[command(flatten)]
@@ -73,6 +76,13 @@ fn bytes(text: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).ok_or_else(|| "that is more than any disk has".to_owned())
 }
 
+/// At least what a single call may have.
+fn guest_memory(text: &str) -> Result<u64, String> {
+    const LEAST: u64 = 64 << 20;
+    let most = bytes(text)?;
+    if most < LEAST { Err("a single module may have 64MiB: write at least as much".to_owned()) } else { Ok(most) }
+}
+
 /// Ends when it is told to, or when the storage fails; then with an error.
 pub fn run(common: &Common, serve: &Serve) -> Result<()> {
     log::start(&serve.log);
@@ -82,6 +92,7 @@ pub fn run(common: &Common, serve: &Serve) -> Result<()> {
         names: &serve.host_name,
         clock_ahead: serve.clock_ahead,
         reserve_bytes: serve.reserve_space,
+        guest_memory_bytes: serve.guest_memory,
     };
     let hosting = Hosting::start_as(serve.listen, &wanted)?;
     let url = hosting.url();
@@ -109,6 +120,7 @@ mod tests {
     #[test]
     fn a_size_is_a_number_with_a_unit_or_without() {
         assert_eq!((bytes("0"), bytes("7"), bytes("64MiB"), bytes("2GiB")), (Ok(0), Ok(7), Ok(64 << 20), Ok(2 << 30)));
+        assert_eq!((guest_memory("64MiB"), guest_memory("63MiB").is_err()), (Ok(64 << 20), true));
         for text in ["", "MiB", "-1", "64MB", "1.5GiB", "99999999999GiB"] {
             assert!(bytes(text).is_err(), "{text}");
         }

@@ -27,6 +27,12 @@ pub fn passed_ms() -> u64 {
     BEGAN.get_or_init(started).elapsed().as_millis() as u64
 }
 
+/// Processor time that this thread has had, in microseconds.
+pub fn thread_us() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1_000
+}
+
 /// A moment to measure from.
 #[expect(clippy::disallowed_methods, reason = "the one reading of the monotonic clock")]
 pub fn started() -> Instant {

@@ -17,6 +17,12 @@ use super::workers::Work;
 
 /// Plans made in one turn before another function gets the worker.
 const PLANS_PER_TURN: usize = 8;
+/// Processor time of one step from which on it is a long one.
+const LONG_STEP_US: u64 = 25_000;
+/// After a long step a function runs on the threads for these, for so long.
+const LONG_MS: u64 = 60_000;
+/// Of a function that has made no plan yet: nobody knows how long it takes.
+const UNKNOWN: u64 = u64::MAX;
 
 /// Before it is looked again whether the disk has space.
 const SPACE_PAUSE_MS: u64 = 500;
@@ -28,6 +34,8 @@ pub struct FunctionTask {
     /// How plans ended, until the runner hears of it: the writer never waits for a running guest.
     settled: Mutex<Vec<(Ticket, Settled)>>,
     turns: Turns,
+    /// Until then it is expected to take long.
+    long_until: AtomicU64,
     log: Arc<FunctionLog>,
     retrying: Mutex<Option<Retrying>>,
     pub handled: AtomicU64,
@@ -50,6 +58,7 @@ impl FunctionTask {
             runner: Mutex::new(Runner::new(name)),
             settled: Mutex::default(),
             turns: Turns::default(),
+            long_until: AtomicU64::new(UNKNOWN),
             log,
             retrying: Mutex::default(),
             handled: AtomicU64::new(0),
@@ -70,7 +79,9 @@ impl FunctionTask {
 
     fn queue(self: &Arc<Self>) {
         if let Some(namespace) = self.namespace.upgrade() {
-            namespace.pool.push(self.clone());
+            let takes_long = clock::now().0 < self.long_until.load(Ordering::Relaxed);
+            let pool = if takes_long { &namespace.long_pool } else { &namespace.pool };
+            pool.push(self.clone());
         }
     }
 
@@ -102,7 +113,15 @@ impl FunctionTask {
             for (ticket, how) in std::mem::take(&mut *lock(&self.settled)) {
                 runner.settled(ticket, how);
             }
-            match self.step(namespace, &mut runner) {
+            let before_us = clock::thread_us();
+            let step = self.step(namespace, &mut runner);
+            let long = clock::thread_us() - before_us >= LONG_STEP_US;
+            if long {
+                self.long_until.store(clock::now().plus_ms(LONG_MS).0, Ordering::Relaxed);
+            } else if matches!(step, Step::Plan(..)) {
+                let _ = self.long_until.compare_exchange(UNKNOWN, 0, Ordering::Relaxed, Ordering::Relaxed);
+            }
+            match step {
                 Step::Plan(ticket, plan) => {
                     let cost =
                         Cost { events: plan.emitted.len(), bytes: plan.emitted.iter().map(|event| event.data.len() + 200).sum::<usize>() };
@@ -114,7 +133,7 @@ impl FunctionTask {
                 }
                 Step::Idle | Step::Waiting | Step::Inactive => again = false,
             }
-            if !again {
+            if !again || long {
                 break;
             }
         }
@@ -165,6 +184,10 @@ impl FunctionTask {
 impl Work for FunctionTask {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn owner(&self) -> usize {
+        self.namespace.as_ptr() as usize
     }
 
     fn run(self: Arc<Self>) {

@@ -39,7 +39,7 @@ use crate::wasm::SandboxOptions;
 pub struct HostOptions {
     /// The data directory; made if it isn't there.
     pub data: PathBuf,
-    /// Threads that run functions.
+    /// Threads that run functions. There are twice as many for those that take long.
     pub workers: usize,
     /// Memory for pages of each namespace's head.
     pub cache_bytes: usize,
@@ -71,6 +71,9 @@ impl Default for HostOptions {
 
 /// Folding views gives way to handling and to writing, and still gets its share of a busy machine.
 const VIEWS_NICENESS: i32 = 5;
+/// And so do functions that take long. Without any, nothing runs on these threads.
+const LONG_NICENESS: i32 = 10;
+const LONG_THREADS_EACH_WORKER: usize = 2;
 
 /// The namespace that every host has.
 pub const MAIN: &str = "main";
@@ -115,6 +118,9 @@ impl Host {
         })??;
         let modules = Arc::new(Modules::open(&options)?);
         let (pool, mut threads) = Pool::start("worker", options.workers, 0).map_err(io("workers can't be started"))?;
+        let (long_pool, slow) = Pool::start_shared("long", options.workers * LONG_THREADS_EACH_WORKER, LONG_NICENESS)
+            .map_err(io("the workers for what takes long can't be started"))?;
+        threads.extend(slow);
         let (view_pool, folders) =
             Pool::start("view", options.workers, VIEWS_NICENESS).map_err(io("the threads that fold views can't be started"))?;
         threads.extend(folders);
@@ -127,6 +133,7 @@ impl Host {
         let stopping = watch::Sender::new(false);
         let common = Common {
             pool,
+            long_pool,
             view_pool,
             view_threads: options.workers,
             traffic: Arc::default(),
@@ -411,6 +418,12 @@ impl Host {
         }
     }
 
+    /// What all guests hold of memory, and the most that they may.
+    pub fn guest_memory_bytes(&self) -> (usize, usize) {
+        let sandbox = self.0.common.modules.sandbox();
+        (sandbox.memory_bytes(), sandbox.options().guests_memory_bytes_max)
+    }
+
     pub fn now(&self) -> Timestamp {
         clock::now()
     }
@@ -421,6 +434,7 @@ impl Host {
         self.end_replays();
         let common = &self.0.common;
         common.pool.close();
+        common.long_pool.close();
         common.view_pool.close();
         common.ticker.stop();
         common.housekeeper.close();

@@ -50,6 +50,8 @@ pub struct Inside {
     /// What stopped the writer, if something did.
     pub failed: watch::Sender<Option<String>>,
     pub pool: Arc<Pool>,
+    /// Where functions run that take long.
+    pub long_pool: Arc<Pool>,
     /// Where views are folded.
     pub view_pool: Arc<Pool>,
     pub view_threads: usize,
@@ -126,6 +128,8 @@ const QUERIES_MAX: usize = 1_024;
 #[derive(Clone)]
 pub struct Common {
     pub pool: Arc<Pool>,
+    /// Where functions run that take long.
+    pub long_pool: Arc<Pool>,
     /// Where views are folded.
     pub view_pool: Arc<Pool>,
     pub view_threads: usize,
@@ -160,6 +164,7 @@ impl Inside {
             queue: Queue::new(),
             failed: common.failed.clone(),
             pool: common.pool.clone(),
+            long_pool: common.long_pool.clone(),
             view_pool: common.view_pool.clone(),
             view_threads: common.view_threads,
             traffic: common.traffic.clone(),

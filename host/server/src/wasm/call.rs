@@ -1,12 +1,14 @@
 //! What a store knows during one call: the engine's side of it, and what has been used.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::thread;
 
 use retold_engine::model::{Calls, LogLevel};
 use wasmtime::Store;
 
 use super::limiter::Limiter;
+use super::memory::GuestMemory;
 use super::quotas::{Quotas, Refusal, log_line};
 use super::wasi::Wasi;
 
@@ -32,10 +34,10 @@ pub(super) struct Held {
 }
 
 impl CallData {
-    pub(super) fn new(memory_bytes_max: usize, wasi: Option<Box<Wasi>>) -> CallData {
+    pub(super) fn new(memory_bytes_max: usize, all: Arc<GuestMemory>, wasi: Option<Box<Wasi>>) -> CallData {
         CallData {
             calls: Lent(None),
-            limiter: Limiter::new(memory_bytes_max),
+            limiter: Limiter::new(memory_bytes_max, all),
             quotas: Quotas::default(),
             wasi,
             last_words: String::new(),

@@ -35,6 +35,9 @@ pub struct SandboxOptions {
     pub query_wall_ms: u64,
     /// Fuel that a module may burn to say what it is.
     pub describe_fuel: u64,
+    /// What the memories of all guests may hold together. A call that needs more finds the host unavailable and is tried
+    /// again.
+    pub guests_memory_bytes_max: usize,
     /// Instances that a module keeps for its next calls.
     pub idle_instances_max: usize,
     /// Calls that one instance serves before it is replaced, so that leaks end.
@@ -51,6 +54,7 @@ impl Default for SandboxOptions {
             call_ms_max: 10_000,
             query_wall_ms: 2_000,
             describe_fuel: 100_000_000,
+            guests_memory_bytes_max: 1 << 30,
             idle_instances_max: 4,
             calls_per_instance_max: 10_000,
             idle_growth_bytes_max: 16 << 20,

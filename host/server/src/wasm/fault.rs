@@ -12,6 +12,7 @@ use super::call::CallData;
 use super::engine::GUEST_STACK_BYTES_MAX;
 use super::error::one_line;
 use super::exports::NotExported;
+use super::memory::NoMemoryNow;
 use super::question::Question;
 use super::quotas::{Refusal, TRANSFER_BYTES_MAX};
 
@@ -28,6 +29,9 @@ pub(super) fn ended(
 ) -> NotAnswered {
     if error.is::<PoolConcurrencyLimitError>() {
         return NotAnswered::Unavailable(format!("all {} instances are at work (limit `instances`)", options.instances_max));
+    }
+    if let Some(error) = error.downcast_ref::<NoMemoryNow>() {
+        return NotAnswered::Unavailable(error.to_string());
     }
     if let Some(refusal) = error.downcast_ref::<Refusal>() {
         return match refusal {

@@ -29,7 +29,7 @@ impl Started {
         calls: &mut dyn Calls,
     ) -> Result<Started, NotAnswered> {
         let wasi = moment.map(|moment| Box::new(Wasi::new(moment)));
-        let mut store = Store::new(sandbox.engine(), CallData::new(limits.memory_bytes, wasi));
+        let mut store = Store::new(sandbox.engine(), CallData::new(limits.memory_bytes, sandbox.memory().clone(), wasi));
         store.limiter(|data| &mut data.limiter);
         store.set_hostcall_fuel(quotas::TRANSFER_BYTES_MAX);
         store.set_max_component_handles(quotas::HANDLES_MAX);

@@ -24,6 +24,7 @@ mod instances;
 mod interfaces;
 mod limiter;
 mod loader;
+mod memory;
 mod module;
 mod outputs;
 mod question;

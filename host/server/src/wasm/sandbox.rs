@@ -1,12 +1,13 @@
 //! The place that guests run in: one engine, one linker, and a view of all idle instances.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use super::call::CallData;
 use super::instances::Idle;
+use super::memory::GuestMemory;
 use super::question::Question;
 use super::{ModuleError, SandboxOptions, engine, host_calls, wasi};
 
@@ -18,7 +19,7 @@ struct Inside {
     engine: Engine,
     linker: Linker<CallData>,
     options: SandboxOptions,
-    idle: Mutex<Vec<Weak<Idle>>>,
+    memory: Arc<GuestMemory>,
 }
 
 impl Sandbox {
@@ -28,7 +29,8 @@ impl Sandbox {
         let mut linker = Linker::new(&engine);
         host_calls::add_to_linker(&mut linker).map_err(ModuleError::host)?;
         wasi::add_to_linker(&mut linker).map_err(ModuleError::host)?;
-        Ok(Sandbox(Arc::new(Inside { engine, linker, options, idle: Mutex::default() })))
+        let memory = Arc::new(GuestMemory::new(options.guests_memory_bytes_max));
+        Ok(Sandbox(Arc::new(Inside { engine, linker, options, memory })))
     }
 
     pub fn options(&self) -> &SandboxOptions {
@@ -39,6 +41,15 @@ impl Sandbox {
     /// ticks no wall limit is kept.
     pub fn tick(&self) {
         self.0.engine.increment_epoch();
+    }
+
+    /// Bytes that the memories of all guests hold now.
+    pub fn memory_bytes(&self) -> usize {
+        self.0.memory.bytes()
+    }
+
+    pub(super) fn memory(&self) -> &Arc<GuestMemory> {
+        &self.0.memory
     }
 
     pub(super) fn engine(&self) -> &Engine {
@@ -57,14 +68,11 @@ impl Sandbox {
 
     /// Makes a module's idle instances known, so that others may take their places.
     pub(super) fn register(&self, idle: &Arc<Idle>) {
-        let mut all = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|idle| idle.strong_count() > 0);
-        all.push(Arc::downgrade(idle));
+        self.0.memory.register(idle);
     }
 
     /// Drops the idle instances of all modules; true if there were any.
     pub(super) fn reclaim(&self) -> bool {
-        let all = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        all.iter().filter_map(Weak::upgrade).map(|idle| idle.clear()).sum::<usize>() > 0
+        self.0.memory.reclaim()
     }
 }

@@ -26,6 +26,9 @@ pub async fn metrics(call: Box<Call>) -> Answer {
             page.sample(&[], free);
         }
         page.metric("retold_disk_reserve_bytes", "gauge", "Kept free: where less is, nothing is taken in.").sample(&[], reserve);
+        let (guests, most) = site.host.guest_memory_bytes();
+        page.metric("retold_guest_memory_bytes", "gauge", "Memory that modules hold, at work or idle.").sample(&[], guests);
+        page.metric("retold_guest_memory_bytes_max", "gauge", "What they may hold together.").sample(&[], most);
         let counts = &site.counts;
         page.metric("retold_http_connections_total", "counter", "Connections accepted.")
             .sample(&[], counts.connections.load(Ordering::Relaxed));

@@ -94,3 +94,24 @@ fn the_same_call_burns_the_same_fuel_whatever_ran_before() {
         assert!(matches!(handle(&module, 10, &less).0, Answer::Fault(GuestFault::OutOfFuel { .. })), "with {}", less.fuel);
     }
 }
+
+#[test]
+fn memory_that_all_guests_hold_together_is_bounded_and_idle_ones_give_theirs_c10_w5() {
+    let sandbox = Sandbox::new(SandboxOptions { guests_memory_bytes_max: 4 << 20, ..SandboxOptions::default() }).unwrap();
+    let grows = |pages: u32| {
+        load(
+            &sandbox,
+            &core(&format!("(if (i32.eq (i32.const -1) (memory.grow (i32.const {pages}))) (then unreachable)) call $no_outputs")),
+        )
+    };
+    let (one, other, large) = (grows(40), grows(40), grows(80));
+    for _ in 0..3 {
+        // What is idle of the one makes room for the other.
+        assert_eq!(handle(&one, 1, &LIMITS).0, Answer::Reactions(vec![]));
+        assert_eq!(handle(&other, 1, &LIMITS).0, Answer::Reactions(vec![]));
+        let why = handle(&large, 1, &LIMITS).0;
+        assert!(matches!(&why, Answer::Unavailable(why) if why.contains("guests-memory-bytes")), "not decided: {why:?}");
+    }
+    [&one, &other, &large].into_iter().for_each(WasmModule::trim);
+    assert_eq!(sandbox.memory_bytes(), 0, "all is given back");
+}
