@@ -37,6 +37,7 @@ mod space;
 mod support;
 mod switching_over;
 mod timers;
+mod tls;
 mod tokens;
 mod trouble;
 mod upcasting;

@@ -8,7 +8,8 @@ use super::arguments::{Arguments, Verb};
 use super::failure::report;
 use super::{
     aggregate, append, backup, bench, build, command, consumers, demo, deploy, diff, events, flow, fork, functions, logs, modules,
-    namespaces, outbox, parked, promote, query, rehearse, replays, restore, retell, rollback, serve, test, timers, token, types, verify, why,
+    namespaces, outbox, parked, promote, query, rehearse, replays, restore, retell, rollback, serve, test, timers, token, types, verify,
+    why,
 };
 
 /// Runs the verb that the command line names.

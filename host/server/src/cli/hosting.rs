@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use super::failure::Usage;
 use super::listen::Listen;
 use super::outside::OutsideOptions;
+use super::tls::TlsOptions;
 use super::token;
 use crate::{drive, http};
 
@@ -24,6 +25,7 @@ pub struct Hosting {
     runtime: Runtime,
     host: drive::Host,
     address: SocketAddr,
+    scheme: &'static str,
     stop: oneshot::Sender<()>,
     served: JoinHandle<std::io::Result<()>>,
 }
@@ -32,6 +34,7 @@ pub struct Hosting {
 pub struct Wanted<'a> {
     pub data: &'a Path,
     pub outside: &'a OutsideOptions,
+    pub tls: &'a TlsOptions,
     /// Under which it may be asked too.
     pub names: &'a [String],
     /// How much later than its machine it lives.
@@ -70,10 +73,14 @@ impl Hosting {
             reserve_bytes: wanted.reserve_bytes,
             ..Default::default()
         };
-        Hosting::start_so(listen, options, http::ServeOptions { names: wanted.names.to_vec(), ..Default::default() })
+        check_tokens(listen, wanted.data)?;
+        check_spoken(listen, wanted.tls)?;
+        let tls = wanted.tls.certificates()?;
+        Hosting::start_so(listen, options, http::ServeOptions { names: wanted.names.to_vec(), tls, ..Default::default() })
     }
 
     pub fn start_with(data: &Path, listen: Listen, instances: Instances) -> Result<Self> {
+        check_tokens(listen, data)?;
         let mut options = drive::HostOptions { data: data.to_owned(), ..Default::default() };
         if instances == Instances::FreshEach {
             options.sandbox.calls_per_instance_max = 1;
@@ -82,7 +89,6 @@ impl Hosting {
     }
 
     fn start_so(listen: Listen, options: drive::HostOptions, mut serving: http::ServeOptions) -> Result<Self> {
-        check_tokens(listen, &options.data)?;
         // The port first: a second host must not touch the data before it learns that it is second.
         let listener = StandardListener::bind(listen.0)
             .with_context(|| format!("cannot listen on {} (another host may be; --listen 127.0.0.1:0 takes a free port)", listen.0))?;
@@ -102,13 +108,14 @@ impl Hosting {
             // A dropped sender means the same: nobody is left who wants us to go on.
             let _ = stopped.await;
         };
+        let scheme = if serving.tls.is_some() { "https" } else { "http" };
         let served = runtime.spawn(http::serve(listener, host.clone(), serving, shutdown));
         drop(entered);
-        Ok(Hosting { runtime, host, address, stop, served })
+        Ok(Hosting { runtime, host, address, scheme, stop, served })
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// Serves until SIGINT, SIGTERM or a failure of the storage, then stops.
@@ -165,6 +172,19 @@ fn check_tokens(listen: Listen, data: &Path) -> Result<()> {
          retold token create admin --allow append,read,command,query,deploy,operate --data {}",
         listen.0,
         data.display()
+    );
+    Err(Usage(message).into())
+}
+
+/// What tokens and events are sent in is the operator's decision.
+fn check_spoken(listen: Listen, tls: &TlsOptions) -> Result<()> {
+    if !listen.is_beyond_this_machine() || tls.are_said() {
+        return Ok(());
+    }
+    let message = format!(
+        "--listen {}: tokens and events would cross the network for all to read; give --tls-certificate FILE and --tls-key FILE, or \
+         --plaintext if something in front of the host speaks TLS",
+        listen.0
     );
     Err(Usage(message).into())
 }

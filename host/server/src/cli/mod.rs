@@ -58,6 +58,7 @@ mod sse;
 mod temporary;
 mod test;
 mod timers;
+mod tls;
 mod token;
 mod tree;
 mod types;

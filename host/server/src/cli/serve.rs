@@ -13,13 +13,15 @@ use super::hosting::{Hosting, Wanted};
 use super::listen::Listen;
 use super::log::{self, LogOptions};
 use super::outside::OutsideOptions;
+use super::tls::TlsOptions;
 
 const AFTER_HELP: &str = "\
 Examples:
   retold serve
   retold serve --data /var/lib/retold --listen 127.0.0.1:8080
   retold serve --listen 127.0.0.1:0 --log retold=debug      a free port; the first line tells which
-  retold serve --listen 10.0.0.4:7070                       once there is a token: see retold token
+  retold serve --listen 10.0.0.4:7070 --tls-certificate host.pem --tls-key host.key.pem \\
+      --host-name events.example.com                        for others, once there is a token: see retold token
   retold serve --secrets /run/secrets --allow-host hooks.example.com
 
 One Ctrl-C or SIGTERM stops it gracefully within 10 seconds, a second one at once. Nothing that was
@@ -31,7 +33,7 @@ pub struct Serve {
     /// The folder that holds everything; made when missing
     #[arg(long, value_name = "DIR", default_value = "retold-data")]
     data: PathBuf,
-    /// An address and port; port 0 takes a free one; beyond this machine only with access tokens
+    /// An address and port; port 0 takes a free one; beyond this machine only with access tokens, and TLS or --plaintext
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7070")]
     listen: Listen,
     /// Live so much later than the machine's clock, such as 6h: to try what timers do
@@ -43,6 +45,8 @@ pub struct Serve {
     /// Take nothing in while less than this is free on the disk, such as 64MiB; 0 uses all of it
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = bytes)]
     reserve_space: u64,
+    #[command(flatten)]
+    tls: TlsOptions,
     #[command(flatten)]
     outside: OutsideOptions,
     #[command(flatten)]
@@ -79,6 +83,7 @@ pub fn run(common: &Common, serve: &Serve) -> Result<()> {
     let wanted = Wanted {
         data: &serve.data,
         outside: &serve.outside,
+        tls: &serve.tls,
         names: &serve.host_name,
         clock_ahead: serve.clock_ahead,
         reserve_bytes: serve.reserve_space,

@@ -37,6 +37,7 @@ mod stalling;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod tls;
 mod token_routes;
 mod tokens;
 mod types;
@@ -50,3 +51,4 @@ use crate::drive::race;
 
 pub use serve::serve;
 pub use site::ServeOptions;
+pub use tls::Certificates;

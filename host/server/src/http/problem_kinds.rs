@@ -25,6 +25,7 @@ kinds! {
     INVALID_CONSUMER      400 "invalid-consumer"       "A consumer can't be so"
     INVALID_NAME          400 "invalid-name"           "The name can't be used"
     INVALID_TOKEN         400 "invalid-token"          "A token can't be so"
+    TLS_NEEDED            400 "tls-needed"             "The port speaks TLS"
     UNAUTHENTICATED       401 "unauthenticated"        "An access token is needed"
     TOKEN_EXPIRED         401 "token-expired"          "The access token has expired"
     FORBIDDEN             403 "forbidden"              "The access token doesn't allow it"

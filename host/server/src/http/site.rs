@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::failures::Failures;
+use super::tls::Certificates;
 use super::upload::Budget;
 use crate::drive::Host;
 
@@ -27,6 +28,8 @@ pub struct ServeOptions {
     pub body_bytes_max: usize,
     /// Names under which requests are passed on to it, beside those of this machine's loopback.
     pub names: Vec<String>,
+    /// Without it requests come in the clear.
+    pub tls: Option<Arc<Certificates>>,
 }
 
 impl Default for ServeOptions {
@@ -39,6 +42,7 @@ impl Default for ServeOptions {
             grace: Duration::from_secs(8),
             body_bytes_max: 128 << 20,
             names: Vec::new(),
+            tls: None,
         }
     }
 }
