@@ -18,6 +18,7 @@ mod held;
 mod hostile_http;
 mod ingress;
 mod killing;
+mod limits;
 mod modules;
 mod onboarding;
 mod openapi;

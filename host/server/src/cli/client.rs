@@ -52,7 +52,7 @@ impl Client {
             .input_buffer_size(256 << 10)
             .output_buffer_size(256 << 10);
         if secured {
-            config = config.tls_config(trusting(common.ca.as_ref())?);
+            config = config.tls_config(trusting(common.ca.as_deref())?);
         }
         Ok(Client {
             agent: config.build().into(),

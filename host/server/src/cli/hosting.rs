@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::failure::Usage;
+use super::limits::LimitOptions;
 use super::listen::Listen;
 use super::outside::OutsideOptions;
 use super::tls::TlsOptions;
@@ -35,6 +36,7 @@ pub struct Wanted<'a> {
     pub data: &'a Path,
     pub outside: &'a OutsideOptions,
     pub tls: &'a TlsOptions,
+    pub limits: &'a LimitOptions,
     /// Under which it may be asked too.
     pub names: &'a [String],
     /// How much later than its machine it lives.
@@ -71,12 +73,15 @@ impl Hosting {
             outside: outside(wanted.outside)?,
             clock_ahead: wanted.clock_ahead,
             reserve_bytes: wanted.reserve_bytes,
+            quota: wanted.limits.quota(),
             ..Default::default()
         };
         check_tokens(listen, wanted.data)?;
         check_spoken(listen, wanted.tls)?;
         let tls = wanted.tls.certificates()?;
-        Hosting::start_so(listen, options, http::ServeOptions { names: wanted.names.to_vec(), tls, ..Default::default() })
+        let mut serving = http::ServeOptions { names: wanted.names.to_vec(), tls, ..Default::default() };
+        wanted.limits.set(&mut serving);
+        Hosting::start_so(listen, options, serving)
     }
 
     pub fn start_with(data: &Path, listen: Listen, instances: Instances) -> Result<Self> {

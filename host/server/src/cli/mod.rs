@@ -29,6 +29,7 @@ mod functions;
 mod handling;
 mod hosting;
 mod input;
+mod limits;
 mod listen;
 mod log;
 mod logs;

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::arguments::Common;
 use super::hosting::{Hosting, Wanted};
+use super::limits::LimitOptions;
 use super::listen::Listen;
 use super::log::{self, LogOptions};
 use super::outside::OutsideOptions;
@@ -48,6 +49,8 @@ pub struct Serve {
     #[command(flatten)]
     tls: TlsOptions,
     #[command(flatten)]
+    limits: LimitOptions,
+    #[command(flatten)]
     outside: OutsideOptions,
     #[command(flatten)]
     log: LogOptions,
@@ -64,7 +67,7 @@ fn later(text: &str) -> Result<Duration, String> {
 }
 
 /// A number of bytes, or of KiB, MiB or GiB.
-fn bytes(text: &str) -> Result<u64, String> {
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let shift = match &text[digits.len()..] {
         "" => 0,
@@ -84,6 +87,7 @@ pub fn run(common: &Common, serve: &Serve) -> Result<()> {
         data: &serve.data,
         outside: &serve.outside,
         tls: &serve.tls,
+        limits: &serve.limits,
         names: &serve.host_name,
         clock_ahead: serve.clock_ahead,
         reserve_bytes: serve.reserve_space,

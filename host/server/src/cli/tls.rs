@@ -1,6 +1,6 @@
 //! What an operator says of TLS, and whom the command line trusts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -42,8 +42,8 @@ impl TlsOptions {
 }
 
 /// Trusts the certificates in `ca`, or in the file that RETOLD_CA names, or else whom the machine trusts.
-pub fn trusting(ca: Option<&PathBuf>) -> Result<TlsConfig> {
-    let ca = ca.cloned().or_else(|| std::env::var_os(CA_VARIABLE).map(PathBuf::from));
+pub fn trusting(ca: Option<&Path>) -> Result<TlsConfig> {
+    let ca = ca.map(Path::to_owned).or_else(|| std::env::var_os(CA_VARIABLE).map(PathBuf::from));
     let roots = match ca {
         Some(file) => certificates_in(&file)?,
         None => {
@@ -60,7 +60,7 @@ pub fn trusting(ca: Option<&PathBuf>) -> Result<TlsConfig> {
         .build())
 }
 
-fn certificates_in(file: &PathBuf) -> Result<Vec<Certificate<'static>>> {
+fn certificates_in(file: &Path) -> Result<Vec<Certificate<'static>>> {
     let text = std::fs::read(file).with_context(|| format!("--ca: {} can't be read", file.display()))?;
     let certificates: Vec<_> = parse_pem(&text)
         .filter_map(|item| match item {

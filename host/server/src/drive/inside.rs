@@ -22,6 +22,7 @@ use super::modules::Modules;
 use super::namespace::Namespace;
 use super::outbox::Outbox;
 use super::queue::{Cost, Queue};
+use super::quota::Quota;
 use super::replay_files::ReplayFiles;
 use super::replay_outputs::Prepared;
 use super::replays::Replays;
@@ -56,6 +57,7 @@ pub struct Inside {
     pub ticker: Arc<Ticker>,
     pub housekeeper: Arc<Housekeeper>,
     pub space: Arc<DiskSpace>,
+    pub quota: Quota,
     pub counts: Counts,
     pub logs: FunctionLogs,
     pub commands: Commands,
@@ -133,6 +135,7 @@ pub struct Common {
     pub ticker: Arc<Ticker>,
     pub housekeeper: Arc<Housekeeper>,
     pub space: Arc<DiskSpace>,
+    pub quota: Quota,
     pub modules: Arc<Modules>,
     pub failed: watch::Sender<Option<String>>,
     /// What leaves the host.
@@ -166,6 +169,7 @@ impl Inside {
             ticker: common.ticker.clone(),
             housekeeper: common.housekeeper.clone(),
             space: common.space.clone(),
+            quota: common.quota,
             counts: Counts::default(),
             logs: FunctionLogs::default(),
             commands: Commands::default(),

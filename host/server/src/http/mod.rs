@@ -7,8 +7,10 @@
 mod admin;
 mod admission;
 mod aggregates;
+mod audit;
 mod backups;
 mod body;
+mod buckets;
 mod call;
 mod commands;
 mod consumers;
@@ -27,11 +29,13 @@ mod parameters;
 mod problem;
 mod problem_kinds;
 mod query;
+mod rates;
 mod route;
 mod route_problems;
 mod routes;
 mod schemas;
 mod serve;
+mod shares;
 mod site;
 mod stalling;
 #[cfg(test)]

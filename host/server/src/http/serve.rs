@@ -26,6 +26,7 @@ use super::dispatch::respond;
 use super::problem::Problem;
 use super::problem_kinds as kinds;
 use super::race::{First, race};
+use super::shares::Share;
 use super::site::{ServeOptions, Site};
 use super::stalling::Stalling;
 use super::tls::{Certificates, HANDSHAKE, keep_current};
@@ -55,9 +56,13 @@ pub async fn serve(listener: TcpListener, host: Host, options: ServeOptions, shu
             First::Other(()) => break,
         };
         match accepted {
-            Ok((stream, peer, place)) => {
-                tokio::spawn(connection(stream, peer, place, builder.clone(), site.clone()));
-            }
+            Ok((stream, peer, place)) => match site.shares.take(peer) {
+                Some(share) => drop(tokio::spawn(connection(stream, peer, (place, share), builder.clone(), site.clone()))),
+                None => {
+                    site.counts.connections_refused.fetch_add(1, Ordering::Relaxed);
+                    tracing::debug!(%peer, "a connection was closed: the address has as many as one may");
+                }
+            },
             Err(error) if is_for_good(&error) => return Err(error),
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -102,7 +107,7 @@ fn is_for_good(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::NotConnected | io::ErrorKind::Unsupported)
 }
 
-async fn connection(stream: TcpStream, peer: IpAddr, place: OwnedSemaphorePermit, builder: http1::Builder, site: Arc<Site>) {
+async fn connection(stream: TcpStream, peer: IpAddr, place: (OwnedSemaphorePermit, Share), builder: http1::Builder, site: Arc<Site>) {
     site.counts.connections.fetch_add(1, Ordering::Relaxed);
     site.counts.connections_open.fetch_add(1, Ordering::Relaxed);
     // Without it small answers wait for the client's acknowledgement of earlier ones.

@@ -1,7 +1,7 @@
 //! TLS at the doors: the certificate and its key, which are read again when their files change.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -90,8 +90,8 @@ pub async fn keep_current(certificates: Arc<Certificates>) {
     }
 }
 
-fn contents(file: &PathBuf) -> Result<Vec<u8>, NotUsable> {
-    fs::read(file).map_err(|error| NotUsable::Unreadable(file.clone(), error))
+fn contents(file: &Path) -> Result<Vec<u8>, NotUsable> {
+    fs::read(file).map_err(|error| NotUsable::Unreadable(file.to_owned(), error))
 }
 
 fn digest(certificate: &[u8], key: &[u8]) -> [u8; 32] {
@@ -102,14 +102,14 @@ fn digest(certificate: &[u8], key: &[u8]) -> [u8; 32] {
     digest.finalize().into()
 }
 
-fn config(certificate: &PathBuf, certificate_pem: &[u8], key: &PathBuf, key_pem: &[u8]) -> Result<Arc<ServerConfig>, NotUsable> {
+fn config(certificate: &Path, certificate_pem: &[u8], key: &Path, key_pem: &[u8]) -> Result<Arc<ServerConfig>, NotUsable> {
     let chain: Option<Vec<_>> = CertificateDer::pem_slice_iter(certificate_pem).map(Result::ok).collect();
-    let chain = chain.filter(|chain| !chain.is_empty()).ok_or_else(|| NotUsable::NotPem(certificate.clone(), "certificate"))?;
-    let private = PrivateKeyDer::from_pem_slice(key_pem).map_err(|_| NotUsable::NotPem(key.clone(), "key"))?;
+    let chain = chain.filter(|chain| !chain.is_empty()).ok_or_else(|| NotUsable::NotPem(certificate.to_owned(), "certificate"))?;
+    let private = PrivateKeyDer::from_pem_slice(key_pem).map_err(|_| NotUsable::NotPem(key.to_owned(), "key"))?;
     let built = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, private));
-    let mut config = built.map_err(|error| NotUsable::Pair(certificate.clone(), key.clone(), error.to_string()))?;
+    let mut config = built.map_err(|error| NotUsable::Pair(certificate.to_owned(), key.to_owned(), error.to_string()))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

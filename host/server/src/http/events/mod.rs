@@ -9,6 +9,7 @@ mod follow;
 mod form;
 mod line_events;
 mod one;
+mod pace;
 mod pages;
 mod read;
 mod read_lines;
