@@ -184,6 +184,7 @@ mod tests {
             expires: None,
             namespaces: None,
             allow: vec!["operate".into()],
+            rate: None,
         }
     }
 

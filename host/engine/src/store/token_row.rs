@@ -17,16 +17,20 @@ pub struct TokenRow {
     pub namespaces: Option<Vec<String>>,
     /// Names of what it may do. One that a host doesn't know allows nothing there.
     pub allow: Vec<String>,
+    /// Requests a second; without it as many as the host allows each token.
+    pub rate: Option<u32>,
 }
 
-const FORMAT: u8 = 1;
+/// Of a row that tells a rate; without one it is as it was before there were any.
+const FORMAT: u8 = 2;
+const FORMAT_WITHOUT_RATE: u8 = 1;
 const ABSENT: u8 = 0;
 const PRESENT: u8 = 1;
 
 impl TokenRow {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = ByteWriter::default();
-        out.u8(FORMAT);
+        out.u8(if self.rate.is_some() { FORMAT } else { FORMAT_WITHOUT_RATE });
         out.text(&self.name);
         out.raw(&self.secret.0);
         out.u64(self.created.0);
@@ -45,12 +49,16 @@ impl TokenRow {
             }
         }
         write_texts(&mut out, &self.allow);
+        if let Some(rate) = self.rate {
+            out.u32(rate);
+        }
         out.bytes
     }
 
     pub(super) fn decode(id: &str, bytes: &[u8]) -> Result<TokenRow, Malformed> {
         let mut reader = ByteReader::new(bytes);
-        if reader.u8("row format")? != FORMAT {
+        let format = reader.u8("row format")?;
+        if !(FORMAT_WITHOUT_RATE..=FORMAT).contains(&format) {
             return Err(Malformed { what: "row format", at: 0 });
         }
         let name = reader.text("name")?.to_owned();
@@ -60,10 +68,11 @@ impl TokenRow {
         let expires = if is_present(&mut reader)? { Some(Timestamp(reader.u64("expires")?)) } else { None };
         let namespaces = if is_present(&mut reader)? { Some(read_texts(&mut reader)?) } else { None };
         let allow = read_texts(&mut reader)?;
+        let rate = if format == FORMAT { Some(reader.u32("rate")?) } else { None };
         if !reader.is_empty() {
             return Err(Malformed { what: "end of the row", at: reader.position() });
         }
-        Ok(TokenRow { id: id.to_owned(), name, secret: Digest(secret), created, expires, namespaces, allow })
+        Ok(TokenRow { id: id.to_owned(), name, secret: Digest(secret), created, expires, namespaces, allow, rate })
     }
 }
 
@@ -99,13 +108,15 @@ mod tests {
             expires: Some(Timestamp(9)),
             namespaces: Some(vec!["a".into()]),
             allow: vec!["read".into()],
+            rate: None,
         }
     }
 
     #[test]
     fn a_token_comes_back_and_a_cut_or_longer_row_is_refused() {
         let unlimited = TokenRow { expires: None, namespaces: None, ..row() };
-        for row in [row(), unlimited] {
+        let slow = TokenRow { rate: Some(100), ..row() };
+        for row in [row(), unlimited, slow] {
             let bytes = row.encode();
             assert_eq!(TokenRow::decode(&row.id, &bytes), Ok(row.clone()));
             for end in 0..bytes.len() {
@@ -121,5 +132,7 @@ mod tests {
         let expected: Vec<u8> =
             [&[1, 2, b'c', b'i'][..], &[7; 32], &number(5), &[1], &number(9), &[1, 1, 1, b'a'], &[1, 4, b'r', b'e', b'a', b'd']].concat();
         assert_eq!(row().encode(), expected);
+        let slow = TokenRow { rate: Some(100), ..row() }.encode();
+        assert_eq!(slow, [&[2], &expected[1..], &100_u32.to_le_bytes()].concat());
     }
 }

@@ -1,5 +1,7 @@
 //! What can be written on the command line: the verbs, and what they share.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 
 use super::{
@@ -43,6 +45,9 @@ pub struct Common {
     /// The host's address [env: RETOLD_URL] [default: http://127.0.0.1:7070]
     #[arg(long, global = true, value_name = "URL", help_heading = "Common options")]
     pub url: Option<String>,
+    /// Certificates in PEM that vouch for a host at https:// [env: RETOLD_CA] [default: those that the machine trusts]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Common options")]
+    pub ca: Option<PathBuf>,
     /// The access token that is sent: from RETOLD_TOKEN and never from the command line, which others can read
     #[arg(skip)]
     pub token: Option<token::Bearer>,

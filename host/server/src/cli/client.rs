@@ -12,6 +12,7 @@ use super::address;
 use super::arguments::Common;
 use super::failure::Usage;
 use super::problem::Problem;
+use super::tls::trusting;
 use super::token::Bearer;
 
 pub const URL_DEFAULT: &str = "http://127.0.0.1:7070";
@@ -38,21 +39,23 @@ impl Client {
     /// A client of the host at `url`, whatever the command line says of it.
     pub fn at(url: &str, common: &Common) -> Result<Self> {
         let url = url.trim_end_matches('/').to_owned();
-        if !url.starts_with("http://") {
-            let advice = "write http://HOST:PORT (TLS is a proxy's work: this client speaks plain HTTP)";
-            return Err(Usage(format!("`{url}` is not an address of a host: {advice}")).into());
+        let secured = url.starts_with("https://");
+        if !secured && !url.starts_with("http://") {
+            return Err(Usage(format!("`{url}` is not an address of a host: write https://HOST:PORT or http://HOST:PORT")).into());
         }
         common.token.as_ref().map_or(Ok(()), Bearer::check)?;
-        let config = Agent::config_builder()
+        let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .input_buffer_size(256 << 10)
-            .output_buffer_size(256 << 10)
-            .build();
+            .output_buffer_size(256 << 10);
+        if secured {
+            config = config.tls_config(trusting(common.ca.as_deref())?);
+        }
         Ok(Client {
-            agent: config.into(),
+            agent: config.build().into(),
             url,
             namespace: common.namespace.clone().unwrap_or_else(|| NAMESPACE_DEFAULT.to_owned()),
             token: common.token.clone(),

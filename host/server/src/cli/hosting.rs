@@ -12,8 +12,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::failure::Usage;
+use super::limits::LimitOptions;
 use super::listen::Listen;
 use super::outside::OutsideOptions;
+use super::tls::TlsOptions;
 use super::token;
 use crate::{drive, http};
 
@@ -24,6 +26,7 @@ pub struct Hosting {
     runtime: Runtime,
     host: drive::Host,
     address: SocketAddr,
+    scheme: &'static str,
     stop: oneshot::Sender<()>,
     served: JoinHandle<std::io::Result<()>>,
 }
@@ -32,6 +35,8 @@ pub struct Hosting {
 pub struct Wanted<'a> {
     pub data: &'a Path,
     pub outside: &'a OutsideOptions,
+    pub tls: &'a TlsOptions,
+    pub limits: &'a LimitOptions,
     /// Under which it may be asked too.
     pub names: &'a [String],
     /// How much later than its machine it lives.
@@ -70,13 +75,20 @@ impl Hosting {
             outside: outside(wanted.outside)?,
             clock_ahead: wanted.clock_ahead,
             reserve_bytes: wanted.reserve_bytes,
+            quota: wanted.limits.quota(),
             ..Default::default()
         };
         options.sandbox.guests_memory_bytes_max = usize::try_from(wanted.guest_memory_bytes).unwrap_or(usize::MAX);
-        Hosting::start_so(listen, options, http::ServeOptions { names: wanted.names.to_vec(), ..Default::default() })
+        check_tokens(listen, wanted.data)?;
+        check_spoken(listen, wanted.tls)?;
+        let tls = wanted.tls.certificates()?;
+        let mut serving = http::ServeOptions { names: wanted.names.to_vec(), tls, ..Default::default() };
+        wanted.limits.set(&mut serving);
+        Hosting::start_so(listen, options, serving)
     }
 
     pub fn start_with(data: &Path, listen: Listen, instances: Instances) -> Result<Self> {
+        check_tokens(listen, data)?;
         let mut options = drive::HostOptions { data: data.to_owned(), ..Default::default() };
         if instances == Instances::FreshEach {
             options.sandbox.calls_per_instance_max = 1;
@@ -85,7 +97,6 @@ impl Hosting {
     }
 
     fn start_so(listen: Listen, options: drive::HostOptions, mut serving: http::ServeOptions) -> Result<Self> {
-        check_tokens(listen, &options.data)?;
         // The port first: a second host must not touch the data before it learns that it is second.
         let listener = StandardListener::bind(listen.0)
             .with_context(|| format!("cannot listen on {} (another host may be; --listen 127.0.0.1:0 takes a free port)", listen.0))?;
@@ -105,13 +116,14 @@ impl Hosting {
             // A dropped sender means the same: nobody is left who wants us to go on.
             let _ = stopped.await;
         };
+        let scheme = if serving.tls.is_some() { "https" } else { "http" };
         let served = runtime.spawn(http::serve(listener, host.clone(), serving, shutdown));
         drop(entered);
-        Ok(Hosting { runtime, host, address, stop, served })
+        Ok(Hosting { runtime, host, address, scheme, stop, served })
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// Serves until SIGINT, SIGTERM or a failure of the storage, then stops.
@@ -168,6 +180,19 @@ fn check_tokens(listen: Listen, data: &Path) -> Result<()> {
          retold token create admin --allow append,read,command,query,deploy,operate --data {}",
         listen.0,
         data.display()
+    );
+    Err(Usage(message).into())
+}
+
+/// What tokens and events are sent in is the operator's decision.
+fn check_spoken(listen: Listen, tls: &TlsOptions) -> Result<()> {
+    if !listen.is_beyond_this_machine() || tls.are_said() {
+        return Ok(());
+    }
+    let message = format!(
+        "--listen {}: tokens and events would cross the network for all to read; give --tls-certificate FILE and --tls-key FILE, or \
+         --plaintext if something in front of the host speaks TLS",
+        listen.0
     );
     Err(Usage(message).into())
 }

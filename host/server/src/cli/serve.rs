@@ -10,16 +10,19 @@ use serde_json::json;
 
 use super::arguments::Common;
 use super::hosting::{Hosting, Wanted};
+use super::limits::LimitOptions;
 use super::listen::Listen;
 use super::log::{self, LogOptions};
 use super::outside::OutsideOptions;
+use super::tls::TlsOptions;
 
 const AFTER_HELP: &str = "\
 Examples:
   retold serve
   retold serve --data /var/lib/retold --listen 127.0.0.1:8080
   retold serve --listen 127.0.0.1:0 --log retold=debug      a free port; the first line tells which
-  retold serve --listen 10.0.0.4:7070                       once there is a token: see retold token
+  retold serve --listen 10.0.0.4:7070 --tls-certificate host.pem --tls-key host.key.pem \\
+      --host-name events.example.com                        for others, once there is a token: see retold token
   retold serve --secrets /run/secrets --allow-host hooks.example.com
 
 One Ctrl-C or SIGTERM stops it gracefully within 10 seconds, a second one at once. Nothing that was
@@ -31,7 +34,7 @@ pub struct Serve {
     /// The folder that holds everything; made when missing
     #[arg(long, value_name = "DIR", default_value = "retold-data")]
     data: PathBuf,
-    /// An address and port; port 0 takes a free one; beyond this machine only with access tokens
+    /// An address and port; port 0 takes a free one; beyond this machine only with access tokens, and TLS or --plaintext
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7070")]
     listen: Listen,
     /// Live so much later than the machine's clock, such as 6h: to try what timers do
@@ -46,6 +49,10 @@ pub struct Serve {
     /// What all modules together may have of memory, such as 512MiB; beyond it calls wait their turn
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = guest_memory)]
     guest_memory: u64,
+    #[command(flatten)]
+    tls: TlsOptions,
+    #[command(flatten)]
+    limits: LimitOptions,
     #[command(flatten)]
     outside: OutsideOptions,
     #[command(flatten)]
@@ -63,7 +70,7 @@ fn later(text: &str) -> Result<Duration, String> {
 }
 
 /// A number of bytes, or of KiB, MiB or GiB.
-fn bytes(text: &str) -> Result<u64, String> {
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let shift = match &text[digits.len()..] {
         "" => 0,
@@ -89,6 +96,8 @@ pub fn run(common: &Common, serve: &Serve) -> Result<()> {
     let wanted = Wanted {
         data: &serve.data,
         outside: &serve.outside,
+        tls: &serve.tls,
+        limits: &serve.limits,
         names: &serve.host_name,
         clock_ahead: serve.clock_ahead,
         reserve_bytes: serve.reserve_space,

@@ -59,7 +59,7 @@ impl Namespace {
     /// and its events are on disk. `Superseded`: another log has this one's name by now, ask there.
     pub async fn command(&self, command: NewEvent, wait: WaitFor) -> Result<CommandOutcome, DriveError> {
         self.check_writable()?;
-        self.inside().check_space()?;
+        self.inside().check_growth()?;
         let inside = self.inside();
         let function = match inside.decider(&command.r#type) {
             Ok(function) => function,

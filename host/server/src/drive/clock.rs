@@ -23,8 +23,13 @@ pub fn now() -> Timestamp {
 
 /// Milliseconds that have passed since the host began, by a clock that nobody sets: leases end by it.
 pub fn passed_ms() -> u64 {
+    passed_us() / 1_000
+}
+
+/// The same in microseconds.
+pub fn passed_us() -> u64 {
     static BEGAN: OnceLock<Instant> = OnceLock::new();
-    BEGAN.get_or_init(started).elapsed().as_millis() as u64
+    BEGAN.get_or_init(started).elapsed().as_micros() as u64
 }
 
 /// Processor time that this thread has had, in microseconds.

@@ -104,7 +104,7 @@ impl FunctionTask {
         let began = clock::started();
         let mut runner = lock(&self.runner);
         let mut again = true;
-        if namespace.check_space().is_err() {
+        if namespace.check_growth().is_err() {
             // Its plan could not be committed.
             namespace.ticker.wake_at(clock::now().plus_ms(SPACE_PAUSE_MS), self.clone());
             return false;

@@ -24,6 +24,7 @@ use super::namespace::{Namespace, Standing};
 use super::outbox;
 use super::outside::Outside;
 use super::queue::Cost;
+use super::quota::Quota;
 use super::replay_info::NamespaceRole;
 use super::retelling::Retelling;
 use super::sending::Sending;
@@ -50,6 +51,8 @@ pub struct HostOptions {
     pub clock_ahead: Duration,
     /// Bytes of the disk that are kept free; 0: as long as there is space, all of it is used.
     pub reserve_bytes: u64,
+    /// What each namespace may have.
+    pub quota: Quota,
     /// The program that compiles modules in a process of its own; this one if not given.
     pub compiler: Option<PathBuf>,
 }
@@ -64,6 +67,7 @@ impl Default for HostOptions {
             outside: Outside::default(),
             clock_ahead: Duration::ZERO,
             reserve_bytes: RESERVE_BYTES,
+            quota: Quota::default(),
             compiler: None,
         }
     }
@@ -140,6 +144,7 @@ impl Host {
             ticker,
             housekeeper,
             space: Arc::new(DiskSpace::of(options.data.clone(), options.reserve_bytes)),
+            quota: options.quota,
             modules,
             failed: watch::Sender::new(None),
             sending,
@@ -391,6 +396,11 @@ impl Host {
     /// Bytes that are free on the disk, if it says so, and those that are kept free.
     pub fn disk_space(&self) -> (Option<u64>, u64) {
         (self.0.common.space.free_bytes(), self.0.common.space.reserve_bytes())
+    }
+
+    /// What each namespace may have.
+    pub fn quota(&self) -> Quota {
+        self.0.options.quota
     }
 
     /// Whether every namespace can be written.

@@ -35,7 +35,7 @@ impl Namespace {
     /// Hands a foreign request to an ingress function.
     pub async fn ingress(&self, name: &str, request: Received) -> Result<Taken, DriveError> {
         self.check_writable()?;
-        self.inside().check_space()?;
+        self.inside().check_growth()?;
         let inside = self.inside().clone();
         let row = inside.of_kind(name, FunctionKind::Ingress)?;
         if !row.is_active() {

@@ -23,6 +23,7 @@ use super::modules::Modules;
 use super::namespace::Namespace;
 use super::outbox::Outbox;
 use super::queue::{Cost, Queue};
+use super::quota::Quota;
 use super::replay_files::ReplayFiles;
 use super::replay_outputs::Prepared;
 use super::replays::Replays;
@@ -59,6 +60,7 @@ pub struct Inside {
     pub ticker: Arc<Ticker>,
     pub housekeeper: Arc<Housekeeper>,
     pub space: Arc<DiskSpace>,
+    pub quota: Quota,
     pub counts: Counts,
     pub logs: FunctionLogs,
     pub commands: Commands,
@@ -137,6 +139,7 @@ pub struct Common {
     pub ticker: Arc<Ticker>,
     pub housekeeper: Arc<Housekeeper>,
     pub space: Arc<DiskSpace>,
+    pub quota: Quota,
     pub modules: Arc<Modules>,
     pub failed: watch::Sender<Option<String>>,
     /// What leaves the host.
@@ -171,6 +174,7 @@ impl Inside {
             ticker: common.ticker.clone(),
             housekeeper: common.housekeeper.clone(),
             space: common.space.clone(),
+            quota: common.quota,
             counts: Counts::default(),
             logs: FunctionLogs::default(),
             commands: Commands::default(),

@@ -39,6 +39,7 @@ mod priority;
 mod promoting;
 mod prospect;
 mod queue;
+mod quota;
 pub mod race;
 mod registry;
 mod replay_files;
@@ -76,18 +77,19 @@ mod workers;
 
 pub use asking::{QueryAnswer, ViewRead};
 pub use backup::{BackupBytes, BackupFolder, RestoreOptions, RestoredNamespace, WholeBackup};
-pub use clock::{now, passed_ms};
+pub use clock::{now, passed_ms, passed_us};
 pub use commands::{CommandAccepted, CommandOutcome};
 pub use consumers::{ConsumerInfo, Delivery, FetchAsk, NewConsumer, ParkedAside, StartAt};
 pub use durations::DurationCounts;
 pub use flow::{Flow, Level, Link, Lint, Node, What};
 pub use function_log::{FunctionLog, LogPage};
 pub use generations::Resume;
-pub use host::{Host, HostOptions};
+pub use host::{Host, HostOptions, MAIN};
 pub use ingress::{Received, Taken};
 pub use namespace::Namespace;
 pub use outbox::{LaneInfo, OutboxInfo};
 pub use outside::{Network, Outside, SecretError, Secrets};
+pub use quota::Quota;
 pub use replay_info::{
     DeployOptions, DeployOutcome, DifferenceKind, Dropped, ForkOptions, Forked, FunctionReplay, Generations, LogDifference,
     LogEntryDifference, ModuleVersion, NamespaceRole, OutputCounts, OutputDifference, Promoted, Rehearse, RemoveOutcome, ReplayFailure,
@@ -96,7 +98,7 @@ pub use replay_info::{
 };
 pub use stream::AppendStream;
 pub use timer_info::{ScheduleInfo, TimerInfo, TimerInfoPage, TimerPlace};
-pub use tokens::{Access, NewToken, NotAToken, NotAdmitted, Scope, StoredTokens, Token, TokenRefused, Tokens};
+pub use tokens::{Access, NewToken, NotAToken, NotAdmitted, Rate, Scope, StoredTokens, Token, TokenRefused, Tokens};
 pub use types::{
     Append, DeployRefused, Deployed, DriveError, FunctionCounts, FunctionInfo, Handled, LogLine, ModuleInfo, NamespaceMetrics, Retrying,
     SchemaRefused, TypeInfo, WaitFor,

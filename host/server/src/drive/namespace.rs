@@ -13,6 +13,7 @@ use super::committer::{Job, WaitKey};
 use super::function_log::FunctionLog;
 use super::inside::{Inside, next_number};
 use super::queue::Cost;
+use super::quota::Quota;
 use super::replay_info::NamespaceRole;
 use super::stream::AppendStream;
 use super::types::{Append, DriveError, Handled, ModuleInfo, NamespaceMetrics, WaitFor};
@@ -81,6 +82,20 @@ impl Namespace {
             }
         };
         Err(DriveError::ReadOnly { namespace: self.name.to_string(), what })
+    }
+
+    pub fn quota(&self) -> Quota {
+        self.inside.quota
+    }
+
+    /// Has the log itself tell of something, also where nothing new is taken in for want of space.
+    pub async fn record(&self, r#type: &str, subject: &str, data: &serde_json::Value) -> Result<(), DriveError> {
+        self.check_writable()?;
+        let proposal = Proposal::Record { r#type: r#type.to_owned(), subject: subject.to_owned(), data: data.to_string() };
+        let (reply, recorded) = oneshot::channel();
+        let job = Job::Change { proposal: Box::new(proposal), last_look: None, reply };
+        self.inside.queue.push(job, Cost { events: 1, bytes: 0 })?;
+        recorded.await.map_err(|_| DriveError::Stopping)?.map(drop)
     }
 
     pub fn created(&self) -> Timestamp {

@@ -91,35 +91,64 @@ fn grows(job: &Job) -> bool {
     }
 }
 
+/// Events that it adds, and how many of them the quota must have room for. Functions and timers are let go on to the end
+/// of a commit: what waits is made anew, and would come out the same.
+fn new_events(job: &Job) -> Option<(usize, usize)> {
+    match job {
+        Job::Append { append, .. } => Some((append.events.len(), append.events.len())),
+        Job::Decide { decision, .. } => Some((decision.events.len() + 1, decision.events.len() + 1)),
+        Job::Reaction { plan, .. } => Some((plan.emitted.len(), 1)),
+        Job::Fire { due, .. } => Some((due.len(), 1)),
+        _ => None,
+    }
+}
+
 impl Committer {
-    /// The jobs that may be committed now. The others are told that there is no space: callers by an answer, what
-    /// runs here is proposed again once there is.
+    /// The jobs that may be committed now. The others are told that there is no space, or that the quota is reached:
+    /// callers by an answer, what runs here is proposed again once there is.
     pub fn with_space(&mut self, jobs: Vec<Job>) -> Vec<Job> {
-        if !jobs.iter().any(grows) {
+        let space = if jobs.iter().any(grows) { self.look_at_space() } else { Ok(()) };
+        if space.is_ok() && self.namespace.quota.is_none() {
             return jobs;
         }
-        let found = self.namespace.check_space();
-        self.namespace.space.tell(found.as_ref().err());
-        let Err(error) = found else { return jobs };
-        let (grow, rest): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(grows);
-        for job in grow {
-            let error = error.clone();
-            match job {
-                Job::Append { append, reply, .. } => {
-                    // What comes after it in its stream is refused too.
-                    if let Some(stream) = append.stream {
-                        self.break_stream(stream);
-                    }
-                    let _ = reply.send(Err(error));
-                }
-                Job::Decide { subject, .. } => drop(subject.settled(Err(error))),
-                Job::Reaction { function, ticket, .. } => function.settle(ticket, Settled::Refused),
-                Job::Fire { wave, .. } => self.namespace.timers.level(wave.key),
-                Job::Change { reply, .. } => drop(reply.send(Err(error))),
-                Job::Keep(_) | Job::Alone(_) | Job::WaitForKnown { .. } | Job::GiveUp(_) | Job::Housekept => {}
+        let bytes = self.namespace.check_byte_quota();
+        let mut kept = Vec::with_capacity(jobs.len());
+        let mut events = 0;
+        for job in jobs {
+            let mut allowed = if grows(&job) { space.clone() } else { Ok(()) };
+            if let (Ok(()), Some((more, needed))) = (&allowed, new_events(&job)) {
+                allowed = bytes.clone().and_then(|()| self.namespace.check_event_quota(events + needed));
+                events += if allowed.is_ok() { more } else { 0 };
+            }
+            match allowed {
+                Ok(()) => kept.push(job),
+                Err(error) => self.hold_back(job, error),
             }
         }
-        rest
+        kept
+    }
+
+    fn look_at_space(&self) -> Result<(), DriveError> {
+        let found = self.namespace.check_space();
+        self.namespace.space.tell(found.as_ref().err());
+        found
+    }
+
+    fn hold_back(&mut self, job: Job, error: DriveError) {
+        match job {
+            Job::Append { append, reply, .. } => {
+                // What comes after it in its stream is refused too.
+                if let Some(stream) = append.stream {
+                    self.break_stream(stream);
+                }
+                let _ = reply.send(Err(error));
+            }
+            Job::Decide { subject, .. } => drop(subject.settled(Err(error))),
+            Job::Reaction { function, ticket, .. } => function.settle(ticket, Settled::Refused),
+            Job::Fire { wave, .. } => self.namespace.timers.level(wave.key),
+            Job::Change { reply, .. } => drop(reply.send(Err(error))),
+            Job::Keep(_) | Job::Alone(_) | Job::WaitForKnown { .. } | Job::GiveUp(_) | Job::Housekept => {}
+        }
     }
 }
 

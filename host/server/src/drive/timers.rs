@@ -114,7 +114,7 @@ impl TimerTask {
     }
 
     fn look(self: &Arc<Self>, namespace: &Arc<Inside>) -> Result<(), StoreError> {
-        if namespace.check_space().is_err() {
+        if namespace.check_growth().is_err() {
             namespace.ticker.wake_at(clock::now().plus_ms(TROUBLE_MS), self.clone());
             return Ok(());
         }

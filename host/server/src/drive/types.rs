@@ -164,6 +164,12 @@ pub enum DriveError {
         needed_bytes.div_ceil(1 << 20)
     )]
     NoSpace { free_bytes: u64, needed_bytes: u64 },
+    /// Nothing was recorded; other namespaces go on.
+    #[error(
+        "namespace {namespace:?} may have {max} {what}, and has them: reading goes on, and so does all else once its operator starts the host \
+         with a larger --quota-{what}"
+    )]
+    QuotaReached { namespace: String, what: &'static str, max: u64 },
     /// An event's data doesn't fit the schema of its type; nothing was recorded.
     #[error("{0}")]
     Schema(Misfit),

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::Method;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 
@@ -138,11 +137,7 @@ impl Pass {
     /// Says in the host's log who changed how it stands.
     pub fn log(&self, route: &Route, status: u16) {
         let Pass::Holder(access) = self else { return };
-        let changes = matches!(
-            route.needs,
-            Needs::InPath(Scope::Deploy | Scope::Operate) | Needs::InBody(Scope::Deploy | Scope::Operate) | Needs::Everywhere(_)
-        );
-        if changes && route.method != Method::GET {
+        if route.changes() {
             tracing::info!(token = access.id, name = access.name, asked = route.name, status, "a token's holder asked for a change");
         }
     }

@@ -1,7 +1,9 @@
 //! From a request to its handler by the table of routes, and from what it says to an answer.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use http::request::Parts;
@@ -9,6 +11,7 @@ use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
 use super::admission::{Pass, admit};
+use super::audit::Act;
 use super::body::{Body, StreamBroken};
 use super::call::{Answer, Call};
 use super::cloudevents::{TRACE_PARENT, is_trace_parent};
@@ -16,10 +19,12 @@ use super::origin::check;
 use super::problem::Problem;
 use super::problem_kinds as kinds;
 use super::race::{First, race};
+use super::rates;
 use super::route::{Needs, Route};
 use super::routes::routes;
 use super::site::Site;
 use super::upload::drain;
+use crate::drive::Access;
 
 /// Answers one request. Never fails: what goes wrong is an answer too.
 pub async fn respond(site: Arc<Site>, peer: IpAddr, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
@@ -54,12 +59,17 @@ fn admitted(site: &Site, peer: IpAddr, parts: &Parts) -> Result<(&'static Route,
     let pass = admit(site, peer, parts, needs)?;
     let route = found?;
     pass.check(route, parts.uri.path())?;
+    rates::count(site, &pass, route, parts.uri.path())?;
     Ok((route, pass))
 }
 
 /// Has the request answered, unless its sender is admitted no more before it is.
 async fn answered(site: &Arc<Site>, route: &'static Route, pass: &Pass, call: Box<Call>) -> Answer {
-    let handled = (route.handler)(call);
+    let handled = match Act::of(pass, route, &call.parts) {
+        None => (route.handler)(call),
+        // In a box of its own: few requests change anything.
+        Some(act) => Box::pin(told(site.clone(), act, (route.handler)(call))),
+    };
     let answer = match route.needs {
         // Anybody may ask, or it changes who is admitted, and looks at that itself.
         Needs::Nothing | Needs::Everywhere(_) => handled.await,
@@ -72,6 +82,17 @@ async fn answered(site: &Arc<Site>, route: &'static Route, pass: &Pass, call: Bo
     let (site, pass) = (site.clone(), pass.clone());
     let end = async move { StreamBroken(pass.ended(&site).await.detail) };
     Ok(answer?.map(|body| body.until(end)))
+}
+
+/// Has what was done told by the log that it is about, before it is answered.
+async fn told(site: Arc<Site>, act: Act, handled: Pin<Box<dyn Future<Output = Answer> + Send>>) -> Answer {
+    let response = handled.await?;
+    let act = match response.extensions().get::<Arc<Access>>() {
+        Some(token) => act.on_token(token),
+        None => act,
+    };
+    act.record(&site).await;
+    Ok(response)
 }
 
 /// The route of a method and a path, which is compared as it was sent: nothing is unescaped or

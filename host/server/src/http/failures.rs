@@ -35,7 +35,7 @@ impl Failures {
 }
 
 /// Who has IPv6 has a network of it.
-fn of_one_client(address: IpAddr) -> IpAddr {
+pub fn of_one_client(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) >> 64 << 64).into(),
         address => address,

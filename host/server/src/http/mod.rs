@@ -7,8 +7,10 @@
 mod admin;
 mod admission;
 mod aggregates;
+mod audit;
 mod backups;
 mod body;
+mod buckets;
 mod call;
 mod commands;
 mod consumers;
@@ -29,16 +31,19 @@ mod parameters;
 mod problem;
 mod problem_kinds;
 mod query;
+mod rates;
 mod route;
 mod route_problems;
 mod routes;
 mod schemas;
 mod serve;
+mod shares;
 mod site;
 mod stalling;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod tls;
 mod token_routes;
 mod tokens;
 mod types;
@@ -52,3 +57,4 @@ use crate::drive::race;
 
 pub use serve::serve;
 pub use site::ServeOptions;
+pub use tls::Certificates;

@@ -25,6 +25,7 @@ const ALWAYS: &[&Kind] = &[
     &kinds::STORAGE_FAILED,
     &kinds::STOPPING,
     &kinds::STORAGE_FULL,
+    &kinds::RATE_REACHED,
 ];
 
 /// What a request may meet whose route takes a token.

@@ -109,6 +109,10 @@ impl From<DriveError> for Problem {
             DriveError::Name(what) => Problem::new(&kinds::INVALID_NAME, what).with("field", "name"),
             DriveError::Token(refused) => refused.into(),
             DriveError::Busy => Problem::busy(),
+            DriveError::QuotaReached { ref namespace, what, max } => Problem::new(&kinds::QUOTA_REACHED, error.to_string())
+                .with("namespace", namespace.clone())
+                .with("limit", what)
+                .with("max", max),
             DriveError::NoSpace { free_bytes, needed_bytes } => Problem::new(&kinds::STORAGE_FULL, error.to_string())
                 .with("free_bytes", free_bytes)
                 .with("needed_bytes", needed_bytes)
@@ -435,6 +439,7 @@ mod tests {
         check(DriveError::EndpointRefused { url, reason, what }, 422, "endpoint-refused");
         check(DriveError::HasEndpoint("mail".into()), 409, "endpoint-conflict");
         check(DriveError::NoSpace { free_bytes: 1, needed_bytes: 2 }, 507, "storage-full");
+        check(DriveError::QuotaReached { namespace: "main".into(), what: "events", max: 1 }, 507, "quota-reached");
         check(TokenRefused::Field { field: "allow", what: "is empty: a token may allow read".into() }, 400, "invalid-token");
         check(TokenRefused::Unknown("k".into()), 404, "unknown-token");
         check(TokenRefused::NoOperator { allow: "operate".into() }, 409, "no-operator");

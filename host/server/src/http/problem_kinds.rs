@@ -25,6 +25,7 @@ kinds! {
     INVALID_CONSUMER      400 "invalid-consumer"       "A consumer can't be so"
     INVALID_NAME          400 "invalid-name"           "The name can't be used"
     INVALID_TOKEN         400 "invalid-token"          "A token can't be so"
+    TLS_NEEDED            400 "tls-needed"             "The port speaks TLS"
     UNAUTHENTICATED       401 "unauthenticated"        "An access token is needed"
     TOKEN_EXPIRED         401 "token-expired"          "The access token has expired"
     FORBIDDEN             403 "forbidden"              "The access token doesn't allow it"
@@ -76,6 +77,7 @@ kinds! {
     COMMAND_REJECTED      422 "command-rejected"       "The command was refused"
     QUERY_REJECTED        422 "query-rejected"         "The query was refused"
     TOO_MANY_FAILURES     429 "too-many-failures"      "Too many requests without a token that counts"
+    RATE_REACHED          429 "rate-reached"           "Too many requests in too short a time"
     FUNCTION_FAILED       500 "function-failed"        "The function's code failed"
     INTERNAL              500 "internal"               "The host failed"
     STORAGE_UNREADABLE    500 "storage-unreadable"     "Storage can't be read"
@@ -84,5 +86,6 @@ kinds! {
     VIEW_BEHIND           503 "view-behind"            "The view has not come so far"
     STORAGE_FAILED        503 "storage-failed"         "Storage failed; nothing more is written"
     STOPPING              503 "stopping"               "The host is shutting down"
+    QUOTA_REACHED         507 "quota-reached"          "The namespace has all that it may"
     STORAGE_FULL          507 "storage-full"           "The disk is full"
 }

@@ -24,6 +24,15 @@ pub struct Route {
 }
 
 impl Route {
+    /// Whether it changes how something stands, other than by events and commands.
+    pub fn changes(&self) -> bool {
+        let operates = matches!(
+            self.needs,
+            Needs::InPath(Scope::Deploy | Scope::Operate) | Needs::InBody(Scope::Deploy | Scope::Operate) | Needs::Everywhere(_)
+        );
+        operates && self.method != Method::GET
+    }
+
     /// What stands in a path where the template has `{name}`, as it was sent. `{name+}`, the last part of a
     /// template, stands for all the rest. Empty, if the template has no such part.
     pub fn part<'p>(&self, path: &'p str, name: &str) -> &'p str {

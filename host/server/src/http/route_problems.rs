@@ -30,6 +30,7 @@ pub const RELEASE_PARKED: &[&Kind] = &[
 ];
 pub const APPEND: &[&Kind] = &[
     &kinds::UNKNOWN_NAMESPACE,
+    &kinds::QUOTA_REACHED,
     &kinds::INVALID_EVENT,
     &kinds::CONTENT_CONFLICT,
     &kinds::CONDITION_FAILED,
@@ -42,6 +43,7 @@ pub const APPEND: &[&Kind] = &[
 ];
 pub const COMMAND: &[&Kind] = &[
     &kinds::UNKNOWN_NAMESPACE,
+    &kinds::QUOTA_REACHED,
     &kinds::UNKNOWN_COMMAND,
     &kinds::INVALID_EVENT,
     &kinds::CONTENT_CONFLICT,
@@ -59,6 +61,7 @@ pub const COMMAND: &[&Kind] = &[
 pub const AGGREGATE: &[&Kind] = &[&kinds::UNKNOWN_NAMESPACE, &kinds::UNKNOWN_FUNCTION, &kinds::UNKNOWN_SUBJECT, &kinds::FUNCTION_FAILED];
 pub const INGRESS: &[&Kind] = &[
     &kinds::UNKNOWN_NAMESPACE,
+    &kinds::QUOTA_REACHED,
     &kinds::UNKNOWN_FUNCTION,
     &kinds::CONTENT_CONFLICT,
     &kinds::READ_ONLY,

@@ -137,6 +137,7 @@ fn admin_schemas() -> Value {
             "name": text(), "created": time(), "head": named("Position"), "functions": count(), "modules": count(), "generation": count(),
             "role": { "enum": ["own", "fork", "retelling", "old"] }, "base": or_null(text()), "at": or_null(named("Position")),
             "previous": { "type": "array", "items": text(), "description": "Earlier generations that are kept, by name." },
+            "quota": whole(json!({ "events": or_null(count()), "bytes": or_null(count()) })),
         })),
         "Namespaces": whole(json!({ "namespaces": list(named("Namespace")) })),
         "Module": object(&["name", "version", "digest", "deployed_at", "active", "functions"], json!({

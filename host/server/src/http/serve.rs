@@ -1,5 +1,6 @@
 //! The doors: connections are accepted, served and, in the end, let go.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::IpAddr;
@@ -8,17 +9,27 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use http::header::CONNECTION;
+use http::{HeaderValue, Response};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::server::TlsStream;
 
+use super::body::Body;
 use super::dispatch::respond;
+use super::problem::Problem;
+use super::problem_kinds as kinds;
 use super::race::{First, race};
+use super::shares::Share;
 use super::site::{ServeOptions, Site};
 use super::stalling::Stalling;
+use super::tls::{Certificates, HANDSHAKE, keep_current};
 use crate::drive::Host;
 
 /// A request's head. More is answered with 431.
@@ -37,6 +48,7 @@ pub async fn serve(listener: TcpListener, host: Host, options: ServeOptions, shu
     let places = Arc::new(Semaphore::new(options.connections_max));
     let site = Site::new(host, options);
     let builder = builder(&site.options);
+    let renewing = site.options.tls.clone().map(|certificates| tokio::spawn(keep_current(certificates)));
     let mut shutdown = pin!(shutdown);
     loop {
         let accepted = match race(accept(&listener, &places), shutdown.as_mut()).await {
@@ -44,9 +56,13 @@ pub async fn serve(listener: TcpListener, host: Host, options: ServeOptions, shu
             First::Other(()) => break,
         };
         match accepted {
-            Ok((stream, peer, place)) => {
-                tokio::spawn(connection(stream, peer, place, builder.clone(), site.clone()));
-            }
+            Ok((stream, peer, place)) => match site.shares.take(peer) {
+                Some(share) => drop(tokio::spawn(connection(stream, peer, (place, share), builder.clone(), site.clone()))),
+                None => {
+                    site.counts.connections_refused.fetch_add(1, Ordering::Relaxed);
+                    tracing::debug!(%peer, "a connection was closed: the address has as many as one may");
+                }
+            },
             Err(error) if is_for_good(&error) => return Err(error),
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -55,6 +71,7 @@ pub async fn serve(listener: TcpListener, host: Host, options: ServeOptions, shu
         }
     }
     drop(listener);
+    renewing.inspect(|renewing| renewing.abort());
     site.host.begin_stop();
     // Every connection gives its place back when it ends.
     let all_places = u32::try_from(site.options.connections_max).unwrap_or(u32::MAX);
@@ -90,7 +107,7 @@ fn is_for_good(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::NotConnected | io::ErrorKind::Unsupported)
 }
 
-async fn connection(stream: TcpStream, peer: IpAddr, place: OwnedSemaphorePermit, builder: http1::Builder, site: Arc<Site>) {
+async fn connection(stream: TcpStream, peer: IpAddr, place: (OwnedSemaphorePermit, Share), builder: http1::Builder, site: Arc<Site>) {
     site.counts.connections.fetch_add(1, Ordering::Relaxed);
     site.counts.connections_open.fetch_add(1, Ordering::Relaxed);
     // Without it small answers wait for the client's acknowledgement of earlier ones.
@@ -112,10 +129,33 @@ async fn speaks(stream: &TcpStream, site: &Site) -> bool {
 }
 
 async fn answer_all(stream: TcpStream, peer: IpAddr, builder: http1::Builder, site: &Arc<Site>) {
-    let stream = TokioIo::new(Stalling::new(stream, site.options.stall_time_max));
     let service = service_fn(|request| respond(site.clone(), peer, request));
+    let result = match &site.options.tls {
+        None => converse(Stalling::new(stream, site.options.stall_time_max), service, &builder, site).await,
+        Some(certificates) => match in_time(site, begins_tls(&stream)).await {
+            Ok(true) => match in_time(site, secured(stream, certificates, site)).await {
+                Ok(stream) => converse(stream, service, &builder, site).await,
+                Err(error) => Err(error),
+            },
+            Ok(false) => {
+                let service = service_fn(|_| std::future::ready(Ok::<_, Infallible>(spoken_in_the_clear())));
+                converse(Stalling::new(stream, site.options.stall_time_max), service, &builder, site).await
+            }
+            Err(error) => Err(error),
+        },
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Answers requests until the client has no more, or the host stops.
+async fn converse<S>(stream: impl AsyncRead + AsyncWrite + Unpin, service: S, builder: &http1::Builder, site: &Site) -> io::Result<()>
+where
+    S: HttpService<Incoming, ResBody = Body, Error = Infallible>,
+{
     let mut stopping = site.host.stopping();
-    let mut served = pin!(builder.serve_connection(stream, service));
+    let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let stop = async { drop(stopping.wait_for(|stopping| *stopping).await) };
     let result = match race(served.as_mut(), stop).await {
         First::One(result) => result,
@@ -124,7 +164,32 @@ async fn answer_all(stream: TcpStream, peer: IpAddr, builder: http1::Builder, si
             served.await
         }
     };
-    if let Err(error) = result {
-        tracing::debug!(%error, "a connection ended early");
+    result.map_err(io::Error::other)
+}
+
+/// What comes before a request's head has as long as that, and ends with the host.
+async fn in_time<T>(site: &Site, done: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let mut stopping = site.host.stopping();
+    let stop = async { drop(stopping.wait_for(|stopping| *stopping).await) };
+    match race(timeout(site.options.header_time_max, done), stop).await {
+        First::One(done) => done.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+        First::Other(()) => Err(io::ErrorKind::ConnectionAborted.into()),
     }
+}
+
+async fn begins_tls(stream: &TcpStream) -> io::Result<bool> {
+    let mut first = [0];
+    Ok(stream.peek(&mut first).await? == 1 && first[0] == HANDSHAKE)
+}
+
+async fn secured(stream: TcpStream, certificates: &Certificates, site: &Site) -> io::Result<TlsStream<Stalling>> {
+    certificates.acceptor().accept(Stalling::new(stream, site.options.stall_time_max)).await
+}
+
+/// Nothing of such a request was looked at; a token in it went over the network for all to read.
+fn spoken_in_the_clear() -> Response<Body> {
+    let detail = "this port speaks TLS: ask again at https://, and revoke a token that was sent in the clear";
+    let mut response = Problem::new(&kinds::TLS_NEEDED, detail).into_response();
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }

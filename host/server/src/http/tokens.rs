@@ -22,6 +22,8 @@ struct NewTokenBody {
     namespaces: Option<Vec<String>>,
     allow: Vec<String>,
     expires: Option<String>,
+    /// `100/s`
+    rate: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -33,6 +35,8 @@ struct TokenAnswer {
     allow: Vec<&'static str>,
     created: String,
     expires: Option<String>,
+    /// `null` is as often as the host allows each token.
+    rate: Option<String>,
     expired: bool,
 }
 
@@ -58,6 +62,7 @@ impl TokenAnswer {
             allow: access.scopes.iter().map(|scope| scope.name()).collect(),
             created: timestamp_text(access.created),
             expires: access.expires.map(timestamp_text),
+            rate: access.rate.map(|rate| rate.to_string()),
             expired: access.is_over(now),
         }
     }
@@ -74,7 +79,7 @@ pub async fn create_token(call: Box<Call>) -> Answer {
     call.query()?;
     let (host, by) = (call.site.host.clone(), call.pass.holder());
     let body = call.whole_body(BODY_BYTES_MAX).await?;
-    let NewTokenBody { name, namespaces, allow, expires } = serde_json::from_slice(&body).map_err(|error| {
+    let NewTokenBody { name, namespaces, allow, expires, rate } = serde_json::from_slice(&body).map_err(|error| {
         let what =
             format!("the body is not what this path takes ({error}): send {{\"name\":\"ci\",\"namespaces\":[\"shop\"],\"allow\":[\"deploy\"],\"expires\":\"90d\"}}");
         Problem::new(&kinds::MALFORMED_REQUEST, what).with("field", "name")
@@ -83,11 +88,12 @@ pub async fn create_token(call: Box<Call>) -> Answer {
         let what = "`namespaces` is empty, and the token would be good for nothing: name some, or leave it out for all";
         return Err(Problem::new(&kinds::INVALID_TOKEN, what).with("field", "namespaces"));
     }
-    let new = NewToken { name, namespaces: namespaces.unwrap_or_default(), allow, expires };
+    let new = NewToken { name, namespaces: namespaces.unwrap_or_default(), allow, expires, rate };
     let (token, access) = host.create_token(by, new).await?;
     let created = CreatedAnswer { of: TokenAnswer::of(&access, host.now()), token: token.text() };
     let mut response = json(StatusCode::CREATED, &created);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.extensions_mut().insert(access);
     Ok(response)
 }
 
@@ -95,5 +101,8 @@ pub async fn revoke_token(call: Box<Call>) -> Answer {
     call.query()?;
     let host = &call.site.host;
     let access = host.revoke_token(call.pass.holder(), call.parameter("id")).await?;
-    Ok(json(StatusCode::OK, &TokenAnswer::of(&access, host.now())))
+    let mut response = json(StatusCode::OK, &TokenAnswer::of(&access, host.now()));
+    // For the audit trail: whom it was about.
+    response.extensions_mut().insert(access);
+    Ok(response)
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow};
 
 use super::own_host::OwnHost;
+use crate::cli::failure::Usage;
 use crate::cli::temporary::TemporaryFolder;
 
 pub struct Target {
@@ -20,6 +21,10 @@ pub struct Target {
 impl Target {
     /// A host that somebody else runs.
     pub fn at(url: &str) -> Result<Self> {
+        if url.starts_with("https://") {
+            let why = "hosts are measured in the clear, as TLS would be measured with them: give http://HOST:PORT";
+            return Err(Usage(format!("`{url}`: {why}")).into());
+        }
         let name = url.trim_end_matches('/').strip_prefix("http://").unwrap_or(url);
         let address = name.to_socket_addrs().with_context(|| format!("`{url}` is no address of a host"))?.next();
         let address = address.ok_or_else(|| anyhow!("`{url}` is no address of a host"))?;

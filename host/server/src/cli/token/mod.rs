@@ -66,12 +66,15 @@ struct Create {
     /// When it ends: a time from now such as 90d or 12h, or a moment such as 2027-01-31T00:00:00Z
     #[arg(long, value_name = "TIME")]
     expires: Option<String>,
+    /// Requests a second that it may send, such as 100/s; else as many as the host allows each token
+    #[arg(long, value_name = "RATE")]
+    rate: Option<String>,
 }
 
 impl Create {
     fn body(&self) -> Value {
         let namespaces = (!self.namespace.is_empty()).then_some(&self.namespace);
-        json!({ "name": self.name, "namespaces": namespaces, "allow": self.allow, "expires": self.expires })
+        json!({ "name": self.name, "namespaces": namespaces, "allow": self.allow, "expires": self.expires, "rate": self.rate })
     }
 }
 

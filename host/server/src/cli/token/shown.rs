@@ -7,12 +7,16 @@ use crate::cli::words::table;
 /// Beside the token itself, which is printed alone so that a script can take it.
 pub fn created(token: &Value) -> String {
     format!(
-        "{} allows {} in {}{}\nThe token is shown this once: keep it where only its user can read it, and give it to programs as RETOLD_TOKEN.\n",
+        "{} allows {} in {}{}{}\nThe token is shown this once: keep it where only its user can read it, and give it to programs as RETOLD_TOKEN.\n",
         named(token),
         allow(token),
         namespaces(token, "all namespaces"),
         match token["expires"].as_str() {
             Some(expires) => format!(", until {expires}"),
+            None => String::new(),
+        },
+        match token["rate"].as_str() {
+            Some(rate) => format!(", {rate} at most"),
             None => String::new(),
         }
     )

@@ -12,8 +12,9 @@ use crate::drive::{Access, DriveError, NewToken, StoredTokens, now};
 /// Makes the directory too: a host can be let in to before it first starts.
 pub fn create(data: &Path, create: &Create) -> Result<Value> {
     let stored = StoredTokens::open(data).with_context(|| opening(data))?;
-    let Create { name, namespace, allow, expires } = create;
-    let new = NewToken { name: name.clone(), namespaces: namespace.clone(), allow: allow.clone(), expires: expires.clone() };
+    let Create { name, namespace, allow, expires, rate } = create;
+    let new =
+        NewToken { name: name.clone(), namespaces: namespace.clone(), allow: allow.clone(), expires: expires.clone(), rate: rate.clone() };
     let (token, access) = stored.create(new).map_err(refusal)?;
     let mut created = value(&access);
     created["token"] = token.text().into();
@@ -61,6 +62,7 @@ fn value(access: &Access) -> Value {
         "allow": access.scopes.iter().map(|scope| scope.name()).collect::<Vec<_>>(),
         "created": moment(access.created.0),
         "expires": access.expires.map(|expires| moment(expires.0)),
+        "rate": access.rate.map(|rate| rate.to_string()),
         "expired": access.is_over(now()),
     })
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use retold_engine::model::{Digest, Timestamp};
 use retold_engine::store::TokenRow;
 
+use super::rate::Rate;
 use super::scope::{Scope, Scopes};
 
 /// A token as the host knows it: without its secret.
@@ -17,6 +18,8 @@ pub struct Access {
     /// `None` is all, those to come included.
     pub namespaces: Option<Vec<String>>,
     pub scopes: Scopes,
+    /// How many requests a second it may send; `None`: as many as the host allows each token.
+    pub rate: Option<Rate>,
     pub(super) secret: Digest,
 }
 
@@ -49,6 +52,7 @@ impl Access {
             expires: row.expires,
             namespaces: row.namespaces,
             scopes: row.allow.iter().filter_map(|name| Scope::named(name)).collect(),
+            rate: row.rate.and_then(Rate::of_per_second),
             secret: row.secret,
         }
     }
@@ -62,6 +66,7 @@ impl Access {
             expires: self.expires,
             namespaces: self.namespaces.clone(),
             allow: self.scopes.iter().map(|scope| scope.name().to_owned()).collect(),
+            rate: self.rate.map(Rate::per_second),
         }
     }
 }
@@ -85,6 +90,7 @@ mod tests {
             expires: Some(Timestamp(10)),
             namespaces: namespaces.map(|names| names.iter().map(|name| name.to_string()).collect()),
             allow: allow.iter().map(|name| name.to_string()).collect(),
+            rate: None,
         }
     }
 

@@ -18,6 +18,8 @@ pub struct NewToken {
     pub allow: Vec<String>,
     /// `90d`, or a moment.
     pub expires: Option<String>,
+    /// `100/s`
+    pub rate: Option<String>,
 }
 
 /// Nothing was changed.
@@ -49,7 +51,7 @@ impl TokenRefused {
 impl NewToken {
     pub(super) fn checked(self, token: &Token, now: Timestamp) -> Result<Access, TokenRefused> {
         let wrong = |field, what: String| Err(TokenRefused::Field { field, what });
-        let NewToken { name, mut namespaces, allow, expires } = self;
+        let NewToken { name, mut namespaces, allow, expires, rate } = self;
         let characters = name.chars().count();
         if characters == 0 || characters > NAME_CHARACTERS_MAX || name.chars().any(char::is_control) {
             return wrong("name", format!("has {characters} characters: use 1 to {NAME_CHARACTERS_MAX}, and no control characters"));
@@ -77,10 +79,14 @@ impl NewToken {
             Ok(expires) => expires,
             Err(what) => return wrong("expires", what),
         };
+        let rate = match rate.map(|text| text.parse()).transpose() {
+            Ok(rate) => rate,
+            Err(what) => return wrong("rate", format!("can't be read: {what}")),
+        };
         namespaces.sort();
         namespaces.dedup();
         let namespaces = (!namespaces.is_empty()).then_some(namespaces);
-        Ok(Access { id: token.id().to_owned(), name, created: now, expires, namespaces, scopes, secret: token.digest() })
+        Ok(Access { id: token.id().to_owned(), name, created: now, expires, namespaces, scopes, rate, secret: token.digest() })
     }
 }
 
@@ -90,7 +96,7 @@ mod tests {
 
     fn new(name: &str, namespaces: &[&str], allow: &[&str], expires: Option<&str>) -> NewToken {
         let owned = |texts: &[&str]| texts.iter().map(|text| text.to_string()).collect();
-        NewToken { name: name.into(), namespaces: owned(namespaces), allow: owned(allow), expires: expires.map(str::to_owned) }
+        NewToken { name: name.into(), namespaces: owned(namespaces), allow: owned(allow), expires: expires.map(str::to_owned), rate: None }
     }
 
     #[track_caller]
@@ -119,5 +125,6 @@ mod tests {
         check(new("ci", &[], &[], None), Some("allow"));
         check(new("ci", &[], &["all"], None), Some("allow"));
         check(new("ci", &[], &["read"], Some("yesterday")), Some("expires"));
+        check(NewToken { rate: Some("100".into()), ..new("ci", &[], &["read"], None) }, Some("rate"));
     }
 }

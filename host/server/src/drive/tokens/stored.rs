@@ -62,6 +62,7 @@ mod tests {
             namespaces: namespaces.iter().map(|name| name.to_string()).collect(),
             allow: vec![allow.into()],
             expires: expires.map(str::to_owned),
+            rate: None,
         };
         assert!(StoredTokens::find(&data).expect("looked").is_none() && !data.exists(), "looking makes nothing");
         let stored = StoredTokens::open(&data).expect("made");

@@ -29,11 +29,18 @@ pub async fn metrics(call: Box<Call>) -> Answer {
         let (guests, most) = site.host.guest_memory_bytes();
         page.metric("retold_guest_memory_bytes", "gauge", "Memory that modules hold, at work or idle.").sample(&[], guests);
         page.metric("retold_guest_memory_bytes_max", "gauge", "What they may hold together.").sample(&[], most);
+        let quota = site.host.quota();
+        page.metric("retold_quota_events", "gauge", "Events that each namespace may have, if it is limited.");
+        quota.events_max.iter().for_each(|max| page.sample(&[], max));
+        page.metric("retold_quota_bytes", "gauge", "Bytes that each namespace may take on the disk, if it is limited.");
+        quota.bytes_max.iter().for_each(|max| page.sample(&[], max));
         let counts = &site.counts;
         page.metric("retold_http_connections_total", "counter", "Connections accepted.")
             .sample(&[], counts.connections.load(Ordering::Relaxed));
         page.metric("retold_http_connections_open", "gauge", "Connections that are open.")
             .sample(&[], counts.connections_open.load(Ordering::Relaxed));
+        page.metric("retold_http_connections_refused_total", "counter", "Connections of addresses that held their share already.")
+            .sample(&[], counts.connections_refused.load(Ordering::Relaxed));
         page.metric("retold_http_answers_total", "counter", "Requests answered, by class of status.");
         counts.answers().for_each(|(class, count)| page.sample(&[("class", class)], count));
         let namespaces: Vec<(String, NamespaceMetrics, Vec<FunctionInfo>)> = site

@@ -25,6 +25,14 @@ pub struct NamespaceAnswer {
     at: Option<String>,
     /// Earlier generations that are kept.
     previous: Vec<String>,
+    /// What it may have; `null` is as much as there is.
+    quota: QuotaAnswer,
+}
+
+#[derive(Serialize)]
+struct QuotaAnswer {
+    events: Option<u64>,
+    bytes: Option<u64>,
 }
 
 impl NamespaceAnswer {
@@ -44,6 +52,7 @@ impl NamespaceAnswer {
             base,
             at,
             previous,
+            quota: QuotaAnswer { events: namespace.quota().events_max, bytes: namespace.quota().bytes_max },
         }
     }
 }

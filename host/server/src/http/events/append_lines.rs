@@ -23,8 +23,9 @@ use super::super::problem_kinds as kinds;
 use super::super::upload::{broken, drain, refuse_encodings};
 use super::appended::Tally;
 use super::line_events::{line_of, parse};
+use super::pace::Pace;
 use super::splitter::{Splitter, extent};
-use crate::drive::{Append, AppendStream, DriveError, Namespace, WaitFor};
+use crate::drive::{Append, AppendStream, DriveError, Namespace, WaitFor, passed_us};
 
 /// Whole lines that make a portion. The more, the fewer syncs of a slow disk.
 const PORTION_BYTES: usize = 256 << 10;
@@ -34,8 +35,6 @@ const PORTIONS_UNDER_WAY: usize = 8;
 const STREAM_BYTES: usize = 4 << 20;
 /// How long lines wait for company when no more come.
 const COMPANY_TIME_MAX: Duration = Duration::from_millis(5);
-/// How long a stream may be silent.
-const SILENCE_MAX: Duration = Duration::from_secs(120);
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 const BUSY_PAUSES_MAX: u32 = 500;
 
@@ -46,7 +45,7 @@ pub async fn append_lines(namespace: Namespace, call: Box<Call>) -> Answer {
     refuse_encodings(call.headers())?;
     let _held = call.site.bodies.hold(STREAM_BYTES)?;
     let mut body = call.body;
-    let mut load = Load::new(namespace);
+    let mut load = Load::new(namespace, Pace::new(call.site.options.lines_time_max));
     match load.read(&mut body).await {
         Ok(()) => Ok(load.tally.response()),
         Err(problem) => {
@@ -66,6 +65,7 @@ struct Load {
     /// Memory of portions that are done.
     spare: Vec<Vec<u8>>,
     tally: Tally,
+    pace: Pace,
 }
 
 /// Lines that were submitted, kept until they stand: if one is refused, those before it are read again.
@@ -82,14 +82,14 @@ enum Next {
 }
 
 impl Load {
-    fn new(namespace: Namespace) -> Load {
+    fn new(namespace: Namespace, pace: Pace) -> Load {
         let (stream, tally) = (namespace.stream(), Tally::of(namespace.generation()));
-        Load { namespace, stream, splitter: Splitter::default(), line: 1, under_way: VecDeque::new(), spare: Vec::new(), tally }
+        Load { namespace, stream, splitter: Splitter::default(), line: 1, under_way: VecDeque::new(), spare: Vec::new(), tally, pace }
     }
 
     async fn read(&mut self, body: &mut Incoming) -> Result<(), Problem> {
         loop {
-            let next = match next(body, self.splitter.whole_bytes() > 0).await {
+            let next = match next(body, self.splitter.whole_bytes() > 0, &mut self.pace).await {
                 Ok(next) => next,
                 Err(problem) => return self.stop_at(self.line, problem).await,
             };
@@ -234,21 +234,28 @@ impl Load {
 }
 
 /// What comes next. Whole lines that wait for company don't wait long.
-async fn next(body: &mut Incoming, lines_wait: bool) -> Result<Next, Problem> {
-    let patience = if lines_wait { COMPANY_TIME_MAX } else { SILENCE_MAX };
+async fn next(body: &mut Incoming, lines_wait: bool, pace: &mut Pace) -> Result<Next, Problem> {
+    let left = pace.left();
+    let patience = if lines_wait { COMPANY_TIME_MAX.min(left) } else { left };
+    let began_us = passed_us();
     loop {
         let frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context));
-        return match timeout(patience, frame).await {
+        let came = timeout(patience, frame).await;
+        pace.waited(Duration::from_micros(passed_us() - began_us));
+        return match came {
             Ok(None) => Ok(Next::End),
             Ok(Some(Ok(frame))) => match frame.into_data() {
-                Ok(data) => Ok(Next::Data(data)),
+                Ok(data) => {
+                    pace.came(data.len());
+                    Ok(Next::Data(data))
+                }
                 Err(_trailers) => continue,
             },
             Ok(Some(Err(error))) => Err(broken(&error)),
-            Err(_) if lines_wait => Ok(Next::Pause),
+            Err(_) if lines_wait && pace.left() > Duration::ZERO => Ok(Next::Pause),
             Err(_) => Err(Problem::new(
                 &kinds::BODY_TIMEOUT,
-                format!("did not come within {} seconds: send it sooner, or end the stream", SILENCE_MAX.as_secs()),
+                "came too slowly: send lines sooner, more of them at once, or end the stream and begin another when there are some",
             )),
         };
     }

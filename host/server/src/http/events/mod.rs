@@ -11,6 +11,7 @@ mod form;
 pub mod fuzzing;
 mod line_events;
 mod one;
+mod pace;
 mod pages;
 mod read;
 mod read_lines;

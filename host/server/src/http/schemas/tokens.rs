@@ -14,6 +14,7 @@ pub fn token_schemas() -> Value {
         "allow": allow,
         "created": time(),
         "expires": or_null(time()),
+        "rate": or_null(text()),
         "expired": { "type": "boolean" },
     }));
     token["description"] = "Without its secret, which the host doesn't have. No `namespaces`: all.".into();
@@ -29,6 +30,7 @@ pub fn token_schemas() -> Value {
             "namespaces": list(text()),
             "allow": allow,
             "expires": { "type": "string", "description": "A time from now such as `90d` or `12h`, or a moment such as `2027-01-31T00:00:00Z`. Left out: no end." },
+            "rate": { "type": "string", "description": "Requests a second, such as `100/s`. Left out: as many as the host allows each token." },
         })),
     })
 }

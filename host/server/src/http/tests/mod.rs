@@ -2,6 +2,7 @@
 
 mod appending;
 mod hostile;
+mod limits;
 mod metrics;
 mod others;
 mod permitted;
