@@ -26,8 +26,20 @@ const SERVER: Floors = &[
 const DOORS: &[(&str, &str, &[&str])] = &[
     ("http", "wasm", &["http/problem.rs"]),
     ("cli", "wasm", &["cli/entry.rs"]),
-    ("cli", "drive", &["cli/hosting.rs", "cli/verify.rs", "cli/backup.rs", "cli/restore.rs", "cli/token/bearer.rs", "cli/token/stored.rs"]),
-    ("cli", "http", &["cli/hosting.rs"]),
+    (
+        "cli",
+        "drive",
+        &[
+            "cli/hosting.rs",
+            "cli/limits.rs",
+            "cli/verify.rs",
+            "cli/backup.rs",
+            "cli/restore.rs",
+            "cli/token/bearer.rs",
+            "cli/token/stored.rs",
+        ],
+    ),
+    ("cli", "http", &["cli/hosting.rs", "cli/limits.rs", "cli/tls.rs"]),
 ];
 
 /// The rooms that a text names after `crate::`, also in braces.
