@@ -95,23 +95,6 @@ async fn connection(stream: TcpStream, peer: IpAddr, place: OwnedSemaphorePermit
     site.counts.connections_open.fetch_add(1, Ordering::Relaxed);
     // Without it small answers wait for the client's acknowledgement of earlier ones.
     let _ = stream.set_nodelay(true);
-    if speaks(&stream, &site).await {
-        // In a place of its own: who never speaks doesn't take one.
-        Box::pin(answer_all(stream, peer, builder, &site)).await;
-    }
-    site.counts.connections_open.fetch_sub(1, Ordering::Relaxed);
-    drop(place);
-}
-
-/// Whether the client begins to say something in time. Until then it costs no buffers.
-async fn speaks(stream: &TcpStream, site: &Site) -> bool {
-    let mut stopping = site.host.stopping();
-    let stop = async { drop(stopping.wait_for(|stopping| *stopping).await) };
-    let speaking = race(stream.readable(), stop);
-    matches!(timeout(site.options.header_time_max, speaking).await, Ok(First::One(Ok(()))))
-}
-
-async fn answer_all(stream: TcpStream, peer: IpAddr, builder: http1::Builder, site: &Arc<Site>) {
     let stream = TokioIo::new(Stalling::new(stream, site.options.stall_time_max));
     let service = service_fn(|request| respond(site.clone(), peer, request));
     let mut stopping = site.host.stopping();
@@ -127,4 +110,6 @@ async fn answer_all(stream: TcpStream, peer: IpAddr, builder: http1::Builder, si
     if let Err(error) = result {
         tracing::debug!(%error, "a connection ended early");
     }
+    site.counts.connections_open.fetch_sub(1, Ordering::Relaxed);
+    drop(place);
 }
