@@ -39,13 +39,15 @@ pub struct Hostile<'a> {
     /// What the guest's allocator does first, each time.
     pub allocate: &'a str,
     pub handle: &'a str,
+    /// At one event; 0: as many as the host allows.
+    pub attempts: u8,
 }
 
 impl Hostile<'_> {
     /// The bytes to upload.
     pub fn module(&self) -> Vec<u8> {
-        let Hostile { name, imports, fields, allocate, handle } = self;
-        let data: String = manifest(name).iter().map(|byte| format!("\\{byte:02x}")).collect();
+        let Hostile { name, imports, fields, allocate, handle, attempts } = self;
+        let data: String = manifest(name, *attempts).iter().map(|byte| format!("\\{byte:02x}")).collect();
         let text = format!(
             r#"(module
   (import "retold:module/context@0.1.0" "log" (func $log (param i32 i32 i32)))
@@ -106,7 +108,7 @@ fn describe_interfaces(core: &mut Vec<u8>) {
 }
 
 /// A manifest as the canonical ABI lays it out, with texts and lists behind it.
-fn manifest(name: &str) -> Vec<u8> {
+fn manifest(name: &str, attempts: u8) -> Vec<u8> {
     let mut tail = Vec::new();
     let mut put = |bytes: &[u8]| -> u32 {
         let at = MANIFEST_AT + 512 + tail.len() as u32;
@@ -120,9 +122,10 @@ fn manifest(name: &str) -> Vec<u8> {
     let ([name, name_length], [version, version_length]) = (text(name), text("1.0.0"));
     let (reads, emits) = (put(&words(&[reads, reads_length])), put(&words(&[emits, emits_length])));
     let mut function = words(&[name, name_length, 0, reads, 1, emits, 1, 0, 0, 0, 0]);
-    // It starts at the beginning, and what it can't handle is parked; no limits of its own, nothing else.
+    // It starts at the beginning, and what it can't handle is parked; of limits, only that of attempts.
     function.extend_from_slice(&[1, 0]);
     function.resize(128, 0);
+    (function[88], function[92]) = (u8::from(attempts > 0), attempts);
     let function = put(&function);
     let mut bytes = words(&[name, name_length, version, version_length, function, 1, 0, 0]);
     bytes.resize(512, 0);
@@ -133,7 +136,7 @@ fn manifest(name: &str) -> Vec<u8> {
 /// Fills 60 MiB again and again.
 pub fn fills_memory(name: &str) -> Vec<u8> {
     let handle = "(drop (memory.grow (i32.const 958)))
-        (loop $again (memory.fill (i32.const 65536) (i32.const 167) (i32.const 62783488)) (br $again)) unreachable";
+        (loop $again (memory.fill (i32.const 131072) (i32.const 167) (i32.const 62783488)) (br $again)) unreachable";
     Hostile { name, handle, ..Hostile::default() }.module()
 }
 

@@ -21,8 +21,6 @@ const PLANS_PER_TURN: usize = 8;
 const LONG_STEP_US: u64 = 25_000;
 /// After a long step a function runs on the threads for these, for so long.
 const LONG_MS: u64 = 60_000;
-/// Of a function that has made no plan yet: nobody knows how long it takes.
-const UNKNOWN: u64 = u64::MAX;
 
 /// Before it is looked again whether the disk has space.
 const SPACE_PAUSE_MS: u64 = 500;
@@ -58,7 +56,7 @@ impl FunctionTask {
             runner: Mutex::new(Runner::new(name)),
             settled: Mutex::default(),
             turns: Turns::default(),
-            long_until: AtomicU64::new(UNKNOWN),
+            long_until: AtomicU64::new(0),
             log,
             retrying: Mutex::default(),
             handled: AtomicU64::new(0),
@@ -116,11 +114,6 @@ impl FunctionTask {
             let before_us = clock::thread_us();
             let step = self.step(namespace, &mut runner);
             let long = clock::thread_us() - before_us >= LONG_STEP_US;
-            if long {
-                self.long_until.store(clock::now().plus_ms(LONG_MS).0, Ordering::Relaxed);
-            } else if matches!(step, Step::Plan(..)) {
-                let _ = self.long_until.compare_exchange(UNKNOWN, 0, Ordering::Relaxed, Ordering::Relaxed);
-            }
             match step {
                 Step::Plan(ticket, plan) => {
                     let cost =
@@ -132,6 +125,9 @@ impl FunctionTask {
                     again = false;
                 }
                 Step::Idle | Step::Waiting | Step::Inactive => again = false,
+            }
+            if long {
+                self.long_until.store(clock::now().plus_ms(LONG_MS).0, Ordering::Relaxed);
             }
             if !again || long {
                 break;
