@@ -26,7 +26,19 @@ const SERVER: Floors = &[
 const DOORS: &[(&str, &str, &[&str])] = &[
     ("http", "wasm", &["http/problem.rs"]),
     ("cli", "wasm", &["cli/entry.rs"]),
-    ("cli", "drive", &["cli/hosting.rs", "cli/verify.rs", "cli/backup.rs", "cli/restore.rs", "cli/token/bearer.rs", "cli/token/stored.rs"]),
+    (
+        "cli",
+        "drive",
+        &[
+            "cli/hosting.rs",
+            "cli/verify.rs",
+            "cli/backup.rs",
+            "cli/import.rs",
+            "cli/restore.rs",
+            "cli/token/bearer.rs",
+            "cli/token/stored.rs",
+        ],
+    ),
     ("cli", "http", &["cli/hosting.rs"]),
 ];
 

@@ -179,7 +179,10 @@ impl From<DriveError> for Problem {
             DriveError::ViewBehind { view, position, lag, wanted, .. } if wanted.0 > position.0 + lag => {
                 let head = position.0 + lag;
                 let what = format!("is {wanted}, and the log ends at {head}: ask with a position that the host gave");
-                Problem::parameter("min-position", what).with("view", view).with("position", position.to_string()).with("head", head.to_string())
+                Problem::parameter("min-position", what)
+                    .with("view", view)
+                    .with("position", position.to_string())
+                    .with("head", head.to_string())
             }
             DriveError::ViewBehind { ref view, position, lag, .. } => Problem::new(&kinds::VIEW_BEHIND, error.to_string())
                 .with("view", view.clone())
