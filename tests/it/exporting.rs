@@ -21,7 +21,7 @@ fn host() -> Host {
     };
     ask("test.count", "counted", json!({ "do": "ok", "exact": 1.0 }));
     ask("test.reach", "timer", json!({ "do": "timer", "key": "late", "due": 4_102_444_800_000_000u64 }));
-    ask("test.reach", "request", json!({ "do": "request", "url": "https://nowhere.example/" }));
+    ask("test.reach", "request", json!({ "do": "request", "url": "http://127.0.0.1:9/" }));
     host.web.command("stock.receive", "stock/apple", "received", &json!({ "quantity": 5 })).expect(200);
     let bytes = json!({ "specversion": "1.0", "id": "bytes", "source": "/test", "type": "test.bytes", "datacontenttype": "image/png", "data_base64": "AP8BAg==" });
     host.web.append(&bytes).expect(201);
