@@ -34,6 +34,7 @@ const DOORS: &[(&str, &str, &[&str])] = &[
             "cli/limits.rs",
             "cli/verify.rs",
             "cli/backup.rs",
+            "cli/import.rs",
             "cli/restore.rs",
             "cli/token/bearer.rs",
             "cli/token/stored.rs",

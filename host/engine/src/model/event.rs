@@ -113,6 +113,17 @@ impl NewEvent {
     }
 }
 
+/// An entry of a log that was exported, as it is to be again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImportedEntry {
+    pub event: NewEvent,
+    pub kind: Kind,
+    pub class: Class,
+    /// When it was first recorded.
+    pub recorded: Timestamp,
+    pub cause: Option<Position>,
+}
+
 /// Looks at bytes first: nearly every text is plain ASCII.
 fn has_control(text: &str) -> bool {
     if text.is_ascii() { text.bytes().any(|byte| byte.is_ascii_control()) } else { text.chars().any(char::is_control) }

@@ -32,7 +32,7 @@ pub use bytes::{Malformed, Reader as ByteReader, Writer as ByteWriter};
 pub use consumer::{ConsumerEntry, ConsumerPlace, ConsumerRow, ConsumerSettings, Endpoint, EndpointForm, EntryStanding, LeaseRow};
 pub use decided::{NotAllowed, decided};
 pub use digest::{Digest, Digesting};
-pub use event::{Class, Event, EventRef, Extensions, Kind, NewEvent, Producer};
+pub use event::{Class, Event, EventRef, Extensions, ImportedEntry, Kind, NewEvent, Producer};
 pub use firing::{OutsideChange, answer, answered, fired, is_same_request, occurrence};
 pub use guest::{
     AggregateCall, Answer, CallLimits, Calls, CommandRef, Failure, FailureKind, Guest, GuestFault, IngressAnswer, IngressRequest, LogLevel,

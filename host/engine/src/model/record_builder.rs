@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use super::entry::{Pairs, Parts, Texts, derived_parts, source_parts};
-use super::event::{Class, EventRef, Kind, NewEvent};
+use super::event::{Class, EventRef, ImportedEntry, Kind, NewEvent};
 use super::outside::is_outside;
 use super::plan::Emitted;
 use super::processing::Processing;
@@ -197,6 +197,20 @@ impl RecordBuilder {
             module: producer,
             tags: Texts::Encoded(event.tags),
             extensions: Pairs::Encoded(event.extensions),
+        })
+    }
+
+    /// Adds an entry that was exported; its cause lies before it.
+    pub fn add_imported(&mut self, entry: &ImportedEntry) -> Position {
+        let event = &entry.event;
+        self.add(Parts {
+            kind: entry.kind,
+            class: entry.class,
+            recorded: entry.recorded,
+            time: event.time.unwrap_or(entry.recorded),
+            cause: entry.cause,
+            correlation_id: event.correlation_id.as_deref().unwrap_or_default(),
+            ..source_parts(event, self.recorded)
         })
     }
 

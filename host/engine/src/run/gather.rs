@@ -13,8 +13,10 @@ pub struct Follow<'a> {
     pub reading: &'a Reading<'a>,
     /// What the code reads; it may be other than what its function read so far.
     pub manifest: &'a FunctionManifest,
-    /// Whose record is followed; `None`: everything is read, to the snapshot's head.
+    /// Whose record is followed; `None`: everything is read.
     pub row: Option<&'a FunctionRow>,
+    /// Where everything ends, at the snapshot's head or before.
+    pub end: Position,
     pub portion: Portion,
 }
 
@@ -63,7 +65,7 @@ impl Follow<'_> {
             let room = (self.portion.events - gathered.batch.len()) as u64;
             let next = match self.row {
                 Some(row) => past.next(snapshot, row, room)?,
-                None => past.read_to(snapshot.head(), snapshot.commit()),
+                None => past.read_to(self.end, snapshot.commit()),
             };
             let stretch = match next {
                 Next::Level => {

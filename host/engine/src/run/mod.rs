@@ -68,7 +68,7 @@ pub use bring::{BroughtIn, bring_in};
 pub use check::{Checked, check_upcaster};
 pub use compare::{
     Comparison, ComparisonStep, DerivedCompared, Example as LogExample, LogsCompared, RowDifference, RowsCompared, Shown as LogShown,
-    SourcesCompared, compare_rows,
+    SourcesCompared, compare_rows, compare_state,
 };
 pub use consumers::{
     Ask, Consumer, ConsumerRefused, ConsumerStatus, Earlier, Fetched, GiveBack, Given, Member, Moment, Release, Unseen, Which, carry_over,

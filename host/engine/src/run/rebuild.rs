@@ -63,7 +63,13 @@ impl Bringing<'_> {
         let rows = SlotRows { snapshot: self.reading.snapshot, slot: self.slot };
         let mut folding = Folding::new(self.manifest, self.guest, Some(&rows), Overlay::default());
         let read = Portion { events: portion.events.clamp(1, PORTION.events), ..PORTION };
-        let follow = Follow { reading: self.reading, manifest: self.manifest, row: Some(self.row), portion: read };
+        let follow = Follow {
+            reading: self.reading,
+            manifest: self.manifest,
+            row: Some(self.row),
+            end: self.reading.snapshot.head(),
+            portion: read,
+        };
         let mut events = 0;
         let level = loop {
             let gathered = follow.gather(past, &mut |_| Some(0))?;

@@ -113,6 +113,8 @@ pub struct Replay {
     pub(super) ahead: Option<Ahead>,
     unwritten: Option<Unwritten>,
     lacking: Vec<Emitted>,
+    /// What comes after this is not read, of a function whose record isn't followed.
+    pub(super) end: Option<Position>,
     pub(super) warm: BTreeMap<Option<u32>, Overlay>,
     pub(super) portion_events_max: usize,
     undurable_events: u64,
@@ -181,6 +183,7 @@ impl Replay {
             ahead: None,
             unwritten: None,
             lacking: Vec::new(),
+            end: None,
             warm: BTreeMap::new(),
             portion_events_max: usize::MAX,
             undurable_events: 0,
@@ -206,6 +209,12 @@ impl Replay {
 
     pub fn position(&self) -> Position {
         self.place.past.position()
+    }
+
+    /// Has a view's or an aggregate's replay be level here, for the time being; not before where it is.
+    pub fn end_at(&mut self, end: Position) {
+        self.end = Some(end);
+        self.ahead = None;
     }
 
     /// Where it began.

@@ -128,7 +128,8 @@ impl Replay {
             Some(lanes.lane(event))
         };
         let from = place.past.position();
-        let mut gathered = Follow { reading, manifest, row, portion }.gather(&mut place.past, &mut mark)?;
+        let end = self.end.map_or(upto, |end| end.min(upto));
+        let mut gathered = Follow { reading, manifest, row, end, portion }.gather(&mut place.past, &mut mark)?;
         taken.sort_unstable();
         let to = place.past.position();
         let outputs = Outputs::of(reading.snapshot, &manifest.name, options.from.max(self.begun));

@@ -98,7 +98,9 @@ mod view_snapshot;
 mod writer;
 
 pub use affected::Affected;
-pub use backup::{BackupBegin, BackupEnd, BackupFrom, BackupPiece, BackupPieces, BackupStream, FRAME_BYTES_MAX, module_frame};
+pub use backup::{
+    BackupBegin, BackupEnd, BackupFrom, BackupPacker, BackupPiece, BackupPieces, BackupStream, FRAME_BYTES_MAX, module_frame,
+};
 pub use batch::{Batch, Part, Walk};
 pub use catalogue::Catalogue;
 pub use consumer_file::{ConsumerChange, ConsumerFile, Queued, StoredConsumer};

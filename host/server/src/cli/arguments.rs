@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    aggregate, append, backup, bench, build, command, consumers, demo, deploy, diff, events, flow, fork, functions, logs, modules,
-    namespaces, outbox, parked, promote, query, rehearse, replays, restore, retell, rollback, serve, test, timers, token, types, verify,
-    why,
+    aggregate, append, backup, bench, build, command, consumers, demo, deploy, diff, events, export, flow, fork, functions, import, logs,
+    modules, namespaces, outbox, parked, promote, query, rehearse, replays, restore, retell, rollback, serve, test, timers, token, types,
+    verify, why,
 };
 
 const AFTER_HELP: &str = "\
@@ -121,7 +121,11 @@ pub enum Verb {
     Backup(backup::Backup),
     /// Make a namespace out of its backups, as it was or as it was then
     Restore(restore::Restore),
-    /// Check that a data directory is whole
+    /// Print a namespace's log as lines of JSON, all of it
+    Export(export::Export),
+    /// Make a namespace out of the lines of an export
+    Import(import::Import),
+    /// Check that a data directory is whole, or with --replay that functions make what is recorded
     Verify(verify::Verify),
     /// Start a host with example handlers and a day of real flights
     Demo(demo::Demo),

@@ -7,9 +7,9 @@ use clap::Parser;
 use super::arguments::{Arguments, Verb};
 use super::failure::report;
 use super::{
-    aggregate, append, backup, bench, build, command, consumers, demo, deploy, diff, events, flow, fork, functions, logs, modules,
-    namespaces, outbox, parked, promote, query, rehearse, replays, restore, retell, rollback, serve, test, timers, token, types, verify,
-    why,
+    aggregate, append, backup, bench, build, command, consumers, demo, deploy, diff, events, export, flow, fork, functions, import, logs,
+    modules, namespaces, outbox, parked, promote, query, rehearse, replays, restore, retell, rollback, serve, test, timers, token, types,
+    verify, why,
 };
 
 /// Runs the verb that the command line names.
@@ -48,6 +48,8 @@ pub fn main() -> ExitCode {
         Verb::Token(verb) => token::run(&common, &verb),
         Verb::Backup(verb) => backup::run(&common, &verb),
         Verb::Restore(verb) => restore::run(&common, &verb),
+        Verb::Export(verb) => export::run(&common, &verb),
+        Verb::Import(verb) => import::run(&common, &verb),
         Verb::Verify(verb) => verify::run(&common, &verb),
         Verb::Demo(verb) => demo::run(&common, &verb),
         Verb::Bench(verb) => bench::run(&common, &verb),

@@ -69,7 +69,7 @@ pub struct Asked<'a> {
 }
 
 /// How long the host holds an answer back that may be short: what takes longer is watched from here.
-const ANSWER_WITHIN: &str = "1s";
+pub const ANSWER_WITHIN: &str = "1s";
 
 impl Asked<'_> {
     pub fn query(&self) -> String {

@@ -1,4 +1,4 @@
-//! `retold verify`: whether a data directory is whole.
+//! `retold verify`: whether a data directory is whole; with `--replay`, whether what runs makes what is there.
 
 use std::path::PathBuf;
 
@@ -6,8 +6,12 @@ use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::address::query;
 use super::arguments::Common;
+use super::client::Client;
 use super::output::{print, print_json};
+use super::rehearsing::{ANSWER_WITHIN, Percent};
+use super::replay::{Watch, follow, is_same, report, verdict};
 use super::words::{counted, figures, thousands};
 use crate::drive::{self, Checked};
 
@@ -15,20 +19,60 @@ const AFTER_HELP: &str = "\
 Examples:
   retold verify
   retold verify --data /backups/retold-2026-11-21
+  retold verify --replay --namespace shop   on a running host: every function of shop once more
+  retold verify --replay --function pricing
 
 Reads everything once, without a host: stop the one that runs on the folder, or copy it first. Every record is held
 against the hash chain, every position and id against the index, every module against its digest. Exits with 1 if
-anything is damaged, and says where. Two logs of one chain hash are the same, byte for byte.";
+anything is damaged, and says where. Two logs of one chain hash are the same, byte for byte.
+
+With --replay it asks a running host to run the functions of a namespace over all that they have read, beside live work:
+what they make is held against what is recorded, by ids and content, and their state and rows against the live ones at
+one position. Exits with 1 if anything differs. Outputs that an earlier version made are not compared, as its code is not
+what runs; state always is. Nothing is changed; the report is kept as a replay.";
 
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Verify {
     /// The folder that holds everything
-    #[arg(long, value_name = "DIR", default_value = "retold-data")]
+    #[arg(long, value_name = "DIR", default_value = "retold-data", conflicts_with = "replay")]
     data: PathBuf,
+    /// Ask a running host to run what is deployed over history once more
+    #[arg(long)]
+    replay: bool,
+    /// Only this function
+    #[arg(long, value_name = "NAME", requires = "replay")]
+    function: Option<String>,
+    /// How much of a processor's time it may take, such as 50% [default: what live work leaves]
+    #[arg(long, value_name = "PERCENT", requires = "replay")]
+    budget: Option<Percent>,
 }
 
 pub fn run(common: &Common, verify: &Verify) -> Result<()> {
+    if verify.replay { replay(common, verify) } else { read(common, verify) }
+}
+
+fn replay(common: &Common, verify: &Verify) -> Result<()> {
+    let client = Client::new(common)?;
+    let budget = verify.budget.map(|Percent(percent)| percent.to_string());
+    let asked = [("function", verify.function.as_deref()), ("budget", budget.as_deref()), ("timeout", Some(ANSWER_WITHIN))];
+    let begun = client.post_empty(&(client.path(&["verify"]) + &query(&asked)))?;
+    let replay = follow(&client, begun, if common.json { Watch::Quiet } else { Watch::Person })?;
+    if common.json {
+        print_json(&replay)?;
+    } else {
+        print(&report(&replay))?;
+    }
+    if replay["status"] != "done" {
+        bail!("{} could not be verified: {}", client.namespace(), replay["failed"]["message"].as_str().unwrap_or("its replay failed"));
+    }
+    if !is_same(&replay) {
+        bail!("{} is {}", client.namespace(), verdict(&replay));
+    }
+    Ok(())
+}
+
+fn read(common: &Common, verify: &Verify) -> Result<()> {
     let mut all: Vec<Checked> = Vec::new();
     drive::verify(&verify.data, |checked| {
         if !common.json {

@@ -56,6 +56,15 @@ impl Attribute {
     }
 }
 
+/// Where an event comes from, and so what it may say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Somebody who appends it.
+    Caller,
+    /// A log that was exported: sources and types of the host's are taken.
+    Log,
+}
+
 enum Data<'a> {
     None,
     Json(&'a RawValue),
@@ -148,7 +157,7 @@ impl<'a> Draft<'a> {
 
     /// The event, once everything has come. Lengths are left to the engine, which holds every event
     /// against its limits.
-    pub fn finish(self) -> Result<NewEvent, BadEvent> {
+    pub fn finish(self, from: Origin) -> Result<NewEvent, BadEvent> {
         let Draft { mut event, come, data } = self;
         let missing = |attribute: Attribute| come & (1 << attribute as u8) == 0;
         if missing(Attribute::SpecVersion) {
@@ -162,21 +171,33 @@ impl<'a> Draft<'a> {
                 return Err(BadEvent::field(field, "is missing or empty: every event has id, source and type"));
             }
         }
-        if is_reserved_type(&event.r#type) {
+        if from == Origin::Caller && is_reserved_type(&event.r#type) {
             return Err(BadEvent::field("type", "begins with retold., which only the host records: use a type of your own"));
         }
-        if is_reserved_source(&event.source) {
+        if from == Origin::Caller && is_reserved_source(&event.source) {
             return Err(BadEvent::field("source", format!("is {:?}, which only the host writes: use a source of your own", event.source)));
         }
         if event.content_type.is_empty() {
             event.content_type.push_str(DEFAULT_CONTENT_TYPE);
         }
-        event.data = data.bytes(is_json(&event.content_type))?;
+        // What a function made need not be what its content type says: then it was exported in base64.
+        let is_kept = from == Origin::Log && matches!(data, Data::Base64(_));
+        event.data = data.bytes(!is_kept && is_json(&event.content_type))?;
         if event.extensions.len() > 1 {
             event.extensions.sort_unstable();
         }
+        if from == Origin::Log {
+            event.extensions.sort_by_key(|(name, _)| place(name));
+        }
         Ok(event)
     }
+}
+
+/// Attributes stand in the order of their names, behind those that say which code made the event: the host writes
+/// these first where it knows them, and so they come in the same order once they are nothing but attributes.
+fn place(name: &str) -> usize {
+    let first = ["module", "moduleversion", "moduledigest"];
+    first.iter().position(|known| *known == name).unwrap_or(first.len())
 }
 
 impl Data<'_> {

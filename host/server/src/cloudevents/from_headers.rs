@@ -8,7 +8,7 @@ use http::header::CONTENT_TYPE;
 use retold_engine::model::NewEvent;
 
 use super::bad_event::BadEvent;
-use super::draft::{Attribute, Draft};
+use super::draft::{Attribute, Draft, Origin};
 
 /// Whether the request is in binary mode.
 pub fn has_event_headers(headers: &HeaderMap) -> bool {
@@ -37,7 +37,7 @@ pub fn event_from_headers(headers: &HeaderMap, body: &[u8]) -> Result<NewEvent, 
         draft.set(Attribute::ContentType, "datacontenttype", Cow::Borrowed(text))?;
     }
     draft.set_bytes(body);
-    draft.finish()
+    draft.finish(Origin::Caller)
 }
 
 /// A header's value as the binding (section 3.1.3.2) has it: quotes taken off, `%` escapes resolved.

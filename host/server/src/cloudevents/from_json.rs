@@ -9,7 +9,7 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAcces
 use serde_json::value::RawValue;
 
 use super::bad_event::BadEvent;
-use super::draft::{Attribute, Draft};
+use super::draft::{Attribute, Draft, Origin};
 
 /// Bytes that should be JSON, as text: looked at once, whole, so that nothing below looks again.
 pub fn json_text(bytes: &[u8]) -> Result<&str, BadEvent> {
@@ -19,7 +19,12 @@ pub fn json_text(bytes: &[u8]) -> Result<&str, BadEvent> {
 
 /// Reads one event.
 pub fn event_from_json(text: &str) -> Result<NewEvent, BadEvent> {
-    read(text, |trouble, from| EventSeed(trouble).deserialize(from))
+    read(text, |trouble, from| EventSeed(trouble, Origin::Caller).deserialize(from))
+}
+
+/// Reads one event of a log, which may be of the host's own sources and types.
+pub fn logged_event_from_json(text: &str) -> Result<NewEvent, BadEvent> {
+    read(text, |trouble, from| EventSeed(trouble, Origin::Log).deserialize(from))
 }
 
 /// Reads an array of events.
@@ -80,7 +85,7 @@ impl Trouble {
     }
 }
 
-struct EventSeed<'t>(&'t mut Trouble);
+struct EventSeed<'t>(&'t mut Trouble, Origin);
 
 impl<'de> DeserializeSeed<'de> for EventSeed<'_> {
     type Value = NewEvent;
@@ -98,7 +103,7 @@ impl<'de> Visitor<'de> for EventSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<NewEvent, A::Error> {
-        let trouble = self.0;
+        let EventSeed(trouble, origin) = self;
         let mut draft = Draft::new();
         while let Some(Scalar::Text(name)) = map.next_key()? {
             let attribute = Attribute::of(&name);
@@ -115,7 +120,7 @@ impl<'de> Visitor<'de> for EventSeed<'_> {
             };
             set.map_err(|bad| trouble.refuse::<A::Error>(bad))?;
         }
-        draft.finish().map_err(|bad| trouble.refuse(bad))
+        draft.finish(origin).map_err(|bad| trouble.refuse(bad))
     }
 }
 
@@ -131,7 +136,7 @@ impl<'de> Visitor<'de> for BatchVisitor<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Vec<NewEvent>, A::Error> {
         let mut events = Vec::new();
         self.0.index = Some(0);
-        while let Some(event) = elements.next_element_seed(EventSeed(self.0))? {
+        while let Some(event) = elements.next_element_seed(EventSeed(self.0, Origin::Caller))? {
             events.push(event);
             self.0.index = Some(events.len());
         }

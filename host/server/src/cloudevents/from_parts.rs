@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use retold_engine::model::NewEvent;
 
 use super::bad_event::BadEvent;
-use super::draft::{Attribute, Draft};
+use super::draft::{Attribute, Draft, Origin};
 
 /// Reads an event of these attributes, by their CloudEvents names, whose data is `body`.
 pub fn event_from_parts<'a>(attributes: &[(&str, &'a str)], body: &'a [u8]) -> Result<NewEvent, BadEvent> {
@@ -16,5 +16,5 @@ pub fn event_from_parts<'a>(attributes: &[(&str, &'a str)], body: &'a [u8]) -> R
         draft.set(attribute, name, Cow::Borrowed(value))?;
     }
     draft.set_bytes(body);
-    draft.finish()
+    draft.finish(Origin::Caller)
 }

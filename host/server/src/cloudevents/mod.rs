@@ -13,6 +13,7 @@
 mod bad_event;
 mod content;
 mod draft;
+mod from_export;
 mod from_headers;
 mod from_json;
 mod from_parts;
@@ -25,6 +26,7 @@ mod to_json;
 mod trace;
 
 pub use bad_event::BadEvent;
+pub use from_export::exported_entry;
 pub use from_headers::{event_from_headers, has_event_headers};
 pub use from_json::{batch_from_json, event_from_json, json_text};
 pub use from_parts::event_from_parts;

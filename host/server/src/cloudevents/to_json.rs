@@ -70,27 +70,14 @@ impl EventWriter {
             out.extend_from_slice(event.kind.word().as_bytes());
             out.push(b'"');
         }
-        self.write_origin(out, event);
-        write_lists(out, event);
-        write_data(out, event, self.data);
-        out.push(b'}');
-    }
-
-    fn write_origin(&mut self, out: &mut Vec<u8>, event: &EventRef<'_>) {
-        if let Some(cause) = event.cause {
-            out.extend_from_slice(b",\"causeposition\":\"");
-            write_number(out, cause.0);
-            out.push(b'"');
-        }
-        for (name, value) in [(&b",\"causationid\":"[..], event.causation_id), (b",\"correlationid\":", event.correlation_id)] {
-            if !value.is_empty() {
-                out.extend_from_slice(name);
-                write_text(out, value);
-            }
-        }
+        write_causes(out, event);
+        write_tags(out, event);
         if let Some(producer) = event.producer {
             out.extend_from_slice(self.maker(producer.module));
         }
+        write_extensions(out, event);
+        write_data(out, event, self.data);
+        out.push(b'}');
     }
 
     fn maker(&mut self, module: u32) -> &[u8] {
@@ -118,7 +105,21 @@ impl EventWriter {
     }
 }
 
-fn write_lists(out: &mut Vec<u8>, event: &EventRef<'_>) {
+fn write_causes(out: &mut Vec<u8>, event: &EventRef<'_>) {
+    if let Some(cause) = event.cause {
+        out.extend_from_slice(b",\"causeposition\":\"");
+        write_number(out, cause.0);
+        out.push(b'"');
+    }
+    for (name, value) in [(&b",\"causationid\":"[..], event.causation_id), (b",\"correlationid\":", event.correlation_id)] {
+        if !value.is_empty() {
+            out.extend_from_slice(name);
+            write_text(out, value);
+        }
+    }
+}
+
+fn write_tags(out: &mut Vec<u8>, event: &EventRef<'_>) {
     for (index, tag) in event.tags().enumerate() {
         out.extend_from_slice(if index == 0 { &b",\"tags\":\""[..] } else { b"," });
         write_inside(out, tag);
@@ -126,6 +127,9 @@ fn write_lists(out: &mut Vec<u8>, event: &EventRef<'_>) {
     if event.tags().next().is_some() {
         out.push(b'"');
     }
+}
+
+fn write_extensions(out: &mut Vec<u8>, event: &EventRef<'_>) {
     for (name, value) in event.extensions() {
         out.push(b',');
         write_text(out, name);

@@ -1,10 +1,11 @@
 //! Deployments, rollbacks and removals: each a replay, checked before it begins.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use retold_engine::model::Digest;
-use retold_engine::store::{ModuleRow, Refused};
+use retold_engine::store::{FunctionStatus, ModuleRow, Refused};
 use tokio::sync::oneshot;
 
 use super::clock;
@@ -15,7 +16,9 @@ use super::modules::Upload;
 use super::namespace::Namespace;
 use super::prospect::Wanted;
 use super::replay_files::{RetellingWord, StoredReplay};
-use super::replay_info::{DeployOptions, DeployOutcome, Rehearse, RemoveOutcome, ReplayInfo, ReplayKind, ReplayStatus, ReplayedModule};
+use super::replay_info::{
+    DeployOptions, DeployOutcome, Rehearse, RemoveOutcome, ReplayInfo, ReplayKind, ReplayOptions, ReplayStatus, ReplayedModule,
+};
 use super::replay_task::ReplayTask;
 use super::types::{Deployed, DriveError, ModuleInfo};
 use super::upgrade::{Outcome, Upgrade, UpgradeEnd};
@@ -72,6 +75,21 @@ impl Namespace {
         })
     }
 
+    /// Runs what is deployed over recorded history once more, all of it or one function, and holds outputs, state and
+    /// rows against what is there. Changes nothing. Answers how it stands when the caller waits no longer.
+    pub async fn verify(&self, function: Option<String>, budget_percent: Option<u8>, wait: Duration) -> Result<ReplayInfo, DriveError> {
+        self.check_writable()?;
+        if let Some(name) = &function
+            && !self.reader().functions().get(name).is_some_and(|row| row.status != FunctionStatus::Retired)
+        {
+            return Err(DriveError::Refused(Refused::UnknownFunction(name.clone())));
+        }
+        let replay = ReplayOptions { budget_percent, ..ReplayOptions::default() };
+        let options = DeployOptions { rehearse: Rehearse::Only, replay, wait, ..DeployOptions::default() };
+        let (replay, _) = self.begin_and_wait(Wanted::AsItIs { function }, ReplayKind::Verification, options).await?;
+        Ok(replay)
+    }
+
     /// Begins a replay, unless it could only come to nothing, and waits for its end as long as the caller
     /// does.
     async fn begin_and_wait(
@@ -80,7 +98,8 @@ impl Namespace {
         kind: ReplayKind,
         options: DeployOptions,
     ) -> Result<(ReplayInfo, Option<Outcome>), DriveError> {
-        let (inside, wait, module) = (self.inside().clone(), options.wait, wanted.module().name);
+        let (inside, wait) = (self.inside().clone(), options.wait);
+        let module = wanted.module().map_or_else(|| "what runs".to_owned(), |module| module.name);
         let (task, ended) = blocking(move || {
             wanted.check(&inside, kind)?;
             inside.begin_upgrade(wanted, kind, options)
@@ -132,10 +151,16 @@ impl Inside {
         options: DeployOptions,
     ) -> Result<(Arc<ReplayTask>, oneshot::Receiver<UpgradeEnd>), DriveError> {
         let (started, files, module) = (clock::now(), &self.replay_files, wanted.module());
+        let name = module.as_ref().map_or("", |module| &module.name);
+        let target = match &wanted {
+            Wanted::AsItIs { function } => function.clone(),
+            Wanted::Upload(_) | Wanted::Removal(_) => None,
+        };
         let task = self
             .replays
-            .add(files, kind, &module.name, |id| ReplayTask::new(id, kind, started, Some(module.clone()), None, self.space.clone()))?;
-        let stored = StoredReplay::new(&task.id, kind, (&module.name, &module.version, module.digest), started, &options);
+            .add(files, kind, name, |id| ReplayTask::new(id, kind, started, module.clone(), target.clone(), self.space.clone()))?;
+        let mut stored = StoredReplay::new(&task.id, kind, module.as_ref(), started, &options);
+        stored.function = target;
         let begun = || {
             if let Wanted::Upload(upload) = &wanted {
                 files.write_component(&task.id, &upload.component)?;
@@ -166,7 +191,8 @@ impl Inside {
     pub fn restore_replays(self: &Arc<Self>) {
         for stored in self.replay_files.all() {
             let Some(info) = stored.info() else { continue };
-            let task = ReplayTask::new(stored.id.clone(), stored.kind(), info.started, info.module.clone(), None, self.space.clone());
+            let (module, target) = (info.module.clone(), info.target.clone());
+            let task = ReplayTask::new(stored.id.clone(), stored.kind(), info.started, module, target, self.space.clone());
             let over = info.ended.is_some();
             task.restore(info);
             self.replays.restore(task.clone());
@@ -196,6 +222,7 @@ impl Inside {
                 }
                 Wanted::Removal(module)
             }
+            (ReplayKind::Verification, _) => Wanted::AsItIs { function: stored.function.clone() },
             _ => {
                 let component = self.replay_files.component(&stored.id).map_err(io("its code can't be read"))?;
                 let module = self.modules.load(&component)?;

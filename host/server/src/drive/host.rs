@@ -390,7 +390,12 @@ impl Host {
 
     /// Whether there is space for what is new.
     pub fn check_space(&self) -> Result<(), DriveError> {
-        self.0.common.space.check(0)
+        self.check_space_for(0)
+    }
+
+    /// Whether so much more may be written.
+    pub fn check_space_for(&self, bytes: u64) -> Result<(), DriveError> {
+        self.0.common.space.check_for(bytes)
     }
 
     /// Bytes that are free on the disk, if it says so, and those that are kept free.

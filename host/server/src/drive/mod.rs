@@ -68,6 +68,7 @@ mod traffic;
 mod turns;
 mod types;
 mod upgrade;
+mod verification;
 mod verifying;
 mod view_files;
 mod views;
@@ -76,7 +77,7 @@ mod webhooks;
 mod workers;
 
 pub use asking::{QueryAnswer, ViewRead};
-pub use backup::{BackupBytes, BackupFolder, RestoreOptions, RestoredNamespace, WholeBackup};
+pub use backup::{BackupBytes, BackupFolder, BadLine, ImportBytes, RestoreOptions, RestoredNamespace, WholeBackup};
 pub use clock::{now, passed_ms, passed_us};
 pub use commands::{CommandAccepted, CommandOutcome};
 pub use consumers::{ConsumerInfo, Delivery, FetchAsk, NewConsumer, ParkedAside, StartAt};
@@ -94,7 +95,7 @@ pub use replay_info::{
     DeployOptions, DeployOutcome, DifferenceKind, Dropped, ForkOptions, Forked, FunctionReplay, Generations, LogDifference,
     LogEntryDifference, ModuleVersion, NamespaceRole, OutputCounts, OutputDifference, Promoted, Rehearse, RemoveOutcome, ReplayFailure,
     ReplayInfo, ReplayKind, ReplayOptions, ReplayStatus, ReplayedModule, RetellRequest, RetellRule, RetellingInfo, RowDifference, Shown,
-    ViewDifference,
+    StateCompared, ViewDifference,
 };
 pub use stream::AppendStream;
 pub use timer_info::{ScheduleInfo, TimerInfo, TimerInfoPage, TimerPlace};

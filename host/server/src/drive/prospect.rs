@@ -19,15 +19,19 @@ pub enum Wanted {
     Upload(Upload),
     /// Its functions retire.
     Removal(ReplayedModule),
+    /// Nothing: what runs is looked at, all of it or one function.
+    AsItIs { function: Option<String> },
 }
 
 impl Wanted {
-    pub fn module(&self) -> ReplayedModule {
+    /// The module that it is about, if it is about one.
+    pub fn module(&self) -> Option<ReplayedModule> {
         match self {
             Wanted::Upload(Upload { manifest, digest, .. }) => {
-                ReplayedModule { name: manifest.name.clone(), version: manifest.version.clone(), digest: *digest }
+                Some(ReplayedModule { name: manifest.name.clone(), version: manifest.version.clone(), digest: *digest })
             }
-            Wanted::Removal(module) => module.clone(),
+            Wanted::Removal(module) => Some(module.clone()),
+            Wanted::AsItIs { .. } => None,
         }
     }
 
@@ -36,19 +40,20 @@ impl Wanted {
         matches!(self, Wanted::Upload(upload) if upload.manifest.functions.iter().any(|kept| kept.name == function))
     }
 
-    /// What has the writer switch. `send`: what the functions make of earlier events is not held.
-    pub fn proposal(&self, kind: ReplayKind, send: bool) -> Proposal {
+    /// What has the writer switch, if there is something to switch. `send`: what the functions make of earlier events is not held.
+    pub fn proposal(&self, kind: ReplayKind, send: bool) -> Option<Proposal> {
         let levels = Vec::new();
         match self {
-            Wanted::Upload(Upload { manifest, digest, component, .. }) => Proposal::Deploy(Deploy {
+            Wanted::Upload(Upload { manifest, digest, component, .. }) => Some(Proposal::Deploy(Deploy {
                 manifest: manifest.clone(),
                 digest: *digest,
                 component: component.clone(),
                 levels,
                 rollback: kind == ReplayKind::Rollback,
                 send,
-            }),
-            Wanted::Removal(module) => Proposal::Remove { module: module.name.clone(), levels },
+            })),
+            Wanted::Removal(module) => Some(Proposal::Remove { module: module.name.clone(), levels }),
+            Wanted::AsItIs { .. } => None,
         }
     }
 
@@ -90,6 +95,7 @@ impl Wanted {
 pub enum Prospect {
     With(Candidate),
     Without { module: String },
+    AsItIs,
 }
 
 impl Prospect {
@@ -98,6 +104,7 @@ impl Prospect {
         Ok(match wanted {
             Wanted::Upload(upload) => Prospect::With(Candidate::new(inside, upload)?),
             Wanted::Removal(module) => Prospect::Without { module: module.name.clone() },
+            Wanted::AsItIs { .. } => Prospect::AsItIs,
         })
     }
 
@@ -106,6 +113,7 @@ impl Prospect {
         match self {
             Prospect::With(candidate) => snapshot.check_deployment(candidate.manifest(), candidate.digest()),
             Prospect::Without { module } => snapshot.check_removal(module),
+            Prospect::AsItIs => Ok(()),
         }
     }
 
@@ -115,6 +123,7 @@ impl Prospect {
         Ok(match self {
             Prospect::With(candidate) => Reading::with_candidate(snapshot, guests, candidate.manifest(), candidate.guest()),
             Prospect::Without { module } => Reading::without_module(snapshot, guests, module),
+            Prospect::AsItIs => Reading::new(snapshot, guests),
         })
     }
 
@@ -123,7 +132,7 @@ impl Prospect {
         self.check(snapshot)?;
         match self {
             Prospect::With(candidate) => candidate.check(inside, snapshot, after),
-            Prospect::Without { .. } => Ok(()),
+            Prospect::Without { .. } | Prospect::AsItIs => Ok(()),
         }
     }
 
@@ -132,6 +141,7 @@ impl Prospect {
         match self {
             Prospect::With(candidate) => snapshot.affected(candidate.manifest(), candidate.digest()),
             Prospect::Without { module } => snapshot.affected_by_removal(module),
+            Prospect::AsItIs => Vec::new(),
         }
     }
 
@@ -139,6 +149,7 @@ impl Prospect {
         Ok(match self {
             Prospect::With(candidate) => snapshot.unread_after(candidate.manifest(), candidate.digest())?,
             Prospect::Without { module } => snapshot.unread_without(module)?,
+            Prospect::AsItIs => Vec::new(),
         })
     }
 
@@ -146,7 +157,7 @@ impl Prospect {
     pub fn guest(&self) -> Option<Arc<dyn Guest>> {
         match self {
             Prospect::With(candidate) => Some(candidate.guest()),
-            Prospect::Without { .. } => None,
+            Prospect::Without { .. } | Prospect::AsItIs => None,
         }
     }
 

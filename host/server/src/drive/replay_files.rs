@@ -10,7 +10,10 @@ use retold_engine::model::{ByteReader, Digest, FunctionKind, Position, Timestamp
 use retold_engine::run::FunctionReport;
 use serde::{Deserialize, Serialize};
 
-use super::replay_info::{DeployOptions, FunctionReplay, Rehearse, ReplayInfo, ReplayKind, ReplayOptions, ReplayStatus, ReplayedModule};
+use super::replay_info::{
+    DeployOptions, FunctionReplay, OutputCounts, Rehearse, ReplayInfo, ReplayKind, ReplayOptions, ReplayStatus, ReplayedModule,
+    RowDifference, StateCompared,
+};
 use super::replay_report::shown_report;
 
 /// The folder of one namespace's replays.
@@ -42,6 +45,9 @@ pub struct StoredReplay {
     #[serde(default)]
     warnings: Vec<String>,
     functions: Vec<StoredFunction>,
+    /// Of a verification, if it is of one function only.
+    #[serde(default)]
+    pub function: Option<String>,
     /// The files that it works on: they outlive the host.
     #[serde(default)]
     pub shadows: Vec<String>,
@@ -63,6 +69,28 @@ struct StoredFunction {
     /// Fuel and microseconds an event: of the candidate, of the running version.
     costs: [Option<f64>; 4],
     note: Option<String>,
+    #[serde(default)]
+    state: Option<StoredState>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct StoredState {
+    position: u64,
+    /// Equal, new, missing, different.
+    rows: [u64; 4],
+    first: Vec<RowDifference>,
+}
+
+impl StoredState {
+    fn from(StateCompared { position, rows, first }: &StateCompared) -> StoredState {
+        StoredState { position: position.0, rows: [rows.equal, rows.new, rows.missing, rows.different], first: first.clone() }
+    }
+
+    fn compared(&self) -> StateCompared {
+        let [equal, new, missing, different] = self.rows;
+        let rows = OutputCounts { equal, new, missing, different };
+        StateCompared { position: Position(self.position), rows, first: self.first.clone() }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -71,6 +99,7 @@ enum StoredKind {
     Deployment,
     Rollback,
     Removal,
+    Verification,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -87,24 +116,19 @@ struct StoredOptions {
 }
 
 impl StoredReplay {
-    pub fn new(
-        id: &str,
-        kind: ReplayKind,
-        (module, version, digest): (&str, &str, Digest),
-        started: Timestamp,
-        options: &DeployOptions,
-    ) -> StoredReplay {
+    pub fn new(id: &str, kind: ReplayKind, module: Option<&ReplayedModule>, started: Timestamp, options: &DeployOptions) -> StoredReplay {
         StoredReplay {
             id: id.to_owned(),
             kind: match kind {
                 ReplayKind::Deployment => StoredKind::Deployment,
                 ReplayKind::Rollback => StoredKind::Rollback,
                 ReplayKind::Removal => StoredKind::Removal,
+                ReplayKind::Verification => StoredKind::Verification,
                 ReplayKind::Rehearsal | ReplayKind::Retelling | ReplayKind::Comparison => StoredKind::Rehearsal,
             },
-            module: module.to_owned(),
-            version: version.to_owned(),
-            digest: digest.to_string(),
+            module: module.map(|module| module.name.clone()).unwrap_or_default(),
+            version: module.map(|module| module.version.clone()).unwrap_or_default(),
+            digest: module.map(|module| module.digest.to_string()).unwrap_or_default(),
             started: started.0,
             ended: None,
             stopped: false,
@@ -124,6 +148,7 @@ impl StoredReplay {
             events: 0,
             warnings: Vec::new(),
             functions: Vec::new(),
+            function: None,
             shadows: Vec::new(),
         }
     }
@@ -143,6 +168,7 @@ impl StoredReplay {
             new: function.new,
             costs: function.costs(),
             note: function.note.clone(),
+            state: function.state.as_ref().map(StoredState::from),
         };
         self.functions = info.functions.iter().map(stored).collect();
     }
@@ -153,8 +179,13 @@ impl StoredReplay {
             None => Some(FunctionReplay::retired(&stored.function, FunctionKind::Handler)),
             Some(bytes) => {
                 let report = FunctionReport::decode(&mut ByteReader::new(bytes)).ok()?;
-                Some(shown_report(&report, stored.new, stored.costs, stored.note.clone()))
+                let shown = shown_report(&report, stored.new, stored.costs, stored.note.clone());
+                Some(FunctionReplay { state: stored.state.as_ref().map(StoredState::compared), ..shown })
             }
+        };
+        let module = match self.kind {
+            StoredKind::Verification => None,
+            _ => Some(ReplayedModule { name: self.module.clone(), version: self.version.clone(), digest: self.digest()? }),
         };
         Some(ReplayInfo {
             id: self.id.clone(),
@@ -167,8 +198,8 @@ impl StoredReplay {
             },
             started: Timestamp(self.started),
             ended: self.ended.map(Timestamp),
-            module: Some(ReplayedModule { name: self.module.clone(), version: self.version.clone(), digest: self.digest()? }),
-            target: None,
+            module,
+            target: self.function.clone(),
             position: Position(self.position),
             head: Position(self.head),
             events: self.events,
@@ -186,6 +217,7 @@ impl StoredReplay {
             StoredKind::Deployment => ReplayKind::Deployment,
             StoredKind::Rollback => ReplayKind::Rollback,
             StoredKind::Removal => ReplayKind::Removal,
+            StoredKind::Verification => ReplayKind::Verification,
         }
     }
 
@@ -197,7 +229,7 @@ impl StoredReplay {
         let StoredOptions { skip, expect_same, backfill, send, since, last, sample, budget_percent } = self.options;
         DeployOptions {
             rehearse: match self.kind {
-                StoredKind::Rehearsal => Rehearse::Only,
+                StoredKind::Rehearsal | StoredKind::Verification => Rehearse::Only,
                 _ if skip => Rehearse::Skip,
                 _ => Rehearse::First,
             },
@@ -309,7 +341,8 @@ mod tests {
             rehearse: Rehearse::Only,
             ..DeployOptions::default()
         };
-        let stored = StoredReplay::new("1", ReplayKind::Rehearsal, ("shop", "2.0.0", Digest::of(b"code")), Timestamp(5), &options);
+        let module = ReplayedModule { name: "shop".into(), version: "2.0.0".into(), digest: Digest::of(b"code") };
+        let stored = StoredReplay::new("1", ReplayKind::Rehearsal, Some(&module), Timestamp(5), &options);
         files.write(&stored).expect("written");
         files.write_component("1", b"code").expect("written");
         std::fs::write(folder.join("replays/2.json"), b"{\"id\":").expect("written");

@@ -84,6 +84,15 @@ pub enum ReplayKind {
     Retelling,
     /// Two logs, held side by side.
     Comparison,
+    /// What runs, over recorded history once more; state and rows held against the live ones.
+    Verification,
+}
+
+impl ReplayKind {
+    /// Whether code takes over or goes at its end.
+    pub fn changes(self) -> bool {
+        matches!(self, ReplayKind::Deployment | ReplayKind::Rollback | ReplayKind::Removal)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,9 +119,10 @@ pub struct ReplayInfo {
     pub status: ReplayStatus,
     pub started: Timestamp,
     pub ended: Option<Timestamp>,
-    /// The module that is rehearsed or deployed; none of a retelling or a comparison.
+    /// The module that is rehearsed or deployed; none of a retelling, a comparison or a verification.
     pub module: Option<ReplayedModule>,
-    /// Of a retelling and a comparison: the namespace that is made or looked at.
+    /// Of a retelling and a comparison: the namespace that is made or looked at. Of a verification: the function, if it
+    /// is of one only.
     pub target: Option<String>,
     pub position: Position,
     pub head: Position,
@@ -154,6 +164,8 @@ pub struct FunctionReplay {
     /// Rows of state, or of the view, at the end.
     pub state_rows: u64,
     pub state_bytes: u64,
+    /// Of a verification, once it has come to where the live rows are.
+    pub state: Option<StateCompared>,
     pub fuel_per_event: Option<f64>,
     pub microseconds_per_event: Option<f64>,
     /// Of the version that runs, over the same last events.
@@ -290,6 +302,15 @@ pub struct LogEntryDifference {
 
 /// Key, row in the base, row in the other.
 pub type RowDifference = (String, Option<Vec<u8>>, Option<Vec<u8>>);
+
+/// Live rows, and those that history makes up to the same place: `new` are only made, `missing` only live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateCompared {
+    pub position: Position,
+    pub rows: OutputCounts,
+    /// The first of each kind: key, live, made.
+    pub first: Vec<RowDifference>,
+}
 
 /// Rows of one view in two namespaces.
 #[derive(Clone, Debug)]

@@ -11,10 +11,11 @@ use super::clock;
 use super::folding::{PORTION, beside, fold_all, read_ahead};
 use super::inside::Inside;
 use super::prospect::Prospect;
-use super::replay_info::FunctionReplay;
+use super::replay_info::{FunctionReplay, ReplayKind};
 use super::replay_report::shown_report;
 use super::types::{DriveError, FunctionFailed};
 use super::upgrade::{Stop, Upgrade};
+use super::verification::{Verifying, same_code_after};
 
 /// Memory for pages of a shadow.
 const CACHE_BYTES: usize = 16 << 20;
@@ -39,6 +40,8 @@ pub struct Part {
     costs: [Option<f64>; 4],
     note: Option<String>,
     failed: Option<FunctionFailed>,
+    /// Of a verification.
+    verifying: Option<Verifying>,
 }
 
 /// How it goes through history.
@@ -90,13 +93,19 @@ impl Part {
         let guests = inside.guests_at(snapshot);
         let reading = prospect.reading(snapshot, &guests)?;
         let serves = function.kind == FunctionKind::View && upgrade.takes_over() && !same_code;
+        let verifies = upgrade.task.kind == ReplayKind::Verification;
+        let mut compared_after = Position::START;
         let (way, shadow) = if serves {
             let file = inside.open_prepared(&upgrade.task.id, &function.name, identity, CACHE_BYTES)?;
             let row = future_row(snapshot, &function, identity, row.as_deref());
             (Way::View(Box::new(Projector::new(&function.name, inside.view_threads)), Box::new(row), 0), file)
         } else {
             let asked = &upgrade.options.replay;
-            let since = asked.since.or(asked.last.map(|last| Position(snapshot.head().0.saturating_sub(last)))).unwrap_or_default();
+            let since = match &row {
+                Some(row) if verifies => same_code_after(snapshot, row),
+                _ => asked.since.or(asked.last.map(|last| Position(snapshot.head().0.saturating_sub(last)))).unwrap_or_default(),
+            };
+            compared_after = since;
             let options = ReplayOptions {
                 lanes: inside.view_threads,
                 compare: compares,
@@ -110,7 +119,11 @@ impl Part {
             (Way::Replay(Box::new(Replay::new(&reading, &replayed, options, &file)?)), file)
         };
         Ok(Some(Part {
-            note: note(&function, row.is_none(), needed, upgrade.options.replay.sample),
+            note: if verifies {
+                verified_note(&function, compared_after)
+            } else {
+                note(&function, row.is_none(), needed, upgrade.options.replay.sample)
+            },
             function,
             identity,
             row,
@@ -123,6 +136,7 @@ impl Part {
             busy: Duration::ZERO,
             costs: [None; 4],
             failed: None,
+            verifying: verifies.then(Verifying::default),
         }))
     }
 
@@ -183,10 +197,19 @@ impl Part {
         if self.failed.is_some() {
             return Ok(Went::Level);
         }
+        if self.verifying.is_some() && snapshot.function(self.name()).is_none_or(|row| row.identity != self.identity) {
+            let (position, message) = (self.position(), "another version took over meanwhile: verify again".to_owned());
+            self.failed = Some(FunctionFailed { function: self.function.name.clone(), position, reason: "superseded", message });
+            return Ok(Went::Level);
+        }
         let guests = inside.guests_at(snapshot);
         let reading = self.prospect.reading(snapshot, &guests)?;
         let guest = self.guest(&guests, snapshot)?;
         let logs = inside.logs.of(&self.function.name);
+        let end = self.verifying.as_ref().and_then(|verifying| verifying.end(inside, &self.function.name));
+        if let (Way::Replay(replay), Some(end)) = (&mut self.way, end) {
+            replay.end_at(end);
+        }
         let follows = self.row.as_ref().and_then(|row| snapshot.function(&row.name).cloned());
         let replayed = Replayed { manifest: self.function.clone(), follows, identity: self.identity };
         let prepared = match &mut self.way {
@@ -216,7 +239,13 @@ impl Part {
             Way::Replay(replay) => Ok(match replay.finish(&self.shadow, folded)? {
                 ReplayStep::Went { events, .. } => Went::On { events },
                 ReplayStep::StartAgain => Went::On { events: 0 },
-                ReplayStep::Level { .. } => Went::Level,
+                ReplayStep::Level { .. } => {
+                    let done = match (&mut self.verifying, snapshot.function(&self.function.name)) {
+                        (Some(verifying), Some(row)) => verifying.compare(inside, snapshot, row, replay, &self.shadow)?,
+                        _ => true,
+                    };
+                    if done { Went::Level } else { Went::On { events: 0 } }
+                }
                 ReplayStep::Unavailable(_) => Went::Unavailable,
                 ReplayStep::Failed { position, reason, message } => {
                     self.failed = Some(FunctionFailed { function: self.function.name.clone(), position, reason, message });
@@ -266,6 +295,10 @@ impl Part {
                 shown_report(&report, is_new, self.costs, self.note.clone())
             }
         };
+        if let Some(verifying) = &self.verifying {
+            shown.state = verifying.compared.clone();
+            shown.note = verifying.note.clone().or(shown.note);
+        }
         if shown.microseconds_per_event.is_none() && shown.events > 0 {
             shown.microseconds_per_event = Some(self.busy.as_secs_f64() * 1e6 / shown.events as f64);
         }
@@ -389,6 +422,13 @@ fn future_row(snapshot: &Snapshot, function: &FunctionManifest, identity: Digest
         straight: true,
         held_through: Position::START,
     }
+}
+
+fn verified_note(function: &FunctionManifest, after: Position) -> Option<String> {
+    let compares = function.kind == FunctionKind::Handler && after > Position::START;
+    compares.then(|| {
+        format!("its outputs are compared from behind position {after} on: other code made those before; its state is made of all of them")
+    })
 }
 
 fn note(function: &FunctionManifest, is_new: bool, needed: bool, sample: Option<u32>) -> Option<String> {

@@ -56,11 +56,10 @@ impl Replays {
         make: impl FnOnce(String) -> Arc<ReplayTask>,
     ) -> Result<Arc<ReplayTask>, DriveError> {
         let mut all = self.lock();
-        let changes = |kind| matches!(kind, ReplayKind::Deployment | ReplayKind::Rollback | ReplayKind::Removal);
         let same = |task: &&Arc<ReplayTask>| {
-            changes(task.kind) && !task.is_over() && task.info().module.is_some_and(|replayed| replayed.name == module)
+            task.kind.changes() && !task.is_over() && task.info().module.is_some_and(|replayed| replayed.name == module)
         };
-        if let Some(other) = all.values().find(same).filter(|_| changes(kind)) {
+        if let Some(other) = all.values().find(same).filter(|_| kind.changes()) {
             return Err(DriveError::DeployUnderWay { module: module.to_owned(), replay: other.id.clone() });
         }
         // Never one of a replay that was dropped: its thread may not have noticed yet.

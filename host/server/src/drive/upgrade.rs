@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use retold_engine::model::Position;
-use retold_engine::store::{Proposal, Snapshot, StoreError};
+use retold_engine::store::{FunctionStatus, Proposal, Snapshot, StoreError};
 
 use super::activation::Activation;
 use super::clock;
@@ -142,6 +142,12 @@ impl Upgrade {
             // Here it may have to stand still for long, or to be gone on with by another process.
             parts[at].flush()?;
         }
+        if self.task.kind == ReplayKind::Verification {
+            return match parts.iter().find_map(Part::failed) {
+                Some(failed) => Err(DriveError::ReplayFailed(failed.clone()).into()),
+                None => Ok(Outcome::Rehearsed),
+            };
+        }
         for part in &mut parts {
             part.measure(&inside)?;
         }
@@ -160,6 +166,14 @@ impl Upgrade {
         let inside = &self.inside;
         let snapshot = inside.reader.snapshot()?;
         let mut parts = Vec::new();
+        if let Wanted::AsItIs { function } = &self.wanted {
+            for row in snapshot.functions().filter(|row| row.status != FunctionStatus::Retired) {
+                if function.as_ref().is_none_or(|function| *function == row.name) {
+                    let code = (row.manifest.clone(), row.identity);
+                    parts.extend(Part::new(self, prospect, &snapshot, code, Some(row.clone()), false)?);
+                }
+            }
+        }
         if let Wanted::Upload(upload) = &self.wanted {
             for function in &upload.manifest.functions {
                 let row = snapshot.function(&function.name).cloned();
@@ -227,7 +241,8 @@ impl Upgrade {
 
     /// Functions of the running version that the new one lacks; all of a module that is removed.
     fn retired(&self) -> Vec<FunctionReplay> {
-        let (modules, name) = (self.inside.reader.modules(), self.wanted.module().name);
+        let (modules, Some(module)) = (self.inside.reader.modules(), self.wanted.module()) else { return Vec::new() };
+        let name = module.name;
         let Some(active) = modules.values().find(|module| module.active && module.name == name) else {
             return Vec::new();
         };
@@ -238,7 +253,7 @@ impl Upgrade {
     /// Whether what was found lets the code take over, and is what was expected.
     fn judge(&self, parts: &[Part], to_activate: bool) -> Result<(), DriveError> {
         let refused = |reason, what| {
-            let module = self.wanted.module().name;
+            let module = self.wanted.module().map_or_else(String::new, |module| module.name);
             Err(DriveError::Rehearsal { module, replay: self.task.id.clone(), reason, what })
         };
         for part in parts {
@@ -294,8 +309,9 @@ impl Upgrade {
         self.inside.sweep_shadows(&self.task.id);
     }
 
+    /// Of an upgrade that takes over.
     pub fn proposal(&self) -> Proposal {
-        self.wanted.proposal(self.task.kind, self.options.send)
+        self.wanted.proposal(self.task.kind, self.options.send).expect("only what changes a module takes over")
     }
 
     pub fn compares(&self) -> bool {
@@ -303,7 +319,7 @@ impl Upgrade {
     }
 
     pub fn takes_over(&self) -> bool {
-        self.task.kind != ReplayKind::Rehearsal
+        self.task.kind.changes()
     }
 }
 

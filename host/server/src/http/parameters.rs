@@ -225,6 +225,9 @@ pub const REPLAY_TIMEOUT: Parameter = Parameter {
 };
 /// What an upload takes.
 pub const DEPLOY_PARAMETERS: &[Parameter] = &[REHEARSE, EXPECT_SAME, BACKFILL, SEND, SINCE, LAST, SAMPLE, BUDGET, REPLAY_TIMEOUT];
+pub const VERIFIED_FUNCTION: Parameter = Parameter { name: "function", form: Form::Text, about: "Only this function." };
+/// What a verification takes.
+pub const VERIFY_PARAMETERS: &[Parameter] = &[VERIFIED_FUNCTION, BUDGET, REPLAY_TIMEOUT];
 /// What a removal takes.
 pub const REMOVE_PARAMETERS: &[Parameter] = &[BUDGET, REPLAY_TIMEOUT];
 pub const ROLLBACK_PARAMETERS: &[Parameter] = &[REHEARSE_BACK, EXPECT_SAME, BACKFILL, SINCE, LAST, SAMPLE, BUDGET, REPLAY_TIMEOUT];

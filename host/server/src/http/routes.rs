@@ -262,6 +262,18 @@ static ROUTES: &[Route] = &[
         handler: |call| Box::pin(upgrades::rollback(call)),
     },
     Route {
+        method: Method::POST,
+        path: "/v1/namespaces/{ns}/verify",
+        name: "verify",
+        summary: "Run what is deployed over history once more, and hold outputs, state and rows against what is there",
+        needs: Needs::InPath(Scope::Deploy),
+        query: query::VERIFY_PARAMETERS,
+        takes: Takes::Nothing,
+        gives: &[(200, Gives::Json("Replay")), (202, Gives::Json("Replay"))],
+        problems: meets::VERIFY,
+        handler: |call| Box::pin(upgrades::verify(call)),
+    },
+    Route {
         method: Method::GET,
         path: "/v1/namespaces/{ns}/replays",
         name: "listReplays",

@@ -363,12 +363,18 @@ fn upgrade_schemas() -> Value {
             "failures": count(),
             "first_failures": list(whole(json!({ "position": named("Position"), "type": text(), "subject": text(), "reason": text(), "message": text() }))),
             "state_rows": count(), "state_bytes": count(),
+            "state": or_null(whole(json!({
+                "position": named("Position"), "rows": named("Counts"),
+                "first": list(whole(json!({
+                    "key": text(), "live": or_null(object(&[], with_data(json!({})))), "made": or_null(object(&[], with_data(json!({})))),
+                }))),
+            }))),
             "fuel_per_event": or_null(number()), "microseconds_per_event": or_null(number()),
             "running_fuel_per_event": or_null(number()), "running_microseconds_per_event": or_null(number()),
             "note": or_null(text()),
         })),
         "Replay": whole(json!({
-            "id": text(), "kind": { "enum": ["rehearsal", "deployment", "rollback", "removal", "retelling", "comparison"] },
+            "id": text(), "kind": { "enum": ["rehearsal", "deployment", "rollback", "removal", "retelling", "comparison", "verification"] },
             "status": status, "failed": failed, "started": time(), "ended": or_null(time()),
             "module": or_null(whole(json!({ "name": text(), "version": text(), "digest": digest }))),
             "target": or_null(text()), "position": named("Position"), "head": named("Position"),

@@ -12,4 +12,4 @@ mod waiting;
 
 pub use comparison::{Comparison, ComparisonStep};
 pub use report::{DerivedCompared, Example, LogsCompared, Shown, SourcesCompared};
-pub use rows::{RowDifference, RowsCompared, compare_rows};
+pub use rows::{RowDifference, RowsCompared, compare_rows, compare_state};

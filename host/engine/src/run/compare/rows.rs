@@ -1,6 +1,7 @@
-//! Comparing the rows of two versions of a view.
+//! Comparing the rows of two versions of a view, or of a function's state.
 
-use crate::store::{StoreError, ViewSnapshot};
+use super::super::rows::{Rows, SlotRows};
+use crate::store::{Snapshot, StoreError, ViewSnapshot};
 
 /// Shown of each kind, and of a value.
 const EXAMPLES: usize = 20;
@@ -27,22 +28,26 @@ pub struct RowDifference {
 }
 
 /// Rows of one snapshot, in the order of their keys.
-struct Rows<'a> {
-    snapshot: &'a ViewSnapshot,
+struct InOrder<'a> {
+    rows: &'a dyn Rows,
     page: std::iter::Peekable<std::vec::IntoIter<(String, Vec<u8>)>>,
     after: Option<String>,
     more: bool,
 }
 
-impl<'a> Rows<'a> {
-    fn new(snapshot: &'a ViewSnapshot) -> Rows<'a> {
-        Rows { snapshot, page: Vec::new().into_iter().peekable(), after: None, more: true }
+impl<'a> InOrder<'a> {
+    fn new(rows: &'a dyn Rows) -> InOrder<'a> {
+        InOrder { rows, page: Vec::new().into_iter().peekable(), after: None, more: true }
     }
 
     /// The key of the row that comes next.
     fn key(&mut self) -> Result<Option<&str>, StoreError> {
         if self.page.peek().is_none() && self.more {
-            let page = self.snapshot.scan("", self.after.as_deref(), PAGE)?;
+            let mut page = Vec::new();
+            self.rows.visit("", self.after.as_deref(), &mut |key, value| {
+                page.push((key.to_owned(), value.to_vec()));
+                page.len() < PAGE
+            })?;
             self.more = page.len() == PAGE;
             self.after = page.last().map(|(key, _)| key.clone());
             self.page = page.into_iter().peekable();
@@ -53,7 +58,16 @@ impl<'a> Rows<'a> {
 
 /// Reads both through.
 pub fn compare_rows(old: &ViewSnapshot, new: &ViewSnapshot) -> Result<RowsCompared, StoreError> {
-    let (mut old, mut new) = (Rows::new(old), Rows::new(new));
+    compare(old, new)
+}
+
+/// The state in a slot of the head, and rows that were made again.
+pub fn compare_state(snapshot: &Snapshot, slot: u32, made: &ViewSnapshot) -> Result<RowsCompared, StoreError> {
+    compare(&SlotRows { snapshot, slot }, made)
+}
+
+fn compare(old: &dyn Rows, new: &dyn Rows) -> Result<RowsCompared, StoreError> {
+    let (mut old, mut new) = (InOrder::new(old), InOrder::new(new));
     let mut compared = RowsCompared::default();
     loop {
         let (left, right) = match (old.key()?, new.key()?) {

@@ -2,11 +2,13 @@
 //! read with every check before anything is believed.
 
 mod frames;
+mod packing;
 mod pieces;
 mod stream;
 #[cfg(test)]
 mod tests;
 
 pub use frames::{BackupBegin, BackupEnd, FRAME_BYTES_MAX, module_frame};
+pub use packing::BackupPacker;
 pub use pieces::{BackupPiece, BackupPieces};
 pub use stream::{BackupFrom, BackupStream};

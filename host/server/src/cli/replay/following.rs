@@ -93,6 +93,7 @@ fn what(replay: &Value) -> &'static str {
         Some("removal") => "removing",
         Some("retelling") => "retelling",
         Some("comparison") => "comparing",
+        Some("verification") => "verifying",
         _ => "rehearsing",
     }
 }

@@ -31,6 +31,7 @@ pub fn report(replay: &Value) -> String {
     }
     for function in functions {
         text.push_str(&differences(function));
+        text.push_str(&rows(function));
         text.push_str(&failures(function));
     }
     text
@@ -112,6 +113,11 @@ fn found(function: &Value) -> Option<String> {
     if failures > 0 {
         told.push(counted(failures, "failure"));
     }
+    let rows = &function["state"]["rows"];
+    let rows = ["different", "missing", "new"].iter().filter_map(|name| rows[name].as_u64()).sum();
+    if rows > 0 {
+        told.push(format!("{} other than live", counted(rows, "row")));
+    }
     let name = function["function"].as_str().unwrap_or("?");
     (!told.is_empty()).then(|| format!("{name} {}", told.join(", ")))
 }
@@ -165,6 +171,10 @@ fn notes(function: &Value, text: &mut String) {
         let still = if fails > 0 { format!(", {} still can't", thousands(fails)) } else { String::new() };
         note(&format!("{} that had been set aside can be handled now{still}", counted(passes, "event")));
     }
+    let state = &function["state"];
+    if let Some(equal) = state["rows"]["equal"].as_u64() {
+        note(&format!("{} as live at position {}", counted(equal, "row"), state["position"].as_str().unwrap_or("?")));
+    }
     if let Some(told) = function["note"].as_str() {
         note(told);
     }
@@ -186,6 +196,23 @@ fn differences(function: &Value) -> String {
         let (name, subject) = (event["type"].as_str().unwrap_or("?"), event["subject"].as_str().unwrap_or(""));
         let head = format!("  {:<9}  {name}  {subject}  (of {}{at})", field("kind"), field("cause"));
         text.push_str(&drawn(&head, recorded, made, ["recorded", "made"]));
+    }
+    text
+}
+
+/// Rows that are live, beside those that history makes.
+fn rows(function: &Value) -> String {
+    let state = &function["state"];
+    let shown = list(&state["first"]);
+    if shown.is_empty() {
+        return String::new();
+    }
+    let counts = &state["rows"];
+    let all: u64 = ["new", "missing", "different"].iter().filter_map(|name| counts[name].as_u64()).sum();
+    let mut text =
+        format!("\n{}, at position {}:\n", first("other row", shown.len(), all, function), state["position"].as_str().unwrap_or("?"));
+    for row in shown {
+        text.push_str(&drawn(&format!("  {}", row["key"].as_str().unwrap_or("?")), &row["live"], &row["made"], ["live", "made"]));
     }
     text
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use retold_engine::model::Position;
+use retold_engine::model::{Position, limits};
 use retold_engine::store::{
     self, BackupPiece, BackupPieces, Effects, NamespaceRow, Options, RestoreAs, Restored, Role, Store, StoreError, Until,
 };
@@ -19,6 +19,9 @@ use super::super::types::DriveError;
 
 /// In a folder that a restore makes. A folder with this mark that the catalogue doesn't name is nothing.
 const RESTORING: &str = "restoring";
+
+/// A segment and its index. Until it is written its records are in memory.
+const WRITTEN_AT_ONCE_BYTES: u64 = 2 * limits::TAIL_BYTES_MAX as u64;
 
 /// How a backup is restored.
 #[derive(Clone, Copy, Debug)]
@@ -70,13 +73,29 @@ impl Host {
     ) -> Result<RestoredNamespace, DriveError> {
         let began = clock::started();
         self.check_restorable(name)?;
+        self.check_space()?;
         let folder = self.catalogue().next_folder(name)?;
         let unfinished = Unfinished::begin(self.0.options.data.join(&folder)).map_err(io("a folder can't be made"))?;
         let options = self.store_options()?;
         let how = RestoreAs { until, effects: if effects { Effects::Leave } else { Effects::Held } };
         let mut pieces = BackupPieces::default();
-        let mut next = || next_piece(&mut pieces, &mut bytes);
-        let restored = store::restore(&mut next, how, self.folder(&folder)?, &options)?;
+        let (mut short, mut taken_bytes) = (None, 0);
+        let mut next = || {
+            let piece = next_piece(&mut pieces, &mut bytes)?;
+            if let Some(BackupPiece::Record(record)) = &piece {
+                taken_bytes += record.bytes().len() as u64;
+            }
+            self.check_space_for(taken_bytes.min(WRITTEN_AT_ONCE_BYTES)).map_err(|error| {
+                short = Some(error);
+                StoreError::Backup("there is no space for it".into())
+            })?;
+            Ok(piece)
+        };
+        let restored = store::restore(&mut next, how, self.folder(&folder)?, &options);
+        if let Some(short) = short {
+            return Err(short);
+        }
+        let restored = restored?;
         let row = NamespaceRow { generation: restored.generation, ..NamespaceRow::own(name, folder, clock::now()) };
         self.enter(row, options, unfinished)?;
         let Restored { namespace, generation, at, commit, rebuilding, without_code } = restored;

@@ -10,6 +10,7 @@ mod replay_answer;
 mod replays;
 mod rules;
 mod shown;
+mod verifying;
 
 pub use deploying::{deploy, rollback, under_way};
 pub use making::create_namespace;
@@ -17,6 +18,7 @@ pub use options::options;
 pub use promoting::{diff, drop_namespace, promote};
 pub use replay_answer::{ReplayAnswer, kind_of_function};
 pub use replays::{drop_replay, list_replays, one_replay, resume_replay, stop_replay};
+pub use verifying::verify;
 
 /// Answers of each shape, to be held against what OpenAPI says of them.
 #[cfg(test)]

@@ -4,8 +4,11 @@ use retold_engine::model::FunctionKind;
 use serde::Serialize;
 
 use super::super::timestamps::timestamp_text;
-use super::shown::{CountsAnswer, ShownAnswer, kind_word};
-use crate::drive::{FunctionReplay, OutputDifference, ReplayFailure, ReplayInfo, ReplayKind, ReplayStatus, ReplayedModule, RetellingInfo};
+use super::shown::{CountsAnswer, DataAnswer, ShownAnswer, kind_word};
+use crate::drive::{
+    FunctionReplay, OutputDifference, ReplayFailure, ReplayInfo, ReplayKind, ReplayStatus, ReplayedModule, RetellingInfo, RowDifference,
+    StateCompared,
+};
 
 #[derive(Serialize)]
 pub struct ReplayAnswer {
@@ -56,11 +59,26 @@ struct FunctionAnswer {
     first_failures: Vec<FailureAnswer>,
     state_rows: u64,
     state_bytes: u64,
+    state: Option<StateAnswer>,
     fuel_per_event: Option<f64>,
     microseconds_per_event: Option<f64>,
     running_fuel_per_event: Option<f64>,
     running_microseconds_per_event: Option<f64>,
     note: Option<String>,
+}
+
+#[derive(Serialize)]
+struct StateAnswer {
+    position: String,
+    rows: CountsAnswer,
+    first: Vec<RowAnswer>,
+}
+
+#[derive(Serialize)]
+struct RowAnswer {
+    key: String,
+    live: Option<DataAnswer>,
+    made: Option<DataAnswer>,
 }
 
 #[derive(Serialize)]
@@ -135,6 +153,7 @@ fn kind_of_replay(kind: ReplayKind) -> &'static str {
         ReplayKind::Removal => "removal",
         ReplayKind::Retelling => "retelling",
         ReplayKind::Comparison => "comparison",
+        ReplayKind::Verification => "verification",
     }
 }
 
@@ -171,12 +190,21 @@ impl From<FunctionReplay> for FunctionAnswer {
             first_failures: replay.first_failures.into_iter().map(FailureAnswer::from).collect(),
             state_rows: replay.state_rows,
             state_bytes: replay.state_bytes,
+            state: replay.state.map(StateAnswer::from),
             fuel_per_event: replay.fuel_per_event,
             microseconds_per_event: replay.microseconds_per_event,
             running_fuel_per_event: replay.running_fuel_per_event,
             running_microseconds_per_event: replay.running_microseconds_per_event,
             note: replay.note,
         }
+    }
+}
+
+impl From<StateCompared> for StateAnswer {
+    fn from(StateCompared { position, rows, first }: StateCompared) -> StateAnswer {
+        let data = |bytes: Vec<u8>| DataAnswer::of(&bytes, false);
+        let row = |(key, live, made): RowDifference| RowAnswer { key, live: live.map(data), made: made.map(data) };
+        StateAnswer { position: position.to_string(), rows: rows.into(), first: first.into_iter().map(row).collect() }
     }
 }
 

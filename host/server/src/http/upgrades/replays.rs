@@ -53,7 +53,7 @@ pub mod tests {
     use super::*;
     use crate::drive::{
         DifferenceKind, FunctionReplay, OutputCounts, OutputDifference, ReplayFailure, ReplayInfo, ReplayKind, ReplayStatus,
-        ReplayedModule, RetellingInfo, Shown,
+        ReplayedModule, RetellingInfo, Shown, StateCompared,
     };
 
     /// A rehearsal that has found something of each sort.
@@ -94,6 +94,11 @@ pub mod tests {
             first_failures: vec![failure],
             state_rows: 12,
             state_bytes: 3_456,
+            state: Some(StateCompared {
+                position: Position(1_234),
+                rows: OutputCounts { equal: 11, new: 0, missing: 0, different: 1 },
+                first: vec![("total/17".into(), Some(b"750".to_vec()), Some(vec![0, 255]))],
+            }),
             fuel_per_event: Some(12_345.6),
             microseconds_per_event: Some(1.5),
             running_fuel_per_event: Some(10_000.0),

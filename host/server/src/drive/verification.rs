@@ -1,0 +1,113 @@
+//! What runs, over recorded history once more: which of its outputs can be held against the record, and the live
+//! rows against those that history makes, at one place.
+
+use retold_engine::model::{FunctionKind, Position};
+use retold_engine::run::{self, Replay, RowsCompared};
+use retold_engine::store::{FunctionRow, FunctionStatus, Snapshot, ViewFile, ViewSnapshot};
+
+use super::inside::Inside;
+use super::replay_info::{OutputCounts, StateCompared};
+use super::types::DriveError;
+
+/// One function's live rows, on the way to where they are compared.
+#[derive(Default)]
+pub struct Verifying {
+    /// A view's live rows, held still once the replay has come near.
+    live: Option<ViewSnapshot>,
+    pub compared: Option<StateCompared>,
+    /// Why nothing was compared.
+    pub note: Option<String>,
+}
+
+impl Verifying {
+    /// Where the replay of a view ends for now: where its live rows are.
+    pub fn end(&self, inside: &Inside, view: &str) -> Option<Position> {
+        match &self.live {
+            Some(live) => Some(live.cursor()),
+            None => inside.all_views().get(view).map(|view| view.position()),
+        }
+    }
+
+    /// The replay has dealt with all that the snapshot knows of, or with all up to [`Verifying::end`]. Answers whether
+    /// there is nothing left to do.
+    pub fn compare(
+        &mut self,
+        inside: &Inside,
+        snapshot: &Snapshot,
+        row: &FunctionRow,
+        replay: &Replay,
+        shadow: &ViewFile,
+    ) -> Result<bool, DriveError> {
+        match row.manifest.kind {
+            FunctionKind::Handler if row.rebuild.is_some() => {
+                self.note = Some("its state is being made again: there is none to compare with yet".to_owned());
+            }
+            FunctionKind::Handler => {
+                let rows = run::compare_state(snapshot, row.slot, &shadow.snapshot()?)?;
+                self.compared = Some(compared(row.cursor, rows));
+            }
+            FunctionKind::View => return self.compare_view(inside, &row.name, replay.position(), shadow),
+            FunctionKind::Aggregate => {
+                self.note = Some("its events were folded; it keeps no rows, and nothing is decided again".to_owned())
+            }
+            FunctionKind::Upcaster | FunctionKind::Ingress => {}
+        }
+        Ok(true)
+    }
+
+    fn compare_view(&mut self, inside: &Inside, view: &str, position: Position, shadow: &ViewFile) -> Result<bool, DriveError> {
+        let Some(task) = inside.all_views().get(view).cloned() else {
+            self.note = Some("it answers no queries: there are no rows to compare with".to_owned());
+            return Ok(true);
+        };
+        let live = match self.live.take() {
+            Some(live) => live,
+            None => task.file.snapshot()?,
+        };
+        if live.cursor() > position {
+            self.live = Some(live);
+            return Ok(false);
+        }
+        if live.cursor() < position {
+            self.note = Some("its live rows were made again meanwhile: verify once more".to_owned());
+            return Ok(true);
+        }
+        self.compared = Some(compared(position, run::compare_rows(&live, &shadow.snapshot()?)?));
+        Ok(true)
+    }
+}
+
+fn compared(position: Position, found: RowsCompared) -> StateCompared {
+    let rows = OutputCounts { equal: found.equal, new: found.new, missing: found.missing, different: found.different };
+    let first = found.first.into_iter().map(|row| (row.key, row.old, row.new)).collect();
+    StateCompared { position, rows, first }
+}
+
+/// Outputs of causes after this were made by the code that runs, read through the upcasters that there are. What was
+/// held back of earlier causes isn't in the log.
+pub fn same_code_after(snapshot: &Snapshot, row: &FunctionRow) -> Position {
+    let acts = row.manifest.timers || !row.manifest.sends.is_empty() || !row.manifest.hosts.is_empty();
+    let held = if acts { row.held_through } else { Position::START };
+    let upcasters =
+        snapshot.functions().filter(|other| other.manifest.kind == FunctionKind::Upcaster && other.status != FunctionStatus::Retired);
+    let upcast = upcasters.map(|upcaster| taken_over(snapshot, upcaster).1).max().unwrap_or_default();
+    taken_over(snapshot, row).0.max(held).max(upcast)
+}
+
+/// Where the function's code took over from other code, [`Position::START`] if it never did; and where it first ran.
+fn taken_over(snapshot: &Snapshot, row: &FunctionRow) -> (Position, Position) {
+    let Some(active) = snapshot.module(row.module) else { return Default::default() };
+    let (mut from_other, mut first, mut other) = (Position::START, Position::START, None);
+    for version in snapshot.modules().filter(|version| version.name == active.name && version.ordinal <= active.ordinal) {
+        let same = match snapshot.identity_after(&version.manifest, version.digest, &row.name) {
+            Some(identity) => identity == row.identity,
+            None => continue,
+        };
+        if same && other != Some(false) {
+            first = version.deployed_at;
+            from_other = if other.is_some() { version.deployed_at } else { Position::START };
+        }
+        other = Some(!same);
+    }
+    (from_other, first)
+}
