@@ -86,6 +86,9 @@ impl Pass {
                 let named = ["ns", "other"].map(|name| route.part(path, name));
                 named.into_iter().filter(|namespace| !namespace.is_empty()).try_for_each(|namespace| self.demand(scope, namespace))
             }
+            Needs::OperateAndDeploy => {
+                [Scope::Operate, Scope::Deploy].into_iter().try_for_each(|scope| self.demand(scope, route.part(path, "ns")))
+            }
             Needs::InBody(scope) if access.scopes.has(scope) => Ok(()),
             Needs::InBody(scope) => Err(forbidden(access, scope, "anywhere")),
             Needs::Everywhere(scope) if access.may_everywhere(scope) => Ok(()),

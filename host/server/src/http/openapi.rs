@@ -100,6 +100,10 @@ fn needs(needs: Needs) -> (Value, String) {
         Needs::AnyToken => (token(&[]), "Answers to any token, with what it reaches.".into()),
         Needs::Reach => (token(&[]), "Answers to any token for the namespace.".into()),
         Needs::InPath(scope) => (token(&[scope]), format!("Needs a token that allows `{}` in the namespace.", scope.name())),
+        Needs::OperateAndDeploy => (
+            token(&[Scope::Operate, Scope::Deploy]),
+            format!("Needs a token that allows `{}` and `{}` in the namespace.", Scope::Operate.name(), Scope::Deploy.name()),
+        ),
         Needs::InBody(scope) => (
             token(&[scope]),
             format!(

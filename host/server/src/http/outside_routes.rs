@@ -302,7 +302,7 @@ pub static OUTSIDE_ROUTES: &[Route] = &[
         path: "/v1/namespaces/{ns}/restore",
         name: "restore",
         summary: "Make a namespace out of its backups; there must be none of this name, or an empty one",
-        needs: Needs::InPath(Scope::Operate),
+        needs: Needs::OperateAndDeploy,
         query: &[query::RESTORE_AT, query::RESTORE_UNTIL, query::EFFECTS],
         takes: Takes::Backup,
         gives: &[(201, Gives::Json("Restored"))],

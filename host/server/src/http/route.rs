@@ -28,7 +28,10 @@ impl Route {
     pub fn changes(&self) -> bool {
         let operates = matches!(
             self.needs,
-            Needs::InPath(Scope::Deploy | Scope::Operate) | Needs::InBody(Scope::Deploy | Scope::Operate) | Needs::Everywhere(_)
+            Needs::InPath(Scope::Deploy | Scope::Operate)
+                | Needs::OperateAndDeploy
+                | Needs::InBody(Scope::Deploy | Scope::Operate)
+                | Needs::Everywhere(_)
         );
         operates && self.method != Method::GET
     }
@@ -62,7 +65,9 @@ pub enum Needs {
     Reach,
     /// A token that may do this in every namespace that the path names.
     InPath(Scope),
-    /// The same, for those that the body names: the handler looks at them with `Pass::demand`.
+    /// A token that may operate and deploy in the namespace of the path: what comes in brings modules.
+    OperateAndDeploy,
+    /// A token that may do this in every namespace that the body names: the handler looks at them with `Pass::demand`.
     InBody(Scope),
     /// A token that may do this in all namespaces.
     Everywhere(Scope),

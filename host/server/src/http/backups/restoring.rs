@@ -12,7 +12,7 @@ use super::super::problem::Problem;
 use super::super::query::Query;
 use super::super::timestamps::parse_timestamp;
 use super::super::upload::{drain, next_part, refuse_encodings};
-use crate::drive::{BackupBytes, DriveError, RestoreOptions, RestoredNamespace, Scope};
+use crate::drive::{BackupBytes, DriveError, RestoreOptions, RestoredNamespace};
 
 /// Portions of the body that may wait to be taken in.
 const PORTIONS_READY_MAX: usize = 4;
@@ -39,8 +39,6 @@ impl From<RestoredNamespace> for RestoredAnswer {
 pub async fn restore(call: Box<Call>) -> Answer {
     refuse_encodings(call.headers())?;
     let (options, name) = (options(&call.query()?)?, call.parameter("ns").to_owned());
-    // Its modules come with it.
-    call.pass.demand(Scope::Deploy, &name)?;
     let _held = call.site.bodies.hold(FRAME_BYTES_MAX)?;
     let host = call.site.host.clone();
     let (sender, receiver) = mpsc::channel(PORTIONS_READY_MAX);

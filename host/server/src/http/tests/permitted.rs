@@ -62,7 +62,8 @@ fn a_token_is_let_in_exactly_where_its_scope_and_namespace_say_on_every_route_k5
                     Needs::Nothing | Needs::Optional | Needs::AnyToken => true,
                     Needs::Reach => namespace == OWN,
                     Needs::InPath(needed) | Needs::InBody(needed) => needed == *scope && namespace == OWN,
-                    Needs::Everywhere(_) => false,
+                    // Each of these may one thing.
+                    Needs::OperateAndDeploy | Needs::Everywhere(_) => false,
                 };
                 for method in [route.method.as_str(), "HEAD"].into_iter().take(if route.method == "GET" { 2 } else { 1 }) {
                     let reply =
