@@ -54,9 +54,13 @@ fn go_to(host: &mut Host, hours: f64) {
 
 #[track_caller]
 fn wait_until_nothing_is_due(host: &Host, functions: &[&str]) {
-    host.wait_until("nothing is due", || host.web.get("//readyz").expect(200).json()["namespaces"][0]["timers_overdue_seconds"] == 0);
-    functions.iter().for_each(|name| drop(host.wait_until_level(name)));
-    host.wait_until("nothing came of that", || host.web.get("//readyz").expect(200).json()["namespaces"][0]["timers_overdue_seconds"] == 0);
+    let look = || host.web.get("//readyz").expect(200).json()["namespaces"][0].clone();
+    host.wait_until("nothing is due, and nothing comes of what was", || {
+        let before = look();
+        let level = functions.iter().all(|name| host.web.function(name)["lag"] == 0);
+        let after = look();
+        level && [&before, &after].iter().all(|now| now["timers_overdue_seconds"] == 0) && before["head"] == after["head"]
+    });
 }
 
 fn of_time(web: &Web) -> Vec<Value> {

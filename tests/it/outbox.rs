@@ -296,7 +296,7 @@ fn a_trace_goes_from_a_request_through_all_that_it_caused_to_whoever_is_asked_an
     const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let service = Service::start(|_, _, stream| say(stream, 200, "", "here"));
     let host = deployed(Host::start_saying(&HERE));
-    let hook = json!({ "types": [REPLIED], "endpoint": { "url": service.url("/hook") } });
+    let hook = json!({ "types": [REPLIED], "endpoint": { "url": service.url("/hook"), "handshake": false } });
     host.web.send("PUT", "consumers/hook", &[("content-type", "application/json")], hook.to_string().as_bytes()).expect(201);
     let event = json!({ "specversion": "1.0", "id": "1", "source": "/test", "type": "test.reach", "subject": "reach/1",
         "data": { "do": "request", "url": service.url("/ask") } });

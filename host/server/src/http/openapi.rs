@@ -280,8 +280,12 @@ mod tests {
             let text = operation["responses"]["401"].to_string();
             assert_eq!(text.contains("unauthenticated"), route.needs != Needs::Nothing, "{}", route.path);
             let scopes = operation["security"][0]["token"].as_array().map_or(0, Vec::len);
-            let one = matches!(route.needs, Needs::InPath(_) | Needs::InBody(_) | Needs::Everywhere(_));
-            assert_eq!(scopes, usize::from(one), "{}", route.path);
+            let needed = match route.needs {
+                Needs::Nothing | Needs::Optional | Needs::AnyToken | Needs::Reach => 0,
+                Needs::InPath(_) | Needs::InBody(_) | Needs::Everywhere(_) => 1,
+                Needs::OperateAndDeploy => 2,
+            };
+            assert_eq!(scopes, needed, "{}", route.path);
             assert_eq!(operation["security"] == json!([]), route.needs == Needs::Nothing, "{}", route.path);
             assert_eq!(operation.get("requestBody").is_some(), !matches!(route.takes, Takes::Nothing), "{}", route.path);
             for kind in route.problems {

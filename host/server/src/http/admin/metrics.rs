@@ -28,12 +28,12 @@ pub async fn metrics(call: Box<Call>) -> Answer {
         page.metric("retold_disk_reserve_bytes", "gauge", "Kept free: where less is, nothing is taken in.").sample(&[], reserve);
         let (guests, most) = site.host.guest_memory_bytes();
         page.metric("retold_guest_memory_bytes", "gauge", "Memory that modules hold, at work or idle.").sample(&[], guests);
-        page.metric("retold_guest_memory_bytes_max", "gauge", "What they may hold together.").sample(&[], most);
+        page.metric("retold_guest_memory_max_bytes", "gauge", "What they may hold together.").sample(&[], most);
         let quota = site.host.quota();
-        page.metric("retold_quota_events", "gauge", "Events that each namespace may have, if it is limited.");
-        quota.events_max.iter().for_each(|max| page.sample(&[], max));
-        page.metric("retold_quota_bytes", "gauge", "Bytes that each namespace may take on the disk, if it is limited.");
-        quota.bytes_max.iter().for_each(|max| page.sample(&[], max));
+        page.metric("retold_quota_events", "gauge", "Events that each namespace may have; 0 without a limit.")
+            .sample(&[], quota.events_max.unwrap_or_default());
+        page.metric("retold_quota_bytes", "gauge", "Bytes that each namespace may take on the disk; 0 without a limit.")
+            .sample(&[], quota.bytes_max.unwrap_or_default());
         let counts = &site.counts;
         page.metric("retold_http_connections_total", "counter", "Connections accepted.")
             .sample(&[], counts.connections.load(Ordering::Relaxed));
