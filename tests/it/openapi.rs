@@ -37,7 +37,7 @@ fn ask(host: &Host, packages: &Path, settings: &str, without: &[&str]) {
     let mut python = Command::new("python3");
     python.args(["-m", "schemathesis.cli", "--config-file"]).arg(folder.join(settings)).arg("run");
     python.arg(format!("{}/openapi.json", host.url)).args(["--url", &host.url, "--checks", CHECKS]);
-    python.args(["--phases", "coverage,fuzzing", "--max-examples", "20", "--seed", "1", "--request-timeout", "60", "--no-color"]);
+    python.args(["--phases", "coverage,fuzzing", "--max-examples", "10", "--seed", "1", "--request-timeout", "60", "--no-color"]);
     without.iter().for_each(|operation| {
         python.args(["--exclude-operation-id", operation]);
     });
