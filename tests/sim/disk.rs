@@ -190,6 +190,20 @@ impl Disk {
     }
 }
 
+impl Disk {
+    /// What it holds, with nothing that is to go wrong.
+    fn standing(&self) -> Disk {
+        Disk {
+            files: self.files.clone(),
+            names: self.names.clone(),
+            synced_names: self.synced_names.clone(),
+            pending_names: self.pending_names.clone(),
+            next_file: self.next_file,
+            ..Disk::default()
+        }
+    }
+}
+
 impl FaultFolder {
     pub fn new() -> FaultFolder {
         FaultFolder(Arc::default())
@@ -239,15 +253,7 @@ impl FaultFolder {
             Some(Interrupted::File(file)) => drop(disk.files.get_mut(&file).and_then(|file| file.pending.pop())),
             None => {}
         }
-        let after = Disk {
-            files: disk.files.clone(),
-            names: disk.names.clone(),
-            synced_names: disk.synced_names.clone(),
-            pending_names: disk.pending_names.clone(),
-            next_file: disk.next_file,
-            ..Disk::default()
-        };
-        FaultFolder(Arc::new(Mutex::new(after)))
+        FaultFolder(Arc::new(Mutex::new(disk.standing())))
     }
 
     /// Whether any file holds these bytes.
@@ -269,16 +275,7 @@ impl FaultFolder {
 
     /// The same files once more, for somebody who looks into them and changes nothing here.
     pub fn copy(&self) -> FaultFolder {
-        let disk = self.disk();
-        let copy = Disk {
-            files: disk.files.clone(),
-            names: disk.names.clone(),
-            synced_names: disk.synced_names.clone(),
-            pending_names: disk.pending_names.clone(),
-            next_file: disk.next_file,
-            ..Disk::default()
-        };
-        FaultFolder(Arc::new(Mutex::new(copy)))
+        FaultFolder(Arc::new(Mutex::new(self.disk().standing())))
     }
 
     /// The folder as it is found when power is back. Who still holds this one has no power.
