@@ -77,7 +77,7 @@ fn a_backup_of_a_host_in_use_is_restored_and_verified_and_its_views_are_the_orig
     let other = Host::start();
     let restored = other.retold(&["restore", "main", "--from", to]);
     assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
-    other.wait_until_level("counter");
+    // Its views are made only now: they are waited for.
     let replay = clean(&other, &[]);
     let view = function(&replay, "faulty-rows");
     assert!(view["state"]["rows"]["equal"].as_u64() > Some(0), "{view}");

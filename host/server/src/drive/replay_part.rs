@@ -239,13 +239,10 @@ impl Part {
             Way::Replay(replay) => Ok(match replay.finish(&self.shadow, folded)? {
                 ReplayStep::Went { events, .. } => Went::On { events },
                 ReplayStep::StartAgain => Went::On { events: 0 },
-                ReplayStep::Level { .. } => {
-                    let done = match (&mut self.verifying, snapshot.function(&self.function.name)) {
-                        (Some(verifying), Some(row)) => verifying.compare(inside, snapshot, row, replay, &self.shadow)?,
-                        _ => true,
-                    };
-                    if done { Went::Level } else { Went::On { events: 0 } }
-                }
+                ReplayStep::Level { .. } => match (&mut self.verifying, snapshot.function(&self.function.name)) {
+                    (Some(verifying), Some(row)) => verifying.compare(inside, snapshot, row, replay, &self.shadow)?,
+                    _ => Went::Level,
+                },
                 ReplayStep::Unavailable(_) => Went::Unavailable,
                 ReplayStep::Failed { position, reason, message } => {
                     self.failed = Some(FunctionFailed { function: self.function.name.clone(), position, reason, message });

@@ -1,13 +1,19 @@
 //! What runs, over recorded history once more: which of its outputs can be held against the record, and the live
 //! rows against those that history makes, at one place.
 
+use std::time::Duration;
+
 use retold_engine::model::{FunctionKind, Position};
 use retold_engine::run::{self, Replay, RowsCompared};
 use retold_engine::store::{FunctionRow, FunctionStatus, Snapshot, ViewFile, ViewSnapshot};
 
 use super::inside::Inside;
 use super::replay_info::{OutputCounts, StateCompared};
+use super::replay_part::Went;
 use super::types::DriveError;
+
+/// How often rows that are still being made are looked at.
+const UNTIL_LEVEL: Duration = Duration::from_millis(20);
 
 /// One function's live rows, on the way to where they are compared.
 #[derive(Default)]
@@ -28,8 +34,8 @@ impl Verifying {
         }
     }
 
-    /// The replay has dealt with all that the snapshot knows of, or with all up to [`Verifying::end`]. Answers whether
-    /// there is nothing left to do.
+    /// The replay has dealt with all that the snapshot knows of, or with all up to [`Verifying::end`]. Answers
+    /// [`Went::Level`] when there is nothing left to do.
     pub fn compare(
         &mut self,
         inside: &Inside,
@@ -37,7 +43,7 @@ impl Verifying {
         row: &FunctionRow,
         replay: &Replay,
         shadow: &ViewFile,
-    ) -> Result<bool, DriveError> {
+    ) -> Result<Went, DriveError> {
         match row.manifest.kind {
             FunctionKind::Handler if row.rebuild.is_some() => {
                 self.note = Some("its state is being made again: there is none to compare with yet".to_owned());
@@ -46,34 +52,38 @@ impl Verifying {
                 let rows = run::compare_state(snapshot, row.slot, &shadow.snapshot()?)?;
                 self.compared = Some(compared(row.cursor, rows));
             }
-            FunctionKind::View => return self.compare_view(inside, &row.name, replay.position(), shadow),
+            FunctionKind::View => return self.compare_view(inside, row, replay.position(), shadow),
             FunctionKind::Aggregate => {
                 self.note = Some("its events were folded; it keeps no rows, and nothing is decided again".to_owned())
             }
             FunctionKind::Upcaster | FunctionKind::Ingress => {}
         }
-        Ok(true)
+        Ok(Went::Level)
     }
 
-    fn compare_view(&mut self, inside: &Inside, view: &str, position: Position, shadow: &ViewFile) -> Result<bool, DriveError> {
-        let Some(task) = inside.all_views().get(view).cloned() else {
+    fn compare_view(&mut self, inside: &Inside, row: &FunctionRow, position: Position, shadow: &ViewFile) -> Result<Went, DriveError> {
+        let Some(task) = inside.all_views().get(&*row.name).cloned() else {
             self.note = Some("it answers no queries: there are no rows to compare with".to_owned());
-            return Ok(true);
+            return Ok(Went::Level);
         };
+        // Rows that are still being made, as after a restore, are waited for, unless nobody is making them.
+        if !task.is_level() && task.stuck().is_none() && row.status == FunctionStatus::Active {
+            return Ok(Went::Later(UNTIL_LEVEL));
+        }
         let live = match self.live.take() {
             Some(live) => live,
             None => task.file.snapshot()?,
         };
         if live.cursor() > position {
             self.live = Some(live);
-            return Ok(false);
+            return Ok(Went::On { events: 0 });
         }
         if live.cursor() < position {
             self.note = Some("its live rows were made again meanwhile: verify once more".to_owned());
-            return Ok(true);
+            return Ok(Went::Level);
         }
         self.compared = Some(compared(position, run::compare_rows(&live, &shadow.snapshot()?)?));
-        Ok(true)
+        Ok(Went::Level)
     }
 }
 
