@@ -15,7 +15,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use rustix::net::RecvFlags;
+use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
@@ -120,33 +121,67 @@ async fn connection(stream: TcpStream, peer: IpAddr, place: (OwnedSemaphorePermi
     drop(place);
 }
 
-/// Whether the client begins to say something in time. Until then it costs no buffers.
+/// Whether the client says something in time: of a request, its whole head. Until then it lies with the kernel and costs no
+/// buffers.
 async fn speaks(stream: &TcpStream, site: &Site) -> bool {
-    let mut stopping = site.host.stopping();
-    let stop = async { drop(stopping.wait_for(|stopping| *stopping).await) };
-    let speaking = race(stream.readable(), stop);
-    matches!(timeout(site.options.header_time_max, speaking).await, Ok(First::One(Ok(()))))
+    let said = in_time(site, async {
+        loop {
+            let ready = stream.ready(Interest::READABLE).await?;
+            let said = stream.try_io(Interest::READABLE, || {
+                let mut head = [0; HEAD_BYTES_MAX];
+                let (length, _) = rustix::net::recv(stream, &mut head, RecvFlags::PEEK)?;
+                // Waits for more, unless the client has closed its side.
+                let is_all = length == 0 || is_whole_head(&head[..length]) || ready.is_read_closed();
+                if is_all { Ok(length > 0) } else { Err(io::ErrorKind::WouldBlock.into()) }
+            });
+            match said {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                said => return said,
+            }
+        }
+    });
+    matches!(said.await, Ok(true))
+}
+
+/// Whether there is nothing to wait for before these bytes are read as a request, or as TLS.
+fn is_whole_head(bytes: &[u8]) -> bool {
+    let first_line = bytes.split(|byte| *byte == b'\n').next().filter(|line| line.len() < bytes.len());
+    let is_request = |line: &[u8]| line.trim_ascii_end().ends_with(b"HTTP/1.1") || line.trim_ascii_end().ends_with(b"HTTP/1.0");
+    bytes.len() >= HEAD_BYTES_MAX
+        || bytes.first() == Some(&HANDSHAKE)
+        || first_line.is_some_and(|line| !is_request(line))
+        || bytes.windows(2).any(|two| two == b"\n\n")
+        || bytes.windows(3).any(|three| three == b"\n\r\n")
 }
 
 async fn answer_all(stream: TcpStream, peer: IpAddr, builder: http1::Builder, site: &Arc<Site>) {
-    let service = service_fn(|request| respond(site.clone(), peer, request));
     let result = match &site.options.tls {
-        None => converse(Stalling::new(stream, site.options.stall_time_max), service, &builder, site).await,
-        Some(certificates) => match in_time(site, begins_tls(&stream)).await {
-            Ok(true) => match in_time(site, secured(stream, certificates, site)).await {
-                Ok(stream) => converse(stream, service, &builder, site).await,
-                Err(error) => Err(error),
-            },
-            Ok(false) => {
-                let service = service_fn(|_| std::future::ready(Ok::<_, Infallible>(spoken_in_the_clear())));
-                converse(Stalling::new(stream, site.options.stall_time_max), service, &builder, site).await
-            }
-            Err(error) => Err(error),
-        },
+        None => converse(Stalling::new(stream, site.options.stall_time_max), answering(site, peer), &builder, site).await,
+        // In a place of its own: a conversation in the clear doesn't take one.
+        Some(certificates) => Box::pin(answer_securely(stream, peer, certificates, &builder, site)).await,
     };
     if let Err(error) = result {
         tracing::debug!(%error, "a connection ended early");
     }
+}
+
+fn answering(site: &Arc<Site>, peer: IpAddr) -> impl HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send> {
+    service_fn(move |request| respond(site.clone(), peer, request))
+}
+
+async fn answer_securely(
+    stream: TcpStream,
+    peer: IpAddr,
+    certificates: &Certificates,
+    builder: &http1::Builder,
+    site: &Arc<Site>,
+) -> io::Result<()> {
+    if in_time(site, begins_tls(&stream)).await? {
+        let stream = in_time(site, secured(stream, certificates, site)).await?;
+        return converse(stream, answering(site, peer), builder, site).await;
+    }
+    let service = service_fn(|_| std::future::ready(Ok::<_, Infallible>(spoken_in_the_clear())));
+    converse(Stalling::new(stream, site.options.stall_time_max), service, builder, site).await
 }
 
 /// Answers requests until the client has no more, or the host stops.
@@ -192,4 +227,23 @@ fn spoken_in_the_clear() -> Response<Body> {
     let mut response = Problem::new(&kinds::TLS_NEEDED, detail).into_response();
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_whole_head;
+
+    #[test]
+    fn a_head_is_waited_for_and_nothing_else_is_h1_h3() {
+        for whole in
+            ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.0\nHost: a\n\nmore", "GET / HTTP/1.1\nHost: a\n\r\n", "\n", "nonsense\r\n"]
+        {
+            assert!(is_whole_head(whole.as_bytes()), "{whole:?}");
+        }
+        for part in ["", "G", "GET / HTTP/1.1", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: a\r\n", "GET / HTTP/1.1\r\nHost: a\r\n\r"] {
+            assert!(!is_whole_head(part.as_bytes()), "{part:?}");
+        }
+        assert!(is_whole_head(b"\x16\x03"), "TLS has no such head");
+        assert!(is_whole_head(&[b'a'; super::HEAD_BYTES_MAX]), "it is too long already");
+    }
 }

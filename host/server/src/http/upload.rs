@@ -120,11 +120,11 @@ async fn collect(body: &mut Incoming, bytes_max: usize, budget: &Arc<Budget>) ->
         return too_large(format!("{bytes} bytes"));
     }
     let mut deadline = None;
-    let mut first = Bytes::new();
+    let mut only = Bytes::new();
     let mut all = Vec::new();
     let mut held: Option<Held> = None;
     while let Some(frame) = next_frame(body, &mut deadline).await? {
-        let length = first.len() + all.len() + frame.len();
+        let length = only.len() + all.len() + frame.len();
         if length > bytes_max {
             return too_large(format!("more than {bytes_max} bytes"));
         }
@@ -134,17 +134,19 @@ async fn collect(body: &mut Incoming, bytes_max: usize, budget: &Arc<Budget>) ->
                 None => held = Some(budget.hold(length)?),
             }
         }
-        if first.is_empty() && all.is_empty() {
-            first = frame;
-        } else {
-            if all.is_empty() {
-                all.reserve(announced.map_or(2 * length, |bytes| bytes as usize));
-                all.extend_from_slice(&std::mem::take(&mut first));
-            }
-            all.extend_from_slice(&frame);
+        if announced == Some(frame.len() as u64) {
+            only = frame;
+            continue;
         }
+        // Copied at once, so that the connection's buffer is free again; and room for what is announced is only made as
+        // it comes.
+        if all.capacity() < length {
+            let room = announced.map_or(usize::MAX, |bytes| bytes as usize).min(2 * length);
+            all.reserve_exact(room.max(length) - all.len());
+        }
+        all.extend_from_slice(&frame);
     }
-    Ok(Upload { bytes: if all.is_empty() { first } else { all.into() }, _held: held })
+    Ok(Upload { bytes: if all.is_empty() { only } else { all.into() }, _held: held })
 }
 
 /// The next data of a body. The clock is asked only once there is something to wait for.
