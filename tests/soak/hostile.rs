@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use retold_tests::hostile::{READS, asks_for_ever, fills_memory, hoards_handles, recurs_through_the_host, starts_for_ever};
+use retold_tests::hostile::{
+    READS, asks_for_ever, fills_memory, hoards_handles, logs_for_ever, puts_for_ever, recurs_for_ever, recurs_through_the_host,
+    starts_for_ever,
+};
 use serde_json::{Value, json};
 
 use crate::host::{Host, SOURCE, Web};
@@ -28,12 +31,15 @@ const RATIO_PERCENT_MAX: u128 = 150;
 const HARM: [&str; 9] = ["loop", "trap", "memory", "deep_recursion", "flood", "big_output", "state_flood", "reject", "bad_json"];
 
 type Make = fn(&str) -> Vec<u8>;
-const MODULES: [(&str, Make); 5] = [
+const MODULES: [(&str, Make); 8] = [
     ("fills", fills_memory),
     ("starts", starts_for_ever),
     ("hoards", hoards_handles),
     ("recurs", recurs_through_the_host),
     ("asks", asks_for_ever),
+    ("logs", logs_for_ever),
+    ("deep", recurs_for_ever),
+    ("puts", puts_for_ever),
 ];
 
 pub fn run(minutes: u64, seed: u64, module: &[u8]) -> Result<bool, String> {

@@ -183,3 +183,22 @@ pub fn asks_for_ever(name: &str) -> Vec<u8> {
     let handle = "(loop $again (call $get (i32.const 0) (i32.const 64) (i32.const 4) (i32.const 512)) (br $again)) unreachable";
     Hostile { name, handle, ..Hostile::default() }.module()
 }
+
+/// Writes a log line after the other.
+pub fn logs_for_ever(name: &str) -> Vec<u8> {
+    let handle = "(loop $again (call $log (i32.const 1) (i32.const 64) (i32.const 13)) (br $again)) unreachable";
+    Hostile { name, handle, ..Hostile::default() }.module()
+}
+
+/// Calls itself until there is no stack.
+pub fn recurs_for_ever(name: &str) -> Vec<u8> {
+    let fields = "(func $deep (param i32) (result i32) (i32.add (i32.const 1) (call $deep (i32.add (local.get 0) (i32.const 1)))))";
+    Hostile { name, fields, handle: "(drop (call $deep (i32.const 0))) unreachable", ..Hostile::default() }.module()
+}
+
+/// Writes a large row of state again and again.
+pub fn puts_for_ever(name: &str) -> Vec<u8> {
+    let handle = "(loop $again
+        (call $put (i32.const 0) (i32.const 64) (i32.const 4) (i32.const 0) (i32.const 60000)) (br $again)) unreachable";
+    Hostile { name, handle, ..Hostile::default() }.module()
+}

@@ -31,6 +31,7 @@ use super::sending::Sending;
 use super::space::{DiskSpace, RESERVE_BYTES};
 use super::ticker::{Beats, Ticker};
 use super::tokens::{Access, By, NewToken, Token, Tokens};
+use super::traffic::Traffic;
 use super::types::DriveError;
 use super::workers::Pool;
 use crate::wasm::SandboxOptions;
@@ -122,7 +123,10 @@ impl Host {
         })??;
         let modules = Arc::new(Modules::open(&options)?);
         let (pool, mut threads) = Pool::start("worker", options.workers, 0).map_err(io("workers can't be started"))?;
-        let (long_pool, slow) = Pool::start_shared("long", options.workers * LONG_THREADS_EACH_WORKER, LONG_NICENESS)
+        let traffic: Arc<Traffic> = Arc::default();
+        let (long_threads, traffic_now, workers) = (options.workers * LONG_THREADS_EACH_WORKER, traffic.clone(), options.workers);
+        let room = move || if traffic_now.is_quiet() { long_threads } else { traffic_now.threads_left(workers) };
+        let (long_pool, slow) = Pool::start_shared("long", long_threads, LONG_NICENESS, room)
             .map_err(io("the workers for what takes long can't be started"))?;
         threads.extend(slow);
         let (view_pool, folders) =
@@ -140,7 +144,7 @@ impl Host {
             long_pool,
             view_pool,
             view_threads: options.workers,
-            traffic: Arc::default(),
+            traffic,
             ticker,
             housekeeper,
             space: Arc::new(DiskSpace::of(options.data.clone(), options.reserve_bytes)),

@@ -1,4 +1,4 @@
-//! `Traffic`: whether somebody outside is being answered just now. Replays then leave a core to it.
+//! `Traffic`: whether somebody outside is being answered just now. Replays and what takes long then leave a core to it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -27,13 +27,13 @@ impl Traffic {
         self.last.store(self.began.elapsed().as_micros() as u64 + 1, Ordering::Relaxed);
     }
 
-    /// How many of so many threads a replay may run at once. Where all cores are busy, whoever wakes to answer waits
+    /// How many of so many threads a replay, or what takes long, may run at once. Where all cores are busy, whoever wakes to answer waits
     /// for one, whatever the threads' priorities.
     pub fn threads_left(&self, threads: usize) -> usize {
         if self.is_quiet() { threads } else { threads.saturating_sub(1).max(1) }
     }
 
-    fn is_quiet(&self) -> bool {
+    pub fn is_quiet(&self) -> bool {
         let last = self.last.load(Ordering::Relaxed);
         last == 0 || self.began.elapsed().as_micros() as u64 > last + QUIET_AFTER.as_micros() as u64
     }

@@ -52,17 +52,33 @@ impl Work for Errand {
 pub struct Pool {
     inside: Mutex<Inside>,
     filled: Condvar,
-    /// Threads that the work of one owner may have at one time, where they are shared out.
-    share: Option<usize>,
+    shared: Option<Shared>,
+}
+
+/// How threads are shared out among owners.
+struct Shared {
+    /// Threads that the work of one owner may have at one time.
+    each: usize,
+    /// Threads that may be at work just now: at least one.
+    all: Box<dyn Fn() -> usize + Send + Sync>,
 }
 
 #[derive(Default)]
 struct Inside {
     ready: VecDeque<Arc<dyn Work>>,
-    /// Threads at work by owner, where they are shared out.
-    at_work: BTreeMap<usize, usize>,
+    /// Of owners with something at work or ready, where threads are shared out.
+    owners: BTreeMap<usize, Turn>,
+    /// Turns begun.
+    turns: u64,
     sleeping: usize,
     closed: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Turn {
+    at_work: usize,
+    /// When its last turn began, counted in turns.
+    last: u64,
 }
 
 impl Pool {
@@ -72,10 +88,16 @@ impl Pool {
         Pool::default().with_threads(name, threads, niceness)
     }
 
-    /// The same, but no owner has more than half of the threads at one time, so that none can hold them all; and who has
-    /// the fewest goes first.
-    pub fn start_shared(name: &str, threads: usize, niceness: i32) -> std::io::Result<(Arc<Pool>, Vec<JoinHandle<()>>)> {
-        Pool { share: Some((threads / 2).max(1)), ..Pool::default() }.with_threads(name, threads, niceness)
+    /// The same, but no owner has more than half of the threads at one time, so that none can hold them all; who has the
+    /// fewest goes first, and of those whose last turn was before the others'. No more are at work than `all` says.
+    pub fn start_shared(
+        name: &str,
+        threads: usize,
+        niceness: i32,
+        all: impl Fn() -> usize + Send + Sync + 'static,
+    ) -> std::io::Result<(Arc<Pool>, Vec<JoinHandle<()>>)> {
+        let shared = Shared { each: (threads / 2).max(1), all: Box::new(all) };
+        Pool { shared: Some(shared), ..Pool::default() }.with_threads(name, threads, niceness)
     }
 
     fn with_threads(self, name: &str, threads: usize, niceness: i32) -> std::io::Result<(Arc<Pool>, Vec<JoinHandle<()>>)> {
@@ -118,7 +140,7 @@ impl Pool {
             if inside.closed {
                 return None;
             }
-            if let Some(task) = inside.pop(self.share) {
+            if let Some(task) = inside.pop(self.shared.as_ref()) {
                 return Some(task);
             }
             inside.sleeping += 1;
@@ -134,9 +156,9 @@ impl Pool {
             if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| task.run())).is_err() {
                 tracing::error!(work = %name, "a worker panicked; this work is stopped until the host restarts");
             }
-            if self.share.is_some() {
+            if self.shared.is_some() {
                 self.lock().ended(owner);
-                // What waited for this owner's share.
+                // What waited for this owner's share, or for any place.
                 self.filled.notify_one();
             }
         }
@@ -144,25 +166,31 @@ impl Pool {
 }
 
 impl Inside {
-    /// The next in the order in which they came, but for owners who have their share.
-    fn pop(&mut self, share: Option<usize>) -> Option<Arc<dyn Work>> {
-        let Some(share) = share else { return self.ready.pop_front() };
-        let at_work = |task: &Arc<dyn Work>| self.at_work.get(&task.owner()).copied().unwrap_or(0);
-        let (first, fewest) = self.ready.iter().map(at_work).enumerate().min_by_key(|(_, at_work)| *at_work)?;
-        if fewest >= share {
+    /// The next in the order in which they came; where threads are shared out, that of the owner whose turn it is.
+    fn pop(&mut self, shared: Option<&Shared>) -> Option<Arc<dyn Work>> {
+        let Some(shared) = shared else { return self.ready.pop_front() };
+        let at_work: usize = self.owners.values().map(|turn| turn.at_work).sum();
+        if at_work >= (shared.all)().max(1) {
+            return None;
+        }
+        let turn = |task: &Arc<dyn Work>| self.owners.get(&task.owner()).map_or((0, 0), |turn| (turn.at_work, turn.last));
+        let (first, (fewest, _)) = self.ready.iter().map(turn).enumerate().min_by_key(|(_, turn)| *turn)?;
+        if fewest >= shared.each {
             return None;
         }
         let task = self.ready.remove(first)?;
-        *self.at_work.entry(task.owner()).or_default() += 1;
+        self.turns += 1;
+        let turn = self.owners.entry(task.owner()).or_default();
+        *turn = Turn { at_work: turn.at_work + 1, last: self.turns };
         Some(task)
     }
 
     fn ended(&mut self, owner: usize) {
-        if let Some(at_work) = self.at_work.get_mut(&owner) {
-            *at_work -= 1;
-            if *at_work == 0 {
-                self.at_work.remove(&owner);
-            }
+        if let Some(turn) = self.owners.get_mut(&owner) {
+            turn.at_work -= 1;
+        }
+        if !self.owners.values().any(|turn| turn.at_work > 0) && self.ready.is_empty() {
+            self.owners.clear();
         }
     }
 }
@@ -185,20 +213,50 @@ mod tests {
         fn run(self: Arc<Self>) {}
     }
 
+    fn filled(owners: &[usize]) -> Inside {
+        Inside { ready: owners.iter().map(|owner| Arc::new(Of(*owner)) as Arc<dyn Work>).collect(), ..Inside::default() }
+    }
+
+    #[track_caller]
+    fn check(inside: &mut Inside, shared: &Shared, expected: &[usize]) {
+        let owners: Vec<usize> = std::iter::from_fn(|| inside.pop(Some(shared)).map(|task| task.owner())).collect();
+        assert_eq!(owners, expected);
+    }
+
     #[test]
     fn no_owner_has_more_than_its_share_of_the_threads_w32() {
-        let mut inside = Inside::default();
-        inside.ready.extend([1, 1, 1, 1, 2, 3].map(|owner| Arc::new(Of(owner)) as Arc<dyn Work>));
-        let owners = |inside: &mut Inside| std::iter::from_fn(|| inside.pop(Some(2)).map(|task| task.owner())).collect::<Vec<_>>();
-        assert_eq!(owners(&mut inside), [1, 2, 3, 1]);
+        let (mut inside, shared) = (filled(&[1, 1, 1, 1, 2, 3]), Shared { each: 2, all: Box::new(|| 8) });
+        check(&mut inside, &shared, &[1, 2, 3, 1]);
         inside.ended(2);
-        assert_eq!(owners(&mut inside), Vec::<usize>::new(), "another owner's end makes no room for it");
+        // Another owner's end makes no room for it.
+        check(&mut inside, &shared, &[]);
         inside.ended(1);
-        assert_eq!(owners(&mut inside), [1]);
+        check(&mut inside, &shared, &[1]);
         (0..2).for_each(|_| inside.ended(1));
-        assert_eq!(owners(&mut inside), [1]);
+        check(&mut inside, &shared, &[1]);
         inside.ended(1);
         inside.ended(3);
-        assert!(inside.at_work.is_empty() && inside.ready.is_empty());
+        assert!(inside.owners.is_empty() && inside.ready.is_empty());
+    }
+
+    #[test]
+    fn owners_take_turns_however_much_one_has_to_do_w32() {
+        let (mut inside, shared) = (filled(&[1, 1, 1, 1, 2, 2, 3]), Shared { each: 2, all: Box::new(|| 1) });
+        for expected in [1, 2, 3, 1, 2, 1, 1] {
+            check(&mut inside, &shared, &[expected]);
+            inside.ended(expected);
+        }
+    }
+
+    #[test]
+    fn no_more_are_at_work_than_there_is_room_for_just_now_w32() {
+        let room = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let now = room.clone();
+        let shared = Shared { each: 4, all: Box::new(move || now.load(std::sync::atomic::Ordering::Relaxed)) };
+        let mut inside = filled(&[1, 2, 3, 4]);
+        // One always may.
+        check(&mut inside, &shared, &[1]);
+        room.store(3, std::sync::atomic::Ordering::Relaxed);
+        check(&mut inside, &shared, &[2, 3]);
     }
 }
