@@ -1,6 +1,7 @@
 //! The files under the host: full, newer, tampered with.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -9,7 +10,7 @@ use serde_json::json;
 
 use crate::appending::event;
 use crate::consumers::until;
-use crate::support::{Host, SmallDisk, Web, retold};
+use crate::support::{Host, SmallDisk, Web, guest, retold};
 
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 const LOG: TableDefinition<(u64, u64), &[u8]> = TableDefinition::new("log");
@@ -84,12 +85,9 @@ fn the_data_is_for_its_owner_only_k9() {
     check(host.data());
 }
 
-/// A copy of this that is told apart from it only where nobody looks but `retold verify`.
-#[test]
-fn a_byte_that_changed_in_sealed_history_is_found_by_verify_c8() {
-    let mut host = Host::start();
-    // Enough to be sealed in several segments.
-    for batch in 0..60 {
+/// 500 events of 2 kB for each number.
+fn fill(host: &Host, batches: std::ops::Range<u32>) {
+    for batch in batches {
         let lines: Vec<String> = (0..500)
             .map(|index| {
                 let (id, data) = (format!("{batch}-{index}"), "x".repeat(2_000));
@@ -98,6 +96,42 @@ fn a_byte_that_changed_in_sealed_history_is_found_by_verify_c8() {
             .collect();
         host.web.post("events", "application/x-ndjson", lines.join("\n")).expect(201);
     }
+}
+
+fn sealed_segments(host: &Host) -> u64 {
+    let metrics = host.web.get("//metrics").expect(200).text();
+    let count = metrics.lines().find_map(|line| line.strip_prefix("retold_segments{")?.split_once("} ").map(|(_, count)| count.to_owned()));
+    count.and_then(|count| count.parse().ok()).unwrap_or_default()
+}
+
+#[test]
+fn a_reader_that_stays_holds_no_old_pages_of_the_database_c17() {
+    let head_after = |reads: bool| {
+        let host = Host::start();
+        host.web.deploy("faulty", &guest("faulty")).expect(201);
+        let mut reader = TcpStream::connect(host.url.trim_start_matches("http://")).expect("connected");
+        if reads {
+            let asked = "GET /v1/namespaces/main/events?after=0 HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n";
+            reader.write_all(asked.as_bytes()).expect("sent");
+            reader.read_exact(&mut [0; 12]).expect("it begins");
+        }
+        for number in 0..600 {
+            let event = json!({ "specversion": "1.0", "id": number.to_string(), "source": "/test", "type": "test.count", "subject": format!("s/{}", number % 50), "data": {} });
+            host.web.append(&event).expect(201);
+        }
+        host.wait_until_level("counter");
+        std::fs::metadata(host.data().join("namespaces/main/head.redb")).expect("a file").len()
+    };
+    let (without, with) = (head_after(false), head_after(true));
+    assert!(with <= without + (4 << 20), "{without} bytes, and {with} with a reader");
+}
+
+/// A copy of this that is told apart from it only where nobody looks but `retold verify`.
+#[test]
+fn a_byte_that_changed_in_sealed_history_is_found_by_verify_c8() {
+    let mut host = Host::start();
+    // Enough to be sealed in several segments.
+    fill(&host, 0..60);
     let folder = host.data().join("namespaces/main");
     let segments = || {
         let names = std::fs::read_dir(&folder).expect("a folder");
@@ -107,12 +141,7 @@ fn a_byte_that_changed_in_sealed_history_is_found_by_verify_c8() {
             .filter(|path| path.to_string_lossy().contains("segment") && path.extension().is_some_and(|end| end == "redb"))
             .collect::<Vec<_>>()
     };
-    until("history is sealed", || {
-        let metrics = host.web.get("//metrics").expect(200).text();
-        let sealed =
-            metrics.lines().find_map(|line| line.strip_prefix("retold_segments{")?.split_once("} ").map(|(_, count)| count.to_owned()));
-        sealed.is_some_and(|count| count != "0")
-    });
+    until("history is sealed", || sealed_segments(&host) > 0);
     // Until then they are still merged into larger ones.
     host.terminate();
     let verify = || {

@@ -320,6 +320,28 @@ fn a_page_of_another_site_gets_no_permission_and_its_own_kinds_of_body_append_no
 }
 
 #[test]
+fn no_answer_may_be_taken_for_a_page_e1() {
+    let host = Host::start();
+    let markup = json!({ "specversion": "1.0", "id": "<script>alert(1)</script>", "source": "/a", "type": "thing.happened", "subject": "\"><img onerror=alert(1)>", "data": "javascript:alert(1)" });
+    host.web.append(&markup).expect(201);
+    for path in [
+        "/",
+        "/openapi.json",
+        "/metrics",
+        "/v1/namespaces/main/events",
+        "/v1/namespaces/main/%3Cscript%3E",
+        "/v1/namespaces/main/events?types=%3Cscript%3E",
+    ] {
+        let said =
+            said(&host, format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes()).to_ascii_lowercase();
+        let head = said.split_once("\r\n\r\n").map_or(said.as_str(), |(head, _)| head);
+        assert!(head.contains("\r\nx-content-type-options: nosniff"), "{path}: {head}");
+        assert!(head.contains("\r\ncontent-security-policy: default-src 'none'; frame-ancestors 'none'"), "{path}: {head}");
+        assert!(!head.contains("text/html"), "{path}: {head}");
+    }
+}
+
+#[test]
 fn a_name_that_was_made_to_mean_this_machine_reaches_nothing_h15() {
     let host = Host::start();
     let ask = |name: &str| said(&host, format!("GET /v1/namespaces HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n").as_bytes());

@@ -45,10 +45,10 @@ fn clean(host: &Host, more: &[&str]) -> Value {
     replay
 }
 
-/// Changes the last row of what functions of a stopped host own.
-fn damage_state(host: &Host) {
-    let table: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("state");
-    let database = Database::open(host.data().join("namespaces/main/head.redb")).expect("a database");
+/// Changes the last row of a table in a stopped host's namespace.
+fn damage(host: &Host, file: &str, table: &str) {
+    let table: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new(table);
+    let database = Database::open(host.data().join("namespaces/main").join(file)).expect("a database");
     let transaction = database.begin_write().expect("begun");
     {
         let mut table = transaction.open_table(table).expect("a table");
@@ -77,7 +77,7 @@ fn a_backup_of_a_host_in_use_is_restored_and_verified_and_its_views_are_the_orig
     let other = Host::start();
     let restored = other.retold(&["restore", "main", "--from", to]);
     assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
-    // Its views are made only now: they are waited for.
+    // Its states and views are made only now: they are waited for.
     let replay = clean(&other, &[]);
     let view = function(&replay, "faulty-rows");
     assert!(view["state"]["rows"]["equal"].as_u64() > Some(0), "{view}");
@@ -95,7 +95,7 @@ fn state_that_is_not_what_history_makes_is_found_and_shown() {
     host.wait_until_level("counter");
     clean(&host, &["--function", "counter"]);
     host.terminate();
-    damage_state(&host);
+    damage(&host, "head.redb", "state");
     host.restart();
     let (code, replay, said) = verify(&host, &[]);
     assert_eq!(code, Some(1), "{replay}");
@@ -112,4 +112,25 @@ fn state_that_is_not_what_history_makes_is_found_and_shown() {
     let kept = host.web.get(&format!("replays/{}", replay["id"].as_str().expect("an id"))).expect(200).json();
     assert_eq!(function(&kept, "counter")["state"], function(&replay, "counter")["state"]);
     host.web.post("verify?function=nobody", "application/json", "").problem(404, "unknown-function");
+}
+
+#[test]
+fn rows_of_a_view_that_are_not_what_history_makes_are_found_and_shown() {
+    let mut host = host();
+    (0..30).for_each(|number| send(&host.web, number));
+    let head = host.web.append(&json!({ "specversion": "1.0", "id": "last", "source": "/load", "type": "test.other" })).expect(201).json();
+    let at = head["positions"][0].as_str().expect("a position").to_owned();
+    host.web.rows("faulty-rows", &format!("min-position={at}&timeout=100s"));
+    host.terminate();
+    let names = std::fs::read_dir(host.data().join("namespaces/main")).expect("a folder");
+    let names = names.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+    let file = names.filter(|name| name.starts_with("view")).collect::<Vec<_>>();
+    assert_eq!(file.len(), 1, "{file:?}");
+    damage(&host, &file[0], "rows");
+    host.restart();
+    let (code, replay, said) = verify(&host, &["--function", "faulty-rows"]);
+    assert_eq!(code, Some(1), "{said}{replay}");
+    let found = &function(&replay, "faulty-rows")["state"];
+    assert_eq!(found["rows"]["different"], 1, "{found}");
+    assert!(found["first"][0]["live"].to_string().contains("damaged"), "{found}");
 }

@@ -76,6 +76,9 @@ pub const ATTEMPTS_DEFAULT: u32 = 4;
 /// First pause before an event is tried again; it doubles with each attempt.
 pub const RETRY_DELAY_MS_MIN: u64 = 50;
 pub const RETRY_DELAY_MS_MAX: u64 = 30_000;
+/// Events in a row that a function may park after their last attempt, none handled between. After each further one it
+/// pauses, as between attempts.
+pub const FAULTS_IN_A_ROW_MAX: u32 = 32;
 
 /// State that one function may come to in a replay, and events that may fail in one before it ends.
 pub const SHADOW_BYTES_MAX: u64 = 4 << 30;

@@ -87,6 +87,7 @@ impl Runner {
                 let audit = self.plans_until_audit == 0 && plan.handled.is_empty();
                 match self.decide(work, &command, audit, log)? {
                     Decision::Made(made, folded) => {
+                        self.faults_in_a_row = 0;
                         bytes += made.iter().map(|made| made.data.len() + 256).sum::<usize>();
                         plan.emitted.extend(made);
                         plan.folded.push(folded);

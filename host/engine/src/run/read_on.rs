@@ -84,7 +84,7 @@ impl Runner {
         let mut call = self.call(work, log);
         let mut audit_due = self.plans_until_audit == 0;
         let mut parked_here: BTreeSet<&str> = BTreeSet::new();
-        let mut next = 0;
+        let (mut next, mut handled_any) = (0, false);
         while next < events.len() && handled.stopped.is_none() {
             let event = &events[next];
             if let Some((reason, message)) = set_aside(snapshot, row, event.subject, event.hops, |subject| parked_here.contains(subject))? {
@@ -106,6 +106,7 @@ impl Runner {
             }
             let mut progress = call.run_on(&events[next..end], &handled.writes);
             let done = &events[next..next + progress.done];
+            handled_any |= !done.is_empty();
             if audit_due && !done.is_empty() {
                 audit_due = false;
                 handled.differs = audit::sample(&mut call, done, &progress, &handled.writes);
@@ -129,6 +130,9 @@ impl Runner {
         let calls = call.calls;
         drop(call);
         self.audit.calls += calls;
+        if handled_any {
+            self.faults_in_a_row = 0;
+        }
         if !audit_due && self.plans_until_audit == 0 {
             self.plans_until_audit = PLANS_PER_AUDIT;
         }
@@ -191,14 +195,30 @@ impl Runner {
             return;
         }
         self.retrying = None;
+        let (may_pass, reason) = (fault.retry, fault.reason);
         let parked = ParkedEvent { position, subject, reason: fault.reason.to_owned(), message: fault.message, attempts, since: now };
         match row.manifest.failure_policy {
             FailurePolicy::Halt => plan.halted = Some(parked),
             FailurePolicy::Park => {
                 plan.to = position;
                 plan.handled.push(position);
+                if may_pass {
+                    self.pause_if_all_fail(position, reason, &parked.message, now);
+                }
                 plan.parked.push(parked);
             }
+        }
+    }
+
+    /// Where one event after the other comes to its last attempt it is hardly for the events: they wait, rather than that
+    /// all of history is parked.
+    fn pause_if_all_fail(&mut self, parked: Position, reason: &'static str, message: &str, now: Timestamp) {
+        self.faults_in_a_row += 1;
+        let in_a_row = self.faults_in_a_row;
+        if let Some(beyond @ 1..) = in_a_row.checked_sub(limits::FAULTS_IN_A_ROW_MAX) {
+            let not_before = now.plus_ms(retry_delay_ms(beyond));
+            let message = format!("it pauses: {in_a_row} events in a row were parked after their last attempt, the last with: {message}");
+            self.retrying = Some(Retrying { position: parked.next(), attempts: 0, not_before, reason, message });
         }
     }
 }

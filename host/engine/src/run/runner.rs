@@ -42,7 +42,7 @@ pub enum Settled {
     Refused,
 }
 
-/// An event that failed and will be tried again.
+/// An event that failed and will be tried again; or, with no attempt yet, the first that may come after a pause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retrying {
     pub position: Position,
@@ -69,6 +69,8 @@ pub struct Runner {
     pub(super) seen: Position,
     pub(super) epoch: u64,
     pub(super) retrying: Option<Retrying>,
+    /// Events that were parked after their last attempt since one was handled.
+    pub(super) faults_in_a_row: u32,
     pub(super) audit: Audit,
     pub(super) plans_until_audit: u32,
     /// How far a rebuild is, from plan to plan.
@@ -107,6 +109,7 @@ impl Runner {
             seen: Position::START,
             epoch: 0,
             retrying: None,
+            faults_in_a_row: 0,
             audit: Audit::default(),
             plans_until_audit: 0,
             rebuilding: None,
@@ -150,6 +153,7 @@ impl Runner {
         if row.epoch != self.epoch {
             // Deployed, paused, rewound or released since: what was known of it isn't any more.
             (self.epoch, self.seen, self.retrying, self.plans_until_audit) = (row.epoch, Position::START, None, 0);
+            self.faults_in_a_row = 0;
             self.deciding.forget();
         }
         let on_its_own = self.in_flight.is_empty();

@@ -108,6 +108,38 @@ fn a_rejected_event_is_parked_at_once_and_a_pause_doubles_with_each_attempt() {
 }
 
 #[test]
+fn where_each_event_fails_there_are_pauses_until_one_is_handled_again_w22() {
+    let mut world = World::new(&[crate::model::FunctionManifest {
+        limits: LimitsAsked { attempts: Some(1), ..LimitsAsked::default() },
+        ..function("f", &["a"], &["done"])
+    }]);
+    let in_a_row = u64::from(limits::FAULTS_IN_A_ROW_MAX);
+    let bad = |number: u64| event(&format!("bad {number}"), "a", &format!("s/{number}"));
+    world.append((0..in_a_row + 3).map(bad).chain([event("good", "a", "x"), bad(100), bad(101)]).collect());
+    let (mut runner, guest) = (Runner::new("f"), code(|_| trap()));
+    let mut pauses = Vec::new();
+    loop {
+        match world.step(&mut runner, &guest) {
+            Step::Later(at) => {
+                let retrying = runner.retrying().expect("it tells why");
+                assert!(retrying.attempts == 0 && retrying.message.contains("in a row"), "{retrying:?}");
+                // The module's deployment is at 1.
+                pauses.push((world.row("f").cursor.0 - 1, (at.0 - world.now.0) / 1_000));
+                world.now = at;
+            }
+            Step::Plan(ticket, plan) => {
+                world.propose(Proposal::Reaction(*plan)).expect("committed");
+                runner.settled(ticket, Settled::Committed);
+            }
+            Step::Idle => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(world.row("f").parked, in_a_row + 5);
+    assert_eq!(pauses, [(in_a_row + 1, 50), (in_a_row + 2, 100), (in_a_row + 3, 200)]);
+}
+
+#[test]
 fn a_function_that_halts_stays_before_the_event_until_it_is_resumed() {
     let mut world = world(FailurePolicy::Halt);
     three(&mut world);

@@ -45,6 +45,8 @@ impl Verifying {
         shadow: &ViewFile,
     ) -> Result<Went, DriveError> {
         match row.manifest.kind {
+            // As after a restore. Waited for, unless nobody goes on with it.
+            FunctionKind::Handler if row.rebuild.is_some() && row.status == FunctionStatus::Active => return Ok(Went::Later(UNTIL_LEVEL)),
             FunctionKind::Handler if row.rebuild.is_some() => {
                 self.note = Some("its state is being made again: there is none to compare with yet".to_owned());
             }
@@ -66,7 +68,7 @@ impl Verifying {
             self.note = Some("it answers no queries: there are no rows to compare with".to_owned());
             return Ok(Went::Level);
         };
-        // Rows that are still being made, as after a restore, are waited for, unless nobody is making them.
+        // Rows are waited for in the same way.
         if !task.is_level() && task.stuck().is_none() && row.status == FunctionStatus::Active {
             return Ok(Went::Later(UNTIL_LEVEL));
         }

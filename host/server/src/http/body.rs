@@ -91,6 +91,13 @@ pub fn own_words(response: &mut Response<Body>) {
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
 }
 
+/// The host's own answers are data and never a page: a browser is told to load, run and frame nothing of them.
+pub fn as_data(response: &mut Response<Body>) {
+    let headers = response.headers_mut();
+    headers.entry(X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+}
+
 /// An answer in JSON.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
     // Our own types have text for keys and no failing fields.

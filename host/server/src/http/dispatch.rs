@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 
 use super::admission::{Pass, admit};
 use super::audit::Act;
-use super::body::{Body, StreamBroken};
+use super::body::{Body, StreamBroken, as_data};
 use super::call::{Answer, Call};
 use super::cloudevents::{TRACE_PARENT, is_trace_parent};
 use super::origin::check;
@@ -40,7 +40,7 @@ pub async fn respond(site: Arc<Site>, peer: IpAddr, request: Request<Incoming>) 
             Err(problem)
         }
     };
-    let response = answer.unwrap_or_else(|problem| {
+    let mut response = answer.unwrap_or_else(|problem| {
         // What is busy, behind or without space for a while says so to the client; the log would fill up with it.
         if problem.kind.status >= 500 && !matches!(problem.kind.status, 503 | 507) {
             let trace = trace.as_ref().and_then(|trace| trace.to_str().ok()).filter(|trace| is_trace_parent(trace));
@@ -49,6 +49,7 @@ pub async fn respond(site: Arc<Site>, peer: IpAddr, request: Request<Incoming>) 
         problem.into_response()
     });
     site.counts.answered(response.status());
+    as_data(&mut response);
     Ok(response)
 }
 

@@ -26,6 +26,8 @@ pub struct ServeOptions {
     pub rate_per_namespace: Option<Rate>,
     /// For a request's head, and between requests of a connection.
     pub header_time_max: Duration,
+    /// For a whole body that has a bound.
+    pub body_time_max: Duration,
     /// How long a client may take nothing of what is sent to it.
     pub stall_time_max: Duration,
     /// How long a stream of lines may take for each KiB.
@@ -50,6 +52,7 @@ impl Default for ServeOptions {
             rate_per_token: None,
             rate_per_namespace: None,
             header_time_max: Duration::from_secs(10),
+            body_time_max: Duration::from_secs(60),
             stall_time_max: Duration::from_secs(30),
             lines_time_max: Duration::from_secs(60),
             heartbeat: Duration::from_secs(15),
@@ -76,7 +79,7 @@ impl Site {
     pub fn new(host: Host, options: ServeOptions) -> Arc<Site> {
         Arc::new(Site {
             host,
-            bodies: Budget::new(options.body_bytes_max),
+            bodies: Budget::new(options.body_bytes_max, options.body_time_max),
             shares: Shares::new(options.connections_per_address_max),
             options,
             counts: Counts::default(),

@@ -17,24 +17,25 @@ use tokio::time::{Sleep, sleep};
 use super::problem::Problem;
 use super::problem_kinds as kinds;
 
-/// How long a whole body may take.
-const BODY_TIME_MAX: Duration = Duration::from_secs(60);
+/// How long each part of a body may take that may be of any length.
+const PART_TIME_MAX: Duration = Duration::from_secs(60);
 /// Bodies smaller than this don't count against the budget of all bodies.
 const SMALL_BYTES: usize = 64 << 10;
 /// What is read and thrown away of a refused body, so that the client can finish and see the answer.
 const DRAINED_BYTES_MAX: usize = 1 << 30;
 const DRAINED_TIME_MAX: Duration = Duration::from_secs(20);
 
-/// What all bodies together may hold in memory.
+/// What all bodies together may hold in memory, and how long each may take.
 #[derive(Debug)]
 pub struct Budget {
     held: AtomicUsize,
     max: usize,
+    time_max: Duration,
 }
 
 impl Budget {
-    pub fn new(max: usize) -> Arc<Budget> {
-        Arc::new(Budget { held: AtomicUsize::new(0), max })
+    pub fn new(max: usize, time_max: Duration) -> Arc<Budget> {
+        Arc::new(Budget { held: AtomicUsize::new(0), max, time_max })
     }
 
     /// Takes a part of the budget, if there is so much.
@@ -123,7 +124,7 @@ async fn collect(body: &mut Incoming, bytes_max: usize, budget: &Arc<Budget>) ->
     let mut only = Bytes::new();
     let mut all = Vec::new();
     let mut held: Option<Held> = None;
-    while let Some(frame) = next_frame(body, &mut deadline).await? {
+    while let Some(frame) = next_frame(body, &mut deadline, budget.time_max).await? {
         let length = only.len() + all.len() + frame.len();
         if length > bytes_max {
             return too_large(format!("more than {bytes_max} bytes"));
@@ -150,7 +151,7 @@ async fn collect(body: &mut Incoming, bytes_max: usize, budget: &Arc<Budget>) ->
 }
 
 /// The next data of a body. The clock is asked only once there is something to wait for.
-async fn next_frame(body: &mut Incoming, deadline: &mut Option<Pin<Box<Sleep>>>) -> Result<Option<Bytes>, Problem> {
+async fn next_frame(body: &mut Incoming, deadline: &mut Option<Pin<Box<Sleep>>>, time_max: Duration) -> Result<Option<Bytes>, Problem> {
     poll_fn(|context| {
         loop {
             return match Pin::new(&mut *body).poll_frame(context) {
@@ -161,8 +162,8 @@ async fn next_frame(body: &mut Incoming, deadline: &mut Option<Pin<Box<Sleep>>>)
                 },
                 Poll::Ready(Some(Err(error))) => Poll::Ready(Err(broken(&error))),
                 Poll::Pending => {
-                    let deadline = deadline.get_or_insert_with(|| Box::pin(sleep(BODY_TIME_MAX)));
-                    deadline.as_mut().poll(context).map(|()| Err(too_slow()))
+                    let deadline = deadline.get_or_insert_with(|| Box::pin(sleep(time_max)));
+                    deadline.as_mut().poll(context).map(|()| Err(too_slow(time_max)))
                 }
             };
         }
@@ -172,14 +173,12 @@ async fn next_frame(body: &mut Incoming, deadline: &mut Option<Pin<Box<Sleep>>>)
 
 /// The next data of a body that may be of any length, if none of it keeps the host waiting for too long.
 pub async fn next_part(body: &mut Incoming) -> Result<Option<Bytes>, Problem> {
-    next_frame(body, &mut None).await
+    next_frame(body, &mut None, PART_TIME_MAX).await
 }
 
-fn too_slow() -> Problem {
-    Problem::new(
-        &kinds::BODY_TIMEOUT,
-        format!("the body took longer than {} seconds: send it faster, or in parts", BODY_TIME_MAX.as_secs()),
-    )
+fn too_slow(time_max: Duration) -> Problem {
+    let detail = format!("the body took longer than {} seconds: send it faster, or in parts", time_max.as_secs_f64());
+    Problem::new(&kinds::BODY_TIMEOUT, detail)
 }
 
 /// A body that ended before its end.
@@ -213,7 +212,7 @@ mod tests {
 
     #[test]
     fn all_bodies_together_hold_no_more_than_the_budget_and_give_it_back() {
-        let budget = Budget::new(100);
+        let budget = Budget::new(100, PART_TIME_MAX);
         let (Ok(mut one), Ok(other)) = (budget.hold(60), budget.hold(40)) else { panic!("there is so much") };
         assert!(budget.hold(1).is_err());
         assert!(one.grow(61).is_err_and(|problem| problem.kind.status == 503));

@@ -30,6 +30,24 @@ fn a_head_that_comes_too_slowly_ends_the_connection_h1_h3() {
 }
 
 #[test]
+fn a_body_that_does_not_come_is_given_up_after_a_minute_h2() {
+    assert_eq!(ServeOptions::default().body_time_max, Duration::from_secs(60));
+    let host = Running::with(ServeOptions { body_time_max: Duration::from_millis(300), ..ServeOptions::default() });
+    let mut stream = host.connect();
+    write!(stream, "POST {EVENTS} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50000\r\n\r\n[")
+        .expect("sent");
+    let mut slow = stream.try_clone().expect("the same connection");
+    // Something comes all the time, and it is never enough.
+    std::thread::spawn(move || {
+        while slow.write_all(b" ").is_ok() {
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    });
+    let refused = reply(&mut BufReader::new(stream));
+    assert_eq!((refused.status, refused.problem().as_str()), (408, "body-timeout"));
+}
+
+#[test]
 fn heads_that_are_too_large_are_refused_h4() {
     let host = Running::start();
     assert_eq!(host.send("GET", "/", &[("X-Large", &"x".repeat(20_000))], b"").status, 431);
