@@ -27,8 +27,8 @@ impl Traffic {
         self.last.store(self.began.elapsed().as_micros() as u64 + 1, Ordering::Relaxed);
     }
 
-    /// How many of so many threads a replay, or what takes long, may run at once. Where all cores are busy, whoever wakes to answer waits
-    /// for one, whatever the threads' priorities.
+    /// How many of so many threads a replay, or what takes long, may run at once. Where all cores are busy, whoever wakes
+    /// to answer waits for one, whatever the threads' priorities.
     pub fn threads_left(&self, threads: usize) -> usize {
         if self.is_quiet() { threads } else { threads.saturating_sub(1).max(1) }
     }
