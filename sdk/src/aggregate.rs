@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::answer::{Answer, Reach, Reactions, emitted};
 use crate::bindings::wire;
+use crate::envelope::Envelope;
 use crate::function::{Function, failure};
 use crate::host::{Host, WithoutState};
 use crate::{Error, Rejection, Result, Timestamp};
@@ -17,7 +18,7 @@ pub trait Aggregate: Function + Default + Serialize + DeserializeOwned {
     fn decide(&self, command: &wire::Command, reactions: &mut Reactions<'_>) -> Result<(), Rejection>;
 
     /// Folds one event into the state.
-    fn evolve(&mut self, event: &wire::Event, host: &dyn Host) -> Result<()>;
+    fn evolve(&mut self, event: Envelope<'_>, host: &dyn Host) -> Result<()>;
 }
 
 /// The return type of a `#[decide]` method.
@@ -73,12 +74,16 @@ pub(crate) fn decide_with<A: Aggregate>(state: Option<&[u8]>, command: &wire::Co
 }
 
 /// Called by the host that runs this module. The events are folded in their order.
-pub fn evolve<A: Aggregate>(state: Option<&[u8]>, events: &[wire::Event]) -> Result<Vec<u8>, wire::Failure> {
+pub fn evolve<'a, A: Aggregate>(state: Option<&[u8]>, events: impl Iterator<Item = Envelope<'a>>) -> Result<Vec<u8>, wire::Failure> {
     crate::log::panics_are_logged();
     evolve_with::<A>(state, events, &WithoutState)
 }
 
-pub(crate) fn evolve_with<A: Aggregate>(state: Option<&[u8]>, events: &[wire::Event], host: &dyn Host) -> Result<Vec<u8>, wire::Failure> {
+pub(crate) fn evolve_with<'a, A: Aggregate>(
+    state: Option<&[u8]>,
+    events: impl Iterator<Item = Envelope<'a>>,
+    host: &dyn Host,
+) -> Result<Vec<u8>, wire::Failure> {
     let mut state: A = read(state).map_err(|error| failure(0, error))?;
     for (index, event) in (0..).zip(events) {
         state.evolve(event, host).map_err(|error| failure(index, error))?;

@@ -86,8 +86,8 @@ pub mod wire {
     pub use super::aggregate::exports::retold::module::aggregate::Guest as AggregateGuest;
     pub use super::handler::exports::retold::module::handler::Guest as HandlerGuest;
     pub use super::handler::retold::module::types::{
-        Command, Event, EventDetails, Failure, FailureKind, Header, HttpRequest, HttpResponse, NewEvent, Output, Payload, Query, Reaction,
-        Rejection, Timer,
+        Command, Event, EventDetails, Events, Failure, FailureKind, Header, HttpRequest, HttpResponse, NewEvent, Output, Payload, Query,
+        Reaction, Rejection, Timer,
     };
     pub use super::ingress::exports::retold::module::ingress::Guest as IngressGuest;
     pub use super::manifest::exports::retold::module::manifest::{

@@ -1,17 +1,18 @@
 //! `Handler`: events in, events out. What `#[handler]` makes of a function, and the loop that runs
 //! it over a batch.
 
+use crate::Result;
 use crate::answer::{Answer, Reach, Reactions};
 use crate::bindings::wire;
+use crate::envelope::Envelope;
 use crate::function::{Function, failure};
 use crate::host::{Host, Imported};
-use crate::{Result, Timestamp};
 
 /// A handler function as the host sees it. `#[handler]` implements it for a type of the function's
 /// name: `module!(pricing)`, `Trial::<pricing>::new()`.
 pub trait Handler: Function {
     /// Handles one event. `index` is its place in the batch.
-    fn react(event: &wire::Event, index: u32, host: &dyn Host, reactions: &mut Reactions<'_>) -> Result<()>;
+    fn react(event: Envelope<'_>, index: u32, host: &dyn Host, reactions: &mut Reactions<'_>) -> Result<()>;
 }
 
 /// The return type of a handler, a view or an upcaster.
@@ -35,16 +36,18 @@ impl<A: Answer, E: Into<crate::Error>> Outcome for Result<A, E> {
 
 /// Runs `H` over a batch in the host that runs this module. The first event that fails ends the
 /// call: the host keeps what comes before it by calling again.
-pub fn handle<H: Handler>(events: &[wire::Event]) -> Result<Vec<wire::Reaction>, wire::Failure> {
+pub fn handle<'a, H: Handler>(events: impl Iterator<Item = Envelope<'a>>) -> Result<Vec<wire::Reaction>, wire::Failure> {
     crate::log::panics_are_logged();
     handle_in::<H>(events, &Imported)
 }
 
-pub(crate) fn handle_in<H: Handler>(events: &[wire::Event], host: &dyn Host) -> Result<Vec<wire::Reaction>, wire::Failure> {
+pub(crate) fn handle_in<'a, H: Handler>(
+    events: impl Iterator<Item = Envelope<'a>>,
+    host: &dyn Host,
+) -> Result<Vec<wire::Reaction>, wire::Failure> {
     let mut list = Vec::new();
     for (index, event) in (0..).zip(events) {
-        let time = Timestamp::from_micros(event.time);
-        let mut reactions = Reactions { list: &mut list, cause: index, subject: &event.subject, time, reach: Reach::Free };
+        let mut reactions = Reactions { list: &mut list, cause: index, subject: event.subject, time: event.time, reach: Reach::Free };
         H::react(event, index, host, &mut reactions).map_err(|error| failure(index, error))?;
     }
     Ok(list)

@@ -40,6 +40,7 @@ mod bindings;
 mod collections;
 mod command;
 pub mod encoding;
+mod envelope;
 mod error;
 mod event;
 mod function;
@@ -144,6 +145,7 @@ pub mod __private {
     pub use crate::bindings::upcaster::export_upcaster;
     pub use crate::bindings::view::export_view;
     pub use crate::bindings::{aggregate, handler, ingress, manifest, upcaster, view, wire};
+    pub use crate::envelope::{Envelope, envelopes};
     pub use crate::event::unexpected_type;
     pub use crate::function::{Edges, Settings, describe, unknown};
     pub use crate::handler::{Outcome, handle};

@@ -3,6 +3,7 @@
 use std::ops::Deref;
 
 use crate::bindings::wire;
+use crate::envelope::Envelope;
 use crate::host::Host;
 use crate::{Input, Position, Result, Timestamp};
 
@@ -10,7 +11,7 @@ use crate::{Input, Position, Result, Timestamp};
 ///
 /// The lifetime is the batch's; it needn't be written: `fn pricing(order: Recorded<OrderPlaced>)`.
 pub struct Recorded<'a, T> {
-    event: &'a wire::Event,
+    event: Envelope<'a>,
     host: &'a dyn Host,
     data: T,
 }
@@ -23,18 +24,18 @@ impl<'a, T> Recorded<'a, T> {
 
     /// CloudEvents `type`, as recorded.
     pub fn event_type(&self) -> &'a str {
-        &self.event.type_
+        self.event.event_type
     }
 
     /// What the event is about; empty if it has no subject.
     pub fn subject(&self) -> &'a str {
-        &self.event.subject
+        self.event.subject
     }
 
     /// When it happened, as its maker said. The only time that a function knows: replayed in ten
     /// years it is the same.
     pub fn time(&self) -> Timestamp {
-        Timestamp::from_micros(self.event.time)
+        self.event.time
     }
 
     /// What is seldom needed. Each call asks the host: keep the answer if you need it twice.
@@ -51,8 +52,8 @@ impl<'a, T> Recorded<'a, T> {
 impl<'a, T: Input<'a>> Recorded<'a, T> {
     /// Called by `#[handler]`.
     #[doc(hidden)]
-    pub fn decode(event: &'a wire::Event, host: &'a dyn Host) -> Result<Recorded<'a, T>> {
-        let data = T::decode(&event.type_, &event.data)?;
+    pub fn decode(event: Envelope<'a>, host: &'a dyn Host) -> Result<Recorded<'a, T>> {
+        let data = T::decode(event.event_type, event.data)?;
         Ok(Recorded { event, host, data })
     }
 }

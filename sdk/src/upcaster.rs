@@ -3,9 +3,10 @@
 
 use crate::answer::{Reach, Reactions, emitted};
 use crate::bindings::wire;
+use crate::envelope::Envelope;
 use crate::function::{Function, failure};
 use crate::host::{Alone, Host};
-use crate::{Error, Result, Timestamp};
+use crate::{Error, Result};
 
 /// An upcaster as the host sees it. `#[upcaster]` implements it for a type of the function's name.
 pub trait Upcaster: Function {
@@ -14,28 +15,30 @@ pub trait Upcaster: Function {
     const TYPES: &'static [&'static str];
 
     /// Turns one event into none, one or several.
-    fn upcast(event: &wire::Event, host: &dyn Host, reactions: &mut Reactions<'_>) -> Result<()>;
+    fn upcast(event: Envelope<'_>, host: &dyn Host, reactions: &mut Reactions<'_>) -> Result<()>;
 }
 
 /// One event turned.
-pub type Upcast = fn(event: &wire::Event, host: &dyn Host, reactions: &mut Reactions<'_>) -> Result<()>;
+pub type Upcast = fn(event: Envelope<'_>, host: &dyn Host, reactions: &mut Reactions<'_>) -> Result<()>;
 
 /// Called by the host that runs this module: `choose` finds the upcaster of an event type.
 ///
 /// No word of a panic is logged: an upcaster imports nothing, not even the log.
-pub fn upcast_all(events: &[wire::Event], choose: impl Fn(&str) -> Option<Upcast>) -> Result<Vec<Vec<wire::NewEvent>>, wire::Failure> {
+pub fn upcast_all<'a>(
+    events: impl ExactSizeIterator<Item = Envelope<'a>>,
+    choose: impl Fn(&str) -> Option<Upcast>,
+) -> Result<Vec<Vec<wire::NewEvent>>, wire::Failure> {
     let mut all = Vec::with_capacity(events.len());
     for (index, event) in (0..).zip(events) {
-        let upcast = choose(&event.type_).ok_or_else(|| failure(index, untaken(&event.type_)))?;
+        let upcast = choose(event.event_type).ok_or_else(|| failure(index, untaken(event.event_type)))?;
         all.push(upcast_one(event, upcast).map_err(|error| failure(index, error))?);
     }
     Ok(all)
 }
 
-pub(crate) fn upcast_one(event: &wire::Event, upcast: Upcast) -> Result<Vec<wire::NewEvent>> {
+pub(crate) fn upcast_one(event: Envelope<'_>, upcast: Upcast) -> Result<Vec<wire::NewEvent>> {
     let mut list = Vec::new();
-    let time = Timestamp::from_micros(event.time);
-    let mut reactions = Reactions { list: &mut list, cause: 0, subject: &event.subject, time, reach: Reach::DataOnly };
+    let mut reactions = Reactions { list: &mut list, cause: 0, subject: event.subject, time: event.time, reach: Reach::DataOnly };
     upcast(event, &Alone, &mut reactions)?;
     Ok(emitted(list))
 }

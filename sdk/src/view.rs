@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bindings::wire;
+use crate::envelope::Envelope;
 use crate::function::{Function, failure};
 use crate::held::Held;
 use crate::host::{Host, Imported};
@@ -19,7 +20,7 @@ pub trait View: Function {
     const SPLIT: Option<u32>;
 
     /// Folds one event into the rows. `index` is its place in the batch.
-    fn project(event: &wire::Event, index: u32, host: &dyn Host, held: &Held<Self::Row>) -> Result<()>;
+    fn project(event: Envelope<'_>, index: u32, host: &dyn Host, held: &Held<Self::Row>) -> Result<()>;
 }
 
 /// A question to a view. `#[query(view = …)]` implements it for a type of the function's name.
@@ -34,12 +35,12 @@ pub trait Query {
 }
 
 /// Called by the host that runs this module.
-pub fn project<V: View>(events: &[wire::Event]) -> Result<(), wire::Failure> {
+pub fn project<'a, V: View>(events: impl Iterator<Item = Envelope<'a>>) -> Result<(), wire::Failure> {
     crate::log::panics_are_logged();
     project_in::<V>(events, &Imported)
 }
 
-pub(crate) fn project_in<V: View>(events: &[wire::Event], host: &dyn Host) -> Result<(), wire::Failure> {
+pub(crate) fn project_in<'a, V: View>(events: impl Iterator<Item = Envelope<'a>>, host: &dyn Host) -> Result<(), wire::Failure> {
     let held = Held::default();
     for (index, event) in (0..).zip(events) {
         V::project(event, index, host, &held).map_err(|error| failure(index, error))?;

@@ -1,7 +1,7 @@
 //! Aggregates, as `#[aggregate]` makes them.
 
 use retold::__private::wire::{self, FunctionKind};
-use retold::__private::{decide, evolve};
+use retold::__private::{Envelope, decide, evolve};
 use retold::Function;
 use retold::prelude::*;
 use retold::testing::{Given, Trial, When};
@@ -83,8 +83,8 @@ fn deposit(cents: u64) -> When {
     When::command(&Deposit { cents, note: "n" }).to("account/1")
 }
 
-fn event(event_type: &str, data: &str) -> wire::Event {
-    wire::Event { position: 1, type_: event_type.to_owned(), subject: "account/1".to_owned(), time: 0, data: data.into() }
+fn event<'a>(event_type: &'a str, data: &'a str) -> Envelope<'a> {
+    Envelope { position: 1, event_type, subject: "account/1", time: Timestamp::UNIX_EPOCH, data: data.as_bytes() }
 }
 
 #[test]
@@ -134,14 +134,14 @@ fn an_aggregate_speaks_of_its_own_subject_only() {
 #[test]
 fn a_batch_is_folded_in_its_order_into_state_with_sorted_keys() {
     let events = [event("account.deposited", r#"{"cents":1}"#), event("account.closed", "{}")];
-    let state = evolve::<BankAccount>(Some(br#"{"zeal":3,"cents":4,"closed":false}"#), &events).unwrap();
+    let state = evolve::<BankAccount>(Some(br#"{"zeal":3,"cents":4,"closed":false}"#), events.into_iter()).unwrap();
     assert_eq!(String::from_utf8(state).unwrap(), r#"{"cents":5,"closed":true,"zeal":3}"#);
 }
 
 #[test]
 fn an_event_that_can_not_be_folded_is_a_failure_at_its_place_in_the_batch() {
     let events = [event("account.closed", "{}"), event("account.deposited", r#"{"cents":"many"}"#)];
-    let failure = evolve::<BankAccount>(None, &events).unwrap_err();
+    let failure = evolve::<BankAccount>(None, events.into_iter()).unwrap_err();
     assert_eq!(failure.event, 1);
     assert!(matches!(failure.kind, wire::FailureKind::Reject));
     assert!(failure.message.contains("account.deposited can't be read as Deposited"), "{}", failure.message);

@@ -1,7 +1,7 @@
 //! Upcasters, as `#[upcaster]` makes them.
 
-use retold::__private::wire::{self, FunctionKind};
-use retold::__private::{Upcast, upcast_all};
+use retold::__private::wire::FunctionKind;
+use retold::__private::{Envelope, Upcast, upcast_all};
 use retold::prelude::*;
 use retold::testing::{Given, Trial};
 use retold::{Function, Upcaster};
@@ -76,12 +76,12 @@ fn an_upcast_event_keeps_its_subject() {
 
 #[test]
 fn one_batch_holds_events_of_several_upcasters() {
-    let event = |event_type: &str, data: &str| wire::Event {
+    let event = |event_type, data: &'static str| Envelope {
         position: 1,
-        type_: event_type.to_owned(),
-        subject: String::new(),
-        time: 0,
-        data: data.into(),
+        event_type,
+        subject: "",
+        time: Timestamp::UNIX_EPOCH,
+        data: data.as_bytes(),
     };
     let choose = |event_type: &str| -> Option<Upcast> {
         match event_type {
@@ -93,9 +93,9 @@ fn one_batch_holds_events_of_several_upcasters() {
     let names = event("name.given.v1", r#"{"name":"A B"}"#);
     let none = event("nickname.given.v1", r#"{"name":null}"#);
     let one = event("nickname.given.v1", r#"{"name":"C"}"#);
-    let parts = upcast_all(&[names.clone(), none, one], choose).unwrap();
+    let parts = upcast_all([names, none, one].into_iter(), choose).unwrap();
     assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [2, 0, 1]);
-    let failure = upcast_all(&[names, event("other", "{}")], choose).unwrap_err();
+    let failure = upcast_all([names, event("other", "{}")].into_iter(), choose).unwrap_err();
     assert_eq!((failure.event, failure.message.as_str()), (1, "this module has no upcaster for other"));
 }
 

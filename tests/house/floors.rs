@@ -32,7 +32,10 @@ const DOORS: &[(&str, &str, &[&str])] = &[
         &[
             "cli/hosting.rs",
             "cli/limits.rs",
+            "cli/retention.rs",
+            "cli/otlp.rs",
             "cli/verify.rs",
+            "cli/rebuild.rs",
             "cli/backup.rs",
             "cli/import.rs",
             "cli/restore.rs",

@@ -1,5 +1,6 @@
 //! The house itself: who sees whom, what is absent, what the pages promise.
 
+mod defences;
 mod floors;
 mod pages;
 mod source;

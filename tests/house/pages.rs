@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use retold_tests::{files, read, root};
+use serde_json::Value;
 
 use crate::threats::tests;
 
@@ -166,4 +168,17 @@ fn every_table_of_a_segment_is_described() {
     for name in segments.split("TableDefinition::new(\"").skip(1).filter_map(|rest| rest.split('"').next()) {
         assert!(described.contains(name), "docs/DATA_FILE.md doesn't describe the table `{name}`");
     }
+}
+
+#[test]
+fn the_first_command_of_the_readme_finds_its_program_among_all() {
+    assert!(read(&root().join("README.md")).contains("\ncargo run --release -- demo\n"));
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let told = Command::new(cargo).args(["metadata", "--no-deps", "--offline", "--format-version", "1"]).current_dir(root()).output();
+    let metadata: Value = serde_json::from_slice(&told.expect("cargo runs").stdout).expect("it answers with JSON");
+    let packages = metadata["packages"].as_array().expect("a list");
+    let default: Vec<&str> = packages.iter().filter_map(|package| package["default_run"].as_str()).collect();
+    assert_eq!(default, ["retold"], "`cargo run` has several programs to choose from, and is told of one");
+    let is_it = |target: &Value| target["kind"][0] == "bin" && target["name"] == "retold";
+    assert!(packages.iter().any(|package| package["targets"].as_array().is_some_and(|targets| targets.iter().any(is_it))));
 }

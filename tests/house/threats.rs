@@ -54,6 +54,11 @@ fn is_case(text: &str) -> bool {
         && letters.all(|digit| digit.is_ascii_digit())
 }
 
+/// The tests of each case.
+pub fn shown_by() -> BTreeMap<String, Vec<String>> {
+    rows("docs/threats.md", is_case).into_iter().map(|row| (row[0].clone(), named(&row[3]))).collect()
+}
+
 #[test]
 fn every_case_stands_on_the_page_of_threats_once_and_with_what_shows_it() {
     let rows = rows("docs/threats.md", is_case);
@@ -83,8 +88,7 @@ fn every_test_that_a_promise_leans_on_is_a_test_that_runs() {
 /// `…_h6_h21` is a test of the cases H6 and H21.
 #[test]
 fn a_test_that_names_a_case_stands_in_the_cases_row() {
-    let rows: BTreeMap<String, Vec<String>> =
-        rows("docs/threats.md", is_case).into_iter().map(|row| (row[0].clone(), named(&row[3]))).collect();
+    let rows = shown_by();
     for test in all_tests() {
         let cases = test.rsplit('_').map(str::to_ascii_uppercase).take_while(|part| is_case(part));
         for case in cases {

@@ -10,10 +10,10 @@ use serde_json::Value;
 use crate::handlers::order;
 use crate::support::{Host, guest, retold};
 
-const EVERYTHING: &str = "append,read,command,query,deploy,operate";
+pub const EVERYTHING: &str = "append,read,command,query,deploy,operate";
 
 #[track_caller]
-fn create(host: &Host, by: &str, arguments: &[&str]) -> String {
+pub fn create(host: &Host, by: &str, arguments: &[&str]) -> String {
     let mut retold = Command::new(retold());
     let output = retold.args(["token", "create"]).args(arguments).env("RETOLD_URL", &host.url).env("RETOLD_TOKEN", by).output();
     let output = output.expect("retold runs");

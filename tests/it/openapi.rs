@@ -13,8 +13,8 @@ use crate::support::{Host, guest, guest_file, repository};
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,\
                       response_schema_conformance,unsupported_method";
 
-/// These end what the others ask of: what is there, or that whoever asks needs no token.
-const ENDING: &[&str] = &["dropNamespace", "removeModule", "promote", "createToken"];
+/// These end what the others ask of: what is there, how much may be added, or that whoever asks needs no token.
+const ENDING: &[&str] = &["dropNamespace", "removeModule", "promote", "createToken", "setQuota"];
 
 /// The folder of its packages; `None` where Python or its registry is not at hand.
 fn schemathesis() -> Option<PathBuf> {

@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::handlers::order;
 use crate::support::{Answer, Host, Web, retold};
@@ -127,7 +128,11 @@ fn an_id_alone_or_with_another_secret_opens_nothing_and_a_mistyped_token_is_told
     let like = ask(&host.web, &[]);
     // Two whole tokens, each with a checksum of its own: their halves swapped are none.
     let swapped = format!("retold_{}_{}", id_of(&admin), other.rsplit('_').next().expect("a secret"));
-    for token in [id_of(&admin), &swapped, &admin.to_uppercase(), &admin[7..]] {
+    // The same with a checksum that fits: only the secret's digest tells it apart.
+    let forged = with_checksum(&swapped);
+    assert_ne!(forged, swapped);
+    assert_eq!((with_checksum(&admin), with_checksum(&other)), (admin.clone(), other.clone()));
+    for token in [id_of(&admin), &swapped, &forged, &admin.to_uppercase(), &admin[7..]] {
         check_turned_away(ask(&host.web, &[&format!("Bearer {token}")]), &like);
     }
     let mistyped = with_token(&host, &admin[..50], &["events"]);
@@ -135,6 +140,15 @@ fn an_id_alone_or_with_another_secret_opens_nothing_and_a_mistyped_token_is_told
     assert_eq!(mistyped.status.code(), Some(2), "{told}");
     assert!(told.contains("RETOLD_TOKEN") && told.contains("mistyped") && !told.contains(&admin[8..50]), "{told}");
     assert_eq!(with_token(&host, &swapped, &["events"]).status.code(), Some(2), "its checksum is another's");
+}
+
+/// A token with the checksum that its id and secret should have: of their SHA-256 the first 40 bits, as Crockford's base 32.
+fn with_checksum(token: &str) -> String {
+    let unchecked = &token[..token.len() - 8];
+    let digest = Sha256::digest(unchecked.as_bytes());
+    let number = digest[..5].iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    let letter = |place: u64| char::from(b"0123456789abcdefghjkmnpqrstvwxyz"[(number >> (5 * place)) as usize & 31]);
+    unchecked.chars().chain((0..8).rev().map(letter)).collect()
 }
 
 #[test]

@@ -4,9 +4,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::{Database, ReadableTable, TableDefinition};
+use retold_engine::model::Digest;
 use serde_json::{Value, json};
 
-use crate::support::{Host, Web, guest};
+use crate::support::{Host, Web, guest, host_with_ledger, ledger, outputs, pay};
 
 fn host() -> Host {
     let host = Host::start();
@@ -133,4 +134,72 @@ fn rows_of_a_view_that_are_not_what_history_makes_are_found_and_shown() {
     let found = &function(&replay, "faulty-rows")["state"];
     assert_eq!(found["rows"]["different"], 1, "{found}");
     assert!(found["first"][0]["live"].to_string().contains("damaged"), "{found}");
+}
+
+/// Changes what the log of a stopped host says, and links the chain anew behind it, as one would who means to deceive.
+fn forge(host: &Host, from: &[u8], to: &[u8]) {
+    const LOG: TableDefinition<(u64, u64), &[u8]> = TableDefinition::new("log");
+    const CHAIN_BYTES: usize = 32;
+    let database = Database::open(host.data().join("namespaces/main/head.redb")).expect("a database");
+    let transaction = database.begin_write().expect("begun");
+    let mut forged = 0;
+    {
+        let mut log = transaction.open_table(LOG).expect("a table");
+        let rows = log.iter().expect("read").map(|row| row.map(|(key, bytes)| (key.value(), bytes.value().to_vec())).expect("a row"));
+        let rows: Vec<_> = rows.collect();
+        let mut chain = Digest::ZERO;
+        for (key, mut bytes) in rows {
+            let end = bytes.len() - CHAIN_BYTES;
+            for at in 0..end - from.len() {
+                if bytes[at..].starts_with(from) {
+                    bytes[at..at + to.len()].copy_from_slice(to);
+                    forged += 1;
+                }
+            }
+            chain = Digest::link(chain, &bytes[..end]);
+            bytes[end..].copy_from_slice(&chain.0);
+            log.insert(key, bytes.as_slice()).expect("written");
+        }
+    }
+    transaction.commit().expect("committed");
+    assert_eq!(forged, 1);
+}
+
+/// What a report says of booking: the version that ran before, how far, and its equal, new, missing, different outputs.
+fn of_booking(replay: &Value) -> Vec<(Value, Value, [u64; 4])> {
+    let all = replay["functions"].as_array().expect("functions").iter().filter(|function| function["function"] == "booking");
+    all.map(|function| (function["former"]["version"].clone(), function["former"]["upto"].clone(), outputs(function))).collect()
+}
+
+#[test]
+fn what_earlier_versions_made_is_held_against_their_own_code_and_what_was_changed_of_it_is_found() {
+    let mut host = host_with_ledger(40, 0);
+    let cursor = host.web.function("booking")["cursor"].clone();
+    let switched = json!(cursor.as_str().and_then(|cursor| cursor.split_once('.')).expect("GENERATION.POSITION").1);
+    host.web.deploy("ledger", &ledger("different")).expect(201);
+    pay(&host.web, 40..70, 0);
+    host.wait_until_level("booking");
+    let (code, replay, said) = verify(&host, &["--function", "booking"]);
+    assert_eq!(code, Some(0), "{said}{replay}");
+    assert_eq!(of_booking(&replay), [(Value::Null, Value::Null, [30, 0, 0, 0]), (json!("1.0.0"), switched, [40, 0, 0, 0])], "{replay}");
+    // Code that came back has what it made each time, and between them there is the other.
+    assert!(host.retold(&["rollback", "ledger"]).status.success());
+    pay(&host.web, 70..80, 0);
+    host.wait_until_level("booking");
+    let (code, replay, said) = verify(&host, &["--function", "booking"]);
+    assert_eq!(code, Some(0), "{said}{replay}");
+    let counts = || of_booking(&replay).into_iter().map(|(_, _, counts)| counts);
+    assert_eq!(counts().collect::<Vec<_>>(), [[10, 0, 0, 0], [40, 0, 0, 0], [30, 0, 0, 0]], "{replay}");
+    host.terminate();
+    forge(&host, br#"{"payments":1,"balance":8}"#, br#"{"payments":1,"balance":9}"#);
+    host.restart();
+    let (code, replay, said) = verify(&host, &["--function", "booking"]);
+    assert_eq!(code, Some(1), "{replay}");
+    assert!(said.contains("booking 1.0.0 1 different"), "{said}");
+    assert_eq!(of_booking(&replay)[1].2, [39, 0, 0, 1], "{replay}");
+    // Nothing of it is lost with the host.
+    host.kill();
+    host.restart();
+    let kept = host.web.get(&format!("replays/{}", replay["id"].as_str().expect("an id"))).expect(200).json();
+    assert_eq!(of_booking(&kept), of_booking(&replay));
 }

@@ -33,6 +33,7 @@ mod outside_seeds;
 mod outside_world;
 #[cfg(feature = "plant")]
 mod planted;
+mod rebuilds;
 mod restores;
 mod retellings;
 mod script;

@@ -78,7 +78,7 @@ pub fn run(minutes: u64, seed: u64, module: &[u8]) -> Result<bool, String> {
     println!("append to handled alone: {}; beside hostile modules: {}; ratio of p99 {ratio} %", alone.words(), beside.words());
     let figure = |of: fn(&Use) -> u64| quarters(&uses, of);
     println!(
-        "first and last quarter: memory {:?} KiB, threads {:?}, descriptors {:?}",
+        "by quarters: memory {:?} KiB, threads {:?}, descriptors {:?}",
         figure(|used| used.memory_kib),
         figure(|used| used.threads),
         figure(|used| used.descriptors)

@@ -65,11 +65,10 @@ impl Use {
     }
 }
 
-/// The mean of a figure in the first and in the last quarter of a run.
-pub fn quarters(of: &[Use], figure: impl Fn(&Use) -> u64) -> (u64, u64) {
-    let quarter = (of.len() / 4).max(1).min(of.len());
+/// The mean of a figure in each quarter of a run.
+pub fn quarters(of: &[Use], figure: impl Fn(&Use) -> u64) -> [u64; 4] {
     let mean = |uses: &[Use]| uses.iter().map(&figure).sum::<u64>() / uses.len().max(1) as u64;
-    (mean(&of[..quarter]), mean(&of[of.len() - quarter..]))
+    [0, 1, 2, 3].map(|quarter| mean(&of[quarter * of.len() / 4..(quarter + 1) * of.len() / 4]))
 }
 
 #[cfg(test)]
@@ -89,7 +88,7 @@ mod tests {
     #[test]
     fn what_grows_shows_between_the_quarters() {
         let uses: Vec<Use> = (0..8).map(|number| Use { memory_kib: number * 10, ..Use::default() }).collect();
-        assert_eq!(quarters(&uses, |used| used.memory_kib), (5, 65));
-        assert_eq!(quarters(&[], |used| used.memory_kib), (0, 0));
+        assert_eq!(quarters(&uses, |used| used.memory_kib), [5, 25, 45, 65]);
+        assert_eq!(quarters(&[], |used| used.memory_kib), [0; 4]);
     }
 }

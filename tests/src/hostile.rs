@@ -17,6 +17,8 @@ world guest {
   import wasi:clocks/monotonic-clock@0.2.0;
   import wasi:cli/stdout@0.2.0;
 }";
+/// A guest's way from the few pieces that events come in to a record of each.
+const UNPACK: &str = include_str!("unpack.wat");
 /// Where the manifest lies in its memory.
 const MANIFEST_AT: u32 = 4096;
 
@@ -72,6 +74,7 @@ impl Hostile<'_> {
       (br_if $fits (i32.ne (i32.const -1) (memory.grow (i32.add (i32.const 1) (i32.shr_u (local.get $size) (i32.const 16))))))
       unreachable)
     local.get $at)
+{UNPACK}
   (func $answer (param $events i32) (param $digit i32) (result i32)
     (memory.fill (i32.const 256) (i32.const 0) (i32.const 88))
     (i32.store8 (i32.const 128) (i32.add (local.get $digit) (i32.const 48)))
@@ -85,8 +88,11 @@ impl Hostile<'_> {
     (i32.store (i32.const 24) (i32.const 1))
     i32.const 16)
   (func (export "retold:module/manifest@0.1.0#describe") (result i32) i32.const {MANIFEST_AT})
-  (func (export "retold:module/handler@0.1.0#handle") (param i32 i32) (param $events i32) (param $count i32) (result i32)
+  (func (export "retold:module/handler@0.1.0#handle")
+    (param i32 i32) (param $events i32) (param $count i32) (param $types i32) (param i32) (param $subjects i32) (param i32)
+    (param $data i32) (param i32) (result i32)
     (local $at i32) (local $n i32)
+    (local.set $events (call $unpack (local.get $events) (local.get $count) (local.get $types) (local.get $subjects) (local.get $data)))
     {handle}))"#,
             emits_length = EMITS.len()
         );

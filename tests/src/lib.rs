@@ -1,5 +1,6 @@
 //! What the test programs share.
 
+pub mod defences;
 pub mod hostile;
 pub mod inputs;
 

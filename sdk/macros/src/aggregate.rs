@@ -173,15 +173,15 @@ fn evolve(methods: &[Method]) -> TokenStream {
     quote! {
         fn evolve(
             &mut self,
-            event: &::retold::__private::wire::Event,
+            event: ::retold::__private::Envelope<'_>,
             host: &dyn ::retold::__private::Host,
         ) -> ::retold::Result<()> {
             let _ = host;
-            #(if <#events as ::retold::Input>::TYPES.contains(&event.type_.as_str()) {
+            #(if <#events as ::retold::Input>::TYPES.contains(&event.event_type) {
                 let recorded = ::retold::Recorded::decode(event, host)?;
                 return ::retold::__private::Evolved::into_result(self.#idents(recorded));
             })*
-            ::core::result::Result::Err(::retold::__private::unevolved(<Self as ::retold::Function>::NAME, &event.type_))
+            ::core::result::Result::Err(::retold::__private::unevolved(<Self as ::retold::Function>::NAME, event.event_type))
         }
     }
 }

@@ -68,7 +68,7 @@ pub fn expand(settings: &Settings, function: &ItemFn) -> Result<TokenStream> {
 
         impl ::retold::Handler for #ident {
             fn react(
-                event: &::retold::__private::wire::Event,
+                event: ::retold::__private::Envelope<'_>,
                 index: u32,
                 host: &dyn ::retold::__private::Host,
                 reactions: &mut ::retold::__private::Reactions<'_>,

@@ -162,10 +162,10 @@ fn handler(handlers: &[&Path]) -> Option<TokenStream> {
             impl ::retold::__private::wire::HandlerGuest for Module {
                 fn handle(
                     function: ::std::string::String,
-                    events: ::std::vec::Vec<::retold::__private::wire::Event>,
+                    events: ::retold::__private::wire::Events,
                 ) -> ::core::result::Result<::std::vec::Vec<::retold::__private::wire::Reaction>, ::retold::__private::wire::Failure> {
                     #(if function == <#handlers as ::retold::Function>::NAME {
-                        return ::retold::__private::handle::<#handlers>(&events);
+                        return ::retold::__private::handle::<#handlers>(::retold::__private::envelopes(&events));
                     })*
                     ::core::result::Result::Err(::retold::__private::unknown("handler", &function))
                 }
@@ -195,10 +195,10 @@ fn aggregate(aggregates: &[&Path]) -> Option<TokenStream> {
                     function: ::std::string::String,
                     _subject: ::std::string::String,
                     state: ::core::option::Option<::std::vec::Vec<u8>>,
-                    events: ::std::vec::Vec<::retold::__private::wire::Event>,
+                    events: ::retold::__private::wire::Events,
                 ) -> ::core::result::Result<::std::vec::Vec<u8>, ::retold::__private::wire::Failure> {
                     #(if function == <#aggregates as ::retold::Function>::NAME {
-                        return ::retold::__private::evolve::<#aggregates>(state.as_deref(), &events);
+                        return ::retold::__private::evolve::<#aggregates>(state.as_deref(), ::retold::__private::envelopes(&events));
                     })*
                     ::core::result::Result::Err(::retold::__private::unknown("aggregate", &function))
                 }
@@ -214,10 +214,10 @@ fn view(views: &[&Path], queries: &[&Path]) -> Option<TokenStream> {
             impl ::retold::__private::wire::ViewGuest for Module {
                 fn project(
                     function: ::std::string::String,
-                    events: ::std::vec::Vec<::retold::__private::wire::Event>,
+                    events: ::retold::__private::wire::Events,
                 ) -> ::core::result::Result<(), ::retold::__private::wire::Failure> {
                     #(if function == <#views as ::retold::Function>::NAME {
-                        return ::retold::__private::project::<#views>(&events);
+                        return ::retold::__private::project::<#views>(::retold::__private::envelopes(&events));
                     })*
                     ::core::result::Result::Err(::retold::__private::unknown("view", &function))
                 }
@@ -248,12 +248,12 @@ fn upcaster(upcasters: &[&Path]) -> Option<TokenStream> {
         quote! {
             impl ::retold::__private::wire::UpcasterGuest for Module {
                 fn upcast(
-                    events: ::std::vec::Vec<::retold::__private::wire::Event>,
+                    events: ::retold::__private::wire::Events,
                 ) -> ::core::result::Result<
                     ::std::vec::Vec<::std::vec::Vec<::retold::__private::wire::NewEvent>>,
                     ::retold::__private::wire::Failure,
                 > {
-                    ::retold::__private::upcast_all(&events, |event_type| {
+                    ::retold::__private::upcast_all(::retold::__private::envelopes(&events), |event_type| {
                         #(if <#upcasters as ::retold::Upcaster>::TYPES.contains(&event_type) {
                             return ::core::option::Option::Some(<#upcasters as ::retold::Upcaster>::upcast);
                         })*

@@ -62,7 +62,7 @@ pub fn expand(settings: &Settings, function: &ItemFn) -> Result<TokenStream> {
             const TYPES: &'static [&'static str] = #subscribes;
 
             fn upcast(
-                event: &::retold::__private::wire::Event,
+                event: ::retold::__private::Envelope<'_>,
                 host: &dyn ::retold::__private::Host,
                 reactions: &mut ::retold::__private::Reactions<'_>,
             ) -> ::retold::Result<()> {

@@ -60,13 +60,13 @@ pub fn expand(settings: &Settings, function: &ItemFn) -> Result<TokenStream> {
             const SPLIT: ::core::option::Option<u32> = #split;
 
             fn project(
-                event: &::retold::__private::wire::Event,
+                event: ::retold::__private::Envelope<'_>,
                 index: u32,
                 host: &dyn ::retold::__private::Host,
                 held: &::retold::__private::Held<Self::Row>,
             ) -> ::retold::Result<()> {
                 let recorded = ::retold::Recorded::decode(event, host)?;
-                let lane = ::retold::__private::lane(&event.subject, Self::SPLIT);
+                let lane = ::retold::__private::lane(event.subject, Self::SPLIT);
                 let outcome = #ident(recorded, &mut ::retold::Rows::held(host, index, held, lane));
                 ::retold::__private::Outcome::into_result(outcome)
             }

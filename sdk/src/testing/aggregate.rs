@@ -1,11 +1,14 @@
 //! Trials of an aggregate: given events, when a command comes, then events or a rejection.
 
+use std::iter;
+
 use serde::Serialize;
 
 use super::Given;
 use super::trial::{Output, Trial, error};
 use crate::aggregate::{decide_with, evolve_with, read};
 use crate::bindings::wire;
+use crate::envelope::Envelope;
 use crate::{Aggregate, Command, Rejection, Result};
 
 /// A command to hand to a [`Trial`].
@@ -42,7 +45,7 @@ impl<A: Aggregate> Trial<A> {
     #[track_caller]
     pub fn given(&mut self, given: &Given) -> Result<()> {
         let event = self.record(given);
-        self.fold(&event)
+        self.fold(event)
     }
 
     /// Hands over a command. The events that answer it are folded into the state, as far as the
@@ -74,10 +77,10 @@ impl<A: Aggregate> Trial<A> {
     }
 
     /// The state goes through JSON at each step, as it may in the host.
-    fn fold(&mut self, event: &wire::Event) -> Result<()> {
-        let state = self.folded.get(&event.subject).cloned();
-        let folded = self.call(|trial| evolve_with::<A>(state.as_deref(), std::slice::from_ref(event), &trial.memory));
-        self.folded.insert(event.subject.clone(), folded.map_err(error)?);
+    fn fold(&mut self, event: Envelope<'_>) -> Result<()> {
+        let state = self.folded.get(event.subject).cloned();
+        let folded = self.call(|trial| evolve_with::<A>(state.as_deref(), iter::once(event), &trial.memory));
+        self.folded.insert(event.subject.to_owned(), folded.map_err(error)?);
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::bindings::wire;
+use crate::envelope::Envelope;
 use crate::{Event, Timestamp};
 
 /// An event to hand to a [`Trial`](super::Trial). Everything but type and data has a default: no
@@ -83,14 +84,10 @@ impl Given {
         &self.event_type
     }
 
-    pub(super) fn recorded(&self, position: u64, now: Timestamp) -> wire::Event {
-        wire::Event {
-            position,
-            type_: self.event_type.clone(),
-            subject: self.subject.clone(),
-            time: self.time.unwrap_or(now).as_micros(),
-            data: self.data.clone(),
-        }
+    /// As a function is handed it.
+    pub(super) fn envelope(&self, position: u64, now: Timestamp) -> Envelope<'_> {
+        let time = self.time.unwrap_or(now);
+        Envelope { position, event_type: &self.event_type, subject: &self.subject, time, data: &self.data }
     }
 
     pub(super) fn details(&self, position: u64, recorded_time: u64) -> wire::EventDetails {

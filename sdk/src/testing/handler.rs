@@ -1,5 +1,6 @@
 //! Trials of a handler.
 
+use std::iter;
 use std::time::Duration;
 
 use serde_json::json;
@@ -22,7 +23,7 @@ impl<H: Handler> Trial<H> {
     #[track_caller]
     pub fn give(&mut self, given: &Given) -> Result<Vec<Output>> {
         let event = self.record(given);
-        let outcome = self.call(|trial| handle_in::<H>(std::slice::from_ref(&event), &trial.memory));
+        let outcome = self.call(|trial| handle_in::<H>(iter::once(event), &trial.memory));
         let reactions = outcome.map_err(|failure| {
             self.memory.undo();
             error(failure)
@@ -32,7 +33,7 @@ impl<H: Handler> Trial<H> {
         for wire::Reaction { output, .. } in reactions {
             match output {
                 wire::Output::Emit(event) => events.push(event.into()),
-                other => self.outside.take(other, &manifest, &event),
+                other => self.outside.take(other, &manifest, event.subject),
             }
         }
         Ok(events)

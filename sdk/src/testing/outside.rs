@@ -76,7 +76,7 @@ pub struct Outside {
 impl Outside {
     /// Keeps what isn't an event. Panics at what the host would refuse, as the manifest doesn't declare it.
     #[track_caller]
-    pub fn take(&mut self, output: wire::Output, manifest: &wire::Function, cause: &wire::Event) {
+    pub fn take(&mut self, output: wire::Output, manifest: &wire::Function, cause: &str) {
         match output {
             wire::Output::Emit(_) => unreachable!("an event asks nothing of the outside"),
             wire::Output::Command(wire::Command { type_, subject, data, key, .. }) => {
@@ -93,7 +93,7 @@ impl Outside {
                 check(manifest, &url, &headers);
                 self.requests_made += 1;
                 let id = format!("request-{}", self.requests_made);
-                self.requests.push(SentRequest { id, subject: cause.subject.clone(), key, method, url, headers, body });
+                self.requests.push(SentRequest { id, subject: cause.to_owned(), key, method, url, headers, body });
             }
         }
     }

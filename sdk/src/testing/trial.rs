@@ -9,6 +9,7 @@ use super::memory::Memory;
 use super::outside::Outside;
 use super::{Given, log};
 use crate::bindings::wire;
+use crate::envelope::Envelope;
 use crate::names::matches;
 use crate::{Error, Function, Timestamp};
 
@@ -67,7 +68,7 @@ impl<F: Function> Trial<F> {
 
     /// The next event of the log.
     #[track_caller]
-    pub(super) fn record(&mut self, given: &Given) -> wire::Event {
+    pub(super) fn record<'g>(&mut self, given: &'g Given) -> Envelope<'g> {
         assert!(
             self.subscribes_to(given.event_type()),
             "{} subscribes to {}, not to {}",
@@ -76,9 +77,9 @@ impl<F: Function> Trial<F> {
             given.event_type()
         );
         self.position += 1;
-        let event = given.recorded(self.position, self.now);
-        self.now = self.now.max(Timestamp::from_micros(event.time));
-        self.memory.begin(given.details(self.position, event.time));
+        let event = given.envelope(self.position, self.now);
+        self.now = self.now.max(event.time);
+        self.memory.begin(given.details(self.position, event.time.as_micros()));
         event
     }
 

@@ -12,7 +12,7 @@ impl<U: Upcaster> Trial<U> {
     #[track_caller]
     pub fn upcast(&mut self, given: &Given) -> Result<Vec<Output>> {
         let event = self.record(given);
-        let upcast = self.call(|_| upcast_one(&event, U::upcast))?;
+        let upcast = self.call(|_| upcast_one(event, U::upcast))?;
         Ok(upcast.into_iter().map(Output::from).collect())
     }
 }

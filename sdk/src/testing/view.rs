@@ -1,5 +1,7 @@
 //! Trials of a view and its queries.
 
+use std::iter;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,8 +17,8 @@ impl<V: View> Trial<V> {
     #[track_caller]
     pub fn project(&mut self, given: &Given) -> Result<()> {
         let event = self.record(given);
-        self.memory.lane = V::SPLIT.map_or_else(String::new, |parts| lane(&event.subject, parts));
-        let outcome = self.call(|trial| project_in::<V>(std::slice::from_ref(&event), &trial.memory));
+        self.memory.lane = V::SPLIT.map_or_else(String::new, |parts| lane(event.subject, parts));
+        let outcome = self.call(|trial| project_in::<V>(iter::once(event), &trial.memory));
         self.memory.lane.clear();
         outcome.map_err(|failure| {
             self.memory.undo();

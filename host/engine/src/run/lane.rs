@@ -42,18 +42,22 @@ pub enum Lanes {
     /// By units of so many parts of the subject.
     Units(u32, usize),
     Subjects(usize),
+    /// By subject, in the hope that no row is any lane's but one's: see `guess.rs`.
+    Guessed(usize),
     /// In any way: the events have nothing to do with each other. Whoever has the portion marks it.
     Shares(usize),
 }
 
 impl Lanes {
-    /// How a function's events may be replayed; `stateful`: it is known to write state.
-    pub fn of(manifest: &FunctionManifest, lanes: usize, stateful: bool) -> Lanes {
+    /// How a function's events may be replayed; `stateful`: it is known to write state; `guess`: whose rows are whose
+    /// may be guessed.
+    pub fn of(manifest: &FunctionManifest, lanes: usize, stateful: bool, guess: bool) -> Lanes {
         match (manifest.kind, manifest.split) {
             _ if lanes <= 1 && (stateful || manifest.kind != FunctionKind::Handler) => Lanes::One,
             (FunctionKind::Aggregate, _) => Lanes::Subjects(lanes),
             (_, Some(parts)) => Lanes::Units(parts, lanes.max(1)),
             (FunctionKind::Handler, None) if !stateful => Lanes::Shares(lanes.max(1)),
+            (FunctionKind::Handler, None) if guess => Lanes::Guessed(lanes),
             _ => Lanes::One,
         }
     }
@@ -61,7 +65,7 @@ impl Lanes {
     pub fn count(self) -> usize {
         match self {
             Lanes::One => 1,
-            Lanes::Units(_, lanes) | Lanes::Subjects(lanes) | Lanes::Shares(lanes) => lanes,
+            Lanes::Units(_, lanes) | Lanes::Subjects(lanes) | Lanes::Guessed(lanes) | Lanes::Shares(lanes) => lanes,
         }
     }
 
@@ -69,7 +73,7 @@ impl Lanes {
         match self {
             Lanes::One | Lanes::Shares(_) => 0,
             Lanes::Units(parts, lanes) => lane_of(event.subject, parts, lanes) as u32,
-            Lanes::Subjects(lanes) => lane_of_subject(event.subject, lanes) as u32,
+            Lanes::Subjects(lanes) | Lanes::Guessed(lanes) => lane_of_subject(event.subject, lanes) as u32,
         }
     }
 }

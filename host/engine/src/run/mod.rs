@@ -20,6 +20,9 @@ mod fold;
 #[cfg(test)]
 mod fork_tests;
 mod gather;
+mod guess;
+#[cfg(test)]
+mod guess_tests;
 mod handler;
 mod judge;
 mod lane;

@@ -105,6 +105,16 @@ impl Overlay {
         !self.touched.is_empty()
     }
 
+    /// Whether anybody has asked for rows in order.
+    pub fn is_scanned(&self) -> bool {
+        self.sorted.is_some()
+    }
+
+    /// Whether a row written since the last portion was is one that `other` has read or written, ever.
+    pub fn wrote_what_is_known_to(&self, other: &Overlay) -> bool {
+        self.touched.iter().any(|place| other.places.contains_key(&self.rows[*place as usize].key))
+    }
+
     pub fn into_writes(mut self) -> Vec<RowWrite> {
         self.writes().into_iter().map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec))).collect()
     }

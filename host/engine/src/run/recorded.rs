@@ -43,6 +43,8 @@ pub struct Outputs<'a> {
     filter: Filter,
     /// Those of later causes only.
     after: Position,
+    /// Those of this module version only, by its ordinal.
+    made_by: Option<u32>,
 }
 
 /// Whose outputs count, where not all do.
@@ -121,11 +123,17 @@ impl<'a> Outputs<'a> {
             }
         }
         let filter = Filter { types: types.into_iter().collect(), kind, ..Filter::default() };
-        Outputs { snapshot, source: function_source(function), filter, after }
+        Outputs { snapshot, source: function_source(function), filter, after, made_by: None }
+    }
+
+    /// Those that one module version made, if it says which.
+    pub fn made_by(self, module: Option<u32>) -> Outputs<'a> {
+        Outputs { made_by: module, ..self }
     }
 
     fn cause(&self, event: &EventRef<'_>) -> Option<Position> {
-        event.cause.filter(|cause| event.source == self.source && *cause > self.after)
+        let made_here = self.made_by.is_none_or(|module| event.producer.is_some_and(|producer| producer.module == module));
+        event.cause.filter(|cause| made_here && event.source == self.source && *cause > self.after)
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::guess::{Guess, have_met};
 use super::handler::Stopped;
 use super::judge::{Asked, Judging};
 use super::lane::Lanes;
@@ -39,6 +40,9 @@ pub struct ReplayOptions {
     pub compare: bool,
     /// Outputs are compared where their causes come after this; a handler that keeps no state begins here.
     pub from: Position,
+    /// The code is of this module version, by its ordinal, which ran before: only outputs that it made are compared, and the
+    /// record is followed as far as the row that is given says, which stands as it did when another took over.
+    pub made_by: Option<u32>,
     /// Of so many units, or subjects, one is replayed. 1 for a function with state that is not split.
     pub sample: u32,
     /// Whether events and timers that the log lacks are handed out by [`Replay::take_lacking`].
@@ -54,6 +58,7 @@ impl Default for ReplayOptions {
             lanes: 1,
             compare: true,
             from: Position::START,
+            made_by: None,
             sample: 1,
             collect_new: false,
             collect_sent: false,
@@ -106,6 +111,8 @@ pub struct Replay {
     may_begin_late: bool,
     /// The code has written rows: the order of all its events counts.
     pub(super) stateful: bool,
+    /// Whether a state of one unit may be folded in lanes.
+    pub(super) guess: Guess,
     /// It is time to try parked events.
     pub(super) trying: bool,
     pub(super) pending: Option<Pending>,
@@ -178,6 +185,7 @@ impl Replay {
             begun: start,
             may_begin_late: replayed.manifest.kind == FunctionKind::Handler && !replayed.follows.as_ref().is_some_and(|row| row.stateful),
             stateful: false,
+            guess: Guess::default(),
             trying: false,
             pending: None,
             ahead: None,
@@ -215,6 +223,12 @@ impl Replay {
     pub fn end_at(&mut self, end: Position) {
         self.end = Some(end);
         self.ahead = None;
+    }
+
+    /// Whether lanes of a state of one unit have met.
+    #[cfg(test)]
+    pub fn guessed_wrong(&self) -> bool {
+        self.guess.was_ever_wrong()
     }
 
     /// Where it began.
@@ -267,6 +281,15 @@ impl Replay {
                 return Ok(nothing);
             }
         }
+        if matches!(portioning.read, Some(Read { lanes: Lanes::Guessed(_), .. })) {
+            if have_met(&folded.iter().map(|part| &part.overlay).collect::<Vec<_>>()) {
+                // Some of it was made of rows as they were before another lane wrote them.
+                self.guess.was_wrong();
+                return Ok(nothing);
+            }
+        } else {
+            self.guess.went();
+        }
         let stops = folded.iter().filter_map(|part| part.stopped.as_ref());
         if let Some((position, why)) = stops.min_by_key(|(position, _)| *position) {
             return Ok(match why {
@@ -313,6 +336,8 @@ impl Replay {
             self.lacking.extend(tally.lacking);
             overlays.insert(lane, overlay);
         }
+        // In the order of their causes, however many lanes made them.
+        self.lacking.sort_by_key(|emitted| emitted.cause);
         self.place = place;
         let Some(read) = read else {
             self.unwritten = Some(Unwritten { overlays, level: false });

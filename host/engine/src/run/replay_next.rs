@@ -45,9 +45,7 @@ impl Replay {
     ) -> Result<Prepared, StoreError> {
         self.write(shadow)?;
         let mut place = self.place.clone();
-        // Views and aggregates leave no record: they read everything.
-        let follows = replayed.follows.as_ref().filter(|_| replayed.manifest.kind == FunctionKind::Handler);
-        let row = follows.map(|row| &**reading.snapshot.function(&row.name).unwrap_or(row));
+        let row = self.followed(reading, replayed);
         if let Some(row) = row
             && !place.past.look_ahead(reading.snapshot, row)?
         {
@@ -58,7 +56,7 @@ impl Replay {
             return self.prepare_trial(reading, replayed, row, place, shadow);
         }
         let portion = Portion { events: portion.events.min(self.portion_events_max), ..portion };
-        let lanes = Lanes::of(&replayed.manifest, self.options.lanes, self.stateful);
+        let lanes = self.lanes(&replayed.manifest);
         let ahead = self.ahead.take().filter(|ahead| {
             row.is_none_or(|row| row.straight) && ahead.lanes == lanes && ahead.portion == portion && ahead.from == place.past.position()
         });
@@ -80,8 +78,7 @@ impl Replay {
     /// beside the parts. It is used if that portion ends as portions mostly do, and read again if not.
     pub fn read_ahead(&self, reading: &Reading<'_>, replayed: &Replayed, portion: Portion) -> Result<Option<Ahead>, StoreError> {
         let Some(Pending::Portion(portioning)) = &self.pending else { return Ok(None) };
-        let follows = replayed.follows.as_ref().filter(|_| replayed.manifest.kind == FunctionKind::Handler);
-        let row = follows.map(|row| &**reading.snapshot.function(&row.name).unwrap_or(row));
+        let row = self.followed(reading, replayed);
         let is_last = portioning.read.as_ref().is_none_or(|read| read.level.is_some());
         // Where more was recorded than one reading, what comes next hangs on what was recorded by then.
         if is_last || row.is_some_and(|row| !row.straight) {
@@ -94,15 +91,27 @@ impl Replay {
             return Ok(None);
         }
         let portion = Portion { events: portion.events.min(self.portion_events_max), ..portion };
-        let lanes = Lanes::of(&replayed.manifest, self.options.lanes, self.stateful);
+        let lanes = self.lanes(&replayed.manifest);
         let ahead = self.read(reading, replayed, row, place, lanes, portion)?;
         // What is level is so at one moment, and what could not be read now may be readable then.
         Ok(Some(ahead).filter(|ahead| ahead.read.level.is_none() && ahead.unavailable.is_none()))
     }
 
+    /// Whose record is followed: the function as it is now, or as it was when a version that ran before made way. Views and
+    /// aggregates leave no record: they read everything.
+    fn followed<'a>(&self, reading: &'a Reading<'_>, replayed: &'a Replayed) -> Option<&'a FunctionRow> {
+        let row = replayed.follows.as_ref().filter(|_| replayed.manifest.kind == FunctionKind::Handler)?;
+        let now = reading.snapshot.function(&row.name).filter(|_| self.options.made_by.is_none());
+        Some(now.unwrap_or(row))
+    }
+
     /// Takes a portion that was read ahead, for the next [`Replay::prepare`].
     pub fn take_ahead(&mut self, ahead: Option<Ahead>) {
         self.ahead = ahead;
+    }
+
+    fn lanes(&self, manifest: &FunctionManifest) -> Lanes {
+        Lanes::of(manifest, self.options.lanes, self.stateful, self.guess.is_worth_trying())
     }
 
     /// Reads a portion after a place, with the outputs that it is to be compared with.
@@ -132,7 +141,7 @@ impl Replay {
         let mut gathered = Follow { reading, manifest, row, end, portion }.gather(&mut place.past, &mut mark)?;
         taken.sort_unstable();
         let to = place.past.position();
-        let outputs = Outputs::of(reading.snapshot, &manifest.name, options.from.max(self.begun));
+        let outputs = Outputs::of(reading.snapshot, &manifest.name, options.from.max(self.begun)).made_by(options.made_by);
         let sample = Sample { taken: &taken, from, to, in_sample: &in_sample };
         let sample = (options.sample > 1).then_some(&sample);
         let mut comparing = None;

@@ -19,7 +19,7 @@ fn reject(event: u32) -> Answer {
     Answer::Failed(Failure { event, kind: FailureKind::Reject, message: "no".into() })
 }
 
-fn output(subject: &str, key: &str, data: String) -> Output {
+pub(super) fn output(subject: &str, key: &str, data: String) -> Output {
     Output::Emit(EventDraft {
         r#type: "done".into(),
         subject: subject.into(),
@@ -46,15 +46,15 @@ fn counting(mended: &Arc<AtomicU8>) -> Arc<dyn Guest> {
     })
 }
 
-fn handler(split: Option<u32>) -> FunctionManifest {
+pub(super) fn handler(split: Option<u32>) -> FunctionManifest {
     FunctionManifest { split, ..function("f", &["a"], &["done"]) }
 }
 
-fn rows(file: &ViewFile) -> BTreeMap<String, Vec<u8>> {
+pub(super) fn rows(file: &ViewFile) -> BTreeMap<String, Vec<u8>> {
     file.snapshot().and_then(|snapshot| snapshot.scan("", None, 10_000)).expect("rows can be read").into_iter().collect()
 }
 
-fn live_rows(world: &World) -> BTreeMap<String, Vec<u8>> {
+pub(super) fn live_rows(world: &World) -> BTreeMap<String, Vec<u8>> {
     let mut rows = BTreeMap::new();
     let visit = |key: &str, value: &[u8]| rows.insert(key.to_owned(), value.to_vec()).is_none();
     world.snapshot().scan_state(world.row("f").slot, "", None, visit).expect("state can be read");
@@ -71,7 +71,7 @@ fn append(world: &mut World, numbers: std::ops::Range<u64>, bad: &[(u64, &str)])
     }
 }
 
-fn handle_all(world: &mut World, runner: &mut Runner, guest: &Arc<dyn Guest>) {
+pub(super) fn handle_all(world: &mut World, runner: &mut Runner, guest: &Arc<dyn Guest>) {
     loop {
         match world.step(runner, guest) {
             Step::Plan(ticket, plan) => {
@@ -134,16 +134,16 @@ fn recorded_outputs(world: &World) -> u64 {
     outputs.filter(|event| event.source == "/functions/f").count() as u64
 }
 
-struct Rehearsal<'a> {
+pub(super) struct Rehearsal<'a> {
     world: &'a World,
     guest: Arc<dyn Guest>,
-    replayed: Replayed,
-    options: ReplayOptions,
-    portion: usize,
+    pub(super) replayed: Replayed,
+    pub(super) options: ReplayOptions,
+    pub(super) portion: usize,
 }
 
 impl Rehearsal<'_> {
-    fn of<'a>(world: &'a World, guest: &Arc<dyn Guest>) -> Rehearsal<'a> {
+    pub(super) fn of<'a>(world: &'a World, guest: &Arc<dyn Guest>) -> Rehearsal<'a> {
         let row = Arc::new(world.row("f"));
         let replayed = Replayed { manifest: row.manifest.clone(), follows: Some(row), identity: IDENTITY };
         Rehearsal { world, guest: guest.clone(), replayed, options: ReplayOptions::default(), portion: 1_000 }
@@ -167,7 +167,7 @@ impl Rehearsal<'_> {
         replay.finish(file, folded).expect("rows can be written")
     }
 
-    fn run(&self) -> (ViewFile, Replay, ReplayStep) {
+    pub(super) fn run(&self) -> (ViewFile, Replay, ReplayStep) {
         let (file, mut replay) = self.open();
         for _ in 0..1_000 {
             match self.step(&mut replay, &file) {
@@ -215,7 +215,11 @@ fn a_replay_goes_on_from_its_shadow_wherever_it_was_closed() {
         loop {
             // Some steps are lost, as after a crash.
             let (file, mut replay) = rehearsal.open();
-            let step = rehearsal.step(&mut replay, &file);
+            let mut step = rehearsal.step(&mut replay, &file);
+            if matches!(step, ReplayStep::Went { events: 0, .. }) {
+                // Lanes met, which the next process doesn't know.
+                step = rehearsal.step(&mut replay, &file);
+            }
             closed += 1;
             if let ReplayStep::Level { .. } = step {
                 assert_eq!(rows(&file), live_rows(&world));

@@ -9,6 +9,7 @@ use super::create::create;
 use super::error::StoreError;
 use super::folder::{Folder, Space};
 use super::namespace_row::NamespaceRow;
+use super::own_quota::OwnQuota;
 use super::tables::{self, CATALOGUE_WITH_TOKENS_FORMAT, FILE_FORMAT};
 use super::token_row::TokenRow;
 use crate::model::Position;
@@ -69,6 +70,17 @@ impl Catalogue {
     /// leaves no entry without one.
     pub fn set(&self, row: &NamespaceRow) -> Result<(), StoreError> {
         self.change(|table| Ok(write(table, row)?))
+    }
+
+    /// Gives a namespace a quota of its own, or the host's back. Answers what is known of it then; `None`: there is none of
+    /// this name.
+    pub fn set_quota(&self, name: &str, quota: OwnQuota) -> Result<Option<NamespaceRow>, StoreError> {
+        self.change(|table| {
+            let Some(row) = read(table, name)? else { return Ok(None) };
+            let row = NamespaceRow { quota, ..row };
+            write(table, &row)?;
+            Ok(Some(row))
+        })
     }
 
     /// Forgets a namespace. Its folder, which nobody names then, is removed after.

@@ -1,10 +1,14 @@
 //! Activation, rollback and removal: one commit, and no function ever goes on with state that is not its own.
 
+use std::sync::Arc;
+
 use super::function::FunctionStatus;
+use super::open::Options;
 use super::proposal::{Accepted, Control, Deploy, Level, PreparePart, Proposal, Refused};
 use super::upgrade_testing::{
     SUM, Shop, control, deploy, deploy_of, digest_of, function, manifest, not_level, put, remove, rollback, upcaster,
 };
+use super::writer::Store;
 use crate::model::limits::VERSIONS_KEPT;
 use crate::model::{Digest, FunctionKind, Manifest, PlanMode, Position};
 
@@ -286,6 +290,22 @@ fn the_last_versions_are_kept_and_older_ones_are_not() {
     while shop.store.delete_leftover_rows().expect("nothing fails in memory") {}
     assert!(!shop.rows().contains_key(&first));
     shop.check(2);
+}
+
+#[test]
+fn as_many_former_versions_are_kept_as_the_store_is_told_and_more_go_with_the_next_deployment() {
+    let mut shop = worked();
+    let kept = |shop: &Shop| shop.row().kept.iter().map(|kept| kept.module).collect::<Vec<_>>();
+    (2..=4).for_each(|version| shop.upgrade(version));
+    assert_eq!(kept(&shop), [1, 2, 3]);
+    for (versions_kept, upgrade, expected) in [(2, 5, vec![3, 4]), (5, 6, vec![3, 4, 5]), (1, 7, vec![6])] {
+        shop.folder = shop.folder.copy();
+        let options = Options { versions_kept, ..Options::default() };
+        shop.store = Store::open(Arc::new(shop.folder.clone()), &options).expect("it opens");
+        shop.upgrade(upgrade);
+        assert_eq!(kept(&shop), expected);
+        shop.check(upgrade);
+    }
 }
 
 #[test]

@@ -39,6 +39,11 @@ pub enum StoreError {
     /// Bytes that no host of ours wrote, or that changed since.
     #[error("{file} is damaged at position {position}: {what}; restore it from a backup")]
     Damaged { file: String, position: Position, what: String },
+    /// The same of what follows from the log, and can be made again from it.
+    #[error(
+        "{file} is damaged at position {position}: {what}; it follows from the log: with the host stopped, `retold rebuild` makes it again"
+    )]
+    Derived { file: String, position: Position, what: String },
 }
 
 impl StoreError {
@@ -51,6 +56,12 @@ impl StoreError {
     pub fn malformed(file: &str, position: Position) -> impl FnOnce(Malformed) -> StoreError {
         let file = file.to_owned();
         move |malformed| StoreError::Damaged { file, position, what: malformed.to_string() }
+    }
+
+    /// The same where the log has it, too.
+    pub(crate) fn derived(file: &str, position: Position) -> impl FnOnce(Malformed) -> StoreError {
+        let file = file.to_owned();
+        move |malformed| StoreError::Derived { file, position, what: malformed.to_string() }
     }
 
     /// Whether there was no space for what was to be written.

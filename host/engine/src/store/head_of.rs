@@ -97,6 +97,11 @@ impl<'t> HeadOf<'t> {
         Ok(whole)
     }
 
+    /// Takes over what no record speaks of, after all records.
+    pub fn change(&mut self, changes: &[RowChange]) -> Result<(), StoreError> {
+        self.mirror_of.change(changes)
+    }
+
     /// Writes functions and modules as they stand. Answers what was taken, these, and the functions that make
     /// their state again.
     pub fn finish(self) -> Result<(Taken, Mirror, Vec<String>), StoreError> {

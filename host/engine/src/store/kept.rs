@@ -3,7 +3,6 @@
 
 use super::function::FunctionRow;
 use super::slots::Slots;
-use crate::model::limits::{CANDIDATES_KEPT, VERSIONS_KEPT};
 use crate::model::{ByteReader, ByteWriter, Digest, Malformed};
 
 /// State of other code than the live one, or, for a view, that its file is kept.
@@ -60,12 +59,11 @@ impl FunctionRow {
         Some(self.kept.remove(at))
     }
 
-    /// Keeps one more in the place of any of the same identity. The oldest beyond the limit go.
-    pub(super) fn keep(&mut self, kept: Kept, slots: &mut Slots) {
+    /// Keeps one more in the place of any of the same identity. The oldest of its kind beyond `most` go.
+    pub(super) fn keep(&mut self, kept: Kept, most: usize, slots: &mut Slots) {
         let same_kind = |other: &Kept| other.is_candidate() == kept.is_candidate();
-        let most = if kept.is_candidate() { CANDIDATES_KEPT } else { VERSIONS_KEPT };
         self.drop_kept(slots, |other| other.identity == kept.identity);
-        while self.kept.iter().filter(|other| same_kind(other)).count() >= most {
+        while self.kept.iter().filter(|other| same_kind(other)).count() >= most.max(1) {
             let oldest = self.kept.iter().position(same_kind).expect("there is at least one");
             slots.abandon(self.kept.remove(oldest).slot);
         }

@@ -10,6 +10,7 @@ use super::schemas::{SchemaRow, in_force};
 use super::shared::View;
 use super::slots::{NO_SLOT, Slots};
 use super::upcasting::Upcasting;
+use crate::model::limits::VERSIONS_KEPT;
 use crate::model::{Digest, FunctionKind, Malformed, Manifest, Position, Processing, Start};
 use crate::plant::{Bug, planted};
 
@@ -30,8 +31,19 @@ pub struct Mirror {
     /// By function ordinal: what is pending.
     pub outside: Arc<BTreeMap<u32, OutsideCounts>>,
     pub slots: Slots,
+    pub versions_kept: VersionsKept,
     /// Rows whose stored form is behind.
     pub dirty: Dirty,
+}
+
+/// Versions of a function that ran and are kept, beside the live one. Not a matter of the log.
+#[derive(Clone, Copy, Debug)]
+pub struct VersionsKept(pub usize);
+
+impl Default for VersionsKept {
+    fn default() -> VersionsKept {
+        VersionsKept(VERSIONS_KEPT)
+    }
 }
 
 #[derive(Clone, Debug, Default)]

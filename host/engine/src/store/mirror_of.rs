@@ -7,7 +7,7 @@ use redb::WriteTransaction;
 use super::apply::{write_parking, write_rows};
 use super::error::StoreError;
 use super::mirror::Mirror;
-use super::outside::OutsideTables;
+use super::outside::{OutsideTables, RowChange, write_row_changes};
 use crate::model::{Position, Processing, Record};
 
 /// Takes the entries of records in their order, and writes the tables of a head that has no rows yet.
@@ -37,6 +37,11 @@ impl<'t> MirrorOf<'t> {
             true => OutsideTables::open(self.transaction)?.take(record, &mut self.mirror),
             false => Ok(()),
         }
+    }
+
+    /// What no record speaks of, after the records.
+    pub fn change(&mut self, changes: &[RowChange]) -> Result<(), StoreError> {
+        write_row_changes(self.transaction, changes, &mut self.mirror)
     }
 
     /// Functions and modules as they stand after what was taken; `change` may have its way with them before

@@ -37,6 +37,7 @@ mod forgotten;
 mod fork;
 #[cfg(test)]
 mod fork_tests;
+mod former;
 mod function;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
@@ -47,6 +48,7 @@ mod history;
 #[cfg(test)]
 mod history_tests;
 mod kept;
+mod log_of;
 mod mirror;
 mod mirror_of;
 mod namespace_row;
@@ -54,6 +56,7 @@ mod open;
 #[cfg(test)]
 mod open_tests;
 mod outside;
+mod own_quota;
 mod parked_rows;
 mod planted;
 mod prepare;
@@ -63,6 +66,9 @@ mod promote;
 mod proposal;
 mod react;
 mod reader;
+mod rebuild;
+#[cfg(test)]
+mod rebuild_tests;
 mod recent;
 mod restore;
 #[cfg(test)]
@@ -75,6 +81,7 @@ mod shared;
 mod slots;
 mod snapshot;
 mod split;
+mod stored_log;
 #[cfg(test)]
 mod story;
 mod subject;
@@ -112,6 +119,7 @@ pub use fingerprint::Fingerprints;
 pub use folder::{Backend, Folder, Overlay, Space};
 pub use follow::NextRecord;
 pub use fork::{Forked, fork};
+pub use former::FormerSpan;
 pub use function::{FunctionRow, FunctionStatus, ModuleRow, Rebuild};
 pub use history::{Next, Past, Stretch};
 pub use kept::Kept;
@@ -121,12 +129,14 @@ pub use outside::{
     Attempt, Due, Fate, Fired, Held, HeldOutput, HeldPage, Occurrence, OutboxFilter, OutboxPage, OutboxRow, OutboxState, OutsideCounts,
     PendingRequest, PendingTimer, Replied, Reply, ScheduleRow, TimerPage, Unheld, WaitingPage,
 };
+pub use own_quota::{Bound, OwnQuota};
 pub use promote::{NotPromoted, Promoted};
 pub use proposal::{
     Accepted, Append, Appended, Condition, Control, Decided, Decision, Deploy, Different, Level, Made as MadeOutput, Prepare, PreparePart,
     Proposal, Reacted, Refused,
 };
 pub use reader::Reader;
+pub use rebuild::{Rebuilt, rebuild};
 pub use recent::RecentRecords;
 pub use restore::{Effects, RestoreAs, Restored, Until, restore};
 pub use scan::{Filter, Portion, Take};

@@ -1,5 +1,6 @@
 //! What the catalogue says of a namespace.
 
+use super::own_quota::OwnQuota;
 use crate::model::{ByteReader, ByteWriter, Malformed, Position, Timestamp};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +14,7 @@ pub struct NamespaceRow {
     pub role: Role,
     /// Earlier generations, oldest first; their folders may be dropped.
     pub previous: Vec<Previous>,
+    pub quota: OwnQuota,
 }
 
 /// What a namespace is.
@@ -46,12 +48,22 @@ pub struct Previous {
 /// Before a row that says which format it has. The oldest rows don't: they begin with the length of the
 /// folder, which is never 0.
 const FORMATTED: u8 = 0;
-const FORMAT: u8 = 2;
+/// Of a row that tells a quota of its own; without one it is as it was before there were any.
+const FORMAT: u8 = 3;
+const FORMAT_WITHOUT_QUOTA: u8 = 2;
 
 impl NamespaceRow {
     /// A namespace with a log of its own.
     pub fn own(name: impl Into<String>, folder: impl Into<String>, created: Timestamp) -> NamespaceRow {
-        NamespaceRow { name: name.into(), folder: folder.into(), created, generation: 1, role: Role::Own, previous: Vec::new() }
+        NamespaceRow {
+            name: name.into(),
+            folder: folder.into(),
+            created,
+            generation: 1,
+            role: Role::Own,
+            previous: Vec::new(),
+            quota: OwnQuota::default(),
+        }
     }
 
     /// Its folder and those of its earlier generations.
@@ -62,7 +74,7 @@ impl NamespaceRow {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = ByteWriter::default();
         out.u8(FORMATTED);
-        out.u8(FORMAT);
+        out.u8(if self.quota.is_the_hosts() { FORMAT_WITHOUT_QUOTA } else { FORMAT });
         out.text(&self.folder);
         out.u64(self.created.0);
         out.u64(self.generation);
@@ -72,13 +84,17 @@ impl NamespaceRow {
             out.u64(previous.generation);
             out.text(&previous.folder);
         }
+        if !self.quota.is_the_hosts() {
+            self.quota.encode(&mut out);
+        }
         out.bytes
     }
 
     pub(super) fn decode(name: &str, bytes: &[u8]) -> Result<NamespaceRow, Malformed> {
         let mut reader = ByteReader::new(bytes);
         let formatted = bytes.first() == Some(&FORMATTED);
-        if formatted && (reader.u8("row")?, reader.u8("row format")?).1 != FORMAT {
+        let format = if formatted { (reader.u8("row")?, reader.u8("row format")?).1 } else { FORMAT_WITHOUT_QUOTA };
+        if !(FORMAT_WITHOUT_QUOTA..=FORMAT).contains(&format) {
             return Err(Malformed { what: "row format", at: 1 });
         }
         let (folder, created) = (reader.text("folder")?.to_owned(), Timestamp(reader.u64("created")?));
@@ -90,7 +106,9 @@ impl NamespaceRow {
         let role = Role::decode(&mut reader)?;
         let count = reader.length("generations")?;
         let mut previous = || Ok(Previous { generation: reader.u64("generation")?, folder: reader.text("folder")?.to_owned() });
-        Ok(NamespaceRow { generation, role, previous: (0..count).map(|_| previous()).collect::<Result<_, _>>()?, ..row })
+        let previous = (0..count).map(|_| previous()).collect::<Result<_, _>>()?;
+        let quota = if format == FORMAT { OwnQuota::decode(&mut reader)? } else { OwnQuota::default() };
+        Ok(NamespaceRow { generation, role, previous, quota, ..row })
     }
 }
 
@@ -155,6 +173,7 @@ impl Role {
 
 #[cfg(test)]
 mod tests {
+    use super::super::own_quota::Bound;
     use super::*;
 
     #[test]
@@ -170,8 +189,11 @@ mod tests {
         let fork = Role::Fork { base_folder: "namespaces/main".into(), at: Position(300) };
         let retelling = Role::Retelling { base: "main".into(), base_folder: "namespaces/main".into(), plan: vec![1, 2] };
         let old = |role: &Role| Role::Old { of: "main".into(), role: Box::new(role.clone()) };
-        for role in [Role::Own, fork.clone(), retelling, old(&Role::Own), old(&fork)] {
+        let quota = OwnQuota { events: Bound::Most(300), bytes: Bound::Unbounded, rate: Bound::TheHosts };
+        let roles = [Role::Own, fork.clone(), retelling, old(&Role::Own), old(&fork)].map(|role| (role, OwnQuota::default()));
+        for (role, quota) in roles.into_iter().chain([(fork, quota), (Role::Own, OwnQuota { rate: Bound::Most(5), ..quota })]) {
             let row = NamespaceRow {
+                quota,
                 generation: 3,
                 role,
                 previous: vec![Previous { generation: 1, folder: "a".into() }, Previous { generation: 2, folder: "b".into() }],
@@ -197,5 +219,8 @@ mod tests {
         let expected: Vec<u8> =
             [&[0, 2, 1, b'a'][..], &number(7), &number(2), &[1, 1, b'b'], &number(5), &[1], &number(1), &[1, b'c']].concat();
         assert_eq!(row.encode(), expected);
+        let quota = OwnQuota { events: Bound::Most(9), bytes: Bound::Unbounded, rate: Bound::TheHosts };
+        let own = NamespaceRow { quota, ..row }.encode();
+        assert_eq!(own, [&[0, 3], &expected[2..], &[2], &number(9)[..], &[1, 0]].concat());
     }
 }

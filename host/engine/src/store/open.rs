@@ -11,7 +11,7 @@ use super::folder::{Folder, Space};
 use super::forgotten;
 use super::function::{FunctionRow, ModuleRow};
 use super::head::{self, HEAD, Meta, make_tables, read_meta};
-use super::mirror::{Dirty, Mirror};
+use super::mirror::{Dirty, Mirror, VersionsKept};
 use super::outside;
 use super::parked_rows;
 use super::planted;
@@ -24,6 +24,7 @@ use super::tail::{Indexed, Tail};
 use super::terms::TermHasher;
 use super::upcasting::Upcasting;
 use super::writer::Store;
+use crate::model::limits::VERSIONS_KEPT;
 use crate::model::{Digest, Position, Record, Timestamp};
 
 /// How a store is opened.
@@ -36,11 +37,13 @@ pub struct Options {
     pub forget_key: [u8; 16],
     /// Tells a fork from what it is a fork of: they have one term key.
     pub identity: [u8; 16],
+    /// Versions of a function that ran and are kept for a rollback, beside the live one. At least 1.
+    pub versions_kept: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { cache_bytes: 32 << 20, term_key: [0; 16], forget_key: [0; 16], identity: [0; 16] }
+        Options { cache_bytes: 32 << 20, term_key: [0; 16], forget_key: [0; 16], identity: [0; 16], versions_kept: VERSIONS_KEPT }
     }
 }
 
@@ -66,7 +69,7 @@ impl Store {
         let meta = read_meta(&head)?;
         let (keys, segments) = (meta.keys(), open_segments(&*folder, &meta)?);
         remove_leftovers(&*folder, &meta.segments)?;
-        let mirror = read_rows(&head)?;
+        let mirror = Mirror { versions_kept: VersionsKept(options.versions_kept), ..read_rows(&head)? };
         let opened = read_tail(&head, &keys.hasher, &segments)?;
         let view = View {
             head: opened.position,
@@ -128,7 +131,7 @@ pub fn remove_leftovers(folder: &dyn Folder, segments: &[String]) -> Result<(), 
 
 fn read_rows(head: &Database) -> Result<Mirror, StoreError> {
     let transaction = head.begin_read()?;
-    let malformed = |error| StoreError::malformed(HEAD, Position::START)(error);
+    let malformed = |error| StoreError::derived(HEAD, Position::START)(error);
     let mut modules = BTreeMap::new();
     for row in transaction.open_table(tables::DEPLOYMENTS)?.iter()? {
         let (ordinal, bytes) = row?;
@@ -168,6 +171,7 @@ fn read_rows(head: &Database) -> Result<Mirror, StoreError> {
         effects: outside::read_effects(&transaction)?,
         outside: Arc::new(outside::read_counts(&transaction)?),
         slots,
+        versions_kept: VersionsKept::default(),
         dirty: Dirty { kept, ..Dirty::default() },
     })
 }

@@ -5,6 +5,7 @@ use super::function::FunctionRow;
 use super::group::Group;
 use super::kept::Kept;
 use super::proposal::{Accepted, Prepare, PreparePart, Refused};
+use crate::model::limits::CANDIDATES_KEPT;
 use crate::model::{Digest, FunctionKind};
 
 impl Group<'_> {
@@ -20,7 +21,9 @@ impl Group<'_> {
             _ => row.kept(identity).map_or(0, |kept| kept.slot),
         };
         self.mirror.change_kept(&function, |row, slots| match &part {
-            PreparePart::Begin => row.keep(Kept { identity, module: 0, slot, through_commit: 0, whole: false }, slots),
+            PreparePart::Begin => {
+                row.keep(Kept { identity, module: 0, slot, through_commit: 0, whole: false }, CANDIDATES_KEPT, slots);
+            }
             PreparePart::Rows(_) => {}
             PreparePart::Done { through_commit } | PreparePart::On { through_commit, .. } => {
                 let kept = row.kept_mut(identity).expect("it fits");

@@ -4,6 +4,7 @@
 use super::catalogue::{Catalogue, read, write};
 use super::error::StoreError;
 use super::namespace_row::{NamespaceRow, Previous, Role};
+use super::own_quota::OwnQuota;
 
 /// What a promotion left.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +93,7 @@ fn replaced(live: NamespaceRow, new: &NamespaceRow, role: Role) -> Promoted {
             generation: live.generation,
             role: Role::Old { of: live.name.clone(), role: Box::new(live.role) },
             previous: Vec::new(),
+            quota: OwnQuota::default(),
         },
         live: NamespaceRow {
             name: live.name,
@@ -100,6 +102,8 @@ fn replaced(live: NamespaceRow, new: &NamespaceRow, role: Role) -> Promoted {
             generation: live.generation + 1,
             role,
             previous,
+            // It is of the name, whichever log has it.
+            quota: live.quota,
         },
     }
 }
@@ -108,6 +112,7 @@ fn replaced(live: NamespaceRow, new: &NamespaceRow, role: Role) -> Promoted {
 mod tests {
     use std::collections::BTreeSet;
 
+    use super::super::own_quota::Bound;
     use super::super::testing::MemoryFolder;
     use super::*;
     use crate::model::{Position, Timestamp};
@@ -154,6 +159,20 @@ mod tests {
         assert_eq!(named(&catalogue), rows(&[("main", "main", 3), ("main@2", "fixed", 2), ("other", "other", 1), ("whatif", "whatif", 1)]));
         let generations: Vec<(u64, &str)> = back.live.previous.iter().map(|previous| (previous.generation, &*previous.folder)).collect();
         assert_eq!(generations, [(1, "namespaces/main"), (2, "namespaces/fixed")]);
+    }
+
+    #[test]
+    fn the_quota_of_a_name_is_that_of_whichever_log_has_it_e6() {
+        let folder = MemoryFolder::default();
+        let catalogue = catalogue(&folder);
+        let quota = OwnQuota { events: Bound::Most(9), ..OwnQuota::default() };
+        assert_eq!(catalogue.set_quota("nobody", quota).expect("read"), None);
+        let row = catalogue.set_quota("main", quota).expect("written").expect("it is there");
+        assert_eq!((row.quota, row.folder.as_str()), (quota, "namespaces/main"));
+        let promoted = catalogue.promote("main", "fixed").expect("committed").expect("promoted");
+        assert_eq!((promoted.live.quota, promoted.old.quota), (quota, OwnQuota::default()));
+        let back = catalogue.promote_back("main", "main@1").expect("committed").expect("promoted");
+        assert_eq!((back.live.quota, back.old.quota), (quota, OwnQuota::default()));
     }
 
     #[test]

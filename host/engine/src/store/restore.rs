@@ -14,12 +14,11 @@ use super::forgotten::{self, ForgetKey};
 use super::head::{HEAD, Meta};
 pub use super::head_of::Effects;
 use super::head_of::{HeadOf, before_decision};
+use super::log_of::{LogOf, SEALED_PART};
 use super::open::{Options, remove_leftovers};
 use super::scan::Portion;
-use super::segment::{Segment, build, segment_file};
 use super::tables;
 use super::terms::TermHasher;
-use crate::model::limits::{TAIL_BYTES_MAX, TAIL_EVENTS_MAX};
 use crate::model::{Digest, Event, Position, Record, Timestamp};
 
 /// Up to where a log is restored.
@@ -64,7 +63,7 @@ pub type Pieces<'a> = &'a mut dyn FnMut() -> Result<Option<BackupPiece>, StoreEr
 /// the log says. State isn't in it: a function that has some makes it by replay. What of requests is pending at the end is
 /// pending again, or held.
 pub fn restore(pieces: Pieces<'_>, how: RestoreAs, folder: Arc<dyn Folder>, options: &Options) -> Result<Restored, StoreError> {
-    restore_in_parts(pieces, how, folder, options, Portion { events: TAIL_EVENTS_MAX, bytes: TAIL_BYTES_MAX })
+    restore_in_parts(pieces, how, folder, options, SEALED_PART)
 }
 
 /// The same, with segments of about this size.
@@ -81,15 +80,7 @@ pub fn restore_in_parts(
     }
     remove_leftovers(&*folder, &[])?;
     let hasher = TermHasher::new(options.term_key);
-    let mut log = Log {
-        folder: &*folder,
-        hasher,
-        part,
-        segments: Vec::new(),
-        tail: Vec::new(),
-        tail_size: Portion { events: 0, bytes: 0 },
-        beyond: None,
-    };
+    let mut log = Log { of: LogOf::new(&*folder, hasher, part), beyond: None };
     let mut head = Head::new(options, effects);
     let module = head.take_log(pieces, until, &mut log)?;
     let at = log.end(until)?;
@@ -101,23 +92,13 @@ pub fn restore_in_parts(
     Ok(restored)
 }
 
-/// The records so far: sealed, not sealed yet, and the one that holds what comes after the end.
+/// The records so far, and the one that holds what comes after the end.
 struct Log<'a> {
-    folder: &'a dyn Folder,
-    hasher: TermHasher,
-    part: Portion,
-    segments: Vec<Arc<Segment>>,
-    tail: Vec<Arc<Record>>,
-    tail_size: Portion,
+    of: LogOf<'a>,
     beyond: Option<Arc<Record>>,
 }
 
 impl Log<'_> {
-    fn head(&self) -> Position {
-        let sealed = self.segments.last().map_or(Position::START, |segment| segment.last);
-        self.tail.last().map_or(sealed, |record| record.last())
-    }
-
     /// Takes the next record. Answers whether the log goes on after it.
     fn take(&mut self, record: Record, until: Until) -> Result<bool, StoreError> {
         let goes_on = match until {
@@ -129,31 +110,13 @@ impl Log<'_> {
             self.beyond = Some(Arc::new(record)).filter(|record| record.count > 0);
             return Ok(false);
         }
-        self.tail_size.events += record.count as usize;
-        self.tail_size.bytes += record.bytes().len();
-        self.tail.push(Arc::new(record));
-        let Portion { events, bytes } = self.tail_size;
-        if events > 0 && (events >= self.part.events || bytes >= self.part.bytes) {
-            self.seal()?;
-        }
+        self.of.take(Arc::new(record))?;
         Ok(true)
-    }
-
-    fn seal(&mut self) -> Result<(), StoreError> {
-        let records = std::mem::take(&mut self.tail);
-        self.tail_size = Portion { events: 0, bytes: 0 };
-        let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(()) };
-        let file = segment_file(first.commit, last.commit);
-        let chain_before = self.segments.last().map_or(Digest::ZERO, |segment| segment.chain_end);
-        let mut rest = records.iter().cloned();
-        build(self.folder, &file, &self.hasher, chain_before, || Ok(rest.next()))?;
-        self.segments.push(Arc::new(Segment::open(self.folder, &file, None)?));
-        Ok(())
     }
 
     /// Where the restored log ends.
     fn end(&self, until: Until) -> Result<Position, StoreError> {
-        let head = self.head();
+        let head = self.of.head();
         let at = match until {
             Until::End => head,
             Until::Position(at) if self.beyond.is_none() && at > head => return Err(StoreError::BeyondHead { at, head }),
@@ -164,18 +127,15 @@ impl Log<'_> {
             }
         };
         let at = before_decision(at, &mut |position| self.event(position))?;
-        match self.segments.last().filter(|segment| segment.last > at) {
+        match self.of.segments.last().filter(|segment| segment.last > at) {
             Some(_) => Err(StoreError::Backup(format!("the backup is damaged: a decision reaches back before position {at}"))),
             None => Ok(at),
         }
     }
 
     fn event(&self, position: Position) -> Result<Option<Event>, StoreError> {
-        let sealed = self.segments.iter().find(|segment| segment.first <= position && position <= segment.last);
-        let record = match sealed {
-            Some(segment) => segment.record(position)?,
-            None => self.tail.iter().chain(&self.beyond).find(|record| record.first <= position && position <= record.last()).cloned(),
-        };
+        let beyond = self.beyond.iter().find(|record| record.first <= position && position <= record.last());
+        let record = beyond.cloned().map_or_else(|| self.of.record(position), |record| Ok(Some(record)))?;
         Ok(record.and_then(|record| record.event(position).map(|event| event.to_event())))
     }
 }
@@ -223,16 +183,12 @@ impl<'a> Head<'a> {
     ) -> Result<Restored, StoreError> {
         let database = Database::builder().set_cache_size(self.options.cache_bytes).create_with_backend(backend)?;
         let transaction = database.begin_write()?;
-        let meta = Meta {
-            forget_key: ForgetKey(self.forget_key),
-            segments: log.segments.iter().map(|segment| segment.file.clone()).collect(),
-            ..Meta::new(self.options)
-        };
+        let meta = Meta { forget_key: ForgetKey(self.forget_key), segments: log.of.files(), ..Meta::new(self.options) };
         let mut head = HeadOf::begin(&transaction, &meta, self.effects, at)?;
-        for segment in &log.segments {
+        for segment in &log.of.segments {
             head.take_segment(segment, None)?;
         }
-        for record in log.tail.iter().chain(&log.beyond) {
+        for record in log.of.tail.iter().chain(&log.beyond) {
             if !head.copy(record)? {
                 break;
             }

@@ -9,7 +9,7 @@ use super::fork::fork;
 use super::open::Options;
 use super::restore::{Effects, RestoreAs, Restored, Until, restore_in_parts};
 use super::scan::Portion;
-use super::story::{STORY, append, known, seal_tail, tell, tell_on};
+use super::story::{STORY, append, known, records, seal_tail, tell, tell_on};
 use super::testing::{self, MemoryFolder};
 use super::writer::Store;
 use crate::model::{Position, Record, Timestamp};
@@ -54,16 +54,6 @@ fn restored(bytes: &[u8], until: Until, events: usize) -> (Store, MemoryFolder, 
     let folder = MemoryFolder::default();
     let told = restored_into(bytes, until, events, &folder).expect("restored");
     (testing::open(&folder), folder, told)
-}
-
-fn records(store: &Store) -> Vec<Vec<u8>> {
-    let mut records = Vec::new();
-    let visit = &mut |record: &Arc<Record>| {
-        records.push(record.bytes().to_vec());
-        Ok(true)
-    };
-    store.reader().snapshot().expect("a snapshot").records(0, Position::START, visit).expect("read");
-    records
 }
 
 #[test]

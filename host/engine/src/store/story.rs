@@ -1,5 +1,7 @@
 //! For unit tests: a small history that has something of everything, told commit by commit.
 
+use std::sync::Arc;
+
 use super::proposal::{Append, Control, Decision, Deploy, Proposal};
 use super::snapshot::Snapshot;
 use super::testing::{self, MemoryFolder};
@@ -95,11 +97,17 @@ fn control(function: &str, control: Control) -> Proposal {
 }
 
 pub fn deploy(module: &str, functions: &[FunctionManifest]) -> Proposal {
-    let manifest = Manifest { name: module.into(), version: "1.0.0".into(), functions: functions.to_vec(), schemas: Vec::new() };
+    deploy_version(module, "1.0.0", functions)
+}
+
+/// The code of the first version is the module's name.
+pub fn deploy_version(module: &str, version: &str, functions: &[FunctionManifest]) -> Proposal {
+    let manifest = Manifest { name: module.into(), version: version.into(), functions: functions.to_vec(), schemas: Vec::new() };
+    let component = if version == "1.0.0" { module.to_owned() } else { format!("{module} {version}") };
     Proposal::Deploy(Deploy {
         manifest,
-        digest: Digest::of(module.as_bytes()),
-        component: module.as_bytes().to_vec(),
+        digest: Digest::of(component.as_bytes()),
+        component: component.into_bytes(),
         levels: Vec::new(),
         rollback: false,
         send: false,
@@ -206,7 +214,7 @@ fn release(store: &Store, position: u64) -> Proposal {
     })
 }
 
-fn parked(position: u64) -> ParkedEvent {
+pub fn parked(position: u64) -> ParkedEvent {
     ParkedEvent {
         position: Position(position),
         subject: format!("x/{}", position % 2),
@@ -257,4 +265,15 @@ pub fn known(snapshot: &Snapshot) -> Vec<String> {
         format!("{} {} {} {:?} {component:?}", module.ordinal, module.name, module.active, module.deployed_at)
     });
     functions.chain(modules).chain([format!("{:?}", snapshot.schemas())]).collect()
+}
+
+/// All records of the log, as they lie.
+pub fn records(store: &Store) -> Vec<Vec<u8>> {
+    let mut records = Vec::new();
+    let visit = &mut |record: &Arc<Record>| {
+        records.push(record.bytes().to_vec());
+        Ok(true)
+    };
+    store.reader().snapshot().expect("a snapshot").records(0, Position::START, visit).expect("read");
+    records
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::function::{FunctionRow, FunctionStatus, Rebuild};
 use super::kept::Kept;
-use super::mirror::Mirror;
+use super::mirror::{Mirror, VersionsKept};
 use super::slots::{NO_SLOT, Slots};
 use super::upcasting::Upcasting;
 use crate::model::{Digest, FunctionKind};
@@ -31,7 +31,7 @@ impl Mirror {
             let row = Arc::make_mut(Arc::make_mut(&mut self.functions).get_mut(&name).expect("it was just listed"));
             match before.get(&name) {
                 None => begin(row, identity, &mut self.slots),
-                Some(before) => switch(row, before, identity, commit, &mut self.slots),
+                Some(before) => switch(row, before, (identity, commit), self.versions_kept, &mut self.slots),
             }
             self.dirty.functions.insert(name.clone());
             self.dirty.cursors.insert(name);
@@ -50,7 +50,7 @@ fn fresh(kind: FunctionKind, slots: &mut Slots) -> u32 {
 
 /// State that is level with the commit before this one goes on; where there is none, the new code makes
 /// its own out of the log before it goes on. It never meets that of other code.
-fn switch(row: &mut FunctionRow, before: &FunctionRow, identity: Digest, commit: u64, slots: &mut Slots) {
+fn switch(row: &mut FunctionRow, before: &FunctionRow, (identity, commit): (Digest, u64), kept: VersionsKept, slots: &mut Slots) {
     // A plan of the code before is stale, also where only an upcaster changed.
     row.epoch = before.epoch + 1;
     row.identity = identity;
@@ -61,7 +61,8 @@ fn switch(row: &mut FunctionRow, before: &FunctionRow, identity: Digest, commit:
         // It is no state of any moment.
         FunctionKind::Handler if before.rebuild.is_some() => slots.abandon(before.slot),
         FunctionKind::Handler | FunctionKind::View => {
-            row.keep(Kept { identity: before.identity, module: before.module, slot: before.slot, through_commit, whole: true }, slots);
+            let former = Kept { identity: before.identity, module: before.module, slot: before.slot, through_commit, whole: true };
+            row.keep(former, kept.0, slots);
         }
         FunctionKind::Aggregate | FunctionKind::Upcaster | FunctionKind::Ingress => {}
     }

@@ -33,7 +33,8 @@ impl Reader {
                     return Err(damaged("a gap in the positions"));
                 }
                 if !self.is_indexed(&snapshot, event.source, event.id, next)? {
-                    return Err(damaged("an id is missing from the index"));
+                    let file = snapshot.view.segment(next).map_or_else(|| "the index".to_owned(), |segment| segment.file.clone());
+                    return Err(StoreError::Derived { file, position: next, what: "an id is missing from the index".into() });
                 }
                 next = next.next();
             }

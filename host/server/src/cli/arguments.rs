@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::{
     aggregate, append, backup, bench, build, command, consumers, demo, deploy, diff, events, export, flow, fork, functions, import, logs,
-    modules, namespaces, outbox, parked, promote, query, rehearse, replays, restore, retell, rollback, serve, test, timers, token, types,
-    verify, why,
+    modules, namespaces, outbox, parked, promote, query, rebuild, rehearse, replays, restore, retell, rollback, serve, test, timers, token,
+    types, verify, why,
 };
 
 const AFTER_HELP: &str = "\
@@ -127,6 +127,8 @@ pub enum Verb {
     Import(import::Import),
     /// Check that a data directory is whole, or with --replay that functions make what is recorded
     Verify(verify::Verify),
+    /// Make everything of a namespace anew that follows from its log
+    Rebuild(rebuild::Rebuild),
     /// Start a host with example handlers and a day of real flights
     Demo(demo::Demo),
     /// Measure a host over HTTP, beside this machine's own limits

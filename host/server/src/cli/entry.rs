@@ -8,8 +8,8 @@ use super::arguments::{Arguments, Verb};
 use super::failure::report;
 use super::{
     aggregate, append, backup, bench, build, command, consumers, demo, deploy, diff, events, export, flow, fork, functions, import, logs,
-    modules, namespaces, outbox, parked, promote, query, rehearse, replays, restore, retell, rollback, serve, test, timers, token, types,
-    verify, why,
+    modules, namespaces, outbox, parked, promote, query, rebuild, rehearse, replays, restore, retell, rollback, serve, test, timers, token,
+    types, verify, why,
 };
 
 /// Runs the verb that the command line names.
@@ -51,6 +51,7 @@ pub fn main() -> ExitCode {
         Verb::Export(verb) => export::run(&common, &verb),
         Verb::Import(verb) => import::run(&common, &verb),
         Verb::Verify(verb) => verify::run(&common, &verb),
+        Verb::Rebuild(verb) => rebuild::run(&common, &verb),
         Verb::Demo(verb) => demo::run(&common, &verb),
         Verb::Bench(verb) => bench::run(&common, &verb),
     };

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use super::failure::Usage;
 use super::limits::LimitOptions;
 use super::listen::Listen;
+use super::otlp::OtlpOptions;
 use super::outside::OutsideOptions;
 use super::tls::TlsOptions;
 use super::token;
@@ -35,8 +36,11 @@ pub struct Hosting {
 pub struct Wanted<'a> {
     pub data: &'a Path,
     pub outside: &'a OutsideOptions,
+    pub otlp: &'a OtlpOptions,
     pub tls: &'a TlsOptions,
     pub limits: &'a LimitOptions,
+    /// How much is kept of what is over.
+    pub retention: drive::Retention,
     /// Under which it may be asked too.
     pub names: &'a [String],
     /// How much later than its machine it lives.
@@ -76,6 +80,8 @@ impl Hosting {
             clock_ahead: wanted.clock_ahead,
             reserve_bytes: wanted.reserve_bytes,
             quota: wanted.limits.quota(),
+            retention: wanted.retention,
+            tracing: wanted.otlp.tracing()?,
             ..Default::default()
         };
         options.sandbox.guests_memory_bytes_max = usize::try_from(wanted.guest_memory_bytes).unwrap_or(usize::MAX);

@@ -7,12 +7,15 @@ use serde_json::{Value, json};
 use super::arguments::Common;
 use super::client::Client;
 use super::output::{print, print_json};
+use super::quota::{self, QuotaOptions};
 use super::words::{bytes, counted, table};
 
 const AFTER_HELP: &str = "\
 Examples:
   retold namespaces
   retold namespaces create shop
+  retold namespaces quota shop --events 5000000 --bytes 20GiB --rate 500/s
+  retold namespaces quota shop --default    back to what the host has for all
   retold namespaces drop whatif             a fork, a retelling or an old generation, with all its files
   retold --namespace shop events";
 
@@ -27,6 +30,8 @@ pub struct Namespaces {
 enum Verb {
     /// Make a namespace: a log of its own, with its modules
     Create { name: String },
+    /// Show what a namespace may have, or say all of it: what isn't given is as the host has it for all
+    Quota(QuotaOptions),
     /// Remove a fork, a retelling or an earlier generation
     Drop { name: String },
 }
@@ -39,6 +44,7 @@ pub fn run(common: &Common, namespaces: &Namespaces) -> Result<()> {
             let created = create(&client, name)?;
             if common.json { print_json(&created) } else { print(&format!("{name} is there\n")) }
         }
+        Some(Verb::Quota(options)) => quota::run(&client, common.json, options),
         Some(Verb::Drop { name }) => {
             let dropped = client.delete(&client.of(name).path(&[]))?;
             if common.json { print_json(&dropped) } else { print(&gone(&dropped)) }

@@ -13,7 +13,9 @@ use super::hosting::{Hosting, Wanted};
 use super::limits::LimitOptions;
 use super::listen::Listen;
 use super::log::{self, LogOptions};
+use super::otlp::OtlpOptions;
 use super::outside::OutsideOptions;
+use super::retention::RetentionOptions;
 use super::tls::TlsOptions;
 
 const AFTER_HELP: &str = "\
@@ -54,7 +56,11 @@ pub struct Serve {
     #[command(flatten)]
     limits: LimitOptions,
     #[command(flatten)]
+    retention: RetentionOptions,
+    #[command(flatten)]
     outside: OutsideOptions,
+    #[command(flatten)]
+    otlp: OtlpOptions,
     #[command(flatten)]
     log: LogOptions,
 }
@@ -96,8 +102,10 @@ pub fn run(common: &Common, serve: &Serve) -> Result<()> {
     let wanted = Wanted {
         data: &serve.data,
         outside: &serve.outside,
+        otlp: &serve.otlp,
         tls: &serve.tls,
         limits: &serve.limits,
+        retention: serve.retention.retention(),
         names: &serve.host_name,
         clock_ahead: serve.clock_ahead,
         reserve_bytes: serve.reserve_space,

@@ -24,12 +24,12 @@ Examples:
 
 Reads everything once, without a host: stop the one that runs on the folder, or copy it first. Every record is held
 against the hash chain, every position and id against the index, every module against its digest. Exits with 1 if
-anything is damaged, and says where. Two logs of one chain hash are the same, byte for byte.
+anything is damaged, and says where; what follows from the log is made again by `retold rebuild`. Two logs of one chain hash are the same, byte for byte.
 
 With --replay it asks a running host to run the functions of a namespace over all that they have read, beside live work:
 what they make is held against what is recorded, by ids and content, and their state and rows against the live ones at
-one position. Exits with 1 if anything differs. Outputs that an earlier version made are not compared, as its code is not
-what runs; state always is. Nothing is changed; the report is kept as a replay.";
+one position. What earlier versions made is held against their own code, where it is still here; what can't be compared is
+told. Exits with 1 if anything differs. Nothing is changed; the report is kept as a replay.";
 
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]

@@ -32,4 +32,4 @@ pub use from_json::{batch_from_json, event_from_json, json_text};
 pub use from_parts::event_from_parts;
 pub use to_headers::headers_of;
 pub use to_json::EventWriter;
-pub use trace::{TRACE_PARENT, is_trace_parent, take_trace};
+pub use trace::{TRACE_PARENT, give_trace, is_trace_parent, take_trace, trace_parent};

@@ -10,9 +10,20 @@ pub const TRACE_PARENT: &str = "traceparent";
 /// Gives the request's trace to events that don't name one themselves. A header that isn't well formed is ignored, as
 /// the specification says.
 pub fn take_trace(headers: &HeaderMap, events: &mut [NewEvent]) {
+    if let Some(trace) = trace_parent(headers) {
+        give_trace(trace, events);
+    }
+}
+
+/// The one well-formed `traceparent` of a request.
+pub fn trace_parent(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(TRACE_PARENT).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return };
-    let Some(trace) = value.to_str().ok().filter(|text| is_trace_parent(text)) else { return };
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    value.to_str().ok().filter(|text| is_trace_parent(text))
+}
+
+/// Gives this trace to events that don't name one themselves.
+pub fn give_trace(trace: &str, events: &mut [NewEvent]) {
     for event in events {
         let extensions = &mut event.extensions;
         if extensions.len() < limits::EXTENSIONS_PER_EVENT_MAX && extensions.iter().all(|(name, _)| name != TRACE_PARENT) {

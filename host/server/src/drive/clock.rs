@@ -21,6 +21,12 @@ pub fn now() -> Timestamp {
     Timestamp(machine.saturating_add(AHEAD_US.load(Ordering::Relaxed)))
 }
 
+/// Nanoseconds since 1970, as this machine has it, however much later the host lives: what others are told by.
+#[expect(clippy::disallowed_methods, reason = "the one reading of the clock")]
+pub fn wall_ns() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
+}
+
 /// Milliseconds that have passed since the host began, by a clock that nobody sets: leases end by it.
 pub fn passed_ms() -> u64 {
     passed_us() / 1_000

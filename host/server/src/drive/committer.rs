@@ -20,6 +20,7 @@ use super::housekeeper::Ended;
 use super::inside::Inside;
 use super::queue::Cost;
 use super::registry::Registry;
+use super::spans::{Ran, Trails};
 use super::timers::Wave;
 use super::types::{Append, DriveError};
 use super::waiting::{Waiting, handled};
@@ -34,28 +35,20 @@ pub enum Job {
         reply: oneshot::Sender<Result<Append, DriveError>>,
     },
     /// What follows from a command.
-    Decide {
-        decision: Box<Decision>,
-        subject: Arc<SubjectTask>,
-    },
+    Decide { decision: Box<Decision>, subject: Arc<SubjectTask> },
     /// A snapshot of a subject, which spares somebody a long fold.
     Keep(Box<SubjectSnapshot>),
     /// A command that was accepted before: wait until its events are handled.
-    WaitForKnown {
-        accepted: CommandAccepted,
-        wait: WaitKey,
-        reply: CommandReply,
-    },
+    WaitForKnown { accepted: CommandAccepted, wait: WaitKey, reply: CommandReply },
     Reaction {
         plan: Box<Plan>,
         function: Arc<FunctionTask>,
         ticket: Ticket,
+        /// What is told of it, if anybody is told.
+        ran: Option<Box<Ran>>,
     },
     /// Timers and schedules that are due.
-    Fire {
-        due: Vec<Due>,
-        wave: Wave,
-    },
+    Fire { due: Vec<Due>, wave: Wave },
     /// A deployment, removal or an operator's word.
     Change {
         proposal: Box<Proposal>,
@@ -92,6 +85,8 @@ pub struct Committer {
     /// Work on files under way.
     sealing: Option<Receiver<Ended>>,
     merging: Option<Receiver<Ended>>,
+    /// Where what is committed comes from, if anybody is told.
+    trails: Option<Trails>,
 }
 
 /// Who is answered, in the order of the proposals.
@@ -105,6 +100,7 @@ enum Caller {
     Function {
         function: Arc<FunctionTask>,
         ticket: Ticket,
+        ran: Option<Box<Ran>>,
     },
     /// When what was fired was due.
     Timers {
@@ -118,6 +114,8 @@ enum Caller {
 
 impl Committer {
     pub fn new(store: Store, namespace: Arc<Inside>) -> Committer {
+        let tracer = namespace.tracer.clone();
+        let trails = tracer.map(|tracer| Trails::new(tracer, &namespace.name, namespace.reader.clone()));
         let mut committer = Committer {
             store,
             namespace,
@@ -128,6 +126,7 @@ impl Committer {
             given_up: VecDeque::new(),
             sealing: None,
             merging: None,
+            trails,
         };
         committer.refresh();
         committer.registry.wake_all();
@@ -189,8 +188,8 @@ impl Committer {
                 Job::Decide { decision, subject } => group.push(commands::proposal(decision), Caller::Subject(subject)),
                 Job::Keep(snapshot) => group.push(Proposal::Snapshot(*snapshot), Caller::Nobody),
                 Job::WaitForKnown { accepted, wait, reply } => self.begin_command_wait(accepted, wait, reply, &|_| None),
-                Job::Reaction { plan, function, ticket } => {
-                    group.push(Proposal::Reaction(*plan), Caller::Function { function, ticket });
+                Job::Reaction { plan, function, ticket, ran } => {
+                    group.push(Proposal::Reaction(*plan), Caller::Function { function, ticket, ran });
                 }
                 Job::Fire { due, wave } => {
                     let times = due.iter().map(Due::due).collect();
@@ -233,9 +232,14 @@ impl Committer {
             return;
         }
         let began = clock::started();
+        let began_ns = self.trails.as_ref().map(|_| clock::wall_ns());
         match self.store.commit(proposals, self.namespace.clock.now()) {
             Ok(committed) => {
                 self.namespace.counts.commits.add(began.elapsed());
+                // Before anybody reads what is new.
+                if let (Some(trails), Some(began_ns)) = (&mut self.trails, began_ns) {
+                    trails.committed(&committed.changes.records, began_ns, clock::wall_ns());
+                }
                 self.answer(committed, callers);
             }
             Err(error) => {
@@ -300,7 +304,10 @@ impl Committer {
                     let error = answer.err().map_or(DriveError::Stopping, DriveError::from);
                     drop(subject.settled(Err(error)));
                 }
-                (Caller::Function { function, ticket }, Ok(Accepted::Reacted(reacted))) => {
+                (Caller::Function { function, ticket, ran }, Ok(Accepted::Reacted(reacted))) => {
+                    if let (Some(trails), Some(ran)) = (&mut self.trails, ran) {
+                        trails.ran(&function.name, &ran);
+                    }
                     ended.extend(self.reacted(&function, &reacted));
                     function.settle(ticket, Settled::Committed);
                 }
@@ -313,7 +320,7 @@ impl Committer {
                     }
                 }
                 (Caller::Timers { wave, .. }, _) => self.namespace.timers.level(wave.key),
-                (Caller::Function { function, ticket }, _) => function.settle(ticket, Settled::Refused),
+                (Caller::Function { function, ticket, .. }, _) => function.settle(ticket, Settled::Refused),
                 (Caller::Append { reply, .. }, answer) => {
                     self.namespace.counts.refused.fetch_add(1, Ordering::Relaxed);
                     let error = answer.err().map_or(DriveError::Stopping, DriveError::from);
@@ -428,7 +435,7 @@ impl Caller {
             Caller::Change { reply } => drop(reply.send(Err(error.clone().into()))),
             Caller::Nobody => {}
             Caller::Subject(subject) => drop(subject.settled(Err(error.clone().into()))),
-            Caller::Function { function, ticket } => function.settle(ticket, Settled::Refused),
+            Caller::Function { function, ticket, .. } => function.settle(ticket, Settled::Refused),
             // Nothing is written any more.
             Caller::Timers { .. } => {}
         }

@@ -11,6 +11,7 @@ use super::committer::Job;
 use super::function_log::FunctionLog;
 use super::inside::Inside;
 use super::queue::Cost;
+use super::spans::Ran;
 use super::turns::Turns;
 use super::types::{FunctionCounts, Retrying};
 use super::workers::Work;
@@ -128,6 +129,7 @@ impl FunctionTask {
         let began = clock::started();
         let mut runner = lock(&self.runner);
         let mut again = true;
+        let is_traced = namespace.tracer.is_some();
         if namespace.check_growth().is_err() {
             // Its plan could not be committed.
             namespace.ticker.wake_at(clock::now().plus_ms(SPACE_PAUSE_MS), self.clone());
@@ -137,6 +139,7 @@ impl FunctionTask {
             for (ticket, how) in std::mem::take(&mut *lock(&self.settled)) {
                 runner.settled(ticket, how);
             }
+            let began_ns = is_traced.then(clock::wall_ns);
             let before_us = clock::thread_us();
             let step = self.step(namespace, &mut runner);
             let long = clock::thread_us() - before_us >= LONG_STEP_US;
@@ -145,7 +148,8 @@ impl FunctionTask {
                 Step::Plan(ticket, plan) => {
                     let cost =
                         Cost { events: plan.emitted.len(), bytes: plan.emitted.iter().map(|event| event.data.len() + 200).sum::<usize>() };
-                    namespace.queue.push_own(Job::Reaction { plan, function: self.clone(), ticket }, cost);
+                    let ran = began_ns.and_then(|began_ns| Ran::of(&plan, began_ns, clock::wall_ns()));
+                    namespace.queue.push_own(Job::Reaction { plan, function: self.clone(), ticket, ran }, cost);
                 }
                 Step::Later(time) => {
                     namespace.ticker.wake_at(time, self.clone());

@@ -9,13 +9,14 @@ use tokio::sync::watch;
 use super::clock;
 use super::types::LogLine;
 
-/// Lines kept of each function, and their bytes.
-const LINES_MAX: usize = 1_000;
+/// Bytes kept of each function's lines, or more where many lines are kept.
 const BYTES_MAX: usize = 256 << 10;
+const BYTES_EACH_LINE: usize = 256;
 
 /// The log of one function. It begins anew with the host.
 pub struct FunctionLog {
     name: String,
+    lines_max: usize,
     lines: Mutex<Lines>,
     /// Number of the last line.
     last: watch::Sender<u64>,
@@ -39,8 +40,8 @@ pub struct LogPage {
 }
 
 impl FunctionLog {
-    fn new(name: &str) -> FunctionLog {
-        FunctionLog { name: name.to_owned(), lines: Mutex::default(), last: watch::Sender::new(0) }
+    fn new(name: &str, lines_max: usize) -> FunctionLog {
+        FunctionLog { name: name.to_owned(), lines_max, lines: Mutex::default(), last: watch::Sender::new(0) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Lines> {
@@ -61,7 +62,8 @@ impl FunctionLog {
         lines.bytes += message.len();
         let number = lines.last;
         lines.lines.push_back(LogLine { number, time: clock::now(), level, message: message.to_owned() });
-        while lines.lines.len() > LINES_MAX || (lines.bytes > BYTES_MAX && lines.lines.len() > 1) {
+        let bytes_max = BYTES_MAX.max(self.lines_max.saturating_mul(BYTES_EACH_LINE));
+        while lines.lines.len() > self.lines_max || (lines.bytes > bytes_max && lines.lines.len() > 1) {
             let first = lines.lines.pop_front().map_or(0, |line| line.message.len());
             lines.bytes -= first;
         }
@@ -92,15 +94,22 @@ impl FunctionLog {
 }
 
 /// The logs of a namespace's functions. A function keeps its log over deployments.
-#[derive(Default)]
-pub struct FunctionLogs(Mutex<BTreeMap<String, Arc<FunctionLog>>>);
+pub struct FunctionLogs {
+    lines_max: usize,
+    all: Mutex<BTreeMap<String, Arc<FunctionLog>>>,
+}
 
 impl FunctionLogs {
+    /// So many lines are kept of each function.
+    pub fn of_lines(lines_max: usize) -> FunctionLogs {
+        FunctionLogs { lines_max, all: Mutex::default() }
+    }
+
     pub fn of(&self, function: &str) -> Arc<FunctionLog> {
-        let mut logs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logs = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         match logs.get(function) {
             Some(log) => log.clone(),
-            None => logs.entry(function.to_owned()).or_insert_with(|| Arc::new(FunctionLog::new(function))).clone(),
+            None => logs.entry(function.to_owned()).or_insert_with(|| Arc::new(FunctionLog::new(function, self.lines_max))).clone(),
         }
     }
 }
@@ -111,21 +120,21 @@ mod tests {
 
     #[test]
     fn a_reader_that_comes_late_is_told_how_many_lines_it_missed() {
-        let log = FunctionLog::new("pricing");
-        for number in 1..=LINES_MAX + 5 {
+        let log = FunctionLog::new("pricing", 20);
+        for number in 1..=25 {
             log.add(if number % 2 == 0 { LogLevel::Warn } else { LogLevel::Info }, &number.to_string());
         }
         let page = log.after(2, LogLevel::Info, 3);
-        assert_eq!((page.lost, page.last), (3, LINES_MAX as u64 + 5));
+        assert_eq!((page.lost, page.last), (3, 25));
         assert_eq!(page.lines.iter().map(|line| line.number).collect::<Vec<_>>(), [6, 7, 8]);
         let page = log.after(8, LogLevel::Warn, 2);
         assert_eq!((page.lost, page.lines.iter().map(|line| line.number).collect::<Vec<_>>()), (0, vec![10, 12]));
-        assert_eq!(log.latest(1)[0].number, LINES_MAX as u64 + 5);
+        assert_eq!(log.latest(1)[0].number, 25);
     }
 
     #[test]
     fn long_lines_push_old_ones_out() {
-        let log = FunctionLog::new("pricing");
+        let log = FunctionLog::new("pricing", 1_000);
         (0..10).for_each(|_| log.add(LogLevel::Info, &"x".repeat(BYTES_MAX / 4)));
         assert_eq!(log.after(0, LogLevel::Trace, 100).lines.len(), 4);
     }

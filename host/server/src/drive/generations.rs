@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use retold_engine::model::Position;
-use retold_engine::store::{self, NamespaceRow, Proposal, Role};
+use retold_engine::store::{self, NamespaceRow, OwnQuota, Proposal, Role};
 use tokio::sync::watch;
 
 use super::clock;
@@ -52,6 +52,7 @@ impl Host {
             generation: 1,
             role: Role::Fork { base_folder: base_row.folder, at: forked.at },
             previous: Vec::new(),
+            quota: OwnQuota::default(),
         };
         let mut store = self.open_store(&folder, Some(options))?;
         if effects {

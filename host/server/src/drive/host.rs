@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use retold_engine::model::{Timestamp, limits, valid_namespace_name};
-use retold_engine::store::{Catalogue, CursorMap, DiskFolder, NamespaceRow, Options, Role, Store, StoreError};
+use retold_engine::store::{Bound, Catalogue, CursorMap, DiskFolder, NamespaceRow, Options, Role, Store, StoreError};
 use tokio::sync::watch;
 
 use super::boundary::caught;
@@ -27,10 +27,12 @@ use super::queue::Cost;
 use super::quota::Quota;
 use super::replay_info::NamespaceRole;
 use super::retelling::Retelling;
+use super::retention::Retention;
 use super::sending::Sending;
 use super::space::{DiskSpace, RESERVE_BYTES};
+use super::spans::{Tracer, TracingOptions};
 use super::ticker::{Beats, Ticker};
-use super::tokens::{Access, By, NewToken, Token, Tokens};
+use super::tokens::{Access, By, NewToken, Rate, Token, Tokens};
 use super::traffic::Traffic;
 use super::types::DriveError;
 use super::workers::Pool;
@@ -54,6 +56,10 @@ pub struct HostOptions {
     pub reserve_bytes: u64,
     /// What each namespace may have.
     pub quota: Quota,
+    /// How much is kept of what is over.
+    pub retention: Retention,
+    /// Whom the host tells what it does; nobody, if not given.
+    pub tracing: Option<TracingOptions>,
     /// The program that compiles modules in a process of its own; this one if not given.
     pub compiler: Option<PathBuf>,
 }
@@ -69,6 +75,8 @@ impl Default for HostOptions {
             clock_ahead: Duration::ZERO,
             reserve_bytes: RESERVE_BYTES,
             quota: Quota::default(),
+            retention: Retention::default(),
+            tracing: None,
             compiler: None,
         }
     }
@@ -95,6 +103,8 @@ pub(super) struct Shared {
     namespaces: Arc<RwLock<BTreeMap<String, Namespace>>>,
     /// What is open, by its folder: names change hands, folders don't.
     open: Mutex<BTreeMap<String, Arc<Inside>>>,
+    /// Requests a second to those namespaces of which an operator has said how many, by name; `None` are any number.
+    pub rates: RwLock<BTreeMap<String, Option<Rate>>>,
     /// Retellings under way, by their folder.
     pub retellings: Mutex<BTreeMap<String, Arc<Retelling>>>,
     pub comparisons: Comparisons,
@@ -139,6 +149,7 @@ impl Host {
         let (sending, sender) = Sending::start(options.outside.clone()).map_err(io("the thread that sends can't be started"))?;
         threads.push(sender);
         let stopping = watch::Sender::new(false);
+        let tracer = options.tracing.clone().map(Tracer::start).transpose().map_err(io("the thread that sends spans can't be started"))?;
         let common = Common {
             pool,
             long_pool,
@@ -149,9 +160,11 @@ impl Host {
             housekeeper,
             space: Arc::new(DiskSpace::of(options.data.clone(), options.reserve_bytes)),
             quota: options.quota,
+            retention: options.retention,
             modules,
             failed: watch::Sender::new(None),
             sending,
+            tracer,
             stopping: stopping.clone(),
         };
         threads.push(start_ticker(&common, &namespaces, options.sandbox.tick_ms).map_err(io("the ticker can't be started"))?);
@@ -161,6 +174,7 @@ impl Host {
             catalogue: Mutex::new(catalogue),
             namespaces,
             open: Mutex::default(),
+            rates: RwLock::default(),
             retellings: Mutex::default(),
             comparisons: Comparisons::default(),
             changing: tokio::sync::Mutex::default(),
@@ -281,7 +295,9 @@ impl Host {
                 source: Arc::new(std::io::Error::other(error.to_string())),
             })
         };
-        Ok(Options { cache_bytes: self.0.options.cache_bytes, term_key: random()?, forget_key: random()?, identity: random()? })
+        let HostOptions { cache_bytes, retention, .. } = self.0.options;
+        let (term_key, forget_key, identity) = (random()?, random()?, random()?);
+        Ok(Options { cache_bytes, term_key, forget_key, identity, versions_kept: retention.versions })
     }
 
     /// Opens the store in a folder, making it if there is none.
@@ -302,6 +318,7 @@ impl Host {
         let common = &self.0.common;
         let folder = self.0.options.data.join(&row.folder);
         let inside = Arc::new(Inside::new(row.name.clone(), row.created, &folder, store.reader(), common));
+        inside.set_quota(self.quota().with(&row.quota));
         common.modules.load_active(&inside)?;
         inside.keep_shadows();
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner).insert(row.folder.clone(), inside.clone());
@@ -368,6 +385,7 @@ impl Host {
             rows.iter().filter(of).map(|row| row.name.clone()).collect()
         };
         let mut named = BTreeMap::new();
+        let mut rates = BTreeMap::new();
         for row in &rows {
             let Some(inside) = self.open_in(&row.folder) else { continue };
             let role = match &row.role {
@@ -384,9 +402,15 @@ impl Host {
                 Some((before, self.open_in(&row.folder)?.map(before)?))
             };
             let maps = previous.iter().filter_map(into).collect();
-            let standing = Standing { generation: row.generation, role, previous, maps };
+            // Another log may have the name, or something else have been said of it.
+            inside.set_quota(self.quota().with(&row.quota));
+            if row.quota.rate != Bound::TheHosts {
+                rates.insert(row.name.clone(), Rate::most(row.quota.rate));
+            }
+            let standing = Standing { generation: row.generation, role, previous, maps, own_quota: row.quota };
             named.insert(row.name.clone(), Namespace::new(inside, Arc::from(row.name.as_str()), Arc::new(standing)));
         }
+        *self.0.rates.write().unwrap_or_else(PoisonError::into_inner) = rates;
         *self.0.namespaces.write().unwrap_or_else(PoisonError::into_inner) = named.clone();
         open_consumers(&named);
         Ok(())
@@ -407,9 +431,9 @@ impl Host {
         (self.0.common.space.free_bytes(), self.0.common.space.reserve_bytes())
     }
 
-    /// What each namespace may have.
-    pub fn quota(&self) -> Quota {
-        self.0.options.quota
+    /// By whom the host tells what it does, if it tells anybody.
+    pub fn tracer(&self) -> Option<&Tracer> {
+        self.0.common.tracer.as_ref()
     }
 
     /// Whether every namespace can be written.
@@ -467,6 +491,7 @@ impl Host {
                 tracing::error!("a thread of the host panicked");
             }
         }
+        self.tracer().inspect(|tracer| tracer.finish());
         // Nothing folds any more: what was folded need not be folded again.
         open.iter().for_each(|inside| inside.all_views().values().for_each(|view| view.flush()));
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -496,6 +521,7 @@ fn start_ticker(common: &Common, namespaces: &Arc<RwLock<BTreeMap<String, Namesp
             for namespace in all(&poll) {
                 namespace.inside().wake_all();
                 namespace.inside().drop_unused_consumers();
+                namespace.inside().look_after_parked();
             }
         }),
         trim: Box::new(move || {

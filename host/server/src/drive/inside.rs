@@ -27,9 +27,11 @@ use super::quota::Quota;
 use super::replay_files::ReplayFiles;
 use super::replay_outputs::Prepared;
 use super::replays::Replays;
+use super::retention::{NextLook, Retention};
 use super::schemas::Book;
 use super::sending::Sending;
 use super::space::DiskSpace;
+use super::spans::Tracer;
 use super::ticker::Ticker;
 use super::timers::TimerTask;
 use super::traffic::Traffic;
@@ -60,13 +62,19 @@ pub struct Inside {
     pub ticker: Arc<Ticker>,
     pub housekeeper: Arc<Housekeeper>,
     pub space: Arc<DiskSpace>,
-    pub quota: Quota,
+    /// What it may have now.
+    pub(super) quota: RwLock<Quota>,
+    pub retention: Retention,
+    /// When it is looked for parked events that are too old.
+    pub parked_look: NextLook,
     pub counts: Counts,
     pub logs: FunctionLogs,
     pub commands: Commands,
     pub consumers: Consumers,
     pub flow: FlowCounts,
     pub sending: Arc<Sending>,
+    /// By whom the host tells what it does, if it tells anybody.
+    pub tracer: Option<Tracer>,
     /// Turns true when the host stops.
     pub stopping: watch::Sender<bool>,
     /// Requests that leave.
@@ -140,10 +148,12 @@ pub struct Common {
     pub housekeeper: Arc<Housekeeper>,
     pub space: Arc<DiskSpace>,
     pub quota: Quota,
+    pub retention: Retention,
     pub modules: Arc<Modules>,
     pub failed: watch::Sender<Option<String>>,
     /// What leaves the host.
     pub sending: Arc<Sending>,
+    pub tracer: Option<Tracer>,
     pub stopping: watch::Sender<bool>,
 }
 
@@ -174,20 +184,23 @@ impl Inside {
             ticker: common.ticker.clone(),
             housekeeper: common.housekeeper.clone(),
             space: common.space.clone(),
-            quota: common.quota,
+            quota: RwLock::new(common.quota),
+            retention: common.retention,
+            parked_look: NextLook::default(),
             counts: Counts::default(),
-            logs: FunctionLogs::default(),
+            logs: FunctionLogs::of_lines(common.retention.log_lines),
             commands: Commands::default(),
             consumers: Consumers::default(),
             flow: FlowCounts::default(),
             sending: common.sending.clone(),
+            tracer: common.tracer.clone(),
             stopping: common.stopping.clone(),
             outbox: Outbox::default(),
             timers: Arc::default(),
             zones: Arc::default(),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             deploying: tokio::sync::Mutex::default(),
-            replays: Replays::default(),
+            replays: Replays::keeping(common.retention.replays),
             replay_files: ReplayFiles::new(folder),
             store: Mutex::default(),
             prepared: Mutex::default(),

@@ -41,6 +41,7 @@ mod prospect;
 mod queue;
 mod quota;
 pub mod race;
+mod rebuilding;
 mod registry;
 mod replay_files;
 mod replay_info;
@@ -52,11 +53,13 @@ mod replays;
 mod retelling;
 mod retelling_begin;
 mod retelling_work;
+mod retention;
 mod returning;
 mod schema_changes;
 mod schemas;
 mod sending;
 mod space;
+mod spans;
 mod stream;
 mod superseding;
 mod ticker;
@@ -91,12 +94,15 @@ pub use namespace::Namespace;
 pub use outbox::{LaneInfo, OutboxInfo};
 pub use outside::{Network, Outside, SecretError, Secrets};
 pub use quota::Quota;
+pub use rebuilding::rebuild;
 pub use replay_info::{
-    DeployOptions, DeployOutcome, DifferenceKind, Dropped, ForkOptions, Forked, FunctionReplay, Generations, LogDifference,
+    DeployOptions, DeployOutcome, DifferenceKind, Dropped, ForkOptions, Forked, FormerVersion, FunctionReplay, Generations, LogDifference,
     LogEntryDifference, ModuleVersion, NamespaceRole, OutputCounts, OutputDifference, Promoted, Rehearse, RemoveOutcome, ReplayFailure,
     ReplayInfo, ReplayKind, ReplayOptions, ReplayStatus, ReplayedModule, RetellRequest, RetellRule, RetellingInfo, RowDifference, Shown,
     StateCompared, ViewDifference,
 };
+pub use retention::Retention;
+pub use spans::{Span, SpanContext, SpanCounts, SpanKind, Tracer, TracingOptions};
 pub use stream::AppendStream;
 pub use timer_info::{ScheduleInfo, TimerInfo, TimerInfoPage, TimerPlace};
 pub use tokens::{Access, NewToken, NotAToken, NotAdmitted, Rate, Scope, StoredTokens, Token, TokenRefused, Tokens};

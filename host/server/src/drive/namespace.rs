@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use retold_engine::model::{NewEvent, Position, Timestamp};
-use retold_engine::store::{self, Accepted, Control, CursorMap, Proposal, Reader};
+use retold_engine::store::{self, Accepted, Control, CursorMap, OwnQuota, Proposal, Reader};
 use tokio::sync::{oneshot, watch};
 
 use super::committer::{Job, WaitKey};
@@ -15,6 +15,7 @@ use super::inside::{Inside, next_number};
 use super::queue::Cost;
 use super::quota::Quota;
 use super::replay_info::NamespaceRole;
+use super::retention::Retention;
 use super::stream::AppendStream;
 use super::types::{Append, DriveError, Handled, ModuleInfo, NamespaceMetrics, WaitFor};
 
@@ -37,6 +38,8 @@ pub struct Standing {
     /// How cursors of one generation become cursors of the next, by the former: those of earlier generations
     /// that are still there.
     pub maps: BTreeMap<u64, Arc<CursorMap>>,
+    /// What an operator has said of it alone.
+    pub own_quota: OwnQuota,
 }
 
 /// What an append takes of a commit.
@@ -84,8 +87,14 @@ impl Namespace {
         Err(DriveError::ReadOnly { namespace: self.name.to_string(), what })
     }
 
+    /// What it may have now.
     pub fn quota(&self) -> Quota {
-        self.inside.quota
+        self.inside.quota()
+    }
+
+    /// How much is kept of what is over.
+    pub fn retention(&self) -> Retention {
+        self.inside.retention
     }
 
     /// Has the log itself tell of something, also where nothing new is taken in for want of space.
@@ -219,6 +228,7 @@ impl Namespace {
             overdue_us: self.timers_overdue_us(),
             queue_length: self.inside.queue.len(),
             segments: snapshot.as_ref().map_or(0, store::Snapshot::segments),
+            quota: self.quota(),
             bytes_in_use: snapshot.and_then(|snapshot| snapshot.bytes_in_use().ok()).unwrap_or_default(),
         }
     }

@@ -1,8 +1,13 @@
 //! `Quota`: what one namespace may take of its host, whoever it is that fills it: clients, commands, functions, timers.
 
-use retold_engine::store::StoreError;
+use std::sync::PoisonError;
 
+use retold_engine::store::{OwnQuota, StoreError};
+
+use super::host::Host;
 use super::inside::Inside;
+use super::namespace::Namespace;
+use super::tokens::Rate;
 use super::types::DriveError;
 
 /// Of each namespace by itself; without a bound none.
@@ -17,6 +22,11 @@ pub struct Quota {
 impl Quota {
     pub fn is_none(&self) -> bool {
         *self == Quota::default()
+    }
+
+    /// The quota in force where an operator has said this of the namespace, and `self` is that of all.
+    pub fn with(&self, own: &OwnQuota) -> Quota {
+        Quota { events_max: own.events.or(self.events_max), bytes_max: own.bytes.or(self.bytes_max) }
     }
 
     fn check_events(&self, namespace: &str, events: u64) -> Result<(), DriveError> {
@@ -35,14 +45,24 @@ impl Quota {
 }
 
 impl Inside {
+    /// What it may have now.
+    pub fn quota(&self) -> Quota {
+        *self.quota.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// In force with whatever comes next. What is there already stays, if it is more.
+    pub fn set_quota(&self, quota: Quota) {
+        *self.quota.write().unwrap_or_else(PoisonError::into_inner) = quota;
+    }
+
     /// Whether so many events more are within the quota.
     pub fn check_event_quota(&self, more: usize) -> Result<(), DriveError> {
-        self.quota.check_events(&self.name, self.reader.head().0.saturating_add(more as u64))
+        self.quota().check_events(&self.name, self.reader.head().0.saturating_add(more as u64))
     }
 
     /// Whether its files are within the quota. Asks the file system, if there is one.
     pub fn check_byte_quota(&self) -> Result<(), DriveError> {
-        self.quota.check_bytes(&self.name, || self.reader.snapshot()?.bytes_in_use())
+        self.quota().check_bytes(&self.name, || self.reader.snapshot()?.bytes_in_use())
     }
 
     /// Whether the log may grow: there is space for it, and the quota isn't reached.
@@ -53,9 +73,50 @@ impl Inside {
     }
 }
 
+impl Host {
+    /// What each namespace may have of which nothing else was said.
+    pub fn quota(&self) -> Quota {
+        self.0.options.quota
+    }
+
+    /// Gives one namespace a quota of its own, or the host's back. On disk, and in force, when this returns.
+    pub async fn set_quota(&self, name: &str, own: OwnQuota) -> Result<Namespace, DriveError> {
+        let turn = self.0.changing.lock().await;
+        let (host, name) = (self.clone(), name.to_owned());
+        let set = move || {
+            let unknown = || DriveError::UnknownNamespace(name.clone());
+            host.namespace(&name).ok_or_else(unknown)?.check_writable()?;
+            host.catalogue().set_quota(&name, own)?.ok_or_else(unknown)?;
+            host.name_all()?;
+            host.namespace(&name).ok_or_else(unknown)
+        };
+        let answer = tokio::task::spawn_blocking(set).await.map_err(|_| DriveError::Stopping)?;
+        drop(turn);
+        answer
+    }
+
+    /// Requests a second that a namespace may be sent, where `all` is what each may. For those of an earlier generation, say
+    /// the name that it is of.
+    pub fn rate_of(&self, name: &str, all: Option<Rate>) -> Option<Rate> {
+        let own = self.0.rates.read().unwrap_or_else(PoisonError::into_inner);
+        own.get(name).copied().unwrap_or(all)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use retold_engine::store::Bound;
+
     use super::*;
+
+    #[test]
+    fn what_nothing_was_said_of_is_as_for_all_e6() {
+        let all = Quota { events_max: Some(10), bytes_max: Some(100) };
+        assert_eq!(all.with(&OwnQuota::default()), all);
+        let own = OwnQuota { events: Bound::Most(20), bytes: Bound::Unbounded, rate: Bound::TheHosts };
+        assert_eq!(all.with(&own), Quota { events_max: Some(20), bytes_max: None });
+        assert_eq!(Quota::default().with(&own), Quota { events_max: Some(20), bytes_max: None });
+    }
 
     #[test]
     fn a_namespace_has_as_much_as_its_quota_and_no_more_e6() {

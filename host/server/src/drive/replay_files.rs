@@ -11,8 +11,8 @@ use retold_engine::run::FunctionReport;
 use serde::{Deserialize, Serialize};
 
 use super::replay_info::{
-    DeployOptions, FunctionReplay, OutputCounts, Rehearse, ReplayInfo, ReplayKind, ReplayOptions, ReplayStatus, ReplayedModule,
-    RowDifference, StateCompared,
+    DeployOptions, FormerVersion, FunctionReplay, OutputCounts, Rehearse, ReplayInfo, ReplayKind, ReplayOptions, ReplayStatus,
+    ReplayedModule, RowDifference, StateCompared,
 };
 use super::replay_report::shown_report;
 
@@ -71,6 +71,8 @@ struct StoredFunction {
     note: Option<String>,
     #[serde(default)]
     state: Option<StoredState>,
+    #[serde(default)]
+    former: Option<FormerVersion>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -169,6 +171,7 @@ impl StoredReplay {
             costs: function.costs(),
             note: function.note.clone(),
             state: function.state.as_ref().map(StoredState::from),
+            former: function.former.clone(),
         };
         self.functions = info.functions.iter().map(stored).collect();
     }
@@ -180,7 +183,8 @@ impl StoredReplay {
             Some(bytes) => {
                 let report = FunctionReport::decode(&mut ByteReader::new(bytes)).ok()?;
                 let shown = shown_report(&report, stored.new, stored.costs, stored.note.clone());
-                Some(FunctionReplay { state: stored.state.as_ref().map(StoredState::compared), ..shown })
+                let state = stored.state.as_ref().map(StoredState::compared);
+                Some(FunctionReplay { state, former: stored.former.clone(), ..shown })
             }
         };
         let module = match self.kind {

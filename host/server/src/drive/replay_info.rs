@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use retold_engine::model::{Digest, FunctionKind, Position, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::types::{Deployed, ModuleInfo};
 
@@ -173,8 +174,18 @@ pub struct FunctionReplay {
     pub running_microseconds_per_event: Option<f64>,
     /// A note where something was not looked at, and why.
     pub note: Option<String>,
+    /// Of a verification: it is what a version made that ran before.
+    pub former: Option<FormerVersion>,
     /// The engine's report, in its own form: as it is written down.
     pub encoded: Vec<u8>,
+}
+
+/// A version that ran before, and which events it dealt with: those after `after` up to `upto`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormerVersion {
+    pub version: String,
+    pub after: u64,
+    pub upto: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -11,11 +11,11 @@ use super::clock;
 use super::folding::{PORTION, beside, fold_all, read_ahead};
 use super::inside::Inside;
 use super::prospect::Prospect;
-use super::replay_info::{FunctionReplay, ReplayKind};
+use super::replay_info::{FormerVersion, FunctionReplay, ReplayKind};
 use super::replay_report::shown_report;
 use super::types::{DriveError, FunctionFailed};
 use super::upgrade::{Stop, Upgrade};
-use super::verification::{Verifying, same_code_after};
+use super::verification::{Former, Verifying, same_code_after};
 
 /// Memory for pages of a shadow.
 const CACHE_BYTES: usize = 16 << 20;
@@ -42,6 +42,8 @@ pub struct Part {
     failed: Option<FunctionFailed>,
     /// Of a verification.
     verifying: Option<Verifying>,
+    /// Of a verification: it is a version that ran before.
+    former: Option<FormerVersion>,
 }
 
 /// How it goes through history.
@@ -137,7 +139,45 @@ impl Part {
             costs: [None; 4],
             failed: None,
             verifying: verifies.then(Verifying::default),
+            former: None,
         }))
+    }
+
+    /// A version that ran before, over history up to where another took over: what it made is held against the record.
+    pub fn of_former(upgrade: &Upgrade, snapshot: &Snapshot, former: Former) -> Result<Part, Stop> {
+        let inside = &upgrade.inside;
+        let Former { prospect, function, identity, row, module, version } = former;
+        let guests = inside.guests_at(snapshot);
+        let reading = prospect.reading(snapshot, &guests)?;
+        let after = Position(version.after);
+        let options = ReplayOptions { lanes: inside.view_threads, from: after, made_by: Some(module), ..ReplayOptions::default() };
+        // Code that came back has a span for each time that it ran.
+        let shadow = Digest::of(format!("{identity} after {after}").as_bytes());
+        let shadow = inside.open_shadow(&upgrade.task.id, &function.name, shadow, CACHE_BYTES)?;
+        let replayed = Replayed { manifest: function.clone(), follows: Some(row.clone()), identity };
+        let way = Way::Replay(Box::new(Replay::new(&reading, &replayed, options, &shadow)?));
+        drop(reading);
+        Ok(Part {
+            function,
+            identity,
+            row: Some(row),
+            prospect,
+            of_module: true,
+            way,
+            shadow,
+            needed: false,
+            catch_up: None,
+            busy: Duration::ZERO,
+            costs: [None; 4],
+            note: None,
+            failed: None,
+            verifying: None,
+            former: Some(version),
+        })
+    }
+
+    pub fn add_note(&mut self, note: String) {
+        self.note = Some(self.note.take().map_or_else(|| note.clone(), |before| format!("{before}; {note}")));
     }
 
     pub fn name(&self) -> &str {
@@ -210,7 +250,11 @@ impl Part {
         if let (Way::Replay(replay), Some(end)) = (&mut self.way, end) {
             replay.end_at(end);
         }
-        let follows = self.row.as_ref().and_then(|row| snapshot.function(&row.name).cloned());
+        let follows = match &self.former {
+            // It ended where another took over.
+            Some(_) => self.row.clone(),
+            None => self.row.as_ref().and_then(|row| snapshot.function(&row.name).cloned()),
+        };
         let replayed = Replayed { manifest: self.function.clone(), follows, identity: self.identity };
         let prepared = match &mut self.way {
             Way::Replay(replay) => replay.prepare(&reading, &replayed, &self.shadow, PORTION)?,
@@ -292,6 +336,7 @@ impl Part {
                 shown_report(&report, is_new, self.costs, self.note.clone())
             }
         };
+        shown.former = self.former.clone();
         if let Some(verifying) = &self.verifying {
             shown.state = verifying.compared.clone();
             shown.note = verifying.note.clone().or(shown.note);
@@ -423,9 +468,7 @@ fn future_row(snapshot: &Snapshot, function: &FunctionManifest, identity: Digest
 
 fn verified_note(function: &FunctionManifest, after: Position) -> Option<String> {
     let compares = function.kind == FunctionKind::Handler && after > Position::START;
-    compares.then(|| {
-        format!("its outputs are compared from behind position {after} on: other code made those before; its state is made of all of them")
-    })
+    compares.then(|| format!("its outputs are compared from behind position {after} on; its state is made of all of history"))
 }
 
 fn note(function: &FunctionManifest, is_new: bool, needed: bool, sample: Option<u32>) -> Option<String> {

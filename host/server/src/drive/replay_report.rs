@@ -29,6 +29,7 @@ pub fn shown_report(report: &FunctionReport, new: bool, costs: [Option<f64>; 4],
         running_fuel_per_event: costs[2],
         running_microseconds_per_event: costs[3],
         note,
+        former: None,
         encoded: encoded.bytes,
     }
 }

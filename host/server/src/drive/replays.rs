@@ -13,13 +13,12 @@ use super::replay_info::{ModuleVersion, ReplayInfo, ReplayKind, ReplayStatus};
 use super::replay_task::ReplayTask;
 use super::types::DriveError;
 
-/// Reports that are kept; the oldest that are over go first.
-const KEPT_MAX: usize = 64;
 /// How long the operator waits at most until a replay has come to a place where it can end or stand still.
 const STILL_TIME_MAX: Duration = Duration::from_secs(10);
 
-#[derive(Default)]
 pub struct Replays {
+    /// With their reports; the oldest that are over go first.
+    kept_max: usize,
     /// By number.
     numbered: Mutex<BTreeMap<u64, Arc<ReplayTask>>>,
     /// Retellings of this log, by the name of what is made.
@@ -30,6 +29,17 @@ pub struct Replays {
 }
 
 impl Replays {
+    /// So many are kept, those under way among them.
+    pub fn keeping(kept_max: usize) -> Replays {
+        Replays {
+            kept_max,
+            numbered: Mutex::default(),
+            retellings: Mutex::default(),
+            last: AtomicU64::default(),
+            threads: Mutex::default(),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<ReplayTask>>> {
         self.numbered.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -66,7 +76,7 @@ impl Replays {
         let number = self.last.fetch_add(1, Ordering::AcqRel) + 1;
         let task = make(number.to_string());
         all.insert(number, task.clone());
-        while all.len() > KEPT_MAX {
+        while all.len() > self.kept_max {
             let Some(oldest) = all.iter().find(|(_, task)| task.is_over()).map(|(number, _)| *number) else { break };
             all.remove(&oldest);
             files.remove(&oldest.to_string());

@@ -108,7 +108,7 @@ impl Committer {
     /// callers by an answer, what runs here is proposed again once there is.
     pub fn with_space(&mut self, jobs: Vec<Job>) -> Vec<Job> {
         let space = if jobs.iter().any(grows) { self.look_at_space() } else { Ok(()) };
-        if space.is_ok() && self.namespace.quota.is_none() {
+        if space.is_ok() && self.namespace.quota().is_none() {
             return jobs;
         }
         let bytes = self.namespace.check_byte_quota();

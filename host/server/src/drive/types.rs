@@ -8,6 +8,7 @@ use retold_engine::run::{AggregateFault, ConsumerRefused};
 use retold_engine::store::{FunctionStatus, OutsideCounts, Refused, StoreError};
 
 use super::durations::DurationCounts;
+use super::quota::Quota;
 use super::schemas::Misfit;
 
 /// How long an append waits before it is answered.
@@ -166,8 +167,8 @@ pub enum DriveError {
     NoSpace { free_bytes: u64, needed_bytes: u64 },
     /// Nothing was recorded; other namespaces go on.
     #[error(
-        "namespace {namespace:?} may have {max} {what}, and has them: reading goes on, and so does all else once its operator starts the host \
-         with a larger --quota-{what}"
+        "namespace {namespace:?} may have {max} {what}, and has them: reading goes on, and so does all else once who operates the host lets it \
+         have more, by `retold namespaces quota`"
     )]
     QuotaReached { namespace: String, what: &'static str, max: u64 },
     /// An event's data doesn't fit the schema of its type; nothing was recorded.
@@ -314,6 +315,8 @@ pub struct NamespaceMetrics {
     /// Hosts that nothing is sent to for now.
     pub hosts_down: usize,
     pub segments: usize,
+    /// What it may have.
+    pub quota: Quota,
     pub bytes_in_use: u64,
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use retold_engine::model::Position;
-use retold_engine::store::{FunctionStatus, Proposal, Snapshot, StoreError};
+use retold_engine::store::{FunctionRow, FunctionStatus, Proposal, Snapshot, StoreError};
 
 use super::activation::Activation;
 use super::clock;
@@ -16,6 +16,7 @@ use super::replay_info::{DeployOptions, FunctionReplay, Rehearse, ReplayKind};
 use super::replay_part::{Part, Went};
 use super::replay_task::{Ended, ReplayTask};
 use super::types::{DeployRefused, Deployed, DriveError};
+use super::verification::former_versions;
 
 /// Replays give way to everything that lives.
 const NICENESS: i32 = 5;
@@ -170,7 +171,8 @@ impl Upgrade {
             for row in snapshot.functions().filter(|row| row.status != FunctionStatus::Retired) {
                 if function.as_ref().is_none_or(|function| *function == row.name) {
                     let code = (row.manifest.clone(), row.identity);
-                    parts.extend(Part::new(self, prospect, &snapshot, code, Some(row.clone()), false)?);
+                    let live = Part::new(self, prospect, &snapshot, code, Some(row.clone()), false)?;
+                    parts.extend(live.map(|live| self.with_former(&snapshot, row, live)).transpose()?.into_iter().flatten());
                 }
             }
         }
@@ -184,6 +186,24 @@ impl Upgrade {
         for other in prospect.affected(&snapshot).into_iter().filter(|affected| !affected.of_module) {
             parts.extend(Part::new(self, prospect, &snapshot, (other.manifest, other.identity), Some(other.row), false)?);
         }
+        Ok(parts)
+    }
+
+    /// What runs, and behind it each version of the function that ran before and can be run again.
+    fn with_former(&self, snapshot: &Snapshot, row: &FunctionRow, mut live: Part) -> Result<Vec<Part>, Stop> {
+        let mut parts = Vec::new();
+        let (formers, notes) = former_versions(&self.inside, snapshot, row)?;
+        notes.into_iter().for_each(|note| live.add_note(note));
+        for former in formers {
+            let version = former.version.version.clone();
+            match Part::of_former(self, snapshot, former) {
+                Ok(part) => parts.push(part),
+                Err(Stop::Failed(DriveError::Store(error))) => return Err(error.into()),
+                Err(Stop::Failed(error)) => live.add_note(format!("what {version} made is not compared: {error}")),
+                Err(Stop::Ended) => return Err(Stop::Ended),
+            }
+        }
+        parts.insert(0, live);
         Ok(parts)
     }
 

@@ -1,14 +1,17 @@
 //! What runs, over recorded history once more: which of its outputs can be held against the record, and the live
 //! rows against those that history makes, at one place.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use retold_engine::model::{FunctionKind, Position};
+use retold_engine::model::{Digest, FunctionKind, FunctionManifest, Position};
 use retold_engine::run::{self, Replay, RowsCompared};
-use retold_engine::store::{FunctionRow, FunctionStatus, Snapshot, ViewFile, ViewSnapshot};
+use retold_engine::store::{FormerSpan, FunctionRow, FunctionStatus, Snapshot, ViewFile, ViewSnapshot};
 
 use super::inside::Inside;
-use super::replay_info::{OutputCounts, StateCompared};
+use super::modules::Upload;
+use super::prospect::{Prospect, Wanted};
+use super::replay_info::{FormerVersion, OutputCounts, StateCompared};
 use super::replay_part::Went;
 use super::types::DriveError;
 
@@ -104,6 +107,56 @@ pub fn same_code_after(snapshot: &Snapshot, row: &FunctionRow) -> Position {
         snapshot.functions().filter(|other| other.manifest.kind == FunctionKind::Upcaster && other.status != FunctionStatus::Retired);
     let upcast = upcasters.map(|upcaster| taken_over(snapshot, upcaster).1).max().unwrap_or_default();
     taken_over(snapshot, row).0.max(held).max(upcast)
+}
+
+/// A version of a function that ran before, and is to run over its part of history again.
+pub struct Former {
+    /// The namespace with its module in the place of the one that runs.
+    pub prospect: Arc<Prospect>,
+    pub function: FunctionManifest,
+    pub identity: Digest,
+    /// The function as it stood when another took over.
+    pub row: Arc<FunctionRow>,
+    /// Ordinal of its module version.
+    pub module: u32,
+    pub version: FormerVersion,
+}
+
+/// The versions of a handler that ran before, oldest first, with what each dealt with; and why something of it can't be
+/// compared.
+pub fn former_versions(inside: &Inside, snapshot: &Snapshot, row: &FunctionRow) -> Result<(Vec<Former>, Vec<String>), DriveError> {
+    let (mut formers, mut notes) = (Vec::new(), Vec::new());
+    if row.manifest.kind != FunctionKind::Handler {
+        return Ok((formers, notes));
+    }
+    let Some(spans) = snapshot.former_spans(row)? else {
+        let why = "events were set aside or read again, and which version dealt with them in the end is not told by their place";
+        return Ok((formers, vec![format!("what versions before it made is not compared: {why}")]));
+    };
+    for span in spans {
+        let Some(version) = snapshot.module(span.module) else { continue };
+        match former(inside, snapshot, row, span) {
+            Ok(Some(found)) => formers.push(found),
+            Ok(None) => notes.push(format!("what {} made is not compared: its code is no longer here", version.version)),
+            Err(DriveError::Store(error)) => return Err(error.into()),
+            Err(error) => notes.push(format!("what {} made is not compared: {error}", version.version)),
+        }
+    }
+    Ok((formers, notes))
+}
+
+/// `None`: its code is no longer here.
+fn former(inside: &Inside, snapshot: &Snapshot, row: &FunctionRow, span: FormerSpan) -> Result<Option<Former>, DriveError> {
+    let FormerSpan { module, after, upto } = span;
+    let Some(version) = snapshot.module(module).cloned() else { return Ok(None) };
+    let Some(function) = version.manifest.functions.iter().find(|function| function.name == row.name).cloned() else { return Ok(None) };
+    let Some(identity) = snapshot.identity_after(&version.manifest, version.digest, &row.name) else { return Ok(None) };
+    let Some(component) = snapshot.component(version.digest)? else { return Ok(None) };
+    let upload = Upload { manifest: version.manifest.clone(), digest: version.digest, module: inside.modules.load(&component)?, component };
+    let prospect = Arc::new(Prospect::of(inside, &Wanted::Upload(upload))?);
+    let row = Arc::new(FunctionRow { cursor: upto, rebuild: None, ..row.clone() });
+    let version = FormerVersion { version: version.version.clone(), after: after.0, upto: upto.0 };
+    Ok(Some(Former { prospect, function, identity, row, module, version }))
 }
 
 /// Where the function's code took over from other code, [`Position::START`] if it never did; and where it first ran.

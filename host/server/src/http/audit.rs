@@ -13,6 +13,10 @@ use crate::drive::{Access, MAIN, Namespace};
 /// The subject is what was changed: a function, a module, a token, or the operation where it has no name.
 pub const ACTED: &str = "retold.operator.acted";
 
+/// What a change came to, by a name, where the path and query don't tell it: an answer carries it to the audit trail.
+#[derive(Clone, Debug)]
+pub struct Said(pub &'static str, pub Value);
+
 /// A change that somebody asked for, as it is told once it is made.
 pub struct Act {
     namespaces: Vec<String>,
@@ -45,6 +49,12 @@ impl Act {
         self.data["about"] = who(token);
         self.data["about"]["allow"] = token.scopes.iter().map(|scope| scope.name()).collect();
         self.namespaces = token.namespaces.clone().unwrap_or(self.namespaces);
+        self
+    }
+
+    /// The same with what it came to.
+    pub fn saying(mut self, Said(name, what): &Said) -> Act {
+        self.data[*name] = what.clone();
         self
     }
 

@@ -11,7 +11,7 @@ use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
 use super::admission::{Pass, admit};
-use super::audit::Act;
+use super::audit::{Act, Said};
 use super::body::{Body, StreamBroken, as_data};
 use super::call::{Answer, Call};
 use super::cloudevents::{TRACE_PARENT, is_trace_parent};
@@ -23,14 +23,17 @@ use super::rates;
 use super::route::{Needs, Route};
 use super::routes::routes;
 use super::site::Site;
+use super::traced;
 use super::upload::drain;
 use crate::drive::Access;
 
 /// Answers one request. Never fails: what goes wrong is an answer too.
 pub async fn respond(site: Arc<Site>, peer: IpAddr, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let span = traced::begin(&site, peer, &mut parts);
     let trace = parts.headers.get(TRACE_PARENT).cloned();
     let asked = check(&parts, &site.options.names).and_then(|()| admitted(&site, peer, &parts));
+    let route = asked.as_ref().ok().map(|(route, _)| *route);
     let answer = match asked {
         Ok((route, pass)) => {
             answered(&site, route, &pass, Box::new(Call { site: site.clone(), route, pass: pass.clone(), parts, body })).await
@@ -49,6 +52,9 @@ pub async fn respond(site: Arc<Site>, peer: IpAddr, request: Request<Incoming>) 
         problem.into_response()
     });
     site.counts.answered(response.status());
+    if let Some(span) = span {
+        traced::end(&site, *span, route, response.status());
+    }
     as_data(&mut response);
     Ok(response)
 }
@@ -90,6 +96,10 @@ async fn told(site: Arc<Site>, act: Act, handled: Pin<Box<dyn Future<Output = An
     let response = handled.await?;
     let act = match response.extensions().get::<Arc<Access>>() {
         Some(token) => act.on_token(token),
+        None => act,
+    };
+    let act = match response.extensions().get::<Said>() {
+        Some(said) => act.saying(said),
         None => act,
     };
     act.record(&site).await;

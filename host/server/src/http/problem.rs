@@ -353,7 +353,8 @@ impl From<StoreError> for Problem {
             | StoreError::BeyondHead { .. }
             | StoreError::NotEmpty
             | StoreError::NewerFormat { .. }
-            | StoreError::Damaged { .. } => {
+            | StoreError::Damaged { .. }
+            | StoreError::Derived { .. } => {
                 tracing::error!(%error, "a request met a storage error");
                 &kinds::STORAGE_UNREADABLE
             }

@@ -31,13 +31,15 @@ pub fn count(site: &Site, pass: &Pass, route: &Route, path: &str) -> Result<(), 
         counted.map_err(|seconds| too_often(&format!("the token {} ({}) may send {rate}", access.id, access.name), seconds))?;
     }
     let uploads = matches!(route.takes, Takes::Wasm);
-    let held = options.rate_per_namespace.filter(|_| route.needs != Needs::InPath(Scope::Operate));
     let name = route.part(path, "ns");
+    let operates = matches!(route.needs, Needs::InPath(Scope::Operate) | Needs::Everywhere(Scope::Operate));
+    let of = name.split_once('@').map_or(name, |(name, _)| name);
+    let held = if operates { None } else { site.host.rate_of(of, options.rate_per_namespace) };
     // What there is not is told so by its handler, and remembered by nobody.
     if name.is_empty() || (held.is_none() && !uploads) || site.host.namespace(name).is_none() {
         return Ok(());
     }
-    let name = name.split_once('@').map_or(name, |(name, _)| name);
+    let name = of;
     if let Some(rate) = held {
         // Who needs no token can't use up what is there for those who have one.
         let open = format!("{name}/open");

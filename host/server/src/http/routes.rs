@@ -8,6 +8,7 @@ use http::Method;
 use super::outside_routes::OUTSIDE_ROUTES;
 use super::parameters as query;
 use super::problem_kinds as kinds;
+use super::quota_routes::QUOTA_ROUTES;
 use super::route::{Gives, Needs, Route, Takes};
 use super::route_problems as meets;
 use super::token_routes::TOKEN_ROUTES;
@@ -16,7 +17,7 @@ use crate::drive::Scope;
 
 /// In the order in which they are looked through.
 pub fn routes() -> impl Iterator<Item = &'static Route> {
-    ROUTES.iter().chain(OUTSIDE_ROUTES).chain(TOKEN_ROUTES)
+    ROUTES.iter().chain(OUTSIDE_ROUTES).chain(TOKEN_ROUTES).chain(QUOTA_ROUTES)
 }
 
 /// The busiest first.

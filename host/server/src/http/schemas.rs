@@ -2,13 +2,22 @@
 //! running host: each answer is held against its schema.
 
 mod flow;
+mod quota;
 mod tokens;
 
 use serde_json::{Value, json};
 
 pub fn schemas() -> Value {
     let mut all = event_schemas();
-    for more in [admin_schemas(), outbox_schemas(), upgrade_schemas(), consumer_schemas(), flow::flow_schemas(), tokens::token_schemas()] {
+    for more in [
+        admin_schemas(),
+        outbox_schemas(),
+        upgrade_schemas(),
+        consumer_schemas(),
+        flow::flow_schemas(),
+        quota::quota_schemas(),
+        tokens::token_schemas(),
+    ] {
         for (name, schema) in more.as_object().into_iter().flatten() {
             all[name.as_str()] = schema.clone();
         }
@@ -137,7 +146,8 @@ fn admin_schemas() -> Value {
             "name": text(), "created": time(), "head": named("Position"), "functions": count(), "modules": count(), "generation": count(),
             "role": { "enum": ["own", "fork", "retelling", "old"] }, "base": or_null(text()), "at": or_null(named("Position")),
             "previous": { "type": "array", "items": text(), "description": "Earlier generations that are kept, by name." },
-            "quota": whole(json!({ "events": or_null(count()), "bytes": or_null(count()) })),
+            "quota": named("QuotaInForce"),
+            "keep": whole(json!({ "versions": count(), "log_lines": count(), "replays": count(), "parked_days": or_null(count()) })),
         })),
         "Namespaces": whole(json!({ "namespaces": list(named("Namespace")) })),
         "Module": object(&["name", "version", "digest", "deployed_at", "active", "functions"], json!({
@@ -372,6 +382,11 @@ fn upgrade_schemas() -> Value {
             "fuel_per_event": or_null(number()), "microseconds_per_event": or_null(number()),
             "running_fuel_per_event": or_null(number()), "running_microseconds_per_event": or_null(number()),
             "note": or_null(text()),
+            "former": or_null(json!({
+                "type": "object", "required": ["version", "after", "upto"],
+                "description": "Of a verification: these are the outputs of a version that ran before, of the events after `after` up to `upto`.",
+                "properties": { "version": text(), "after": named("Position"), "upto": named("Position") },
+            })),
         })),
         "Replay": whole(json!({
             "id": text(), "kind": { "enum": ["rehearsal", "deployment", "rollback", "removal", "retelling", "comparison", "verification"] },

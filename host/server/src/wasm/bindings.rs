@@ -1,11 +1,9 @@
 //! The records of `retold:module/types` as the canonical ABI moves them. Written by hand, not
-//! generated, so that events go into a guest from where they lie: nothing is copied on the way.
+//! generated, so that they borrow where they can.
 //!
 //! The order of fields and cases is the order in `wit/retold.wit`; wasmtime holds both against each
 //! other when a module is loaded.
 #![expect(dead_code, reason = "values come out of a guest's memory, where only wasmtime sees them made")]
-
-use std::ops::Deref;
 
 use retold_engine::model::{self, CommandRef, EventRef};
 use wasmtime::component::{ComponentType, Lift, Lower};
@@ -13,44 +11,57 @@ use wasmtime::component::{ComponentType, Lift, Lower};
 /// An event on its way into a guest.
 #[derive(ComponentType, Lower)]
 #[component(record)]
-pub(super) struct Event<'a> {
+pub(super) struct Event {
     position: u64,
-    #[component(name = "type")]
-    r#type: &'a str,
-    subject: &'a str,
     time: u64,
-    data: &'a [u8],
+    #[component(name = "type")]
+    r#type: u32,
+    #[component(name = "subject-end")]
+    subject_end: u32,
+    #[component(name = "data-end")]
+    data_end: u32,
 }
 
-impl<'a> From<&EventRef<'a>> for Event<'a> {
-    fn from(event: &EventRef<'a>) -> Event<'a> {
-        Event { position: event.position.0, r#type: event.r#type, subject: event.subject, time: event.time.0, data: event.data }
-    }
+/// The events of one call on their way into a guest: what all of them are made of, in four pieces.
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(super) struct Events<'a> {
+    each: Vec<Event>,
+    types: Vec<&'a str>,
+    subjects: String,
+    data: Vec<u8>,
 }
 
-/// The events of one call. One alone, the usual case of a log at rest, needs no allocation.
-pub(super) enum Events<'a> {
-    One([Event<'a>; 1]),
-    Many(Vec<Event<'a>>),
-}
+/// How many of the types met last are looked through for an event's own.
+const TYPES_LOOKED_THROUGH: usize = 16;
 
 impl<'a> Events<'a> {
+    /// A call's events are far fewer bytes than an offset can say: see `limits::BATCH_BYTES_MAX`.
     pub(super) fn of(events: &[EventRef<'a>]) -> Events<'a> {
-        match events {
-            [event] => Events::One([Event::from(event)]),
-            events => Events::Many(events.iter().map(Event::from).collect()),
+        let sum = |part: fn(&EventRef<'a>) -> usize| events.iter().map(part).sum();
+        let mut packed = Events {
+            each: Vec::with_capacity(events.len()),
+            types: Vec::new(),
+            subjects: String::with_capacity(sum(|event| event.subject.len())),
+            data: Vec::with_capacity(sum(|event| event.data.len())),
+        };
+        for event in events {
+            let r#type = packed.r#type(event.r#type);
+            packed.subjects.push_str(event.subject);
+            packed.data.extend_from_slice(event.data);
+            let (subject_end, data_end) = (packed.subjects.len() as u32, packed.data.len() as u32);
+            packed.each.push(Event { position: event.position.0, time: event.time.0, r#type, subject_end, data_end });
         }
+        packed
     }
-}
 
-impl<'a> Deref for Events<'a> {
-    type Target = [Event<'a>];
-
-    fn deref(&self) -> &[Event<'a>] {
-        match self {
-            Events::One(event) => event,
-            Events::Many(events) => events,
-        }
+    fn r#type(&mut self, name: &'a str) -> u32 {
+        let place = self.types.iter().rev().take(TYPES_LOOKED_THROUGH).position(|known| *known == name);
+        let place = place.map(|back| self.types.len() - 1 - back).unwrap_or_else(|| {
+            self.types.push(name);
+            self.types.len() - 1
+        });
+        place as u32
     }
 }
 
@@ -318,19 +329,45 @@ pub(super) struct Entry {
 }
 
 /// What the functions of the contract take and give.
-pub(super) type HandleParams<'a> = (&'a str, &'a [Event<'a>]);
+pub(super) type HandleParams<'a> = (&'a str, &'a Events<'a>);
 pub(super) type HandleResult = (Result<Vec<Reaction>, Failure>,);
 /// Function, subject, state, command.
 pub(super) type DecideParams<'a> = (&'a str, &'a str, Option<&'a [u8]>, CommandToDecide<'a>);
 pub(super) type DecideResult = (Result<Vec<NewEvent>, Rejection>,);
 /// Function, subject, state, events.
-pub(super) type EvolveParams<'a> = (&'a str, &'a str, Option<&'a [u8]>, &'a [Event<'a>]);
+pub(super) type EvolveParams<'a> = (&'a str, &'a str, Option<&'a [u8]>, &'a Events<'a>);
 pub(super) type EvolveResult = (Result<Vec<u8>, Failure>,);
-pub(super) type ProjectParams<'a> = (&'a str, &'a [Event<'a>]);
+pub(super) type ProjectParams<'a> = (&'a str, &'a Events<'a>);
 pub(super) type ProjectResult = (Result<(), Failure>,);
 pub(super) type QueryParams<'a> = (&'a str, Query<'a>);
 pub(super) type QueryResult = (Result<Payload, Rejection>,);
-pub(super) type UpcastParams<'a> = (&'a [Event<'a>],);
+pub(super) type UpcastParams<'a> = (&'a Events<'a>,);
 pub(super) type UpcastResult = (Result<Vec<Vec<NewEvent>>, Failure>,);
 pub(super) type AcceptParams<'a> = (&'a str, RequestToAccept<'a>);
 pub(super) type AcceptResult = (Result<Vec<NewEvent>, HttpResponse>,);
+
+#[cfg(test)]
+mod tests {
+    use retold_engine::model::{NewEvent, Position, RecordBuilder, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn events_are_packed_into_pieces_and_types_that_were_met_lately_stand_there_once() {
+        let met: Vec<u32> = [0, 1, 0, 1].into_iter().chain(2..20).chain([19, 0]).collect();
+        let mut record = RecordBuilder::new(1, Position(1), Timestamp(7));
+        for number in &met {
+            let r#type = format!("type.{number}");
+            record.add_source(&NewEvent { r#type, subject: "é".into(), data: b"{}".to_vec(), ..NewEvent::default() });
+        }
+        let events: Vec<EventRef<'_>> = (1..=met.len() as u64).map(|number| record.event(Position(number)).unwrap()).collect();
+        let packed = Events::of(&events);
+        let names: Vec<&str> = packed.each.iter().map(|event| packed.types[event.r#type as usize]).collect();
+        assert_eq!(names, events.iter().map(|event| event.r#type).collect::<Vec<_>>());
+        // The first was met too long ago when it came again.
+        assert_eq!((packed.types.len(), packed.types[20]), (21, "type.0"));
+        assert_eq!((packed.subjects.len(), packed.data.len()), (2 * met.len(), 2 * met.len()));
+        let ends: Vec<_> = packed.each.iter().map(|event| (event.subject_end, event.data_end)).collect();
+        assert_eq!(ends[..3], [(2, 2), (4, 4), (6, 6)]);
+    }
+}

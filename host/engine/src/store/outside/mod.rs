@@ -14,6 +14,7 @@ mod tests;
 mod timers;
 mod writing;
 
+pub use durable::open as open_if_there;
 pub use fire::{Due, Fate, Fired};
 pub use hold::{Held, Unheld};
 pub use in_group::InGroup;
@@ -22,4 +23,4 @@ pub use reply::{Attempt, Replied, Reply};
 pub use rows::{OutboxRow, OutboxState, OutsideCounts, RowChange};
 pub use schedule::{Occurrence, ScheduleRow};
 pub use timers::{PendingTimer, TimerPage};
-pub use writing::{OutsideTables, read_counts, read_effects, write_processing, write_row_changes};
+pub use writing::{EFFECTS, OutsideTables, read_counts, read_effects, write_processing, write_row_changes};

@@ -8,6 +8,7 @@ use super::super::backup::BackupPieces;
 use super::super::fork::fork;
 use super::super::open::Options;
 use super::super::proposal::{Accepted, Append, Control, Proposal, Reacted, Refused};
+use super::super::rebuild::rebuild;
 use super::super::restore::{Effects, RestoreAs, Until, restore};
 use super::super::story::{append, commits, deploy, handler, react, seal_tail};
 use super::super::tables;
@@ -602,6 +603,33 @@ fn what_is_pending_is_pending_again_after_a_restore_with_effects_and_held_after_
         assert_eq!(desk.snapshot().next_due().expect("read").is_some(), effects == Effects::Leave);
         assert_eq!(desk.keys(), base.keys());
     }
+}
+
+#[test]
+fn what_is_pending_is_the_same_after_a_rebuild_also_what_no_record_tells_of_requests() {
+    let rebuilt = |Desk { store, folder }: Desk| {
+        drop(store);
+        assert_eq!(rebuild(Arc::new(folder.clone()), &Options::default()).expect("rebuilt").lost, [""; 0]);
+        Desk { store: open(&folder), folder }
+    };
+    let rows = |desk: &Desk| desk.pending().into_iter().map(|request| (request.position, request.row)).collect::<Vec<_>>();
+    let mut desk = told(4);
+    let attempt = Attempt { request: desk.pending()[0].position, attempts: 2, not_before: Timestamp(90), error: "no".into() };
+    desk.accept(Proposal::Attempt(attempt), 70);
+    let (before, requests) = (tables_of(&desk.store), rows(&desk));
+    assert_eq!((requests[0].1.attempts, requests[0].1.state, requests.len()), (2, OutboxState::Waiting, 2));
+    let desk = rebuilt(desk);
+    assert_eq!((tables_of(&desk.store), rows(&desk)), (before, requests));
+    // What was made where nothing leaves stays held, also when everything leaves by now.
+    let mut desk = Desk::new();
+    desk.accept(Proposal::Effects { on: false }, 0);
+    desk.make("ant", &[request("r", "https://a/")]);
+    desk.accept(Proposal::Effects { on: true }, 0);
+    desk.make("ant", &[request("s", "https://b/")]);
+    let requests = rows(&desk);
+    assert_eq!(requests.iter().map(|(_, row)| row.state).collect::<Vec<_>>(), [OutboxState::Held, OutboxState::Waiting]);
+    let desk = rebuilt(desk);
+    assert_eq!((rows(&desk), desk.snapshot().effects()), (requests, true));
 }
 
 #[test]

@@ -105,7 +105,8 @@ impl Segment {
         for part in transaction.open_table(tables::SEGMENT_FILTER)?.iter()? {
             filter.extend_from_slice(part?.1.value());
         }
-        let filter = Filter::from_bytes(&filter).ok_or_else(|| malformed(Malformed { what: "filter", at: 0 }))?;
+        let unusable = || StoreError::derived(file, facts.first)(Malformed { what: "filter", at: 0 });
+        let filter = Filter::from_bytes(&filter).ok_or_else(unusable)?;
         Ok(Segment {
             file: file.to_owned(),
             first: facts.first,

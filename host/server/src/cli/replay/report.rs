@@ -101,6 +101,12 @@ pub fn is_same(replay: &Value) -> bool {
     list(&replay["functions"]).iter().all(|function| found(function).is_none())
 }
 
+/// A function, and which version of it if it is not the one that runs.
+fn name(function: &Value) -> String {
+    let name = function["function"].as_str().unwrap_or("?");
+    function["former"]["version"].as_str().map_or_else(|| name.to_owned(), |version| format!("{name} {version}"))
+}
+
 /// What of a function is otherwise than recorded.
 fn found(function: &Value) -> Option<String> {
     let outputs = &function["outputs"];
@@ -118,7 +124,7 @@ fn found(function: &Value) -> Option<String> {
     if rows > 0 {
         told.push(format!("{} other than live", counted(rows, "row")));
     }
-    let name = function["function"].as_str().unwrap_or("?");
+    let name = name(function);
     (!told.is_empty()).then(|| format!("{name} {}", told.join(", ")))
 }
 
@@ -130,7 +136,7 @@ fn function_table(functions: &[Value]) -> String {
         // What makes no events has none to compare.
         let count = |name: &str| if compared || function["kind"] == "handler" { number(&outputs[name]) } else { String::new() };
         vec![
-            function["function"].as_str().unwrap_or("?").to_owned(),
+            name(function),
             number(&function["events"]),
             count("equal"),
             count("new"),
@@ -158,8 +164,12 @@ fn against(now: &Value, running: &Value, digits: usize) -> String {
 }
 
 fn notes(function: &Value, text: &mut String) {
-    let name = function["function"].as_str().unwrap_or("?");
+    let name = name(function);
     let mut note = |what: &str| text.push_str(&format!("  {name}: {what}\n"));
+    if let Some(former) = function["former"].as_object() {
+        let at = |name: &str| former[name].as_str().unwrap_or("?");
+        note(&format!("what this version made, which ran before, of the events after {} up to {}", at("after"), at("upto")));
+    }
     if function["new"] == true {
         note("new in this version");
     }
@@ -235,7 +245,7 @@ fn failures(function: &Value) -> String {
 
 /// `Differences of pricing`, or `The first 5 of 42 differences of pricing`.
 fn first(noun: &str, shown: usize, all: u64, function: &Value) -> String {
-    let name = function["function"].as_str().unwrap_or("?");
+    let name = name(function);
     if (shown as u64) < all {
         format!("The first {shown} of {} of {name}", counted(all, noun))
     } else {

@@ -114,7 +114,9 @@ impl Host {
             self.start(&row, store)?;
             return self.name_all();
         }
-        let old = self.row(&row.name)?.folder;
+        let NamespaceRow { folder: old, quota, .. } = self.row(&row.name)?;
+        // It is of the name, whatever log has it.
+        let row = NamespaceRow { quota, ..row };
         let old_inside = self.open_in(&old).ok_or(DriveError::Stopping)?;
         let (host, name) = (self.clone(), row.name.clone());
         // Its writer stands still meanwhile: nothing comes between the look and the change.

@@ -15,7 +15,7 @@ use super::super::generations::blocking;
 use super::super::inside::Inside;
 use super::super::outside::{OutgoingRequest, RETRY_PAUSE_MAX, retry_pause};
 use super::super::queue::Cost;
-use super::super::trace::{set_trace, trace_of};
+use super::super::spans::{Leaving, ended_leaving, leaving};
 use super::super::types::DriveError;
 use super::answer;
 use super::filling::{NotFilled, Used, filled};
@@ -157,8 +157,8 @@ async fn attempt(weak: &Weak<Inside>, position: Position) -> Result<End, DriveEr
     let (reading, sending) = (inside.clone(), inside.sending.clone());
     let prepared = blocking(move || prepare(&reading, position)).await?;
     // It has its answer, or is held by now.
-    let Some((request, filled)) = prepared else { return Ok(End::Done) };
-    let (outgoing, used) = match filled {
+    let Some((request, filled, leaving)) = prepared else { return Ok(End::Done) };
+    let (mut outgoing, used) = match filled {
         Ok(filled) => filled,
         Err(NotFilled::Never(reason, message)) => return fail(&inside, &request, reason, &message, request.row.attempts).await,
         Err(NotFilled::Secret(error)) if is_old(&request) => {
@@ -167,9 +167,16 @@ async fn attempt(weak: &Weak<Inside>, position: Position) -> Result<End, DriveEr
         Err(NotFilled::Secret(error)) => return Ok(End::Later { at: clock::started() + SECRET_PAUSE, trouble: error.to_string() }),
     };
     inside.outbox.counts.sent.fetch_add(1, Ordering::Relaxed);
+    let mut span = leaving.begin(&mut outgoing);
+    if let Some(span) = &mut span {
+        span.text("retold.namespace", &inside.name).text("retold.function", &request.function);
+        span.number("retold.position", position.0).number("http.request.resend_count", request.row.attempts.into());
+    }
+    let tracer = inside.tracer.clone();
     // An answer may take long, and the log may be dropped meanwhile.
     drop(inside);
     let answer = sending.client.send(outgoing).await;
+    ended_leaving(tracer.as_ref(), span, &answer);
     let Some(inside) = weak.upgrade() else { return Ok(End::Done) };
     let wall = i64::try_from(clock::now().0).ok().and_then(|us| jiff::Timestamp::from_microsecond(us).ok()).unwrap_or_default();
     match outcome(&answer, wall) {
@@ -186,18 +193,16 @@ async fn attempt(weak: &Weak<Inside>, position: Position) -> Result<End, DriveEr
     }
 }
 
-type Prepared = (PendingRequest, Result<(OutgoingRequest, Used), NotFilled>);
+type Prepared = (PendingRequest, Result<(OutgoingRequest, Used), NotFilled>, Leaving);
 
 fn prepare(inside: &Inside, position: Position) -> Result<Option<Prepared>, DriveError> {
     let snapshot = inside.reader.snapshot()?;
     let request = snapshot.request(position)?.filter(|request| request.row.state == OutboxState::Waiting);
     let Some(request) = request.filter(|_| snapshot.effects() && !inside.is_frozen()) else { return Ok(None) };
     let declared = snapshot.function(&request.function).map(|row| row.manifest.secrets.clone()).unwrap_or_default();
-    let mut filled = filled(&request, &inside.sending.client.outside().secrets, &declared);
-    if let Ok((outgoing, _)) = &mut filled {
-        set_trace(&mut outgoing.headers, trace_of(&snapshot, position)?);
-    }
-    Ok(Some((request, filled)))
+    let filled = filled(&request, &inside.sending.client.outside().secrets, &declared);
+    let leaving = if filled.is_ok() { leaving(inside.tracer.as_ref(), &snapshot, position)? } else { Leaving::default() };
+    Ok(Some((request, filled, leaving)))
 }
 
 /// It comes again, unless that was the last attempt.

@@ -4,6 +4,8 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
+use retold_engine::store::Bound;
+
 /// So many at once, and then so many a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate(NonZeroU32);
@@ -14,6 +16,11 @@ const PER_SECOND_MAX: u32 = 1_000_000;
 impl Rate {
     pub fn per_second(self) -> u32 {
         self.0.get()
+    }
+
+    /// What a namespace may be sent; one that is more than any host answers is none.
+    pub fn most(bound: Bound) -> Option<Rate> {
+        bound.or(None).and_then(|most| u32::try_from(most).ok()).and_then(Rate::of_per_second)
     }
 
     /// One that is out of its bounds is none.

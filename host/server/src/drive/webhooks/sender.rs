@@ -17,7 +17,7 @@ use super::super::generations::blocking;
 use super::super::inside::Inside;
 use super::super::namespace::Namespace;
 use super::super::outside::{NOT_ALLOWED_PAUSE, retry_pause};
-use super::super::trace::{set_trace, trace_of};
+use super::super::spans::{Leaving, ended_leaving, leaving};
 use super::super::types::DriveError;
 use super::message::message;
 use super::outcome::{Outcome, outcome};
@@ -267,8 +267,14 @@ impl Errand {
         let mut writer = EventWriter::new(self.namespace.reader().modules());
         match message(&self.endpoint, events, &mut writer, &client.outside().secrets, clock::now()) {
             Ok(mut request) => {
-                set_trace(&mut request.headers, self.trace(events).await);
+                let tracer = self.namespace.inside().tracer.as_ref();
+                let mut span = self.leaving(events).await.begin(&mut request);
+                if let (Some(span), [given, ..]) = (&mut span, events) {
+                    span.text("retold.namespace", self.namespace.name()).text("retold.consumer", &self.slot.name);
+                    span.number("retold.position", given.position.0).number("http.request.resend_count", (given.attempt - 1).into());
+                }
                 let answer = client.send(request).await;
+                ended_leaving(tracer, span, &answer);
                 let now = jiff::Timestamp::from_microsecond(clock::now().0 as i64).unwrap_or_default();
                 outcome(&answer, now)
             }
@@ -278,10 +284,10 @@ impl Errand {
     }
 
     /// Of an event that is sent alone; several may be of several. Where it can't be read, nothing is lost by it.
-    async fn trace(&self, events: &[Given]) -> Option<String> {
-        let [given] = events else { return None };
-        let (reader, position) = (self.namespace.reader().clone(), given.position);
-        blocking(move || Ok(trace_of(&reader.snapshot()?, position)?)).await.unwrap_or_default()
+    async fn leaving(&self, events: &[Given]) -> Leaving {
+        let [given] = events else { return Leaving::default() };
+        let (inside, position) = (self.namespace.inside().clone(), given.position);
+        blocking(move || Ok(leaving(inside.tracer.as_ref(), &inside.reader.snapshot()?, position)?)).await.unwrap_or_default()
     }
 
     /// What is not sent yet of the group goes back with it.

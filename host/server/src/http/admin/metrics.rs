@@ -2,7 +2,7 @@
 //! follow Prometheus' conventions (base units, `_total` for what only grows). docs/metrics.md lists them all.
 
 use std::fmt::{Display, Write as _};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::StatusCode;
 use retold_engine::run::ConsumerStatus;
@@ -10,7 +10,7 @@ use retold_engine::run::ConsumerStatus;
 use super::super::body::{Body, answer};
 use super::super::call::{Answer, Call};
 use super::functions::status_word;
-use crate::drive::{ConsumerInfo, DurationCounts, FunctionInfo, NamespaceMetrics};
+use crate::drive::{ConsumerInfo, DurationCounts, FunctionInfo, NamespaceMetrics, SpanCounts};
 
 pub async fn metrics(call: Box<Call>) -> Answer {
     let site = call.site.clone();
@@ -30,10 +30,24 @@ pub async fn metrics(call: Box<Call>) -> Answer {
         page.metric("retold_guest_memory_bytes", "gauge", "Memory that modules hold, at work or idle.").sample(&[], guests);
         page.metric("retold_guest_memory_max_bytes", "gauge", "What they may hold together.").sample(&[], most);
         let quota = site.host.quota();
-        page.metric("retold_quota_events", "gauge", "Events that each namespace may have; 0 without a limit.")
-            .sample(&[], quota.events_max.unwrap_or_default());
-        page.metric("retold_quota_bytes", "gauge", "Bytes that each namespace may take on the disk; 0 without a limit.")
-            .sample(&[], quota.bytes_max.unwrap_or_default());
+        page.metric(
+            "retold_quota_events",
+            "gauge",
+            "Events that each namespace may have of which nothing else was said; 0 without a limit.",
+        )
+        .sample(&[], quota.events_max.unwrap_or_default());
+        page.metric(
+            "retold_quota_bytes",
+            "gauge",
+            "Bytes that each namespace may take on the disk of which nothing else was said; 0 without a limit.",
+        )
+        .sample(&[], quota.bytes_max.unwrap_or_default());
+        let spans =
+            |count: fn(&SpanCounts) -> &AtomicU64| site.host.tracer().map_or(0, |tracer| count(tracer.counts()).load(Ordering::Relaxed));
+        page.metric("retold_spans_exported_total", "counter", "Spans that the collector of traces took.")
+            .sample(&[], spans(|counts| &counts.exported));
+        page.metric("retold_spans_dropped_total", "counter", "Spans that were dropped: too many waited, or nobody took them.")
+            .sample(&[], spans(|counts| &counts.dropped));
         let counts = &site.counts;
         page.metric("retold_http_connections_total", "counter", "Connections accepted.")
             .sample(&[], counts.connections.load(Ordering::Relaxed));
@@ -148,6 +162,12 @@ const NAMESPACE_METRICS: &[Metric<NamespaceMetrics>] = &[
     ("retold_requests_failed_total", "counter", "Requests to the outside that failed for good.", |metrics| metrics.requests_failed as f64),
     ("retold_outbox_hosts_down", "gauge", "Hosts to which nothing is sent for now.", |metrics| metrics.hosts_down as f64),
     ("retold_segments", "gauge", "Sealed segments of the log.", |metrics| metrics.segments as f64),
+    ("retold_namespace_quota_events", "gauge", "Events that the namespace may have; 0 without a limit.", |metrics| {
+        metrics.quota.events_max.unwrap_or_default() as f64
+    }),
+    ("retold_namespace_quota_bytes", "gauge", "Bytes that the namespace may take on the disk; 0 without a limit.", |metrics| {
+        metrics.quota.bytes_max.unwrap_or_default() as f64
+    }),
     ("retold_disk_bytes", "gauge", "What the namespace takes on the disk.", |metrics| metrics.bytes_in_use as f64),
 ];
 

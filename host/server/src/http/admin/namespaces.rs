@@ -6,8 +6,10 @@ use serde::Serialize;
 use super::super::admission::Pass;
 use super::super::body::json;
 use super::super::call::{Answer, Call};
+use super::super::quota::QuotaAnswer;
+use super::super::site::Site;
 use super::super::timestamps::timestamp_text;
-use crate::drive::{Generations, Namespace, NamespaceRole};
+use crate::drive::{Generations, Namespace, NamespaceRole, Retention};
 
 #[derive(Serialize)]
 pub struct NamespaceAnswer {
@@ -25,19 +27,28 @@ pub struct NamespaceAnswer {
     at: Option<String>,
     /// Earlier generations that are kept.
     previous: Vec<String>,
-    /// What it may have; `null` is as much as there is.
     quota: QuotaAnswer,
+    /// How much of what is over is kept; parked events without a bound where it is `null`.
+    keep: KeepAnswer,
 }
 
 #[derive(Serialize)]
-struct QuotaAnswer {
-    events: Option<u64>,
-    bytes: Option<u64>,
+struct KeepAnswer {
+    versions: usize,
+    log_lines: usize,
+    replays: usize,
+    parked_days: Option<u32>,
+}
+
+impl From<Retention> for KeepAnswer {
+    fn from(Retention { versions, log_lines, replays, parked_days }: Retention) -> KeepAnswer {
+        KeepAnswer { versions, log_lines, replays, parked_days }
+    }
 }
 
 impl NamespaceAnswer {
     /// What `pass` may know of it: of what it is a fork of, say, nothing unless that is open to it too.
-    pub fn of(namespace: &Namespace, pass: &Pass) -> NamespaceAnswer {
+    pub fn of(namespace: &Namespace, pass: &Pass, site: &Site) -> NamespaceAnswer {
         let Generations { generation, role, previous } = namespace.generations();
         let (role, base, at) = told(role);
         let base = base.filter(|base| pass.sees(base));
@@ -52,7 +63,8 @@ impl NamespaceAnswer {
             base,
             at,
             previous,
-            quota: QuotaAnswer { events: namespace.quota().events_max, bytes: namespace.quota().bytes_max },
+            keep: namespace.retention().into(),
+            quota: QuotaAnswer::of(namespace, site),
         }
     }
 }
@@ -79,14 +91,14 @@ pub async fn list_namespaces(call: Box<Call>) -> Answer {
         .namespaces()
         .iter()
         .filter(|namespace| call.pass.sees(namespace.name()))
-        .map(|namespace| NamespaceAnswer::of(namespace, &call.pass))
+        .map(|namespace| NamespaceAnswer::of(namespace, &call.pass, &call.site))
         .collect();
     Ok(json(StatusCode::OK, &NamespacesAnswer { namespaces }))
 }
 
 pub async fn one_namespace(call: Box<Call>) -> Answer {
     call.query()?;
-    Ok(json(StatusCode::OK, &NamespaceAnswer::of(&call.namespace()?, &call.pass)))
+    Ok(json(StatusCode::OK, &NamespaceAnswer::of(&call.namespace()?, &call.pass, &call.site)))
 }
 
 #[cfg(test)]

@@ -8,12 +8,13 @@ use retold_engine::model::{NewEvent, limits};
 use retold_engine::store::{Append, Condition};
 
 use super::super::call::{Answer, Call};
-use super::super::cloudevents::{BadEvent, batch_from_json, event_from_headers, event_from_json, json_text, take_trace};
+use super::super::cloudevents::{BadEvent, batch_from_json, event_from_headers, event_from_json, give_trace, json_text, take_trace};
 use super::super::cursor::Lineage;
 use super::super::parameters::{HANDLED_SECONDS_DEFAULT, WAIT_SECONDS_MAX};
 use super::super::problem::Problem;
 use super::super::problem_kinds as kinds;
 use super::super::query::Query;
+use super::super::traced::{begin_append, end_append};
 use super::super::upload;
 use super::append_lines::append_lines;
 use super::appended;
@@ -38,10 +39,15 @@ pub async fn append(call: Box<Call>) -> Answer {
     let Call { site, parts, body, .. } = *call;
     let body = upload::whole(body, &parts.headers, limits::APPEND_BYTES_MAX, &site.bodies).await?;
     let mut events = read(form, &parts.headers, &body)?;
-    take_trace(&parts.headers, &mut events);
+    let span = begin_append(&site, namespace.name(), &parts.headers, events.len());
+    match &span {
+        Some(span) => give_trace(&span.context.text(), &mut events),
+        None => take_trace(&parts.headers, &mut events),
+    }
     drop(body);
-    let appended = namespace.append(Append { events, condition, stream: None }, wait).await?;
-    Ok(appended::response(&appended))
+    let appended = namespace.append(Append { events, condition, stream: None }, wait).await;
+    end_append(&site, span, &appended);
+    Ok(appended::response(&appended?))
 }
 
 fn read(form: Form, headers: &HeaderMap, body: &[u8]) -> Result<Vec<NewEvent>, BadEvent> {

@@ -54,7 +54,8 @@ impl From<Forked> for ForkedAnswer {
 
 pub async fn create_namespace(call: Box<Call>) -> Answer {
     call.query()?;
-    let (host, pass) = (call.site.host.clone(), call.pass.clone());
+    let (site, pass) = (call.site.clone(), call.pass.clone());
+    let host = site.host.clone();
     let body = call.whole_body(BODY_BYTES_MAX).await?;
     let NewNamespace { name, fork, retell } = serde_json::from_slice(&body).map_err(|error| {
         let what =
@@ -67,7 +68,7 @@ pub async fn create_namespace(call: Box<Call>) -> Answer {
             drop(body);
             let (namespace, created) = host.create_namespace(&name).await?;
             let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-            Ok(json(status, &NamespaceAnswer::of(&namespace, &pass)))
+            Ok(json(status, &NamespaceAnswer::of(&namespace, &pass, &site)))
         }
         (Some(fork), None) => {
             pass.demand(Scope::Operate, &fork.base)?;

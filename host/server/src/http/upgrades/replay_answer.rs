@@ -6,8 +6,8 @@ use serde::Serialize;
 use super::super::timestamps::timestamp_text;
 use super::shown::{CountsAnswer, DataAnswer, ShownAnswer, kind_word};
 use crate::drive::{
-    FunctionReplay, OutputDifference, ReplayFailure, ReplayInfo, ReplayKind, ReplayStatus, ReplayedModule, RetellingInfo, RowDifference,
-    StateCompared,
+    FormerVersion, FunctionReplay, OutputDifference, ReplayFailure, ReplayInfo, ReplayKind, ReplayStatus, ReplayedModule, RetellingInfo,
+    RowDifference, StateCompared,
 };
 
 #[derive(Serialize)]
@@ -65,6 +65,14 @@ struct FunctionAnswer {
     running_fuel_per_event: Option<f64>,
     running_microseconds_per_event: Option<f64>,
     note: Option<String>,
+    former: Option<FormerAnswer>,
+}
+
+#[derive(Serialize)]
+struct FormerAnswer {
+    version: String,
+    after: String,
+    upto: String,
 }
 
 #[derive(Serialize)]
@@ -196,7 +204,14 @@ impl From<FunctionReplay> for FunctionAnswer {
             running_fuel_per_event: replay.running_fuel_per_event,
             running_microseconds_per_event: replay.running_microseconds_per_event,
             note: replay.note,
+            former: replay.former.map(FormerAnswer::from),
         }
+    }
+}
+
+impl From<FormerVersion> for FormerAnswer {
+    fn from(FormerVersion { version, after, upto }: FormerVersion) -> FormerAnswer {
+        FormerAnswer { version, after: after.to_string(), upto: upto.to_string() }
     }
 }
 

@@ -52,7 +52,7 @@ pub mod tests {
 
     use super::*;
     use crate::drive::{
-        DifferenceKind, FunctionReplay, OutputCounts, OutputDifference, ReplayFailure, ReplayInfo, ReplayKind, ReplayStatus,
+        DifferenceKind, FormerVersion, FunctionReplay, OutputCounts, OutputDifference, ReplayFailure, ReplayInfo, ReplayKind, ReplayStatus,
         ReplayedModule, RetellingInfo, Shown, StateCompared,
     };
 
@@ -104,6 +104,7 @@ pub mod tests {
             running_fuel_per_event: Some(10_000.0),
             running_microseconds_per_event: None,
             note: None,
+            former: Some(FormerVersion { version: "1.0.0".into(), after: 0, upto: 900 }),
             encoded: Vec::new(),
         };
         ReplayInfo {

@@ -87,7 +87,7 @@ fn each_interface_is_held_against_the_contract() {
     mismatch("aggregate", "-> result<list<u8>, failure>", "-> result<string, failure>", "list");
     mismatch("view", "record payload { content-type: string", "record payload { media-type: string", "media-type");
     mismatch("view", "record query { name: string", "record query { question: string", "question");
-    mismatch("upcaster", "result<list<list<new-event>>, failure>", "result<list<list<event>>, failure>", "");
+    mismatch("upcaster", "result<list<list<new-event>>, failure>", "result<list<list<failure>>, failure>", "");
     let evolve = WIT.lines().find(|line| line.contains("evolve: func(")).expect("in the contract");
     mismatch("aggregate", evolve, "", "no function `evolve`");
 }

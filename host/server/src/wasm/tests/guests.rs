@@ -43,6 +43,10 @@ const WASI_IMPORTS: &str = "
   import wasi:io/streams@0.2.0;
   import wasi:filesystem/preopens@0.2.0;";
 
+/// A guest's way from the few pieces that events come in to a record of each.
+const UNPACK: &str = include_str!("../../../../../tests/src/unpack.wat");
+const UNPACKED: &str = "(local.set $events (call $unpack (local.get $events) (local.get $count) (local.get $types) (local.get $subjects) (local.get $event_data)))";
+
 /// A module with one handler, `echo` for `order.*`, and what may differ in it. Bodies are
 /// instructions that may use their function's parameters (see [`Parts::exports`]), three locals
 /// (`$at`, `$list`, `$index`), the functions below and the imports, and leave the address of a result.
@@ -123,6 +127,7 @@ impl Parts<'_> {
       (br_if $fits (i32.ne (i32.const -1) (memory.grow (i32.add (i32.const 1) (i32.shr_u (local.get $size) (i32.const 16))))))
       unreachable)
     local.get $at)
+{UNPACK}
   ;; The result ok of an empty list.
   (func $no_outputs (result i32)
     (i64.store (i32.const 16) (i64.const 0)) (i32.store (i32.const 24) (i32.const 0)) i32.const 16)
@@ -166,15 +171,17 @@ impl Parts<'_> {
     /// Parameters as the canonical ABI lays them flat; `decide` has too many for that and gets the
     /// address of them all.
     fn exports(&self) -> String {
-        const EVENTS: &str = "(param $events i32) (param $count i32)";
+        const EVENTS: &str = "(param $events i32) (param $count i32) (param $types i32) (param i32)
+            (param $subjects i32) (param i32) (param $event_data i32) (param i32)";
         const FUNCTION: &str = "(param $function i32) (param $function_length i32)";
         let mut text = String::new();
         let mut export = |interface: &str, name: &str, params: &str, body: &str| {
             // A test's own contract may lack it.
             if self.wit.contains(&format!("{name}: func(")) {
+                let unpack = if params.contains(EVENTS) { UNPACKED } else { "" };
                 text += &format!(
                     "(func ${name} (export \"retold:module/{interface}@0.1.0#{name}\") {params} (result i32)
-                       (local $at i32) (local $list i32) (local $index i32) {body})\n"
+                       (local $at i32) (local $list i32) (local $index i32) {unpack} {body})\n"
                 );
             }
         };

@@ -1,0 +1,23 @@
+  ;; The events of a call as records of 40 bytes each: position, type, subject, time, data; texts and data by address
+  ;; and length.
+  (func $unpack (param $each i32) (param $count i32) (param $types i32) (param $subjects i32) (param $data i32) (result i32)
+    (local $list i32) (local $at i32) (local $subject_start i32) (local $data_start i32)
+    (local.set $list (call $allocate (i32.const 0) (i32.const 0) (i32.const 8) (i32.mul (local.get $count) (i32.const 40))))
+    (local.set $at (local.get $list))
+    (block $done (loop $next
+      (br_if $done (i32.eqz (local.get $count)))
+      (i64.store (local.get $at) (i64.load (local.get $each)))
+      (i64.store offset=8 align=4 (local.get $at)
+        (i64.load align=4 (i32.add (local.get $types) (i32.mul (i32.load offset=16 (local.get $each)) (i32.const 8)))))
+      (i32.store offset=16 (local.get $at) (i32.add (local.get $subjects) (local.get $subject_start)))
+      (i32.store offset=20 (local.get $at) (i32.sub (i32.load offset=20 (local.get $each)) (local.get $subject_start)))
+      (i64.store offset=24 (local.get $at) (i64.load offset=8 (local.get $each)))
+      (i32.store offset=32 (local.get $at) (i32.add (local.get $data) (local.get $data_start)))
+      (i32.store offset=36 (local.get $at) (i32.sub (i32.load offset=24 (local.get $each)) (local.get $data_start)))
+      (local.set $subject_start (i32.load offset=20 (local.get $each)))
+      (local.set $data_start (i32.load offset=24 (local.get $each)))
+      (local.set $at (i32.add (local.get $at) (i32.const 40)))
+      (local.set $each (i32.add (local.get $each) (i32.const 32)))
+      (local.set $count (i32.sub (local.get $count) (i32.const 1)))
+      (br $next)))
+    local.get $list)
