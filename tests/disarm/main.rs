@@ -14,12 +14,15 @@ mod build;
 mod run;
 mod sources;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZero;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 
 use retold_tests::defences::{Defence, all};
 
-use run::{Ended, Programs};
+use run::{Ended, Outcome, Programs};
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
@@ -44,37 +47,72 @@ fn main() -> ExitCode {
 /// Whether all went as it should.
 fn disarm(programs: &Programs, chosen: &[(String, &'static Defence)]) -> Result<bool, String> {
     let tests: BTreeSet<&str> = chosen.iter().flat_map(|(_, defence)| defence.tests.iter().copied()).collect();
-    let mut wrong = 0;
-    for test in &tests {
-        let (ended, said) = programs.run(test, None)?;
-        if ended != Ended::Passed {
-            println!("{test} fails with all defences in place: {said}");
-            wrong += 1;
-        }
-    }
+    let tests: Vec<&str> = tests.into_iter().collect();
+    let (mut wrong, mut took) = (0, BTreeMap::new());
+    side_by_side(
+        &tests,
+        |test, place| programs.run(test, None, None, place),
+        |test, outcome| {
+            if outcome.ended != Ended::Passed {
+                println!("{test} fails with all defences in place: {}", outcome.said);
+                wrong += 1;
+            }
+            took.insert(*test, outcome.took);
+        },
+    )?;
     println!("{} tests ran with all defences in place, {wrong} of them failed", tests.len());
+    let runs: Vec<(&str, &str)> =
+        chosen.iter().flat_map(|(name, defence)| defence.tests.iter().map(|test| (name.as_str(), *test))).collect();
     let (mut unnoticed, mut stuck) = (0, 0);
-    for (name, defence) in chosen {
-        for test in defence.tests {
-            let (ended, said) = programs.run(test, Some(name))?;
-            let word = match ended {
+    side_by_side(
+        &runs,
+        |(name, test), place| programs.run(test, Some(name), took.get(test).copied(), place),
+        |(name, test), outcome| {
+            let word = match outcome.ended {
                 Ended::Failed => "failed",
                 Ended::Stuck => "did not end",
                 Ended::Passed => "NOT NOTICED",
             };
-            println!("{name:6} {word:11} {test}: {said}");
-            unnoticed += usize::from(ended == Ended::Passed);
-            stuck += usize::from(ended == Ended::Stuck);
-        }
-    }
-    let runs: usize = chosen.iter().map(|(_, defence)| defence.tests.len()).sum();
+            println!("{name:6} {word:11} {test}: {}", outcome.said);
+            unnoticed += usize::from(outcome.ended == Ended::Passed);
+            stuck += usize::from(outcome.ended == Ended::Stuck);
+        },
+    )?;
     let cases: BTreeSet<&str> = chosen.iter().flat_map(|(_, defence)| defence.cases.iter().copied()).collect();
     println!(
-        "commit {}: defences {}, cases {}, tests {}, taken out {runs} times, of these not ended {stuck}, not noticed {unnoticed}",
+        "commit {}: defences {}, cases {}, tests {}, taken out {} times, of these not ended {stuck}, not noticed {unnoticed}",
         sources::commit()?,
         chosen.len(),
         cases.len(),
-        tests.len()
+        tests.len(),
+        runs.len()
     );
     Ok(wrong + unnoticed == 0)
+}
+
+/// Runs all, as many at once as there are cores, and tells of each as it ends.
+fn side_by_side<T: Sync>(
+    all: &[T],
+    run: impl Fn(&T, usize) -> Result<Outcome, String> + Sync,
+    mut tell: impl FnMut(&T, Outcome),
+) -> Result<(), String> {
+    let next = AtomicUsize::new(0);
+    let (done, outcomes) = mpsc::channel();
+    std::thread::scope(|scope| {
+        for place in 0..std::thread::available_parallelism().map_or(1, NonZero::get) {
+            let (next, run, done) = (&next, &run, done.clone());
+            scope.spawn(move || {
+                while let Some(one) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if done.send((one, run(one, place))).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(done);
+        for (one, outcome) in outcomes {
+            tell(one, outcome?);
+        }
+        Ok(())
+    })
 }

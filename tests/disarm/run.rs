@@ -12,8 +12,10 @@ use crate::sources::{copied, folder};
 
 /// Between two looks whether it has ended.
 const LOOK: Duration = Duration::from_millis(20);
-/// What has not ended by then is stuck: without a defence against what never ends, nothing else can be seen.
-const LOOKS_MAX: u32 = 120 * 50;
+/// What has not ended by then is stuck: without a defence against what never ends, nothing else can be seen. With all in
+/// place a test may take so long; with one out, so long and ten times what it took before.
+const PATIENCE: Duration = Duration::from_secs(300);
+const MORE: Duration = Duration::from_secs(20);
 
 /// Random histories that a test of the simulator tries.
 const SEEDS: &str = "1000";
@@ -36,24 +38,35 @@ pub enum Ended {
     Stuck,
 }
 
+pub struct Outcome {
+    pub ended: Ended,
+    /// What the test said of its failure.
+    pub said: String,
+    pub took: Duration,
+}
+
 impl Programs {
-    /// Runs a test with one defence out, or none. Where several have its name, it fails if one does. With it comes what the
-    /// test said of its failure.
-    pub fn run(&self, name: &str, out: Option<&str>) -> Result<(Ended, String), String> {
+    /// Runs a test with one defence out, or none. Where several have its name, it fails if one does. `took` is what it took
+    /// with none. `place` is one number for each run of those that go on at once.
+    pub fn run(&self, name: &str, out: Option<&str>, took: Option<Duration>, place: usize) -> Result<Outcome, String> {
         let tests = self.tests.get(name).ok_or_else(|| format!("there is no test {name}"))?;
+        let patience = took.map_or(PATIENCE, |took| (MORE + 10 * took).min(PATIENCE));
+        let mut outcome = Outcome { ended: Ended::Passed, said: String::new(), took: Duration::ZERO };
         for test in tests {
-            let (ended, said) = test.run(out).map_err(|error| format!("{name} can't be run: {error}"))?;
+            let looks = patience.div_duration_f64(LOOK) as u32;
+            let (ended, said, took) = test.run(out, looks, place).map_err(|error| format!("{name} can't be run: {error}"))?;
+            outcome.took += took;
             if ended != Ended::Passed {
-                return Ok((ended, said));
+                return Ok(Outcome { ended, said, ..outcome });
             }
         }
-        Ok((Ended::Passed, String::new()))
+        Ok(outcome)
     }
 }
 
 impl Test {
-    fn run(&self, out: Option<&str>) -> std::io::Result<(Ended, String)> {
-        let (place, said) = (folder().join("place"), folder().join("said.txt"));
+    fn run(&self, out: Option<&str>, looks: u32, place: usize) -> std::io::Result<(Ended, String, Duration)> {
+        let (place, said) = (folder().join(format!("place-{place}")), folder().join(format!("said-{place}.txt")));
         fs::create_dir_all(&place)?;
         let into = File::create(&said)?;
         let mut command = Command::new(&self.program);
@@ -68,24 +81,24 @@ impl Test {
             None => command.env_remove(VARIABLE),
         };
         let mut child = command.stdin(Stdio::null()).stdout(into.try_clone()?).stderr(into).spawn()?;
-        let ended = wait(&mut child)?;
+        let (ended, looked) = wait(&mut child, looks)?;
         // The hosts that it started, too.
         Command::new("kill").args(["-KILL", "--", &format!("-{}", child.id())]).stderr(Stdio::null()).status()?;
         child.wait()?;
         fs::remove_dir_all(&place)?;
-        Ok((ended, complaint(&String::from_utf8_lossy(&fs::read(&said)?))))
+        Ok((ended, complaint(&String::from_utf8_lossy(&fs::read(&said)?)), LOOK * looked))
     }
 }
 
-fn wait(child: &mut Child) -> std::io::Result<Ended> {
-    for _ in 0..LOOKS_MAX {
+fn wait(child: &mut Child, looks: u32) -> std::io::Result<(Ended, u32)> {
+    for looked in 0..looks {
         match child.try_wait()? {
-            Some(status) if status.success() => return Ok(Ended::Passed),
-            Some(_) => return Ok(Ended::Failed),
+            Some(status) if status.success() => return Ok((Ended::Passed, looked)),
+            Some(_) => return Ok((Ended::Failed, looked)),
             None => std::thread::park_timeout(LOOK),
         }
     }
-    Ok(Ended::Stuck)
+    Ok((Ended::Stuck, looks))
 }
 
 /// What was said after the last panic, in one line.

@@ -119,9 +119,12 @@ fn state_that_is_not_what_history_makes_is_found_and_shown() {
 fn rows_of_a_view_that_are_not_what_history_makes_are_found_and_shown() {
     let mut host = host();
     (0..30).for_each(|number| send(&host.web, number));
-    let head = host.web.append(&json!({ "specversion": "1.0", "id": "last", "source": "/load", "type": "test.other" })).expect(201).json();
-    let at = head["positions"][0].as_str().expect("a position").to_owned();
-    host.web.rows("faulty-rows", &format!("min-position={at}&timeout=100s"));
+    let shown_up_to_now = |web: &Web, id: &str| {
+        let head = web.append(&json!({ "specversion": "1.0", "id": id, "source": "/load", "type": "test.other" })).expect(201).json();
+        let at = head["positions"][0].as_str().expect("a position").to_owned();
+        web.rows("faulty-rows", &format!("min-position={at}&timeout=100s"));
+    };
+    shown_up_to_now(&host.web, "before");
     host.terminate();
     let names = std::fs::read_dir(host.data().join("namespaces/main")).expect("a folder");
     let names = names.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
@@ -129,6 +132,8 @@ fn rows_of_a_view_that_are_not_what_history_makes_are_found_and_shown() {
     assert_eq!(file.len(), 1, "{file:?}");
     damage(&host, &file[0], "rows");
     host.restart();
+    // What it doesn't take moves the view on, and its file not.
+    shown_up_to_now(&host.web, "after");
     let (code, replay, said) = verify(&host, &["--function", "faulty-rows"]);
     assert_eq!(code, Some(1), "{said}{replay}");
     let found = &function(&replay, "faulty-rows")["state"];

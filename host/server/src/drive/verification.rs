@@ -75,6 +75,8 @@ impl Verifying {
         if !task.is_level() && task.stuck().is_none() && row.status == FunctionStatus::Active {
             return Ok(Went::Later(UNTIL_LEVEL));
         }
+        // What says nothing to the view moves its position, not its file's: rows looked at after this was read have all of it.
+        let reached = task.position();
         let live = match self.live.take() {
             Some(live) => live,
             None => task.file.snapshot()?,
@@ -83,7 +85,7 @@ impl Verifying {
             self.live = Some(live);
             return Ok(Went::On { events: 0 });
         }
-        if live.cursor() < position {
+        if live.cursor().max(reached) < position {
             self.note = Some("its live rows were made again meanwhile: verify once more".to_owned());
             return Ok(Went::Level);
         }
