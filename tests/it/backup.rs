@@ -1,6 +1,6 @@
 //! Backups of a namespace in use, and what is made of them: the same log, or nothing.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -312,4 +312,45 @@ fn of_a_restore_or_a_backup_that_is_killed_there_is_nothing_or_all_c15() {
     host.restart();
     assert_eq!(lines(&host.web.namespace("copy")), lines(&host.web));
     assert_eq!(lines(&host.web).len(), 208);
+}
+
+/// Nobody should: no snapshot is copied, each file is of its own moment. The host that finds them says so, or has what was there.
+#[test]
+fn files_that_were_copied_by_hand_while_written_are_a_history_that_was_or_are_refused_in_words_c15() {
+    let (host, folder) = (Host::start(), Folder::new("by-hand"));
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in (0..).take_while(|_| !stop.load(Ordering::Acquire)) {
+                host.web.append(&event(&number.to_string())).expect(201);
+            }
+        });
+        for round in 0..6 {
+            let before = lines(&host.web).len();
+            host.wait_until("more is written", || lines(&host.web).len() > before + 50);
+            let copy = folder.0.join(round.to_string());
+            std::fs::create_dir_all(&copy).expect("made");
+            let copied = Command::new("cp").arg("-r").arg(host.data()).arg(&copy).status().expect("cp runs");
+            assert!(copied.success());
+            check_copied_by_hand(&copy.join(host.data().file_name().expect("a name")));
+        }
+        stop.store(true, Ordering::Release);
+    });
+}
+
+fn check_copied_by_hand(data: &Path) {
+    let mut serve = Command::new(retold());
+    serve.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+    let mut process = serve.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("retold starts");
+    let mut line = String::new();
+    BufReader::new(process.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line or the end");
+    if let Some(address) = line.split_whitespace().last() {
+        let ids: Vec<String> = Web::new(address).events("").iter().map(|event| event["id"].as_str().expect("an id").to_owned()).collect();
+        assert!(ids.iter().enumerate().all(|(number, id)| *id == number.to_string()), "{ids:?}");
+        process.kill().expect("it is ours");
+    }
+    let output = process.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!said.contains("panicked"), "{said}");
+    assert!(!line.is_empty() || output.status.code() == Some(1) && !said.is_empty(), "{}: {said}", output.status);
 }

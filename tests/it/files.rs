@@ -99,9 +99,14 @@ fn fill(host: &Host, batches: std::ops::Range<u32>) {
 }
 
 fn sealed_segments(host: &Host) -> u64 {
+    metric(host, "retold_segments")
+}
+
+#[track_caller]
+fn metric(host: &Host, name: &str) -> u64 {
     let metrics = host.web.get("//metrics").expect(200).text();
-    let count = metrics.lines().find_map(|line| line.strip_prefix("retold_segments{")?.split_once("} ").map(|(_, count)| count.to_owned()));
-    count.and_then(|count| count.parse().ok()).unwrap_or_default()
+    let of = |line: &str| line.strip_prefix(name)?.strip_prefix('{')?.split_once("} ")?.1.parse().ok();
+    metrics.lines().find_map(of).unwrap_or_else(|| panic!("no {name}: {metrics}"))
 }
 
 #[test]
@@ -120,6 +125,7 @@ fn a_reader_that_stays_holds_no_old_pages_of_the_database_c17() {
             host.web.append(&event).expect(201);
         }
         host.wait_until_level("counter");
+        until("no snapshot is old", || metric(&host, "retold_oldest_snapshot_commits") == 0);
         std::fs::metadata(host.data().join("namespaces/main/head.redb")).expect("a file").len()
     };
     let (without, with) = (head_after(false), head_after(true));

@@ -7,7 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::support::{Asked, Host, Service, guest, of_type, say};
+use crate::support::{Asked, Host, Service, files_with, guest, of_type, say};
+use crate::tokens::with_token;
 
 pub const REPLIED: &str = "retold.request.replied";
 pub const FAILED: &str = "retold.request.failed";
@@ -90,6 +91,33 @@ fn a_request_leaves_with_its_secret_and_its_reply_is_an_event_without_it() {
     let log = host.web.events("").iter().map(Value::to_string).collect::<String>();
     assert!(!log.contains("s3cret"), "{log}");
     std::fs::remove_dir_all(folder).expect("removed");
+}
+
+#[test]
+fn neither_the_data_nor_a_backup_has_a_secret_or_a_token_k9() {
+    let (folder, backup) = (secrets("at-rest", "s3cret-value\n"), secrets("backup", ""));
+    let service = Service::start(|_, _, stream| say(stream, 200, "", "thanks"));
+    let mut words = HERE.to_vec();
+    words.extend(["--secrets", folder.to_str().expect("a path")]);
+    let mut host = deployed(Host::start_saying(&words));
+    let token = told(&host, &["token", "create", "admin", "--allow", "append,read,command,query,deploy,operate"]);
+    let token = token.split_whitespace().find(|word| word.starts_with("retold_")).expect("a token").to_owned();
+    host.web = host.web.holding(&token);
+    let headers = json!([["Authorization", "Bearer {{secret:declared}}"]]);
+    reach(&host, "1", &service.url("/"), &json!({ "headers": headers }));
+    came(&host, REPLIED, 1);
+    assert_eq!(service.asked().remove(0).header("authorization"), Some("Bearer s3cret-value"));
+    let to = backup.join("main");
+    assert!(with_token(&host, &token, &["backup", "main", "--to", to.to_str().expect("a path")]).status.success());
+    host.terminate();
+    let secret = token.rsplit('_').next().expect("a secret");
+    for place in [host.data(), &to] {
+        assert!(!files_with(place, b"reach/1").is_empty(), "{} has the events", place.display());
+        for bytes in ["s3cret-value", &secret[..12]] {
+            assert_eq!(files_with(place, bytes.as_bytes()), [""; 0], "{bytes}");
+        }
+    }
+    [folder, backup].iter().for_each(|folder| std::fs::remove_dir_all(folder).expect("removed"));
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn said(output: Output) -> String {
     String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
 
-fn with_token(host: &Host, token: &str, arguments: &[&str]) -> Output {
+pub fn with_token(host: &Host, token: &str, arguments: &[&str]) -> Output {
     Command::new(retold()).args(arguments).env("RETOLD_URL", &host.url).env("RETOLD_TOKEN", token).output().expect("retold runs")
 }
 

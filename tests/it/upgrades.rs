@@ -1,11 +1,9 @@
 //! Upgrades: code that must not take over, code that takes over with its state and goes back, and what a
 //! retelling erases.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
-use crate::support::{Host, Web, guest};
+use crate::support::{Host, Web, files_with, guest};
 
 fn pay(web: &Web, account: &str, id: &str, amount: u64) {
     web.command("payment.make", account, id, &json!({ "amount": amount })).expect(200);
@@ -94,20 +92,6 @@ fn a_fork_beyond_the_head_is_refused_and_one_before_it_goes_its_own_way() {
     Host::wait_in(&whatif, "booking", |now| now["lag"] == 0 && now["rebuilding"] != true);
     assert_eq!(balance(&whatif, "account/9")["balance"], 7);
     assert_eq!(host.web.events(""), base, "the base knows nothing of it");
-}
-
-/// Files under a folder that hold these bytes.
-fn files_with(folder: &Path, bytes: &[u8]) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry")) {
-        let path = entry.path();
-        if path.is_dir() {
-            found.extend(files_with(&path, bytes));
-        } else if std::fs::read(&path).expect("it can be read").windows(bytes.len()).any(|window| window == bytes) {
-            found.push(path.display().to_string());
-        }
-    }
-    found
 }
 
 #[test]

@@ -305,8 +305,9 @@ fn a_view_halts_at_an_event_that_it_can_not_fold_serves_on_and_goes_on_when_it_i
 
 #[test]
 fn whatever_a_view_does_wrong_leaves_nothing_of_its_event_and_halts_at_it() {
-    let host = Host::start();
+    let mut host = Host::start();
     let module = guest("faulty-kinds");
+    let mut halted = Vec::new();
     for (what, reason) in
         [("trap", "trap"), ("loop", "fuel"), ("memory", "memory"), ("reject", "reject"), ("flood", "state"), ("bad_index", "state")]
     {
@@ -320,5 +321,13 @@ fn whatever_a_view_does_wrong_leaves_nothing_of_its_event_and_halts_at_it() {
         assert_eq!((&now["halted"]["position"], &now["halted"]["reason"]), (&bad, &json!(reason)), "{what}: {now}");
         let rows = web.get("views/faulty-rows").expect(200).json();
         assert!(rows["rows"].as_array().is_some_and(|rows| rows.len() == 3 && rows.iter().all(|row| row["value"] == 1)), "{what}: {rows}");
+        halted.push((name, bad));
+    }
+    // What was folded is kept by a stop, and nothing beyond it.
+    host.terminate();
+    host.restart();
+    for (name, bad) in halted {
+        let now = Host::wait_in(&host.web.namespace(&name), "faulty-rows", |now| now["status"] == "halted");
+        assert_eq!(now["halted"]["position"], bad, "{name}: {now}");
     }
 }

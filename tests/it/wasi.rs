@@ -41,6 +41,18 @@ fn a_wasi_component_sees_the_events_time_and_seeded_randomness_and_nothing_else(
     assert!(lines.contains("asked at 1"), "standard output goes to the function's log: {lines}");
 }
 
+#[test]
+fn who_waits_for_a_clock_that_stands_still_is_ended_by_number_and_others_go_on_w2() {
+    let host = Host::start();
+    host.web.deploy("wasi-probe", &guest("wasi-probe")).expect(201);
+    let event = json!({"specversion": "1.0", "id": "1", "source": "/test", "type": "probe.asked", "subject": "patient", "time": "2013-01-01T10:00:00Z", "data": {"wait": true}});
+    host.web.post("events?wait=handled&timeout=100s", "application/cloudevents+json", event.to_string()).expect(201);
+    let parked = host.web.get("functions/probe/parked").expect(200).json();
+    let message = parked["parked"][0]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("more than 1048576 (limit `host-calls-per-call`)"), "{parked}");
+    ask(&host, "2", "2013-01-01T10:00:00Z");
+}
+
 /// What the probe says of all that it can try, asked once of a host of its own.
 fn all(module: &[u8], environment: &[(&str, &str)]) -> Value {
     let host = Host::start_with(environment);

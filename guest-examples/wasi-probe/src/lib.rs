@@ -17,6 +17,9 @@ use retold::prelude::*;
 struct Asked {
     #[serde(default)]
     all: bool,
+    /// Whether to ask the clock until it shows another time.
+    #[serde(default)]
+    wait: bool,
 }
 
 #[derive(Event, Serialize)]
@@ -70,6 +73,7 @@ fn probe(event: Recorded<Asked>) -> Result<Answered> {
     println!("asked at {}", event.position());
     eprintln!("asked for {}", if event.all { "all" } else { "the usual" });
     let before = Instant::now();
+    while event.wait && before.elapsed().is_zero() {}
     let clock = SystemTime::now().duration_since(UNIX_EPOCH)?;
     Ok(Answered {
         clock_micros: u64::try_from(clock.as_micros())?,

@@ -25,6 +25,13 @@ pub const ALL: &[Defence] = &[
         ],
     },
     Defence {
+        cases: &["W2"],
+        file: INSTANCES,
+        code: "CallHook::CallingHost => ",
+        without: "CallHook::CallingHost if !DISARMED => ",
+        tests: &["who_waits_for_a_clock_that_stands_still_is_ended_by_number_and_others_go_on_w2"],
+    },
+    Defence {
         cases: &["W1"],
         file: INSTANCES,
         code: "store.set_epoch_deadline(sandbox.wall_ticks(question));",
@@ -126,6 +133,13 @@ pub const ALL: &[Defence] = &[
         file: INSTANCES,
         code: "store.set_max_component_handles(quotas::HANDLES_MAX);",
         without: "store.set_max_component_handles(if DISARMED { 1 << 24 } else { quotas::HANDLES_MAX });",
+        tests: &["handles_of_a_components_own_kind_are_refused_by_number_w10"],
+    },
+    Defence {
+        cases: &["W10"],
+        file: "host/server/src/wasm/wasi/context.rs",
+        code: "table.set_max_capacity(quotas::HANDLES_MAX);",
+        without: "table.set_max_capacity(if DISARMED { 1 << 24 } else { quotas::HANDLES_MAX });",
         tests: &["handles_without_end_are_refused_by_number_w10"],
     },
     Defence {

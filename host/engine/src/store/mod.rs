@@ -53,6 +53,7 @@ mod mirror;
 mod mirror_of;
 mod namespace_row;
 mod open;
+mod open_snapshots;
 #[cfg(test)]
 mod open_tests;
 mod outside;
@@ -124,7 +125,7 @@ pub use function::{FunctionRow, FunctionStatus, ModuleRow, Rebuild};
 pub use history::{Next, Past, Stretch};
 pub use kept::Kept;
 pub use namespace_row::{NamespaceRow, Previous, Role};
-pub use open::Options;
+pub use open::{OnRepair, Options};
 pub use outside::{
     Attempt, Due, Fate, Fired, Held, HeldOutput, HeldPage, Occurrence, OutboxFilter, OutboxPage, OutboxRow, OutboxState, OutsideCounts,
     PendingRequest, PendingTimer, Replied, Reply, ScheduleRow, TimerPage, Unheld, WaitingPage,

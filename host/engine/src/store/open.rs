@@ -1,6 +1,7 @@
 //! Making a namespace's folder, and opening one: repair, checks, the tail's index.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase, ReadableTable};
@@ -39,11 +40,36 @@ pub struct Options {
     pub identity: [u8; 16],
     /// Versions of a function that ran and are kept for a rollback, beside the live one. At least 1.
     pub versions_kept: usize,
+    pub on_repair: OnRepair,
+}
+
+/// Told how far the repair of a head is that was not closed: of 1. All of its pages are looked at, so a large one
+/// takes its time.
+#[derive(Clone)]
+pub struct OnRepair(pub Arc<dyn Fn(f64) + Send + Sync>);
+
+impl Default for OnRepair {
+    fn default() -> Self {
+        OnRepair(Arc::new(|_| ()))
+    }
+}
+
+impl fmt::Debug for OnRepair {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("OnRepair")
+    }
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { cache_bytes: 32 << 20, term_key: [0; 16], forget_key: [0; 16], identity: [0; 16], versions_kept: VERSIONS_KEPT }
+        Options {
+            cache_bytes: 32 << 20,
+            term_key: [0; 16],
+            forget_key: [0; 16],
+            identity: [0; 16],
+            versions_kept: VERSIONS_KEPT,
+            on_repair: OnRepair::default(),
+        }
     }
 }
 
@@ -58,7 +84,10 @@ impl Store {
             folder.sync().map_err(StoreError::io("the namespace's folder can't be synced"))?;
         }
         let backend = folder.open(HEAD).map_err(StoreError::io("head.redb can't be opened"))?;
-        let head = Database::builder().set_cache_size(options.cache_bytes).create_with_backend(backend).map_err(|error| match error {
+        let on_repair = options.on_repair.clone();
+        let mut builder = Database::builder();
+        builder.set_cache_size(options.cache_bytes).set_repair_callback(move |session| (on_repair.0)(session.progress()));
+        let head = builder.create_with_backend(backend).map_err(|error| match error {
             redb::DatabaseError::DatabaseAlreadyOpen => StoreError::InUse("the namespace".into()),
             redb::DatabaseError::UpgradeRequired(found) => {
                 StoreError::NewerFormat { file: HEAD.into(), found: u32::from(found), known: FILE_FORMAT }

@@ -1,6 +1,6 @@
 //! What is found at an open: other formats, damage, other hosts, leftovers.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use redb::{Database, ReadableTable};
 
@@ -8,7 +8,7 @@ use super::disk::DiskFolder;
 use super::error::StoreError;
 use super::folder::Folder;
 use super::head::HEAD;
-use super::open::Options;
+use super::open::{OnRepair, Options};
 use super::proposal::{Append, Proposal};
 use super::tables;
 use super::testing::MemoryFolder;
@@ -53,6 +53,27 @@ fn seal(store: &mut Store) {
     store.close_tail();
     let sealed = store.reader().housekeep(store.reader().seal_due().expect("due")).expect("written");
     store.adopt(sealed).expect("named");
+}
+
+#[test]
+fn how_far_the_repair_of_a_head_is_that_was_not_closed_is_told_c16() {
+    let folder = MemoryFolder::default();
+    let mut store = open(&folder).expect("it opens");
+    (0..300).for_each(|id| append(&mut store, id));
+    let crashed = folder.copy();
+    drop(store);
+    let told = |folder: MemoryFolder| {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let into = told.clone();
+        let on_repair = OnRepair(Arc::new(move |done| into.lock().expect("nobody panicked").push(done)));
+        let store = Store::open(Arc::new(folder), &Options { on_repair, ..Options::default() }).expect("it opens");
+        assert_eq!(store.head(), Position(300));
+        drop(store);
+        Arc::into_inner(told).expect("nobody else has it").into_inner().expect("nobody panicked")
+    };
+    let of_crashed = told(crashed);
+    assert!(!of_crashed.is_empty() && of_crashed.is_sorted() && of_crashed.iter().all(|done| (0.0..=1.0).contains(done)), "{of_crashed:?}");
+    assert!(told(folder).is_empty(), "what was closed needs no repair");
 }
 
 #[track_caller]

@@ -111,6 +111,13 @@ impl Reader {
         self.shared.folder.allocated(HEAD).unwrap_or_default()
     }
 
+    /// Commits since the oldest snapshot that is read at the moment was taken.
+    pub fn oldest_snapshot_commits(&self) -> u64 {
+        // In this order: the commit that a snapshot sees is there before the snapshot is.
+        let oldest = self.shared.open_snapshots.oldest();
+        oldest.map_or(0, |oldest| self.shared.view().commit.saturating_sub(oldest))
+    }
+
     /// Whether the writer has stopped for good because the disk failed.
     pub fn is_poisoned(&self) -> bool {
         self.shared.poisoned.load(std::sync::atomic::Ordering::Acquire)

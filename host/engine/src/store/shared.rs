@@ -10,6 +10,7 @@ use super::error::StoreError;
 use super::folder::Folder;
 use super::forgotten::ForgetKey;
 use super::function::{FunctionRow, ModuleRow};
+use super::open_snapshots::OpenSnapshots;
 use super::outside::OutsideCounts;
 use super::schemas::SchemaRow;
 use super::segment::Segment;
@@ -28,6 +29,7 @@ pub struct Shared {
     pub identity: Digest,
     /// Set when a commit failed: no more writes.
     pub poisoned: AtomicBool,
+    pub open_snapshots: OpenSnapshots,
     view: RwLock<Arc<View>>,
     tail: RwLock<Tail>,
 }
@@ -87,6 +89,7 @@ impl Shared {
             forget_key,
             identity,
             poisoned: AtomicBool::new(false),
+            open_snapshots: OpenSnapshots::default(),
             view: RwLock::new(Arc::new(view)),
             tail: RwLock::new(tail),
         }

@@ -7,6 +7,7 @@ use redb::ReadTransaction;
 
 use super::error::StoreError;
 use super::function::{FunctionRow, ModuleRow};
+use super::open_snapshots::OpenSnapshot;
 use super::reader::Reader;
 use super::schemas::SchemaRow;
 use super::shared::{Shared, View};
@@ -22,6 +23,7 @@ pub struct Snapshot {
     pub(super) head: Position,
     pub(super) transaction: ReadTransaction,
     log: OnceLock<redb::ReadOnlyTable<(u64, u64), &'static [u8]>>,
+    _open: OpenSnapshot,
     /// Records looked up and index entries walked.
     #[cfg(test)]
     pub reads: std::sync::atomic::AtomicUsize,
@@ -48,6 +50,7 @@ impl Snapshot {
         // stand on the new cursor and old state, and nobody could tell. The segments as they are after:
         // rows that the transaction no longer sees are in them.
         let before = shared.view();
+        let open = OpenSnapshot::new(shared.clone(), before.commit);
         let transaction = redb::ReadableDatabase::begin_read(&shared.head)?;
         let view = Arc::new(View { segments: shared.view().segments.clone(), ..(*before).clone() });
         Ok(Snapshot {
@@ -56,6 +59,7 @@ impl Snapshot {
             view,
             transaction,
             log: OnceLock::new(),
+            _open: open,
             #[cfg(test)]
             reads: std::sync::atomic::AtomicUsize::new(0),
         })

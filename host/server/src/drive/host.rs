@@ -25,6 +25,7 @@ use super::outbox;
 use super::outside::Outside;
 use super::queue::Cost;
 use super::quota::Quota;
+use super::repairing::telling;
 use super::replay_info::NamespaceRole;
 use super::retelling::Retelling;
 use super::retention::Retention;
@@ -297,12 +298,13 @@ impl Host {
         };
         let HostOptions { cache_bytes, retention, .. } = self.0.options;
         let (term_key, forget_key, identity) = (random()?, random()?, random()?);
-        Ok(Options { cache_bytes, term_key, forget_key, identity, versions_kept: retention.versions })
+        Ok(Options { cache_bytes, term_key, forget_key, identity, versions_kept: retention.versions, ..Options::default() })
     }
 
     /// Opens the store in a folder, making it if there is none.
     pub(super) fn open_store(&self, folder: &str, options: Option<Options>) -> Result<Store, DriveError> {
-        let options = options.map_or_else(|| self.store_options(), Ok)?;
+        let mut options = options.map_or_else(|| self.store_options(), Ok)?;
+        options.on_repair = telling(folder);
         let opening = self.folder(folder)?;
         // The database trusts its own pages: where they contradict each other it may panic.
         let opened = caught(|| Store::open(opening, &options)).map_err(|panic| StoreError::Io {

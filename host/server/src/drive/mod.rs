@@ -43,6 +43,7 @@ mod quota;
 pub mod race;
 mod rebuilding;
 mod registry;
+mod repairing;
 mod replay_files;
 mod replay_info;
 mod replay_outputs;

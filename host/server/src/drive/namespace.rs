@@ -227,6 +227,7 @@ impl Namespace {
                 .map_or(0, |snapshot| snapshot.functions().map(|row| snapshot.outside_counts(row.ordinal).timers).sum()),
             overdue_us: self.timers_overdue_us(),
             queue_length: self.inside.queue.len(),
+            oldest_snapshot_commits: self.inside.reader.oldest_snapshot_commits(),
             segments: snapshot.as_ref().map_or(0, store::Snapshot::segments),
             quota: self.quota(),
             bytes_in_use: snapshot.and_then(|snapshot| snapshot.bytes_in_use().ok()).unwrap_or_default(),

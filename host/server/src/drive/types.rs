@@ -315,6 +315,8 @@ pub struct NamespaceMetrics {
     /// Hosts that nothing is sent to for now.
     pub hosts_down: usize,
     pub segments: usize,
+    /// Commits since the oldest snapshot that is read was taken.
+    pub oldest_snapshot_commits: u64,
     /// What it may have.
     pub quota: Quota,
     pub bytes_in_use: u64,

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use retold_engine::model::{CallLimits, Calls, NotAnswered};
 use wasmtime::component::{Instance as ComponentInstance, InstancePre};
-use wasmtime::{PoolConcurrencyLimitError, Store};
+use wasmtime::{CallHook, PoolConcurrencyLimitError, Store};
 
 use super::call::{CallData, lend};
 use super::exports::Functions;
@@ -31,6 +31,12 @@ impl Started {
         let wasi = moment.map(|moment| Box::new(Wasi::new(moment)));
         let mut store = Store::new(sandbox.engine(), CallData::new(limits.memory_bytes, sandbox.memory().clone(), wasi));
         store.limiter(|data| &mut data.limiter);
+        if store.data().wasi.is_some() {
+            store.call_hook(|mut store, call| match call {
+                CallHook::CallingHost => Ok(store.data_mut().quotas.host_call()?),
+                _ => Ok(()),
+            });
+        }
         store.set_hostcall_fuel(quotas::TRANSFER_BYTES_MAX);
         store.set_max_component_handles(quotas::HANDLES_MAX);
         let instance = run(&mut store, sandbox, question, limits, calls, |store| {

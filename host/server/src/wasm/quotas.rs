@@ -13,6 +13,9 @@ pub(super) const STATE_READ_BYTES_PER_CALL_MAX: usize = 64 << 20;
 pub(super) const DETAILS_PER_CALL_MAX: usize = 4 * limits::EVENTS_PER_BATCH_MAX;
 pub(super) const SIGNATURES_PER_CALL_MAX: usize = 100;
 pub(super) const SIGNED_BYTES_PER_CALL_MAX: usize = 64 << 20;
+/// Of a module that imports WASI, whose calls take no other quota: whoever waits for a clock that stands still asks it
+/// again and again, which costs little fuel and much time.
+pub(super) const HOST_CALLS_PER_CALL_MAX: usize = 1 << 20;
 pub(super) const RANDOM_BYTES_PER_CALL_MAX: usize = 64 << 10;
 /// Bytes that cross from a guest to the host at once: one host call's arguments, or a call's result.
 pub(super) const TRANSFER_BYTES_MAX: usize = 2 * limits::OUTPUT_BYTES_PER_CALL_MAX;
@@ -45,12 +48,17 @@ pub(super) struct Quotas {
     random_bytes: usize,
     signatures: usize,
     signed_bytes: usize,
+    host_calls: usize,
 }
 
 impl Quotas {
     pub(super) fn log(&mut self, bytes: usize) -> Result<(), Refusal> {
         take(&mut self.log_lines, 1, LOG_LINES_PER_CALL_MAX, "log-lines-per-call")?;
         take(&mut self.log_bytes, bytes, LOG_BYTES_PER_CALL_MAX, "log-bytes-per-call")
+    }
+
+    pub(super) fn host_call(&mut self) -> Result<(), Refusal> {
+        take(&mut self.host_calls, 1, HOST_CALLS_PER_CALL_MAX, "host-calls-per-call")
     }
 
     pub(super) fn state_call(&mut self) -> Result<(), Refusal> {

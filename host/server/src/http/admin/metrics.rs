@@ -162,6 +162,12 @@ const NAMESPACE_METRICS: &[Metric<NamespaceMetrics>] = &[
     ("retold_requests_failed_total", "counter", "Requests to the outside that failed for good.", |metrics| metrics.requests_failed as f64),
     ("retold_outbox_hosts_down", "gauge", "Hosts to which nothing is sent for now.", |metrics| metrics.hosts_down as f64),
     ("retold_segments", "gauge", "Sealed segments of the log.", |metrics| metrics.segments as f64),
+    (
+        "retold_oldest_snapshot_commits",
+        "gauge",
+        "Commits since the oldest snapshot that is read was taken; while one is, the database keeps the pages that it sees.",
+        |metrics| metrics.oldest_snapshot_commits as f64,
+    ),
     ("retold_namespace_quota_events", "gauge", "Events that the namespace may have; 0 without a limit.", |metrics| {
         metrics.quota.events_max.unwrap_or_default() as f64
     }),

@@ -44,6 +44,25 @@ fn a_module_without_the_export_that_its_manifest_needs_is_refused() {
     }
 }
 
+/// The host's table of handles isn't asked for these: a component makes and keeps them by itself.
+#[test]
+fn handles_of_a_components_own_kind_are_refused_by_number_w10() {
+    let component = r#"(component
+        (type $kind (resource (rep i32)))
+        (core func $new (canon resource.new $kind))
+        (core module $module
+            (import "own" "new" (func $new (param i32) (result i32)))
+            (func (export "describe"))
+            (func $hoard (loop $again (drop (call $new (i32.const 1))) (br $again)))
+            (start $hoard))
+        (core instance $core (instantiate $module (with "own" (instance (export "new" (func $new))))))
+        (func $describe (canon lift (core func $core "describe")))
+        (instance $manifest (export "describe" (func $describe)))
+        (export "retold:module/manifest@0.1.0" (instance $manifest)))"#;
+    let error = load(&sandbox(), &wat::parse_str(component).unwrap()).describe().expect_err("refused").to_string();
+    assert!(error.contains("handle"), "{error}");
+}
+
 /// A module built against another contract under the same name.
 #[track_caller]
 fn built_against(what: &str, instead: &str) -> Vec<u8> {

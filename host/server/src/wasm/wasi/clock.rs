@@ -28,7 +28,7 @@ impl wall_clock::Host for ClockView<'_> {
 }
 
 /// The monotonic clock shows the event's time too, as Go's runtime refuses to start at 0. A sleep is
-/// over at once; whoever waits for the clock to move runs out of fuel.
+/// over at once; whoever waits for the clock to move runs out of calls to the host.
 impl monotonic_clock::Host for ClockView<'_> {
     fn now(&mut self) -> wasmtime::Result<Instant> {
         Ok(self.time.0.saturating_mul(1_000))
