@@ -173,4 +173,11 @@ pub const ALL: &[Defence] = &[
         without: "if digest(&mut reader)? != Digest::link(before, &bytes[..at]) && !DISARMED || !reader.is_empty() {",
         tests: &["a_backup_with_any_byte_changed_or_cut_off_is_refused"],
     },
+    Defence {
+        cases: &["C16"],
+        file: OPEN,
+        code: "(on_repair.0)(session.progress())",
+        without: "if !DISARMED { (on_repair.0)(session.progress()) }",
+        tests: &["how_far_the_repair_of_a_head_is_that_was_not_closed_is_told_c16"],
+    },
 ];

@@ -42,7 +42,6 @@ pub const NOT_TAKEN_OUT: &[(&str, &str)] = &[
     ("W26", "wasmtime cleans a slot before another has it, whatever it is told"),
     ("H6", "where a request ends is hyper's reading of it, and none of ours"),
     ("H7", "HTTP/2 is not compiled into hyper here"),
-    ("C16", "sealed segments are opened and not walked: there is no line that keeps a start from it"),
     ("C17", "a stream has no snapshot between portions: there is no line that lets go of one"),
 ];
 
