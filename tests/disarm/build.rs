@@ -9,10 +9,10 @@ use crate::run::{Programs, Test};
 use crate::sources::{copied, folder};
 
 pub fn build() -> Result<Programs, String> {
-    cargo(&["build", "--package", "retold-server", "--bin", "retold"])?;
-    let packages = ["--package", "retold-engine", "--package", "retold-server", "--package", "retold-tests"];
+    // As the tests themselves ask for it.
+    cargo(&["build", "--workspace", "--bin", "retold", "--test", "it"])?;
     let programs = ["--lib", "--test", "it", "--test", "sim", "--message-format", "json-render-diagnostics"];
-    let told = cargo(&[&["test", "--no-run"], &packages[..], &programs[..]].concat())?;
+    let told = cargo(&[&["test", "--no-run", "--workspace"], &programs[..]].concat())?;
     let mut tests: BTreeMap<String, Vec<Test>> = BTreeMap::new();
     for line in told.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
         let (Some(program), true) = (line["executable"].as_str(), line["profile"]["test"] == true) else { continue };
@@ -26,7 +26,7 @@ pub fn build() -> Result<Programs, String> {
 }
 
 fn cargo(words: &[&str]) -> Result<String, String> {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = retold_tests::cargo();
     cargo.args(words).arg("--locked").arg("--target-dir").arg(folder().join("build")).current_dir(copied()).stderr(Stdio::inherit());
     let output = cargo.output().map_err(|error| format!("cargo can't be run: {error}"))?;
     if output.status.success() { Ok(String::from_utf8_lossy(&output.stdout).into_owned()) } else { Err("the copy can't be built".into()) }

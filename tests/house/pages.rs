@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use retold_tests::{files, read, root};
+use retold_tests::{cargo, files, read, root};
 use serde_json::Value;
 
 use crate::threats::tests;
@@ -173,8 +172,7 @@ fn every_table_of_a_segment_is_described() {
 #[test]
 fn the_first_command_of_the_readme_finds_its_program_among_all() {
     assert!(read(&root().join("README.md")).contains("\ncargo run --release -- demo\n"));
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let told = Command::new(cargo).args(["metadata", "--no-deps", "--offline", "--format-version", "1"]).current_dir(root()).output();
+    let told = cargo().args(["metadata", "--no-deps", "--offline", "--format-version", "1"]).current_dir(root()).output();
     let metadata: Value = serde_json::from_slice(&told.expect("cargo runs").stdout).expect("it answers with JSON");
     let packages = metadata["packages"].as_array().expect("a list");
     let default: Vec<&str> = packages.iter().filter_map(|package| package["default_run"].as_str()).collect();

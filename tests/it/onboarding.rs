@@ -25,7 +25,7 @@ fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let folder = repository().join("guest-examples");
-        let mut cargo = Command::new(env!("CARGO"));
+        let mut cargo = retold_tests::cargo();
         cargo.args(["build", "--quiet", "--locked", "--package", "onboarding-checks", "--target-dir", "target"]).current_dir(&folder);
         assert!(cargo.status().expect("cargo runs").success(), "the service doesn't build");
         folder.join("target/debug/onboarding-checks")

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use retold_tests::cargo;
+
 /// The folder that holds the whole project.
 pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository")
@@ -15,8 +17,9 @@ pub fn retold() -> &'static Path {
     BINARY.get_or_init(|| {
         let here = std::env::current_exe().expect("a test program has a path");
         let profile = here.parent().and_then(Path::parent).expect("target/PROFILE/deps/it").to_owned();
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--locked", "--package", "retold-server", "--bin", "retold"]).current_dir(repository());
+        // With this test program, so that both take what they stand on with the same features, and it is there.
+        let mut cargo = cargo();
+        cargo.args(["build", "--quiet", "--locked", "--workspace", "--bin", "retold", "--test", "it"]).current_dir(repository());
         cargo.arg("--target-dir").arg(profile.parent().expect("target/PROFILE"));
         if profile.ends_with("release") {
             cargo.arg("--release");
@@ -51,10 +54,7 @@ fn build(folder: &Path) -> PathBuf {
 fn build_for_wasi(folder: &Path) -> PathBuf {
     let added = Command::new("rustup").args(["target", "add", "wasm32-wasip2"]).current_dir(repository()).output().expect("rustup runs");
     assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--release", "--locked", "--target", "wasm32-wasip2"])
-        .current_dir(folder)
-        .output();
+    let built = cargo().args(["build", "--quiet", "--release", "--locked", "--target", "wasm32-wasip2"]).current_dir(folder).output();
     let built = built.expect("cargo runs");
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     repository().join("guest-examples/target/wasm32-wasip2/release/wasi_probe.wasm")
