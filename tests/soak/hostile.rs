@@ -1,5 +1,6 @@
 //! `hostile MINUTES`: modules made to do harm run in four namespaces, beside one that only wants its events handled.
-//! How long that takes is measured in short turns, alone and beside them, so that both see the same machine.
+//! How long that takes is measured in short turns, alone and beside them, so that both see the same machine. Each namespace
+//! has a history before: caches are full then, and what grows still is a leak.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +20,9 @@ use crate::report::Report;
 use crate::time::{Deadline, pause};
 
 const NAMESPACES: [&str; 4] = ["hostile-1", "hostile-2", "hostile-3", "hostile-4"];
+/// Events of each namespace before all else, and of one request: almost as many as are indexed in memory before they are sealed.
+const HISTORY: usize = 120_000;
+const HISTORY_LINES: usize = 2_000;
 /// Of one turn, of which every second is alone.
 const TURN: Duration = Duration::from_secs(10);
 /// After a turn begins: calls that are under way end.
@@ -46,8 +50,9 @@ pub fn run(minutes: u64, seed: u64, module: &[u8]) -> Result<bool, String> {
     let mut report = Report::of("hostile", seed);
     let folder = Folder::new("hostile")?;
     let mut host = Host::start(&folder.path().join("data"))?;
-    host.web.deploy(module)?;
     let hostile = NAMESPACES.map(|name| host.web.make(name)).into_iter().collect::<Result<Vec<Web>, String>>()?;
+    [&host.web].into_iter().chain(&hostile).try_for_each(has_happened)?;
+    host.web.deploy(module)?;
     for web in &hostile {
         web.deploy(module)?;
         for (name, make) in MODULES {
@@ -89,6 +94,22 @@ pub fn run(minutes: u64, seed: u64, module: &[u8]) -> Result<bool, String> {
     report.count("turns", 2 * (alone.len().min(1) as u64));
     host.web.wait_until_level()?;
     Ok(report.end())
+}
+
+/// Events that no function takes.
+fn has_happened(web: &Web) -> Result<(), String> {
+    for first in (0..HISTORY).step_by(HISTORY_LINES) {
+        let line = |number: usize| {
+            let data = json!({ "number": number, "text": "it happened before, and is only read" });
+            json!({"specversion": "1.0", "id": number.to_string(), "source": "/before", "type": "test.before", "subject": format!("before/{}", number % 5_000), "data": data}).to_string()
+        };
+        let lines: Vec<String> = (first..first + HISTORY_LINES).map(line).collect();
+        let (status, body) = web.send("POST", "events", "application/x-ndjson", lines.join("\n").as_bytes())?;
+        if status != 201 {
+            return Err(format!("history was answered with {status} {}", String::from_utf8_lossy(&body)));
+        }
+    }
+    Ok(())
 }
 
 /// One event after the other, each awaited until it is handled.

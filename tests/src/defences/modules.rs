@@ -132,7 +132,7 @@ pub const ALL: &[Defence] = &[
         cases: &["W10"],
         file: INSTANCES,
         code: "store.set_max_component_handles(quotas::HANDLES_MAX);",
-        without: "store.set_max_component_handles(if DISARMED { 1 << 24 } else { quotas::HANDLES_MAX });",
+        without: "store.set_max_component_handles(if DISARMED { 1 << 30 } else { quotas::HANDLES_MAX });",
         tests: &["handles_of_a_components_own_kind_are_refused_by_number_w10"],
     },
     Defence {

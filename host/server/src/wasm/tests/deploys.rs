@@ -60,7 +60,7 @@ fn handles_of_a_components_own_kind_are_refused_by_number_w10() {
         (instance $manifest (export "describe" (func $describe)))
         (export "retold:module/manifest@0.1.0" (instance $manifest)))"#;
     let error = load(&sandbox(), &wat::parse_str(component).unwrap()).describe().expect_err("refused").to_string();
-    assert!(error.contains("handle"), "{error}");
+    assert!(error.contains("store handle limit"), "{error}");
 }
 
 /// A module built against another contract under the same name.
