@@ -34,7 +34,8 @@ fn main() -> ExitCode {
         eprintln!("disarm [CASE | NAME ...]: there is no such case, and no such defence");
         return ExitCode::from(2);
     }
-    match sources::copy().and_then(|()| build::build()).and_then(|programs| disarm(&programs, &chosen)) {
+    let commit = sources::commit();
+    match sources::copy().and_then(|()| build::build()).and_then(|programs| disarm(&programs, &chosen, &commit?)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
 }
 
 /// Whether all went as it should.
-fn disarm(programs: &Programs, chosen: &[(String, &'static Defence)]) -> Result<bool, String> {
+fn disarm(programs: &Programs, chosen: &[(String, &'static Defence)], commit: &str) -> Result<bool, String> {
     let tests: BTreeSet<&str> = chosen.iter().flat_map(|(_, defence)| defence.tests.iter().copied()).collect();
     let tests: Vec<&str> = tests.into_iter().collect();
     let (mut wrong, mut took) = (0, BTreeMap::new());
@@ -80,8 +81,7 @@ fn disarm(programs: &Programs, chosen: &[(String, &'static Defence)]) -> Result<
     )?;
     let cases: BTreeSet<&str> = chosen.iter().flat_map(|(_, defence)| defence.cases.iter().copied()).collect();
     println!(
-        "commit {}: defences {}, cases {}, tests {}, taken out {} times, of these not ended {stuck}, not noticed {unnoticed}",
-        sources::commit()?,
+        "commit {commit}: defences {}, cases {}, tests {}, taken out {} times, of these not ended {stuck}, not noticed {unnoticed}",
         chosen.len(),
         cases.len(),
         tests.len(),
