@@ -3,14 +3,16 @@
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use retold_tests::hostile::{EMITS, Hostile, READS, fills_memory, hoards_handles, recurs_through_the_host};
 use serde_json::{Value, json};
 
-use crate::support::{Host, Web, retold};
+use crate::support::{Host, Web, guest, retold};
 
 const BATCH: &str = "application/cloudevents-batch+json";
+const JSON: &str = "application/json";
 
 fn event(id: &str, subject: &str) -> Value {
     json!({"specversion": "1.0", "id": id, "source": "/test", "type": READS, "subject": subject, "data": {}})
@@ -259,7 +261,7 @@ fn a_storm_of_uploads_is_compiled_one_at_a_time_and_events_are_taken_meanwhile_w
     #[expect(clippy::disallowed_methods, reason = "how long an answer takes is what is tested")]
     let now = Instant::now;
     let host = Host::start();
-    let ended = std::sync::atomic::AtomicUsize::new(0);
+    let ended = AtomicUsize::new(0);
     let (mut most, mut slowest) = (0, Duration::ZERO);
     std::thread::scope(|scope| {
         for client in 0..CLIENTS {
@@ -272,7 +274,7 @@ fn a_storm_of_uploads_is_compiled_one_at_a_time_and_events_are_taken_meanwhile_w
                     let answer = web.deploy(&name, &Hostile { name: &name, handle, ..Hostile::default() }.module());
                     assert!(matches!(answer.status, 201 | 503), "{}", answer.text());
                 }
-                ended.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                ended.fetch_add(1, Ordering::Relaxed);
             });
         }
         for number in 0.. {
@@ -282,7 +284,7 @@ fn a_storm_of_uploads_is_compiled_one_at_a_time_and_events_are_taken_meanwhile_w
                 .expect(201);
             slowest = slowest.max(began.elapsed());
             most = most.max(compilers(&host));
-            if ended.load(std::sync::atomic::Ordering::Relaxed) == CLIENTS {
+            if ended.load(Ordering::Relaxed) == CLIENTS {
                 break;
             }
         }
@@ -320,5 +322,66 @@ fn functions_that_take_long_do_not_hold_up_another_namespace_w32() {
     times.sort_unstable();
     let busy = names.iter().filter(|name| hostile.function(name)["lag"] != 0).count();
     assert!(busy >= 4, "only {busy} of them are still at work: nothing was measured");
+    assert!(times[7] < Duration::from_secs(1), "{times:?}");
+}
+
+/// Processor time of the host's threads of this name, in ticks of the system's clock.
+fn ticks(host: &Host, name: &str) -> u64 {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", host.id())).expect("it runs").flatten();
+    let of = |thread: std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        let (front, back) = stat.split_once(") ")?;
+        // proc_pid_stat(5): the 14th and 15th, of which the name is the second.
+        let of_name = front.split_once('(').is_some_and(|(_, comm)| comm.starts_with(name));
+        of_name.then(|| back.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>())
+    };
+    threads.filter_map(of).sum()
+}
+
+#[test]
+fn questions_that_take_long_do_not_hold_up_another_namespace_e6() {
+    const CLIENTS: usize = 32;
+    #[expect(clippy::disallowed_methods, reason = "how long an answer takes is what is tested")]
+    let now = Instant::now;
+    let host = Host::start();
+    host.web.post("//v1/namespaces", "application/json", r#"{"name":"hostile"}"#).expect(201);
+    let hostile = host.web.namespace("hostile");
+    for web in [&host.web, &hostile] {
+        web.deploy("faulty-kinds", &guest("faulty-kinds")).expect(201);
+    }
+    let ask = |web: &Web, question: &str| web.post("views/faulty-rows/query?name=misbehave", JSON, question);
+    let decide = |web: &Web, id: &str, what: &str| web.command("test.decide", &format!("account/{id}"), id, &json!({ "do": what }));
+    let (over, ended) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let mut times = Vec::new();
+    std::thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            let (web, over, ended) = (Web::new(&host.url).namespace("hostile"), &over, &ended);
+            scope.spawn(move || {
+                for number in 0.. {
+                    let answer = match client % 2 {
+                        0 => ask(&web, r#""loop""#),
+                        _ => decide(&web, &format!("{client}-{number}"), "loop"),
+                    };
+                    answer.problem(500, "function-failed");
+                    ended.fetch_add(1, Ordering::Relaxed);
+                    if over.load(Ordering::Relaxed) {
+                        break;
+                    }
+                }
+            });
+        }
+        // Nobody knows of a function that it takes long before it was asked once.
+        host.wait_until("some were answered", || ended.load(Ordering::Relaxed) >= 4);
+        for number in 0..15 {
+            let began = now();
+            ask(&host.web, r#""count""#).expect(200);
+            decide(&host.web, &number.to_string(), "ok").expect(200);
+            times.push(began.elapsed());
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    let (long, others) = (ticks(&host, "long-answer-"), ticks(&host, "worker-"));
+    assert!(long > 2 * others, "{long} ticks where answers take long, {others} on the workers");
+    times.sort_unstable();
     assert!(times[7] < Duration::from_secs(1), "{times:?}");
 }

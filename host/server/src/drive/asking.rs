@@ -17,7 +17,6 @@ use super::namespace::Namespace;
 use super::queue::Cost;
 use super::types::{DriveError, WaitFor};
 use super::views::ViewTask;
-use super::workers::Errand;
 use crate::wasm::WasmModule;
 
 /// How long a command may wait for its subject and for the disk.
@@ -100,9 +99,10 @@ impl Namespace {
             None => inside.commands.state(&inside, name, subject, reply)?,
             Some(_) => {
                 let (name, subject, at_once) = (name.to_owned(), subject.to_owned(), inside.clone());
-                inside.pool.push(Errand::new("folding", move || {
+                let of = name.clone();
+                inside.ask(&of, move || {
                     let _ = reply.send(at_once.folded(&name, &subject, at, &mut None));
-                }));
+                });
             }
         }
         answer.await.map_err(|_| DriveError::Stopping)?
@@ -154,11 +154,11 @@ impl Namespace {
         let guest = guest.ok_or_else(|| DriveError::Unavailable(format!("the module of {name} is not loaded")))?;
         let (reply, answer) = oneshot::channel();
         let log = inside.logs.of(name);
-        inside.pool.push(Errand::new("query", move || {
+        inside.ask(name, move || {
             let limits = row.manifest.limits.of_a_call();
             let answer = run::query(&snapshot, &row, &*guest, &query, &limits, &mut |level, message| log.add(level, message));
             let _ = reply.send(answer);
-        }));
+        });
         let answer = answer.await.map_err(|_| DriveError::Stopping)?;
         let payload = answer.map_err(|refused| match refused {
             QueryRefused::Rejected(rejection) => {

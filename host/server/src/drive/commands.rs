@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use lru::LruCache;
@@ -91,6 +91,7 @@ impl Commands {
                 subject: subject.to_owned(),
                 namespace: Arc::downgrade(namespace),
                 inside: Mutex::default(),
+                is_long: AtomicBool::new(false),
                 bytes: AtomicUsize::new(0),
                 all_bytes: self.bytes.clone(),
             })
@@ -127,6 +128,8 @@ pub struct SubjectTask {
     subject: String,
     namespace: Weak<Inside>,
     inside: Mutex<Subject>,
+    /// It waits or runs where what takes long does.
+    is_long: AtomicBool,
     bytes: AtomicUsize,
     all_bytes: Arc<AtomicUsize>,
 }
@@ -167,7 +170,10 @@ impl SubjectTask {
 
     fn queue(self: &Arc<Self>) {
         if let Some(namespace) = self.namespace.upgrade() {
-            namespace.pool.push(self.clone());
+            let is_long = namespace.paces.takes_long(&self.function);
+            self.is_long.store(is_long, Ordering::Relaxed);
+            let pool = if is_long { &namespace.long_answer_pool } else { &namespace.pool };
+            pool.push(self.clone());
         }
     }
 
@@ -182,7 +188,9 @@ impl SubjectTask {
                 };
                 (ask, subject.hot.take())
             };
+            let before_us = clock::thread_us();
             let under_way = self.work_on(namespace, ask, &mut hot);
+            namespace.paces.note(&self.function, clock::thread_us() - before_us);
             self.count(hot.as_ref());
             let mut subject = self.lock();
             subject.hot = hot;
@@ -196,8 +204,16 @@ impl SubjectTask {
                 namespace.queue.push_own(Job::Decide { decision, subject: self.clone() }, cost);
                 return;
             }
+            if self.is_elsewhere(namespace) {
+                break;
+            }
         }
         self.queue();
+    }
+
+    /// Its aggregate was found to take long since it was queued.
+    fn is_elsewhere(&self, namespace: &Inside) -> bool {
+        !self.is_long.load(Ordering::Relaxed) && namespace.paces.takes_long(&self.function)
     }
 
     /// Answers, or gives back what is to be decided with the writer's word.
@@ -310,9 +326,15 @@ impl Work for SubjectTask {
         &self.function
     }
 
+    fn owner(&self) -> usize {
+        self.namespace.as_ptr() as usize
+    }
+
     fn run(self: Arc<Self>) {
-        if let Some(namespace) = self.namespace.upgrade() {
-            self.turn(&namespace);
+        match self.namespace.upgrade() {
+            Some(namespace) if self.is_elsewhere(&namespace) => self.queue(),
+            Some(namespace) => self.turn(&namespace),
+            None => {}
         }
     }
 }

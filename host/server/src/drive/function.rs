@@ -3,13 +3,14 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use retold_engine::model::{LogLevel, Timestamp};
+use retold_engine::model::LogLevel;
 use retold_engine::run::{Reading, Runner, Settled, Step, Ticket};
 
 use super::clock;
 use super::committer::Job;
 use super::function_log::FunctionLog;
 use super::inside::Inside;
+use super::pace::Pace;
 use super::queue::Cost;
 use super::spans::Ran;
 use super::turns::Turns;
@@ -20,38 +21,8 @@ use super::workers::Work;
 const PLANS_PER_TURN: usize = 8;
 /// Processor time of one step from which on it is a long one.
 const LONG_STEP_US: u64 = 25_000;
-/// After a long step a function runs on the threads for these, for so long; after each further one for twice as long as
-/// before, at most for so long.
-const LONG_MS: u64 = 60_000;
-const LONG_MS_MAX: u64 = 60 * 60_000;
-
 /// Before it is looked again whether the disk has space.
 const SPACE_PAUSE_MS: u64 = 500;
-
-/// What is known of how long a function's steps take, which decides on which threads it runs.
-#[derive(Default)]
-struct Pace {
-    /// It has come to a plan quickly, since it last took long.
-    is_quick: bool,
-    /// Until then it is expected to take long again.
-    long_until: Timestamp,
-    long_ms: u64,
-}
-
-impl Pace {
-    fn takes_long(&self, now: Timestamp) -> bool {
-        !self.is_quick || now < self.long_until
-    }
-
-    fn note(&mut self, long: bool, is_plan: bool, now: Timestamp) {
-        if long {
-            self.long_ms = (2 * self.long_ms).clamp(LONG_MS, LONG_MS_MAX);
-            (self.is_quick, self.long_until) = (false, now.plus_ms(self.long_ms));
-        } else if is_plan {
-            self.is_quick = true;
-        }
-    }
-}
 
 pub struct FunctionTask {
     pub name: String,
@@ -220,29 +191,5 @@ impl Work for FunctionTask {
 
     fn wake(self: Arc<Self>) {
         FunctionTask::wake(&self);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_takes_long_again_and_again_is_trusted_later_each_time_w32() {
-        let (mut pace, mut now) = (Pace::default(), Timestamp(1));
-        assert!(pace.takes_long(now), "nobody knows yet");
-        pace.note(false, false, now);
-        assert!(pace.takes_long(now), "an attempt that came to nothing shows nothing");
-        pace.note(false, true, now);
-        assert!(!pace.takes_long(now));
-        for minutes in [1, 2, 4, 8, 16, 32, 60, 60] {
-            pace.note(true, true, now);
-            pace.note(false, true, now);
-            assert!(pace.takes_long(now.plus_ms(minutes * 60_000 - 1)), "{minutes}");
-            now = now.plus_ms(minutes * 60_000);
-            assert!(!pace.takes_long(now), "{minutes}");
-        }
-        pace.note(true, false, now);
-        assert!(pace.takes_long(now.plus_ms(2 * LONG_MS_MAX)), "it has not been quick since");
     }
 }

@@ -137,9 +137,12 @@ impl Host {
         let traffic: Arc<Traffic> = Arc::default();
         let (long_threads, traffic_now, workers) = (options.workers * LONG_THREADS_EACH_WORKER, traffic.clone(), options.workers);
         let room = move || if traffic_now.is_quiet() { long_threads } else { traffic_now.threads_left(workers) };
-        let (long_pool, slow) = Pool::start_shared("long", long_threads, LONG_NICENESS, room)
+        let (long_pool, slow) = Pool::start_shared("long", long_threads, LONG_NICENESS, room.clone())
             .map_err(io("the workers for what takes long can't be started"))?;
         threads.extend(slow);
+        let (long_answer_pool, answering) = Pool::start_shared("long-answer", long_threads, LONG_NICENESS, room)
+            .map_err(io("the workers for answers that take long can't be started"))?;
+        threads.extend(answering);
         let (view_pool, folders) =
             Pool::start("view", options.workers, VIEWS_NICENESS).map_err(io("the threads that fold views can't be started"))?;
         threads.extend(folders);
@@ -154,6 +157,7 @@ impl Host {
         let common = Common {
             pool,
             long_pool,
+            long_answer_pool,
             view_pool,
             view_threads: options.workers,
             traffic,
@@ -480,6 +484,7 @@ impl Host {
         let common = &self.0.common;
         common.pool.close();
         common.long_pool.close();
+        common.long_answer_pool.close();
         common.view_pool.close();
         common.ticker.stop();
         common.housekeeper.close();

@@ -17,7 +17,6 @@ use super::inside::Inside;
 use super::namespace::Namespace;
 use super::outside::{SecretError, Secrets};
 use super::types::{Append, DriveError, WaitFor};
-use super::workers::Errand;
 
 /// A foreign request.
 pub type Received = IngressRequest;
@@ -44,7 +43,7 @@ impl Namespace {
         let _permit = inside.queries.clone().try_acquire_owned().map_err(|_| DriveError::Busy)?;
         let (reply, answer) = oneshot::channel();
         let (running, manifest) = (inside.clone(), row.manifest.clone());
-        inside.pool.push(Errand::new("ingress", move || drop(reply.send(accept(&running, &manifest, row.module, &request)))));
+        inside.ask(name, move || drop(reply.send(accept(&running, &manifest, row.module, &request))));
         match answer.await.map_err(|_| DriveError::Stopping)?? {
             Err(answer) => Ok(Taken::Answered(answer)),
             Ok(events) => {

@@ -22,6 +22,7 @@ use super::housekeeper::Housekeeper;
 use super::modules::Modules;
 use super::namespace::Namespace;
 use super::outbox::Outbox;
+use super::pace::Paces;
 use super::queue::{Cost, Queue};
 use super::quota::Quota;
 use super::replay_files::ReplayFiles;
@@ -55,9 +56,13 @@ pub struct Inside {
     pub pool: Arc<Pool>,
     /// Where functions run that take long.
     pub long_pool: Arc<Pool>,
+    /// Where functions are asked that take long to answer.
+    pub long_answer_pool: Arc<Pool>,
     /// Where views are folded.
     pub view_pool: Arc<Pool>,
     pub view_threads: usize,
+    /// Of functions that are asked and waited for.
+    pub paces: Paces,
     pub traffic: Arc<Traffic>,
     pub ticker: Arc<Ticker>,
     pub housekeeper: Arc<Housekeeper>,
@@ -140,6 +145,8 @@ pub struct Common {
     pub pool: Arc<Pool>,
     /// Where functions run that take long.
     pub long_pool: Arc<Pool>,
+    /// Where functions are asked that take long to answer.
+    pub long_answer_pool: Arc<Pool>,
     /// Where views are folded.
     pub view_pool: Arc<Pool>,
     pub view_threads: usize,
@@ -178,8 +185,10 @@ impl Inside {
             failed: common.failed.clone(),
             pool: common.pool.clone(),
             long_pool: common.long_pool.clone(),
+            long_answer_pool: common.long_answer_pool.clone(),
             view_pool: common.view_pool.clone(),
             view_threads: common.view_threads,
+            paces: Paces::default(),
             traffic: common.traffic.clone(),
             ticker: common.ticker.clone(),
             housekeeper: common.housekeeper.clone(),

@@ -2,6 +2,7 @@
 //! that run functions, housekeeping, the ticker. It carries what the engine decides and decides nothing.
 
 mod activation;
+mod answering;
 mod asking;
 mod backfill;
 mod backup;
@@ -35,6 +36,7 @@ mod modules;
 mod namespace;
 mod outbox;
 mod outside;
+mod pace;
 mod priority;
 mod promoting;
 mod prospect;

@@ -11,7 +11,7 @@ pub trait Work: Send + Sync {
     /// For messages.
     fn name(&self) -> &str;
 
-    /// Whose it is: where threads are shared out, each owner has the same part of them.
+    /// Whose it is: owners take turns.
     fn owner(&self) -> usize {
         0
     }
@@ -65,17 +65,17 @@ struct Shared {
 
 #[derive(Default)]
 struct Inside {
-    ready: VecDeque<Arc<dyn Work>>,
-    /// Of owners with something at work or ready, where threads are shared out.
-    owners: BTreeMap<usize, Turn>,
+    /// With something at work or ready.
+    owners: BTreeMap<usize, Owner>,
     /// Turns begun.
     turns: u64,
     sleeping: usize,
     closed: bool,
 }
 
-#[derive(Clone, Copy, Default)]
-struct Turn {
+#[derive(Default)]
+struct Owner {
+    ready: VecDeque<Arc<dyn Work>>,
     at_work: usize,
     /// When its last turn began, counted in turns.
     last: u64,
@@ -88,8 +88,8 @@ impl Pool {
         Pool::default().with_threads(name, threads, niceness)
     }
 
-    /// The same, but no owner has more than half of the threads at one time, so that none can hold them all; who has the
-    /// fewest goes first, and of those whose last turn was before the others'. No more are at work than `all` says.
+    /// The same, but no owner has more than half of the threads at one time, so that none can hold them all. No more are at
+    /// work than `all` says.
     pub fn start_shared(
         name: &str,
         threads: usize,
@@ -121,7 +121,7 @@ impl Pool {
 
     pub fn push(&self, task: Arc<dyn Work>) {
         let mut inside = self.lock();
-        inside.ready.push_back(task);
+        inside.push(task);
         let wake = inside.sleeping > 0;
         drop(inside);
         if wake {
@@ -156,8 +156,8 @@ impl Pool {
             if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| task.run())).is_err() {
                 tracing::error!(work = %name, "a worker panicked; this work is stopped until the host restarts");
             }
+            self.lock().ended(owner);
             if self.shared.is_some() {
-                self.lock().ended(owner);
                 // What waited for this owner's share, or for any place.
                 self.filled.notify_one();
             }
@@ -166,31 +166,33 @@ impl Pool {
 }
 
 impl Inside {
-    /// The next in the order in which they came; where threads are shared out, that of the owner whose turn it is.
+    fn push(&mut self, task: Arc<dyn Work>) {
+        self.owners.entry(task.owner()).or_default().ready.push_back(task);
+    }
+
+    /// The next of who has the fewest at work, and of those whose last turn was before the others'; in the order in which
+    /// they came.
     fn pop(&mut self, shared: Option<&Shared>) -> Option<Arc<dyn Work>> {
-        let Some(shared) = shared else { return self.ready.pop_front() };
-        let at_work: usize = self.owners.values().map(|turn| turn.at_work).sum();
-        if at_work >= (shared.all)().max(1) {
-            return None;
+        if let Some(shared) = shared {
+            let at_work: usize = self.owners.values().map(|owner| owner.at_work).sum();
+            if at_work >= (shared.all)().max(1) {
+                return None;
+            }
         }
-        let turn = |task: &Arc<dyn Work>| self.owners.get(&task.owner()).map_or((0, 0), |turn| (turn.at_work, turn.last));
-        let (first, (fewest, _)) = self.ready.iter().map(turn).enumerate().min_by_key(|(_, turn)| *turn)?;
-        if fewest >= shared.each {
-            return None;
-        }
-        let task = self.ready.remove(first)?;
+        let each = shared.map_or(usize::MAX, |shared| shared.each);
+        let waiting = self.owners.values_mut().filter(|owner| !owner.ready.is_empty() && owner.at_work < each);
+        let owner = waiting.min_by_key(|owner| (owner.at_work, owner.last))?;
+        let task = owner.ready.pop_front()?;
         self.turns += 1;
-        let turn = self.owners.entry(task.owner()).or_default();
-        *turn = Turn { at_work: turn.at_work + 1, last: self.turns };
+        (owner.at_work, owner.last) = (owner.at_work + 1, self.turns);
         Some(task)
     }
 
     fn ended(&mut self, owner: usize) {
-        if let Some(turn) = self.owners.get_mut(&owner) {
-            turn.at_work -= 1;
-        }
-        if !self.owners.values().any(|turn| turn.at_work > 0) && self.ready.is_empty() {
-            self.owners.clear();
+        let Some(of) = self.owners.get_mut(&owner) else { return };
+        of.at_work -= 1;
+        if of.at_work == 0 && of.ready.is_empty() {
+            self.owners.remove(&owner);
         }
     }
 }
@@ -214,13 +216,25 @@ mod tests {
     }
 
     fn filled(owners: &[usize]) -> Inside {
-        Inside { ready: owners.iter().map(|owner| Arc::new(Of(*owner)) as Arc<dyn Work>).collect(), ..Inside::default() }
+        let mut inside = Inside::default();
+        owners.iter().for_each(|owner| inside.push(Arc::new(Of(*owner))));
+        inside
     }
 
     #[track_caller]
     fn check(inside: &mut Inside, shared: &Shared, expected: &[usize]) {
         let owners: Vec<usize> = std::iter::from_fn(|| inside.pop(Some(shared)).map(|task| task.owner())).collect();
         assert_eq!(owners, expected);
+    }
+
+    #[test]
+    fn who_floods_all_threads_waits_behind_who_has_little_to_do_e6() {
+        let mut inside = filled(&[1, 1, 1, 1, 1, 2]);
+        let mut next = |more: Option<usize>| {
+            more.into_iter().for_each(|owner| inside.push(Arc::new(Of(owner))));
+            inside.pop(None).map(|task| task.owner())
+        };
+        assert_eq!([next(None), next(None), next(None), next(Some(3)), next(None)], [Some(1), Some(2), Some(1), Some(3), Some(1)]);
     }
 
     #[test]
@@ -236,7 +250,7 @@ mod tests {
         check(&mut inside, &shared, &[1]);
         inside.ended(1);
         inside.ended(3);
-        assert!(inside.owners.is_empty() && inside.ready.is_empty());
+        assert!(inside.owners.is_empty());
     }
 
     #[test]
