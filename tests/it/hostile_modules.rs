@@ -362,7 +362,8 @@ fn questions_that_take_long_do_not_hold_up_another_namespace_e6() {
                         0 => ask(&web, r#""loop""#),
                         _ => decide(&web, &format!("{client}-{number}"), "loop"),
                     };
-                    answer.problem(500, "function-failed");
+                    // Its fuel is spent; on a machine that is slow just now its time is first.
+                    assert!(matches!(answer.status, 500 | 503), "{}", answer.text());
                     ended.fetch_add(1, Ordering::Relaxed);
                     if over.load(Ordering::Relaxed) {
                         break;

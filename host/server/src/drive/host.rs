@@ -140,7 +140,8 @@ impl Host {
         let (long_pool, slow) = Pool::start_shared("long", long_threads, LONG_NICENESS, room.clone())
             .map_err(io("the workers for what takes long can't be started"))?;
         threads.extend(slow);
-        let (long_answer_pool, answering) = Pool::start_shared("long-answer", long_threads, LONG_NICENESS, room)
+        // Somebody waits, and a query's time is that of the clock: they leave a core to others, and don't give way beyond that.
+        let (long_answer_pool, answering) = Pool::start_shared("long-answer", long_threads, 0, room)
             .map_err(io("the workers for answers that take long can't be started"))?;
         threads.extend(answering);
         let (view_pool, folders) =
