@@ -85,6 +85,7 @@ pub mod ingress {
 pub mod wire {
     pub use super::aggregate::exports::retold::module::aggregate::Guest as AggregateGuest;
     pub use super::handler::exports::retold::module::handler::Guest as HandlerGuest;
+    pub use super::handler::retold::module::state::{Key, Keys, Values, Write, Writes};
     pub use super::handler::retold::module::types::{
         Command, Event, EventDetails, Events, Failure, FailureKind, Header, HttpRequest, HttpResponse, NewEvent, Output, Payload, Query,
         Reaction, Rejection, Timer,

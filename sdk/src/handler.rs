@@ -3,6 +3,7 @@
 
 use crate::Result;
 use crate::answer::{Answer, Reach, Reactions};
+use crate::batched::Batched;
 use crate::bindings::wire;
 use crate::envelope::Envelope;
 use crate::function::{Function, failure};
@@ -11,6 +12,14 @@ use crate::host::{Host, Imported};
 /// A handler function as the host sees it. `#[handler]` implements it for a type of the function's
 /// name: `module!(pricing)`, `Trial::<pricing>::new()`.
 pub trait Handler: Function {
+    /// Whether it keeps state.
+    #[doc(hidden)]
+    const HAS_STATE: bool;
+
+    /// The first so many parts of the subject are its unit of state.
+    #[doc(hidden)]
+    const SPLIT: Option<u32>;
+
     /// Handles one event. `index` is its place in the batch.
     fn react(event: Envelope<'_>, index: u32, host: &dyn Host, reactions: &mut Reactions<'_>) -> Result<()>;
 }
@@ -45,6 +54,16 @@ pub(crate) fn handle_in<'a, H: Handler>(
     events: impl Iterator<Item = Envelope<'a>>,
     host: &dyn Host,
 ) -> Result<Vec<wire::Reaction>, wire::Failure> {
+    if !H::HAS_STATE {
+        return each::<H>(events, host);
+    }
+    let batched = Batched::new(host, events.collect(), H::SPLIT);
+    let reactions = each::<H>(batched.events().iter().copied(), &batched)?;
+    batched.flush();
+    Ok(reactions)
+}
+
+fn each<'a, H: Handler>(events: impl Iterator<Item = Envelope<'a>>, host: &dyn Host) -> Result<Vec<wire::Reaction>, wire::Failure> {
     let mut list = Vec::new();
     for (index, event) in (0..).zip(events) {
         let mut reactions = Reactions { list: &mut list, cause: index, subject: event.subject, time: event.time, reach: Reach::Free };

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use crate::batched::Writing;
 use crate::host::Host;
 use crate::{Error, Result};
 
@@ -80,13 +81,16 @@ impl<T> Held<T> {
     /// Hands all rows to the host. An error tells at which event of the batch the row was written.
     pub fn flush(&self, host: &dyn Host) -> Result<(), (u32, Error)> {
         *self.count.borrow_mut() = 0;
+        let mut writing = Writing::to(host);
         for (key, Slot { event, value }) in self.rows.take().into_values().flatten() {
-            match value {
-                Value::Row(row, write) => host.put(event, &key, &write(&row).map_err(|error| (event, error))?),
-                Value::Json(json) => host.put(event, &key, &json),
-                Value::Removed => host.delete(event, &key),
-            }
+            let json = match value {
+                Value::Row(row, write) => Some(write(&row).map_err(|error| (event, error))?),
+                Value::Json(json) => Some(json),
+                Value::Removed => None,
+            };
+            writing.write(event, &key, json.as_deref());
         }
+        writing.finish();
         Ok(())
     }
 }

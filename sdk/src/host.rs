@@ -2,7 +2,7 @@
 //! memory in `testing`.
 
 use crate::bindings::handler::retold::module::{context, state};
-use crate::bindings::wire::EventDetails;
+use crate::bindings::wire::{EventDetails, Keys, Values, Writes};
 
 /// The host's side of a call. `event` is the index in the batch of the event at hand.
 ///
@@ -10,10 +10,43 @@ use crate::bindings::wire::EventDetails;
 pub trait Host {
     fn details(&self, position: u64) -> EventDetails;
     fn get(&self, event: u32, key: &str) -> Option<Vec<u8>>;
-    fn put(&self, event: u32, key: &str, value: &[u8]);
+    /// As `get`, for who only reads the value.
+    fn look(&self, event: u32, key: &str, look: &mut dyn FnMut(Option<&[u8]>)) {
+        look(self.get(event, key).as_deref());
+    }
+    fn put(&self, event: u32, key: &str, value: Vec<u8>);
     fn delete(&self, event: u32, key: &str);
     /// Entries whose key begins with `prefix` and comes after `after`, in key order.
     fn scan(&self, event: u32, prefix: &str, after: Option<&str>, limit: u32) -> Vec<(String, Vec<u8>)>;
+
+    /// The values of the first of these keys, at least one.
+    fn get_many(&self, keys: &Keys) -> Values {
+        let (mut values, mut begin) = (Values { each: Vec::new(), bytes: Vec::new() }, 0);
+        for key in &keys.each {
+            let name = &keys.names[begin..key.end as usize];
+            begin = key.end as usize;
+            values.each.push(self.get(key.event, name).map(|value| {
+                values.bytes.extend_from_slice(&value);
+                values.bytes.len() as u32
+            }));
+        }
+        values
+    }
+
+    fn write_many(&self, writes: &Writes) {
+        let (mut key_begin, mut value_begin) = (0, 0);
+        for write in &writes.each {
+            let key = &writes.names[key_begin..write.key_end as usize];
+            key_begin = write.key_end as usize;
+            match write.value_end {
+                Some(end) => {
+                    self.put(write.event, key, writes.bytes[value_begin..end as usize].to_vec());
+                    value_begin = end as usize;
+                }
+                None => self.delete(write.event, key),
+            }
+        }
+    }
 }
 
 /// The host that runs this module. Only callable in Wasm.
@@ -28,8 +61,8 @@ impl Host for Imported {
         state::get(event, key)
     }
 
-    fn put(&self, event: u32, key: &str, value: &[u8]) {
-        state::put(event, key, value);
+    fn put(&self, event: u32, key: &str, value: Vec<u8>) {
+        state::put(event, key, &value);
     }
 
     fn delete(&self, event: u32, key: &str) {
@@ -39,6 +72,14 @@ impl Host for Imported {
     fn scan(&self, event: u32, prefix: &str, after: Option<&str>, limit: u32) -> Vec<(String, Vec<u8>)> {
         let entries = state::scan(event, prefix, after, limit);
         entries.into_iter().map(|entry| (entry.key, entry.value)).collect()
+    }
+
+    fn get_many(&self, keys: &Keys) -> Values {
+        state::get_many(keys)
+    }
+
+    fn write_many(&self, writes: &Writes) {
+        state::write_many(writes);
     }
 }
 
@@ -65,7 +106,7 @@ impl Host for WithoutState {
         unreachable!("only handlers and views are given keys and values")
     }
 
-    fn put(&self, _event: u32, _key: &str, _value: &[u8]) {
+    fn put(&self, _event: u32, _key: &str, _value: Vec<u8>) {
         unreachable!("only handlers and views are given keys and values")
     }
 
@@ -90,7 +131,7 @@ impl Host for Alone {
         WithoutState.get(event, key)
     }
 
-    fn put(&self, event: u32, key: &str, value: &[u8]) {
+    fn put(&self, event: u32, key: &str, value: Vec<u8>) {
         WithoutState.put(event, key, value);
     }
 

@@ -36,6 +36,7 @@
 
 mod aggregate;
 mod answer;
+mod batched;
 mod bindings;
 mod collections;
 mod command;

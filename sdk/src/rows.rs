@@ -185,8 +185,8 @@ mod tests {
             self.rows.borrow().get(&self.whole(event, key)).cloned()
         }
 
-        fn put(&self, event: u32, key: &str, value: &[u8]) {
-            self.rows.borrow_mut().insert(self.whole(event, key), value.to_vec());
+        fn put(&self, event: u32, key: &str, value: Vec<u8>) {
+            self.rows.borrow_mut().insert(self.whole(event, key), value);
         }
 
         fn delete(&self, event: u32, key: &str) {
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn what_was_written_is_read_back_before_the_call_ends() {
         let (host, held) = (Counting::default(), Held::default());
-        host.put(0, "kept", b"7");
+        host.put(0, "kept", b"7".to_vec());
         let mut rows = rows(&host, &held, 0);
         rows.put("put", &1).unwrap();
         rows.update("put", |n| *n += 1).unwrap();

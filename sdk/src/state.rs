@@ -49,8 +49,9 @@ impl<'a, S> State<'a, S> {
 impl<S: DeserializeOwned> State<'_, S> {
     /// Errs if what is kept can't be read as an `S`: an older version of the code wrote it.
     pub fn get(&self, key: &str) -> Result<Option<S>> {
-        let value = self.host.get(self.event, key);
-        value.map(|value| read(key, &value)).transpose()
+        let mut found = Ok(None);
+        self.host.look(self.event, key, &mut |value| found = value.map(|value| read(key, value)).transpose());
+        found
     }
 
     /// Entries whose key begins with `prefix`, in key order.
@@ -68,7 +69,7 @@ impl<S: Serialize> State<'_, S> {
     /// Errs if the value can't be written as JSON.
     pub fn put(&mut self, key: &str, value: &S) -> Result<()> {
         let value = serde_json::to_vec(value).map_err(|error| Error::reject(format_args!("state {key:?} can't be written: {error}")))?;
-        self.host.put(self.event, key, &value);
+        self.host.put(self.event, key, value);
         Ok(())
     }
 }

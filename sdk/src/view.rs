@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::batched::Batched;
 use crate::bindings::wire;
 use crate::envelope::Envelope;
 use crate::function::{Function, failure};
@@ -41,11 +42,11 @@ pub fn project<'a, V: View>(events: impl Iterator<Item = Envelope<'a>>) -> Resul
 }
 
 pub(crate) fn project_in<'a, V: View>(events: impl Iterator<Item = Envelope<'a>>, host: &dyn Host) -> Result<(), wire::Failure> {
-    let held = Held::default();
-    for (index, event) in (0..).zip(events) {
-        V::project(event, index, host, &held).map_err(|error| failure(index, error))?;
+    let (held, batched) = (Held::default(), Batched::new(host, events.collect(), V::SPLIT));
+    for (index, event) in (0..).zip(batched.events()) {
+        V::project(*event, index, &batched, &held).map_err(|error| failure(index, error))?;
     }
-    held.flush(host).map_err(|(index, error)| failure(index, error))
+    held.flush(&batched).map_err(|(index, error)| failure(index, error))
 }
 
 /// Called by the host that runs this module.

@@ -18,6 +18,7 @@ pub fn expand(settings: &Settings, function: &ItemFn) -> Result<TokenStream> {
     let name = names::function(settings.name.as_ref(), ident)?;
     let Signature { input, output, has_state } = signature;
     let subscribes = settings.subscribes(input);
+    let split = settings.split()?;
     let has_hosts = !settings.hosts.is_empty();
     let scheduled: Vec<_> = settings.schedules.iter().map(|schedule| &schedule.event).collect();
     let settings = settings.code("now")?;
@@ -67,6 +68,9 @@ pub fn expand(settings: &Settings, function: &ItemFn) -> Result<TokenStream> {
         }
 
         impl ::retold::Handler for #ident {
+            const HAS_STATE: bool = #has_state;
+            const SPLIT: ::core::option::Option<u32> = #split;
+
             fn react(
                 event: ::retold::__private::Envelope<'_>,
                 index: u32,

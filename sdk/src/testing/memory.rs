@@ -40,11 +40,11 @@ impl Memory {
         format!("{}{key}", self.lane)
     }
 
-    fn write(&self, key: &str, value: Option<&[u8]>) {
+    fn write(&self, key: &str, value: Option<Vec<u8>>) {
         let key = self.whole(key);
         let mut entries = self.entries.borrow_mut();
         let before = match value {
-            Some(value) => entries.insert(key.clone(), value.to_owned()),
+            Some(value) => entries.insert(key.clone(), value),
             None => entries.remove(&key),
         };
         let mut overwritten = self.overwritten.borrow_mut();
@@ -61,7 +61,7 @@ impl Host for Memory {
         self.entries.borrow().get(&self.whole(key)).cloned()
     }
 
-    fn put(&self, _event: u32, key: &str, value: &[u8]) {
+    fn put(&self, _event: u32, key: &str, value: Vec<u8>) {
         self.write(key, Some(value));
     }
 

@@ -328,6 +328,47 @@ pub(super) struct Entry {
     pub(super) value: Vec<u8>,
 }
 
+/// One of several keys that are asked for together.
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(super) struct Key {
+    pub(super) event: u32,
+    pub(super) end: u32,
+}
+
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(super) struct Keys {
+    pub(super) each: Vec<Key>,
+    pub(super) names: String,
+}
+
+/// Values on their way into a guest, in one piece.
+#[derive(ComponentType, Lower, Default)]
+#[component(record)]
+pub(super) struct Values {
+    pub(super) each: Vec<Option<u32>>,
+    pub(super) bytes: Vec<u8>,
+}
+
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(super) struct Write {
+    pub(super) event: u32,
+    #[component(name = "key-end")]
+    pub(super) key_end: u32,
+    #[component(name = "value-end")]
+    pub(super) value_end: Option<u32>,
+}
+
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(super) struct Writes {
+    pub(super) each: Vec<Write>,
+    pub(super) names: String,
+    pub(super) bytes: Vec<u8>,
+}
+
 /// What the functions of the contract take and give.
 pub(super) type HandleParams<'a> = (&'a str, &'a Events<'a>);
 pub(super) type HandleResult = (Result<Vec<Reaction>, Failure>,);

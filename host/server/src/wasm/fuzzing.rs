@@ -6,6 +6,7 @@ use retold_engine::model::{
     Answer, CallLimits, Calls, Digest, Event, EventRef, Guest, LogLevel, NewEvent, Position, RecordBuilder, StateError, Timestamp,
 };
 
+use super::quotas::STATE_CALLS_PER_CALL_MAX;
 use super::scan::scan;
 use super::tests::guests::{Parts, load, sandbox};
 use super::{ModuleError, Sandbox, WasmModule};
@@ -31,10 +32,10 @@ const INTERPRETER: &str = r#"
   (local.set $index (i32.add (local.get $at) (i32.load offset=36 (local.get $events))))
   (block $end (loop $next
     (br_if $end (i32.lt_s (i32.sub (local.get $index) (local.get $at)) (i32.const 33)))
-    (local.set $list (i32.rem_u (i32.load8_u (local.get $at)) (i32.const 6)))
+    (local.set $list (i32.rem_u (i32.load8_u (local.get $at)) (i32.const 8)))
     (block $called
-      (block $delete (block $scan (block $put (block $get (block $details (block $log
-        (br_table $log $details $get $put $scan $delete (local.get $list)))
+      (block $write_many (block $get_many (block $delete (block $scan (block $put (block $get (block $details (block $log
+        (br_table $log $details $get $put $scan $delete $get_many $write_many (local.get $list)))
         (call $log (i32.load offset=1 (local.get $at)) (i32.load offset=5 (local.get $at)) (i32.load offset=9 (local.get $at)))
         (br $called))
         (call $details (i64.load offset=1 (local.get $at)) (i32.load offset=9 (local.get $at)))
@@ -49,12 +50,21 @@ const INTERPRETER: &str = r#"
           (i32.load offset=13 (local.get $at)) (i32.load offset=17 (local.get $at)) (i32.load offset=21 (local.get $at))
           (i32.load offset=25 (local.get $at)) (i32.load offset=29 (local.get $at)))
         (br $called))
-      (call $delete (i32.load offset=1 (local.get $at)) (i32.load offset=5 (local.get $at)) (i32.load offset=9 (local.get $at))))
+        (call $delete (i32.load offset=1 (local.get $at)) (i32.load offset=5 (local.get $at)) (i32.load offset=9 (local.get $at)))
+        (br $called))
+        (call $get_many (i32.load offset=1 (local.get $at)) (i32.load offset=5 (local.get $at)) (i32.load offset=9 (local.get $at))
+          (i32.load offset=13 (local.get $at)) (i32.load offset=17 (local.get $at)))
+        (br $called))
+      (call $write_many (i32.load offset=1 (local.get $at)) (i32.load offset=5 (local.get $at)) (i32.load offset=9 (local.get $at))
+        (i32.load offset=13 (local.get $at)) (i32.load offset=17 (local.get $at)) (i32.load offset=21 (local.get $at))))
     (local.set $at (i32.add (local.get $at) (i32.const 33)))
     (br $next)))
   call $no_outputs"#;
 
-const DELETE: &str = r#"(import "retold:module/state@0.1.0" "delete" (func $delete (param i32 i32 i32)))"#;
+const IMPORTS: &str = r#"
+  (import "retold:module/state@0.1.0" "delete" (func $delete (param i32 i32 i32)))
+  (import "retold:module/state@0.1.0" "get-many" (func $get_many (param i32 i32 i32 i32 i32)))
+  (import "retold:module/state@0.1.0" "write-many" (func $write_many (param i32 i32 i32 i32 i32 i32)))"#;
 
 /// A guest that makes any calls of the host with any arguments: it is answered or at fault, never the host; the same
 /// calls come of it in the same order each time; and its neighbour is served.
@@ -62,13 +72,13 @@ pub fn calls(bytes: &[u8]) {
     static GUESTS: OnceLock<(Sandbox, WasmModule, WasmModule)> = OnceLock::new();
     let (_, guest, neighbour) = GUESTS.get_or_init(|| {
         let sandbox = sandbox();
-        let guest = load(&sandbox, &Parts { imports: DELETE, handle: INTERPRETER, ..Parts::default() }.core());
+        let guest = load(&sandbox, &Parts { imports: IMPORTS, handle: INTERPRETER, ..Parts::default() }.core());
         let neighbour = load(&sandbox, &Parts { handle: "(call $echo (local.get $events) (local.get $count))", ..Parts::default() }.core());
         (sandbox, guest, neighbour)
     });
     let (answer, asked) = asked(guest, bytes);
     assert!(!matches!(answer, Answer::Unavailable(_)), "{answer:?}");
-    assert!(asked.len() <= bytes.len() / 33, "each call is made once");
+    assert!(asked.len() <= bytes.len() / 33 + STATE_CALLS_PER_CALL_MAX, "each call is made once, and a row of many is one too");
     assert_eq!((format!("{answer:?}"), asked), {
         let again = self::asked(guest, bytes);
         (format!("{:?}", again.0), again.1)

@@ -4,10 +4,10 @@ use retold_engine::model::Position;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, WasmList, WasmStr};
 
-use super::bindings::{Entry, EventDetails, Level};
+use super::bindings::{Entry, EventDetails, Keys, Level, Values, Writes};
 use super::call::{CallData, Held};
 use super::interfaces;
-use super::quotas::Refusal;
+use super::quotas::{Refusal, STATE_CALLS_PER_CALL_MAX};
 
 pub(super) fn add_to_linker(linker: &mut Linker<CallData>) -> wasmtime::Result<()> {
     let mut context = linker.instance(interfaces::CONTEXT)?;
@@ -17,6 +17,8 @@ pub(super) fn add_to_linker(linker: &mut Linker<CallData>) -> wasmtime::Result<(
     state.func_wrap("get", state_get)?;
     state.func_wrap("put", state_put)?;
     state.func_wrap("delete", state_delete)?;
+    state.func_wrap("get-many", state_get_many)?;
+    state.func_wrap("write-many", state_write_many)?;
     state.func_wrap("scan", state_scan)?;
     linker.instance(interfaces::WEBHOOK)?.func_wrap("verify-hmac-sha256", verify_hmac_sha256)
 }
@@ -63,7 +65,56 @@ fn state_delete(mut store: Store<'_>, (event, key): (u32, WasmStr)) -> wasmtime:
     Ok(())
 }
 
-/// The key out of the guest's memory, in memory that the store keeps for it: a handler with state comes here
+/// Values of several keys: no more follow once there are so many bytes of them.
+const VALUES_BYTES: usize = 256 << 10;
+
+fn state_get_many(mut store: Store<'_>, (keys,): (Keys,)) -> wasmtime::Result<(Values,)> {
+    let data = store.data_mut();
+    let (mut values, mut begin) =
+        (Values { each: Vec::with_capacity(keys.each.len().min(STATE_CALLS_PER_CALL_MAX)), ..Values::default() }, 0);
+    for key in keys.each {
+        data.quotas.state_call()?;
+        let name = part(&keys.names, &mut begin, key.end)?;
+        let value = data.calls().state_get(key.event, name).map_err(Refusal::State)?;
+        data.quotas.state_read(value.as_ref().map_or(0, Vec::len))?;
+        values.each.push(value.map(|value| {
+            values.bytes.extend_from_slice(&value);
+            values.bytes.len() as u32
+        }));
+        if values.bytes.len() >= VALUES_BYTES {
+            break;
+        }
+    }
+    Ok((values,))
+}
+
+fn state_write_many(mut store: Store<'_>, (writes,): (Writes,)) -> wasmtime::Result<()> {
+    let data = store.data_mut();
+    let (mut key_begin, mut value_begin) = (0, 0);
+    for write in writes.each {
+        data.quotas.state_call()?;
+        let key = part(&writes.names, &mut key_begin, write.key_end)?;
+        let written = match write.value_end {
+            Some(end) => {
+                let value = writes.bytes.get(value_begin..end as usize).ok_or(Refusal::NoSuchPart(end))?;
+                value_begin = end as usize;
+                data.calls().state_put(write.event, key, value)
+            }
+            None => data.calls().state_delete(write.event, key),
+        };
+        written.map_err(Refusal::State)?;
+    }
+    Ok(())
+}
+
+/// The part of a piece that ends here; the next one begins there.
+fn part<'a>(names: &'a str, begin: &mut usize, end: u32) -> Result<&'a str, Refusal> {
+    let name = names.get(*begin..end as usize).ok_or(Refusal::NoSuchPart(end))?;
+    *begin = end as usize;
+    Ok(name)
+}
+
+/// The key out of the guest's memory, in memory that the store keeps for it: a handler with state may come here
 /// twice for each event.
 fn held_key(store: &mut Store<'_>, key: &WasmStr) -> wasmtime::Result<String> {
     let mut held = std::mem::take(&mut store.data_mut().held.key);

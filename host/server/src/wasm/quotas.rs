@@ -33,6 +33,8 @@ pub(super) enum Refusal {
     Quota { limit: &'static str, max: usize },
     #[error(transparent)]
     State(StateError),
+    #[error("a part that ends at byte {0} of its piece, where none does")]
+    NoSuchPart(u32),
     #[error("asked for the details of position {0}, which is not in the batch")]
     NotInBatch(u64),
 }
