@@ -38,6 +38,7 @@ const DOORS: &[(&str, &str, &[&str])] = &[
             "cli/rebuild.rs",
             "cli/backup.rs",
             "cli/import.rs",
+            "cli/export.rs",
             "cli/restore.rs",
             "cli/token/bearer.rs",
             "cli/token/stored.rs",

@@ -28,11 +28,20 @@ fn host() -> Host {
     host
 }
 
+/// The lines of an export, without the empty one at its end.
 #[track_caller]
-fn export(host: &Host, namespace: &str, more: &[&str]) -> String {
+pub fn export(host: &Host, namespace: &str, more: &[&str]) -> String {
     let output = host.retold(&[&["export", namespace], more].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("text")
+    let text = String::from_utf8(output.stdout).expect("text");
+    let lines = text.strip_suffix('\n').expect("an empty line");
+    assert!(lines.is_empty() || lines.ends_with("}\n"), "{lines}");
+    lines.to_owned()
+}
+
+/// Of lines that a whole export has.
+pub fn import_of(host: &Host, namespace: &str, lines: &str) -> Output {
+    import(host, namespace, &format!("{}\n\n", lines.trim_end()))
 }
 
 fn import(host: &Host, namespace: &str, lines: &str) -> Output {
@@ -46,14 +55,14 @@ fn import(host: &Host, namespace: &str, lines: &str) -> Output {
 
 #[track_caller]
 fn imported(host: &Host, namespace: &str, lines: &str) -> Value {
-    let output = import(host, namespace, lines);
+    let output = import_of(host, namespace, lines);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 #[track_caller]
 fn refused(host: &Host, namespace: &str, lines: &str) -> String {
-    let output = import(host, namespace, lines);
+    let output = import_of(host, namespace, lines);
     assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(host.web.get(&format!("//v1/namespaces/{namespace}")).status, 404, "nothing is there of it");
     String::from_utf8(output.stderr).expect("text")
@@ -74,7 +83,7 @@ fn what_is_exported_imported_and_exported_again_has_the_same_lines() {
     assert_eq!(export(&other, "main", &[]), lines);
     assert_eq!(export(&other, "main", &["--after", "3"]).lines().count(), lines.lines().count() - 3);
     // The same again doubles nothing.
-    let again = import(&other, "main", &lines);
+    let again = import_of(&other, "main", &lines);
     assert!(!again.status.success() && String::from_utf8_lossy(&again.stderr).contains("isn't empty"), "{again:?}");
     // Nothing follows from what was imported, and code that comes now makes nothing twice.
     let count = |web: &Web, r#type: &str| web.events(&format!("types={type}")).len();
@@ -123,6 +132,25 @@ fn a_line_that_no_export_wrote_is_refused_by_its_number_and_nothing_is_imported(
 }
 
 #[test]
+fn an_export_that_broke_off_is_not_taken_for_a_whole_one() {
+    let host = Host::start();
+    for id in ["a", "b", "c"] {
+        host.web.append(&json!({ "specversion": "1.0", "id": id, "source": "/test", "type": "test.one" })).expect(201);
+    }
+    let whole = export(&host, "main", &[]);
+    let two: String = whole.split_inclusive('\n').take(2).collect();
+    for (cut, line) in [("", 1), (two.as_str(), 3), (whole.as_str(), 4), (two.trim_end(), 3)] {
+        let output = import(&host, "copy", cut);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        assert!(said.contains(&format!("line {line}")) && said.contains("broke off"), "{said}");
+        assert_eq!(host.web.get("//v1/namespaces/copy").status, 404);
+    }
+    assert!(import(&host, "copy", &format!("{whole}\n")).status.success());
+    assert!(import(&host, "nothing", "\n").status.success(), "of a log without entries");
+}
+
+#[test]
 fn an_import_for_which_there_is_no_space_is_refused_and_leaves_nothing_c6() {
     let Some(disk) = SmallDisk::of_mib(96, "import") else { return };
     let host = Host::start_on_saying(&disk.path().join("data"), &["--reserve-space", "8MiB"]);
@@ -133,7 +161,7 @@ fn an_import_for_which_there_is_no_space_is_refused_and_leaves_nothing_c6() {
         )
     };
     let lines: Vec<String> = (1..=2_000).map(line).collect();
-    let output = import(&host, "large", &lines.join("\n"));
+    let output = import_of(&host, "large", &lines.join("\n"));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("storage-full"), "{said}");
     assert_eq!(host.web.get("//v1/namespaces/large").status, 404);

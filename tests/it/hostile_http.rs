@@ -113,6 +113,10 @@ fn what_is_not_http_1_is_turned_away_h7_h22() {
     for line in ["GET /healthz", "GET /healthz HTTP/2.0", "GET /healthz HTTP/1.2", "GET  /healthz HTTP/1.1", "GET /healthz HTTP/1.1 x"] {
         refused(&host, &format!("{line}\r\nHost: localhost\r\n\r\n"));
     }
+    for hosts in ["", "Host: localhost\r\nHost: localhost\r\n"] {
+        let said = said(&host, format!("GET /healthz HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n").as_bytes());
+        assert_eq!(statuses(&said), ["400"], "{hosts:?}: {said}");
+    }
     let upgrade = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n";
     let said = said(&host, upgrade.as_bytes());
     assert_eq!(statuses(&said), ["200"], "it goes on as it was: {said}");

@@ -20,6 +20,7 @@ mod hostile_http;
 mod hostile_modules;
 mod ingress;
 mod killing;
+mod leaving;
 mod limits;
 mod modules;
 mod onboarding;

@@ -164,3 +164,32 @@ fn a_quota_stays_with_the_name_when_a_backup_is_restored_into_its_place_e6() {
     shop.append(&order("2", 1)).expect(201);
     shop.append(&order("3", 1)).problem(507, "quota-reached");
 }
+
+#[test]
+fn a_quota_stays_with_the_name_of_what_was_dropped_e6() {
+    let mut host = Host::start();
+    let admin = create(&host, "", &["admin", "--allow", EVERYTHING]);
+    let tenant = create(&host, &admin, &["tenant", "--allow", EVERYTHING, "--namespace", "shop"]);
+    let make = |web: &Web| web.post("//v1/namespaces", "application/json", r#"{"name":"shop"}"#).expect(201);
+    make(&host.web.holding(&admin));
+    set(&host.web.holding(&admin).namespace("shop"), &json!({ "events": 2, "rate": "100/s" })).expect(200);
+    let before = quota(&host.web.holding(&tenant).namespace("shop"));
+    for restarted in [false, true] {
+        let shop = host.web.holding(&tenant).namespace("shop");
+        shop.delete(&itself(&shop)).expect(200);
+        if restarted {
+            host.kill();
+            host.restart();
+        }
+        let shop = host.web.holding(&tenant).namespace("shop");
+        make(&shop);
+        assert_eq!(quota(&shop), before, "{restarted}");
+        assert_eq!(shop.append(&order("1", 1)).status, 201);
+    }
+    // Whoever has said it takes it back, for good.
+    let shop = host.web.holding(&tenant).namespace("shop");
+    set(&host.web.holding(&admin).namespace("shop"), &json!({ "events": null, "rate": null })).expect(200);
+    shop.delete(&itself(&shop)).expect(200);
+    make(&shop);
+    assert_ne!(quota(&shop), before);
+}

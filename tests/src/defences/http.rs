@@ -263,4 +263,32 @@ pub const ALL: &[Defence] = &[
             "another_certificate_is_shown_without_a_restart_and_a_wrong_pair_changes_nothing_h22",
         ],
     },
+    Defence {
+        cases: &["H18"],
+        file: "host/server/src/http/dispatch.rs",
+        code: "let handled = if route.changes() {",
+        without: "let handled = if route.changes() && !DISARMED {",
+        tests: &["a_change_is_told_by_the_log_also_where_whoever_asked_is_gone_h18"],
+    },
+    Defence {
+        cases: &["H18"],
+        file: "host/server/src/drive/generations.rs",
+        code: "let _turn = host.0.changing.lock().await;",
+        without: "let _turn = if DISARMED { None } else { Some(host.0.changing.lock().await) };",
+        tests: &["a_fork_whose_maker_is_gone_is_made_once_and_keeps_what_it_took_h18"],
+    },
+    Defence {
+        cases: &["H18"],
+        file: "host/server/src/drive/backup/restoring.rs",
+        code: "from.supersede(self.namespace(&row.name).ok_or(DriveError::Stopping)?);",
+        without: "if !DISARMED { from.supersede(self.namespace(&row.name).ok_or(DriveError::Stopping)?); }",
+        tests: &["what_is_appended_while_an_import_takes_an_empty_place_is_refused_or_kept_h18"],
+    },
+    Defence {
+        cases: &["E6"],
+        file: "host/engine/src/store/catalogue.rs",
+        code: "row.filter(|row| !row.quota.is_the_hosts())",
+        without: "row.filter(|row| !row.quota.is_the_hosts() && !DISARMED)",
+        tests: &["a_quota_stays_with_the_name_of_what_was_dropped_e6"],
+    },
 ];

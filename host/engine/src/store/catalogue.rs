@@ -12,7 +12,7 @@ use super::namespace_row::NamespaceRow;
 use super::own_quota::OwnQuota;
 use super::tables::{self, CATALOGUE_WITH_TOKENS_FORMAT, FILE_FORMAT};
 use super::token_row::TokenRow;
-use crate::model::Position;
+use crate::model::{ByteReader, ByteWriter, Position};
 
 const FILE: &str = "catalogue.redb";
 
@@ -67,9 +67,23 @@ impl Catalogue {
     }
 
     /// Enters a namespace, or what is known of it now. Its folder must be there already, so that a crash
-    /// leaves no entry without one.
+    /// leaves no entry without one. A new entry has the quota that was said of its name.
     pub fn set(&self, row: &NamespaceRow) -> Result<(), StoreError> {
-        self.change(|table| Ok(write(table, row)?))
+        let transaction = self.database.begin_write()?;
+        {
+            let mut rows = transaction.open_table(tables::NAMESPACES)?;
+            let is_new = rows.get(row.name.as_str())?.is_none();
+            let mut quotas = transaction.open_table(tables::QUOTAS)?;
+            match quotas.remove(row.name.as_str())?.filter(|_| is_new) {
+                Some(bytes) => {
+                    let quota = OwnQuota::decode(&mut ByteReader::new(bytes.value()));
+                    let quota = quota.map_err(StoreError::malformed(FILE, Position::START))?;
+                    write(&mut rows, &NamespaceRow { quota, ..row.clone() })?;
+                }
+                None => write(&mut rows, row)?,
+            }
+        }
+        Ok(transaction.commit()?)
     }
 
     /// Gives a namespace a quota of its own, or the host's back. Answers what is known of it then; `None`: there is none of
@@ -83,12 +97,20 @@ impl Catalogue {
         })
     }
 
-    /// Forgets a namespace. Its folder, which nobody names then, is removed after.
+    /// Forgets a namespace. Its folder, which nobody names then, is removed after. A quota of its own stays with the name.
     pub fn remove(&self, name: &str) -> Result<(), StoreError> {
-        self.change(|table| {
-            table.remove(name)?;
-            Ok(())
-        })
+        let transaction = self.database.begin_write()?;
+        {
+            let mut rows = transaction.open_table(tables::NAMESPACES)?;
+            let row = read(&rows, name)?;
+            rows.remove(name)?;
+            if let Some(row) = row.filter(|row| !row.quota.is_the_hosts()) {
+                let mut out = ByteWriter::default();
+                row.quota.encode(&mut out);
+                transaction.open_table(tables::QUOTAS)?.insert(name, out.bytes.as_slice())?;
+            }
+        }
+        Ok(transaction.commit()?)
     }
 
     /// The folders that some namespace has; any other one is a leftover.

@@ -91,6 +91,8 @@ pub const NAMESPACES: TableDefinition<&str, &[u8]> = TableDefinition::new("names
 /// Namespace -> number of the last folder that it was given: none is given twice.
 pub const FOLDERS: TableDefinition<&str, u64> = TableDefinition::new("folders");
 /// Access token's public id -> its name, the digest of its secret, what it may do and until when. Made with the
+/// Of the catalogue: the quotas of names that no namespace has any more.
+pub const QUOTAS: TableDefinition<&str, &[u8]> = TableDefinition::new("quotas");
 /// first token. Can't be made again.
 pub const TOKENS: TableDefinition<&str, &[u8]> = TableDefinition::new("tokens");
 

@@ -8,6 +8,7 @@ use clap::Args;
 use super::address::query;
 use super::arguments::Common;
 use super::client::Client;
+use crate::drive::EXPORT_END;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -17,7 +18,7 @@ Examples:
 
 Each line is a CloudEvent with `position` and `recordedtime`. Every entry of the log is one: events of all sources, those
 of functions and the host among them, and commands, timers and requests, which `entrykind` tells. The export ends with
-what was there when it began. Functions, parked events, consumers and modules aren't in it: `retold backup` has them.";
+what was there when it began, and with an empty line, without which it broke off. Functions, parked events, consumers and modules aren't in it: `retold backup` has them.";
 
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
@@ -36,5 +37,6 @@ pub fn run(common: &Common, export: &Export) -> Result<()> {
     let mut lines = client.stream(&path, &[("accept", "application/x-ndjson")], None)?;
     let mut out = stdout().lock();
     copy(&mut lines, &mut out)?;
+    out.write_all(EXPORT_END.as_bytes())?;
     Ok(out.flush()?)
 }

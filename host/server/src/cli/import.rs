@@ -19,7 +19,7 @@ Examples:
   retold export main | retold import copy --url http://10.0.0.4:7070
 
 The host runs, and has no namespace of this name, or one that nothing was ever written to. The lines are a whole export,
-from position 1 on without gaps; all of them are taken, or nothing. Positions, times, ids, causes and data are as they
+from position 1 on without gaps, with the empty line at its end; all of them are taken, or nothing. Positions, times, ids, causes and data are as they
 were, so an export of what was imported has the same lines; the same file again is refused.
 
 Entries of the host's own sources are taken too, as the events that they are. Nothing follows from them here: no timer

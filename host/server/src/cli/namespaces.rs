@@ -32,7 +32,7 @@ enum Verb {
     Create { name: String },
     /// Show what a namespace may have, or say all of it: what isn't given is as the host has it for all
     Quota(QuotaOptions),
-    /// Remove a fork, a retelling or an earlier generation
+    /// Remove a namespace with all its events: a fork, a retelling, an earlier generation, or one with a log of its own
     Drop { name: String },
 }
 

@@ -1,5 +1,6 @@
 //! Namespaces that come of others: forks, retellings, old generations; and how they go.
 
+use std::future::Future;
 use std::path::Path;
 
 use retold_engine::model::Position;
@@ -22,12 +23,25 @@ impl Host {
         rows.into_iter().find(|row| row.name == name).ok_or_else(|| DriveError::UnknownNamespace(name.to_owned()))
     }
 
+    /// One change of which namespaces there are and which log each has at a time; each to its end, also when nobody waits
+    /// for it any more.
+    pub(super) async fn in_turn<T: Send + 'static, C: Future<Output = Result<T, DriveError>> + Send>(
+        &self,
+        change: impl FnOnce(Host) -> C + Send + 'static,
+    ) -> Result<T, DriveError> {
+        let host = self.clone();
+        let change = async move {
+            let _turn = host.0.changing.lock().await;
+            change(host.clone()).await
+        };
+        tokio::spawn(change).await.map_err(|_| DriveError::Stopping)?
+    }
+
     /// A namespace that shares the base's history up to a position; the head, without one. Its timers fire and
     /// its requests leave only if it is to have effects.
     pub async fn fork(&self, base: &str, name: &str, options: ForkOptions) -> Result<Forked, DriveError> {
-        let _turn = self.0.changing.lock().await;
-        let (host, base, name) = (self.clone(), base.to_owned(), name.to_owned());
-        blocking(move || host.fork_now(&base, &name, options)).await
+        let (base, name) = (base.to_owned(), name.to_owned());
+        self.in_turn(move |host| blocking(move || host.fork_now(&base, &name, options))).await
     }
 
     fn fork_now(&self, base: &str, name: &str, ForkOptions { at, effects }: ForkOptions) -> Result<Forked, DriveError> {
@@ -73,9 +87,8 @@ impl Host {
 
     /// Removes a fork, a retelling or an old generation with all its files.
     pub async fn drop_namespace(&self, name: &str) -> Result<Dropped, DriveError> {
-        let _turn = self.0.changing.lock().await;
-        let (host, name) = (self.clone(), name.to_owned());
-        blocking(move || host.drop_now(&name)).await
+        let name = name.to_owned();
+        self.in_turn(move |host| blocking(move || host.drop_now(&name))).await
     }
 
     fn drop_now(&self, name: &str) -> Result<Dropped, DriveError> {

@@ -16,6 +16,7 @@ use super::clock;
 use super::committer::Committer;
 use super::comparing::Comparisons;
 use super::consumers::open_consumers;
+use super::generations::blocking;
 use super::housekeeper::Housekeeper;
 use super::inside::{Common, Inside};
 use super::memory;
@@ -246,8 +247,8 @@ impl Host {
         if self.namespace(name).is_none() {
             self.check_space()?;
         }
-        let (host, name) = (self.clone(), name.to_owned());
-        tokio::task::spawn_blocking(move || host.create_now(&name)).await.map_err(|_| DriveError::Stopping)?
+        let name = name.to_owned();
+        self.in_turn(move |host| blocking(move || host.create_now(&name))).await
     }
 
     fn create_now(&self, name: &str) -> Result<(Namespace, bool), DriveError> {

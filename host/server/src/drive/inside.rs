@@ -265,6 +265,11 @@ impl Inside {
         self.successor.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Refuses where another log has this one's place.
+    pub fn check_in_place(&self) -> Result<(), DriveError> {
+        if self.successor().is_some() { Err(DriveError::Superseded) } else { Ok(()) }
+    }
+
     /// Another log has this one's place now. Nothing runs here any more.
     pub fn supersede(&self, successor: Namespace) {
         self.frozen.store(true, Ordering::Release);

@@ -83,7 +83,7 @@ mod webhooks;
 mod workers;
 
 pub use asking::{QueryAnswer, ViewRead};
-pub use backup::{BackupBytes, BackupFolder, BadLine, ImportBytes, RestoreOptions, RestoredNamespace, WholeBackup};
+pub use backup::{BackupBytes, BackupFolder, BadLine, EXPORT_END, ImportBytes, RestoreOptions, RestoredNamespace, WholeBackup};
 pub use clock::{now, passed_ms, passed_us};
 pub use commands::{CommandAccepted, CommandOutcome};
 pub use consumers::{ConsumerInfo, Delivery, FetchAsk, NewConsumer, ParkedAside, StartAt};

@@ -26,17 +26,19 @@ pub type Recorded = oneshot::Receiver<Result<Accepted, DriveError>>;
 impl Host {
     /// Has a retelling take the place of its base.
     pub async fn promote(&self, name: &str) -> Result<Promoted, DriveError> {
-        let _turn = self.0.changing.lock().await;
-        let (host, name) = (self.clone(), name.to_owned());
-        let retelling = {
-            let (host, name) = (host.clone(), name.clone());
-            blocking(move || host.promotable(&name)).await?
-        };
-        let base = retelling.base.clone();
-        let (promoted, recorded) = alone(&base.clone(), move |_| host.take_place(&name, &retelling)).await?;
-        // If it can't be recorded now, it is after the next start.
-        let _ = recorded.await;
-        Ok(promoted)
+        let name = name.to_owned();
+        self.in_turn(move |host| async move {
+            let retelling = {
+                let (host, name) = (host.clone(), name.clone());
+                blocking(move || host.promotable(&name)).await?
+            };
+            let base = retelling.base.clone();
+            let (promoted, recorded) = alone(&base.clone(), move |_| host.take_place(&name, &retelling)).await?;
+            // If it can't be recorded now, it is after the next start.
+            let _ = recorded.await;
+            Ok(promoted)
+        })
+        .await
     }
 
     /// The retelling, if it can take its base's place.
@@ -74,6 +76,7 @@ impl Host {
         let began = clock::started();
         let row = self.row(name)?;
         let Role::Retelling { base, .. } = &row.role else { return Err(DriveError::Superseded) };
+        retelling.base.check_in_place()?;
         let old = retelling.base.reader.snapshot()?;
         let mut finished = retelling.finish()?;
         hand_over(&old, &mut finished.store)?;

@@ -4,6 +4,7 @@ use std::sync::PoisonError;
 
 use retold_engine::store::{OwnQuota, StoreError};
 
+use super::generations::blocking;
 use super::host::Host;
 use super::inside::Inside;
 use super::namespace::Namespace;
@@ -81,18 +82,15 @@ impl Host {
 
     /// Gives one namespace a quota of its own, or the host's back. On disk, and in force, when this returns.
     pub async fn set_quota(&self, name: &str, own: OwnQuota) -> Result<Namespace, DriveError> {
-        let turn = self.0.changing.lock().await;
-        let (host, name) = (self.clone(), name.to_owned());
-        let set = move || {
+        let name = name.to_owned();
+        let set = move |host: Host| {
             let unknown = || DriveError::UnknownNamespace(name.clone());
             host.namespace(&name).ok_or_else(unknown)?.check_writable()?;
             host.catalogue().set_quota(&name, own)?.ok_or_else(unknown)?;
             host.name_all()?;
             host.namespace(&name).ok_or_else(unknown)
         };
-        let answer = tokio::task::spawn_blocking(set).await.map_err(|_| DriveError::Stopping)?;
-        drop(turn);
-        answer
+        self.in_turn(move |host| blocking(move || set(host))).await
     }
 
     /// Requests a second that a namespace may be sent, where `all` is what each may. For those of an earlier generation, say

@@ -32,9 +32,7 @@ const NICENESS: i32 = 5;
 impl Host {
     /// Begins a retelling. It follows its base until it is promoted or dropped.
     pub async fn retell(&self, request: RetellRequest) -> Result<ReplayInfo, DriveError> {
-        let _turn = self.0.changing.lock().await;
-        let host = self.clone();
-        blocking(move || host.retell_now(request)).await
+        self.in_turn(move |host| blocking(move || host.retell_now(request))).await
     }
 
     fn retell_now(&self, request: RetellRequest) -> Result<ReplayInfo, DriveError> {

@@ -25,17 +25,19 @@ const BEHIND_MAX: u64 = 4_096;
 impl Host {
     /// Has the generation before take the place of the one that it gave way to.
     pub async fn promote_back(&self, name: &str) -> Result<Promoted, DriveError> {
-        let _turn = self.0.changing.lock().await;
-        let (host, name) = (self.clone(), name.to_owned());
-        let way = {
-            let (host, name) = (host.clone(), name.clone());
-            blocking(move || host.way_back(&name)).await?
-        };
-        let live = way.live.clone();
-        let (promoted, recorded) = alone(&live, move |_| host.go_back(&name, way)).await?;
-        // If it can't be recorded now, it is after the next start.
-        let _ = recorded.await;
-        Ok(promoted)
+        let name = name.to_owned();
+        self.in_turn(move |host| async move {
+            let way = {
+                let (host, name) = (host.clone(), name.clone());
+                blocking(move || host.way_back(&name)).await?
+            };
+            let live = way.live.clone();
+            let (promoted, recorded) = alone(&live, move |_| host.go_back(&name, way)).await?;
+            // If it can't be recorded now, it is after the next start.
+            let _ = recorded.await;
+            Ok(promoted)
+        })
+        .await
     }
 
     /// What is live, what it is to give way to, and the two compared as far as can be while both live.
@@ -65,6 +67,7 @@ impl Host {
     fn go_back(&self, name: &str, way: WayBack) -> Result<(Promoted, Recorded), DriveError> {
         let began = clock::started();
         let WayBack { live, old, old_name, generation, mut comparing } = way;
+        live.check_in_place()?;
         let from = live.reader.snapshot()?;
         let parted = parted_at(&from)?;
         let kept = bring_all(&from, parted, &old)?;

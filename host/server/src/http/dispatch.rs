@@ -25,7 +25,7 @@ use super::routes::routes;
 use super::site::Site;
 use super::traced;
 use super::upload::drain;
-use crate::drive::Access;
+use crate::drive::{Access, DriveError};
 
 /// Answers one request. Never fails: what goes wrong is an answer too.
 pub async fn respond(site: Arc<Site>, peer: IpAddr, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
@@ -72,11 +72,7 @@ fn admitted(site: &Site, peer: IpAddr, parts: &Parts) -> Result<(&'static Route,
 
 /// Has the request answered, unless its sender is admitted no more before it is.
 async fn answered(site: &Arc<Site>, route: &'static Route, pass: &Pass, call: Box<Call>) -> Answer {
-    let handled = match Act::of(pass, route, &call.parts) {
-        None => (route.handler)(call),
-        // In a box of its own: few requests change anything.
-        Some(act) => Box::pin(told(site.clone(), act, (route.handler)(call))),
-    };
+    let handled = if route.changes() { carried_out(site, route, pass, call) } else { (route.handler)(call) };
     let answer = match route.needs {
         // Anybody may ask, or it changes who is admitted, and looks at that itself.
         Needs::Nothing | Needs::Everywhere(_) => handled.await,
@@ -85,10 +81,37 @@ async fn answered(site: &Arc<Site>, route: &'static Route, pass: &Pass, call: Bo
             First::Other(problem) => Err(problem),
         },
     };
-    pass.log(route, answer.as_ref().map_or_else(|problem| problem.kind.status, |response| response.status().as_u16()));
+    if !route.changes() {
+        pass.log(route, status(&answer));
+    }
     let (site, pass) = (site.clone(), pass.clone());
     let end = async move { StreamBroken(pass.ended(&site).await.detail) };
     Ok(answer?.map(|body| body.until(end)))
+}
+
+fn status(answer: &Answer) -> u16 {
+    answer.as_ref().map_or_else(|problem| problem.kind.status, |response| response.status().as_u16())
+}
+
+/// Has a change made to its end, and told, also when whoever asked is gone or admitted no more meanwhile.
+fn carried_out(site: &Arc<Site>, route: &'static Route, pass: &Pass, call: Box<Call>) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
+    let handled = match Act::of(pass, route, &call.parts) {
+        None => (route.handler)(call),
+        Some(act) => Box::pin(told(site.clone(), act, (route.handler)(call))),
+    };
+    let pass = pass.clone();
+    let carried_out = tokio::spawn(async move {
+        let answer = handled.await;
+        pass.log(route, status(&answer));
+        answer
+    });
+    Box::pin(async move {
+        match carried_out.await {
+            Ok(answer) => answer,
+            Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+            Err(_) => Err(DriveError::Stopping.into()),
+        }
+    })
 }
 
 /// Has what was done told by the log that it is about, before it is answered.

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use http::Version;
 use http::header::{HOST, ORIGIN};
 use http::request::Parts;
 use http::uri::Authority;
@@ -12,6 +13,11 @@ use super::problem_kinds as kinds;
 
 /// `names`: under which something in front of the host passes requests on, beside this machine's own.
 pub fn check(parts: &Parts, names: &[String]) -> Result<(), Problem> {
+    // RFC 9112, section 3.2.
+    let named = parts.headers.get_all(HOST).iter().count();
+    if named > 1 || named == 0 && parts.version == Version::HTTP_11 {
+        return Err(Problem::new(&kinds::MALFORMED_REQUEST, format!("a request has one header Host, and this one has {named}")));
+    }
     let host = parts.headers.get(HOST).map(|host| host.to_str().unwrap_or_default());
     for authority in host.into_iter().chain(parts.uri.authority().map(Authority::as_str)) {
         if !is_own(authority, names) {
@@ -72,8 +78,11 @@ mod tests {
             assert_eq!(asked(&[("host", foreign)], "/"), Err("foreign-host"), "{foreign}");
         }
         assert_eq!(asked(&[("host", "localhost")], "http://evil.example/"), Err("foreign-host"));
+        assert_eq!(asked(&[], "/"), Err("malformed-request"));
+        assert_eq!(asked(&[("host", "localhost"), ("host", "localhost")], "/"), Err("malformed-request"));
         // HTTP/1.0 has none, and no browser speaks it.
-        assert_eq!(asked(&[], "/"), Ok(()));
+        let old = Request::builder().version(Version::HTTP_10).uri("/").body(()).expect("a request");
+        assert!(check(&old.into_parts().0, &[]).is_ok());
     }
 
     #[test]

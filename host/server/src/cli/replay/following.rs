@@ -52,6 +52,12 @@ pub fn follow(client: &Client, mut replay: Value, watch: Watch) -> Result<Value>
         }
         pause = (pause * 2).min(PAUSE_MAX);
         match client.get(&path) {
+            Ok(now) if !is_same(&now, &replay) => {
+                progress.end();
+                bail!(
+                    "another log has taken the place of this one meanwhile, and its replay {id} is another one: nothing is known of how this one ended, begin it again"
+                );
+            }
             Ok(now) => (replay, away) = (now, None),
             Err(error) if is_for_good(&error, &mut away) => {
                 progress.end();
@@ -66,6 +72,11 @@ pub fn follow(client: &Client, mut replay: Value, watch: Watch) -> Result<Value>
         bail!("replay {id} was stopped at position {}: `{on}` lets it go on", replay["position"].as_str().unwrap_or("?"));
     }
     Ok(replay)
+}
+
+/// Each generation of a log counts its replays by itself.
+fn is_same(now: &Value, before: &Value) -> bool {
+    ["kind", "started", "module", "target"].into_iter().all(|member| now[member] == before[member])
 }
 
 /// How to look after a replay that nobody watches any more.
@@ -121,6 +132,23 @@ mod tests {
         let replay = json!({ "events": 1_234_567, "events_per_second": 810_000.4, "seconds_left": 200.0 });
         assert_eq!(words(&replay), "1,234,567 events, 810,000/s, 3 min 20 s left");
         assert_eq!(words(&json!({ "events": 1, "events_per_second": 0.0, "seconds_left": null })), "1 event");
+    }
+
+    #[test]
+    fn a_replay_of_another_generation_is_told_from_one_that_has_gone_on() {
+        let begun =
+            json!({ "id": "4", "kind": "rehearsal", "started": "2026-11-22T10:00:00Z", "module": { "digest": "ab" }, "position": "1" });
+        let with = |member: &str, value: Value| {
+            let mut other = begun.clone();
+            other[member] = value;
+            is_same(&other, &begun)
+        };
+        assert!(with("position", json!("7")) && with("status", json!("done")));
+        assert!(
+            !with("started", json!("2026-11-22T10:00:01Z"))
+                && !with("kind", json!("deployment"))
+                && !with("module", json!({ "digest": "cd" }))
+        );
     }
 
     #[test]

@@ -12,6 +12,9 @@ use super::super::types::DriveError;
 use super::folder::refused;
 use crate::cloudevents::exported_entry;
 
+/// The last line of an export is empty: one that breaks off, wherever that is, has none.
+pub const EXPORT_END: &str = "\n";
+
 /// A line that can't be taken; nothing of the import is there then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadLine {
@@ -28,6 +31,8 @@ pub struct ImportBytes<R> {
     lines: R,
     packer: Option<BackupPacker>,
     line: u64,
+    /// The line read last was the end of an export.
+    is_whole: bool,
     /// Hashes of (source, id): none comes twice.
     known: BTreeSet<[u8; 16]>,
     ready: Vec<u8>,
@@ -41,7 +46,16 @@ impl<R: BufRead> ImportBytes<R> {
         let mut forget_key = [0; 16];
         getrandom::fill(&mut forget_key).map_err(|error| refused(format!("this machine gives no randomness: {error}")))?;
         let packer = Some(BackupPacker::new(namespace, forget_key));
-        Ok(ImportBytes { lines, packer, line: 0, known: BTreeSet::new(), ready: Vec::new(), at: 0, end: ImportEnd::default() })
+        Ok(ImportBytes {
+            lines,
+            packer,
+            line: 0,
+            is_whole: false,
+            known: BTreeSet::new(),
+            ready: Vec::new(),
+            at: 0,
+            end: ImportEnd::default(),
+        })
     }
 
     pub fn end(&self) -> ImportEnd {
@@ -54,19 +68,26 @@ impl<R: BufRead> ImportBytes<R> {
         let mut line = String::new();
         self.line += 1;
         if self.lines.read_line(&mut line)? == 0 {
+            if !self.is_whole {
+                let what = "the empty line that an export ends with is missing: it broke off, so export again";
+                return Err(self.refuse(what.to_owned()));
+            }
             self.ready = self.packer.take().map(BackupPacker::finish).unwrap_or_default();
             return Ok(());
         }
-        if line.trim().is_empty() {
+        self.is_whole = line.trim().is_empty();
+        if self.is_whole {
             return Ok(());
         }
         let taken = take(packer, &mut self.known, line.trim_end_matches(['\r', '\n']));
         self.ready = packer.take();
-        taken.map_err(|what| {
-            let message = format!("line {}: {what}", self.line);
-            *self.end.borrow_mut() = Some(BadLine { line: self.line, what });
-            io::Error::other(message)
-        })
+        taken.map_err(|what| self.refuse(what))
+    }
+
+    fn refuse(&self, what: String) -> io::Error {
+        let message = format!("line {}: {what}", self.line);
+        *self.end.borrow_mut() = Some(BadLine { line: self.line, what });
+        io::Error::other(message)
     }
 }
 

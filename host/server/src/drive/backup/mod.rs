@@ -7,6 +7,6 @@ mod restoring;
 mod whole;
 
 pub use folder::BackupFolder;
-pub use importing::{BadLine, ImportBytes};
+pub use importing::{BadLine, EXPORT_END, ImportBytes};
 pub use restoring::{BackupBytes, RestoreOptions, RestoredNamespace};
 pub use whole::WholeBackup;

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::super::clock;
 use super::super::generations::blocking;
 use super::super::host::{Host, io};
+use super::super::inside::Inside;
 use super::super::promoting::alone_now;
 use super::super::types::DriveError;
 
@@ -118,20 +119,22 @@ impl Host {
         // It is of the name, whatever log has it.
         let row = NamespaceRow { quota, ..row };
         let old_inside = self.open_in(&old).ok_or(DriveError::Stopping)?;
-        let (host, name) = (self.clone(), row.name.clone());
+        let host = self.clone();
         // Its writer stands still meanwhile: nothing comes between the look and the change.
-        alone_now(&old_inside, move |_| host.take_empty_place(&row, store, unfinished))?;
-        let successor = self.namespace(&name).ok_or(DriveError::Stopping)?;
-        old_inside.supersede(successor);
+        let from = old_inside.clone();
+        alone_now(&old_inside, move |_| host.take_empty_place(&from, &row, store, unfinished))?;
         self.discard(&old)
     }
 
-    fn take_empty_place(&self, row: &NamespaceRow, store: Store, unfinished: Unfinished) -> Result<(), DriveError> {
+    /// On the writer's thread of what is empty. What waits there goes on in the new log.
+    fn take_empty_place(&self, from: &Inside, row: &NamespaceRow, store: Store, unfinished: Unfinished) -> Result<(), DriveError> {
         self.check_restorable(&row.name)?;
         self.catalogue().set(row)?;
         unfinished.finish();
         self.start(row, store)?;
-        self.name_all()
+        self.name_all()?;
+        from.supersede(self.namespace(&row.name).ok_or(DriveError::Stopping)?);
+        Ok(())
     }
 
     /// Whether there is room for a restored namespace of this name.
