@@ -380,6 +380,26 @@ fn a_client_that_leaves_before_the_answer_finds_its_event_once_h18() {
 }
 
 #[test]
+fn a_connection_goes_on_after_a_refusal_for_which_the_body_was_not_read() {
+    let host = Host::start();
+    let mut stream = connect(&host);
+    for number in 0..20 {
+        let body = event("1").to_string();
+        let head = format!(
+            "POST /v1/namespaces/none/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/cloudevents+json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        // In two pieces, as many clients send it.
+        stream.write_all(head.as_bytes()).expect("sent");
+        std::thread::sleep(Duration::from_millis(number % 4));
+        stream.write_all(body.as_bytes()).unwrap_or_else(|error| panic!("request {number}: {error}"));
+        let mut answer = [0; 4096];
+        let length = stream.read(&mut answer).expect("an answer");
+        assert!(answer[..length].starts_with(b"HTTP/1.1 404"), "request {number}: {}", String::from_utf8_lossy(&answer[..length]));
+    }
+}
+
+#[test]
 fn a_host_without_file_descriptors_answers_again_once_it_has_some_c11() {
     let host = Host::start_with_open_files(100);
     host.web.append(&event("1")).expect(201);

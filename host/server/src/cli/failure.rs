@@ -50,9 +50,22 @@ pub fn report(error: &anyhow::Error, as_json: bool) -> ExitCode {
         eprintln!("retold: {}", context(error));
         eprint!("{}", problem.explained());
     } else {
-        eprintln!("retold: {error:#}");
+        eprintln!("retold: {}", told(error));
     }
     ExitCode::from(code(error))
+}
+
+/// What happened, and because of what, each said once: some errors say their cause themselves.
+fn told(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.ends_with(&cause) {
+            told += &format!(": {cause}");
+        }
+    }
+    told
 }
 
 fn code(error: &anyhow::Error) -> u8 {
@@ -87,7 +100,7 @@ fn context(error: &anyhow::Error) -> String {
 fn as_value(error: &anyhow::Error) -> Value {
     match find::<Problem>(error) {
         Some(problem) => problem.as_value(),
-        None => json!({ "title": format!("{error:#}"), "exit_code": code(error) }),
+        None => json!({ "title": told(error), "exit_code": code(error) }),
     }
 }
 
@@ -101,6 +114,25 @@ mod tests {
     fn check(error: anyhow::Error, expected: u8) {
         assert_eq!(code(&error), expected, "{error:#}");
         assert_eq!(code(&error.context("while appending")), expected);
+    }
+
+    #[test]
+    fn a_cause_that_an_error_says_itself_is_not_said_again() {
+        #[derive(Debug)]
+        struct Reading(io::Error);
+        impl fmt::Display for Reading {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(out, "it can't be read: {}", self.0)
+            }
+        }
+        impl std::error::Error for Reading {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                Some(&self.0)
+            }
+        }
+        let error = anyhow::Error::new(Reading(io::Error::other("gone"))).context("shop.wasm");
+        assert_eq!(told(&error), "shop.wasm: it can't be read: gone");
+        assert_eq!(told(&anyhow::anyhow!("one").context("two")), "two: one");
     }
 
     #[test]

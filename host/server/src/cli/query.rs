@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 use serde_json::{Value, json};
 
 use super::address::query;
@@ -31,7 +32,7 @@ pub struct Query {
     #[arg(long, conflicts_with = "name")]
     prefix: Option<String>,
     /// Show at most so many rows
-    #[arg(long, value_name = "NUMBER", default_value_t = 100, conflicts_with = "name")]
+    #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = RangedU64ValueParser::<usize>::new().range(1..), conflicts_with = "name")]
     limit: usize,
     /// Ask this query of the view
     #[arg(long)]

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderMap, Response};
-use hyper::body::Incoming;
 
 use super::admission::Pass;
 use super::body::Body;
@@ -15,7 +14,7 @@ use super::problem_kinds as kinds;
 use super::query::{self, Query};
 use super::route::Route;
 use super::site::Site;
-use super::upload::{self, Upload};
+use super::upload::{self, Arriving, Upload};
 use crate::drive::Namespace;
 
 pub type Answer = Result<Response<Body>, Problem>;
@@ -27,7 +26,7 @@ pub struct Call {
     pub route: &'static Route,
     pub pass: Pass,
     pub parts: Parts,
-    pub body: Incoming,
+    pub body: Arriving,
 }
 
 impl Call {

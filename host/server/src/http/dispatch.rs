@@ -24,12 +24,13 @@ use super::route::{Needs, Route};
 use super::routes::routes;
 use super::site::Site;
 use super::traced;
-use super::upload::drain;
+use super::upload::Arriving;
 use crate::drive::{Access, DriveError};
 
 /// Answers one request. Never fails: what goes wrong is an answer too.
 pub async fn respond(site: Arc<Site>, peer: IpAddr, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let (mut parts, body) = request.into_parts();
+    let body = Arriving::new(body);
     let span = traced::begin(&site, peer, &mut parts);
     let trace = parts.headers.get(TRACE_PARENT).cloned();
     let asked = check(&parts, &site.options.names).and_then(|()| admitted(&site, peer, &parts));
@@ -38,10 +39,7 @@ pub async fn respond(site: Arc<Site>, peer: IpAddr, request: Request<Incoming>) 
         Ok((route, pass)) => {
             answered(&site, route, &pass, Box::new(Call { site: site.clone(), route, pass: pass.clone(), parts, body })).await
         }
-        Err(problem) => {
-            drain(body);
-            Err(problem)
-        }
+        Err(problem) => Err(problem),
     };
     let mut response = answer.unwrap_or_else(|problem| {
         // What is busy, behind or without space for a while says so to the client; the log would fill up with it.

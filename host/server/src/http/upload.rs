@@ -5,13 +5,13 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Sleep, sleep};
 
 use super::problem::Problem;
@@ -100,18 +100,12 @@ pub fn refuse_encodings(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// Reads a body of at most `bytes_max`. The common one, a single frame, isn't copied.
-pub async fn whole(mut body: Incoming, headers: &HeaderMap, bytes_max: usize, budget: &Arc<Budget>) -> Result<Upload, Problem> {
-    let result = match refuse_encodings(headers) {
-        Ok(()) => collect(&mut body, bytes_max, budget).await,
-        Err(problem) => Err(problem),
-    };
-    if result.is_err() {
-        drain(body);
-    }
-    result
+pub async fn whole(mut body: Arriving, headers: &HeaderMap, bytes_max: usize, budget: &Arc<Budget>) -> Result<Upload, Problem> {
+    refuse_encodings(headers)?;
+    collect(&mut body, bytes_max, budget).await
 }
 
-async fn collect(body: &mut Incoming, bytes_max: usize, budget: &Arc<Budget>) -> Result<Upload, Problem> {
+async fn collect(body: &mut Arriving, bytes_max: usize, budget: &Arc<Budget>) -> Result<Upload, Problem> {
     let too_large = |found: String| {
         let detail = format!("the body has {found}, and this path takes at most {bytes_max}: send it in parts");
         Err(Problem::new(&kinds::TOO_LARGE, detail).with("limit", "bytes").with("max", bytes_max))
@@ -151,7 +145,7 @@ async fn collect(body: &mut Incoming, bytes_max: usize, budget: &Arc<Budget>) ->
 }
 
 /// The next data of a body. The clock is asked only once there is something to wait for.
-async fn next_frame(body: &mut Incoming, deadline: &mut Option<Pin<Box<Sleep>>>, time_max: Duration) -> Result<Option<Bytes>, Problem> {
+async fn next_frame(body: &mut Arriving, deadline: &mut Option<Pin<Box<Sleep>>>, time_max: Duration) -> Result<Option<Bytes>, Problem> {
     poll_fn(|context| {
         loop {
             return match Pin::new(&mut *body).poll_frame(context) {
@@ -172,7 +166,7 @@ async fn next_frame(body: &mut Incoming, deadline: &mut Option<Pin<Box<Sleep>>>,
 }
 
 /// The next data of a body that may be of any length, if none of it keeps the host waiting for too long.
-pub async fn next_part(body: &mut Incoming) -> Result<Option<Bytes>, Problem> {
+pub async fn next_part(body: &mut Arriving) -> Result<Option<Bytes>, Problem> {
     next_frame(body, &mut None, PART_TIME_MAX).await
 }
 
@@ -186,9 +180,44 @@ pub fn broken(error: &hyper::Error) -> Problem {
     Problem::new(&kinds::MALFORMED_REQUEST, format!("the body broke off ({error}): send the request again"))
 }
 
-/// Reads on and throws away, beside the answer: a connection closed on a client that still sends may
-/// cost it the answer.
-pub fn drain(mut body: Incoming) {
+/// A request's body. What nobody has read of it when it is dropped is read then: a connection that is closed on a client
+/// that still sends may cost it the answer, or the next one.
+pub struct Arriving(Option<Incoming>);
+
+impl Arriving {
+    pub fn new(body: Incoming) -> Arriving {
+        Arriving(Some(body))
+    }
+}
+
+impl Body for Arriving {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut self.0 {
+            Some(body) => Pin::new(body).poll_frame(context),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(drain);
+    }
+}
+
+/// Reads on and throws away, beside the answer.
+fn drain(mut body: Incoming) {
     if body.is_end_stream() {
         return;
     }

@@ -11,7 +11,7 @@ use super::super::call::{Answer, Call};
 use super::super::problem::Problem;
 use super::super::query::Query;
 use super::super::timestamps::parse_timestamp;
-use super::super::upload::{drain, next_part, refuse_encodings};
+use super::super::upload::{next_part, refuse_encodings};
 use crate::drive::{BackupBytes, DriveError, RestoreOptions, RestoredNamespace};
 
 /// Portions of the body that may wait to be taken in.
@@ -61,7 +61,7 @@ pub async fn restore(call: Box<Call>) -> Answer {
     };
     drop(sender);
     let restored = restoring.await.map_err(|_| DriveError::Stopping)?;
-    drain(body);
+    drop(body);
     if let Some(problem) = broken {
         return Err(problem);
     }

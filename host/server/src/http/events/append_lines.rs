@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as _;
 use retold_engine::model::{NewEvent, limits};
 use retold_engine::store::{self, Refused};
 use tokio::time::{sleep, timeout};
@@ -20,7 +20,7 @@ use super::super::call::{Answer, Call};
 use super::super::cursor::cursor_text;
 use super::super::problem::Problem;
 use super::super::problem_kinds as kinds;
-use super::super::upload::{broken, drain, refuse_encodings};
+use super::super::upload::{Arriving, broken, refuse_encodings};
 use super::appended::Tally;
 use super::line_events::{line_of, parse};
 use super::pace::Pace;
@@ -46,13 +46,8 @@ pub async fn append_lines(namespace: Namespace, call: Box<Call>) -> Answer {
     let _held = call.site.bodies.hold(STREAM_BYTES)?;
     let mut body = call.body;
     let mut load = Load::new(namespace, Pace::new(call.site.options.lines_time_max));
-    match load.read(&mut body).await {
-        Ok(()) => Ok(load.tally.response()),
-        Err(problem) => {
-            drain(body);
-            Err(problem)
-        }
-    }
+    load.read(&mut body).await?;
+    Ok(load.tally.response())
 }
 
 struct Load {
@@ -87,7 +82,7 @@ impl Load {
         Load { namespace, stream, splitter: Splitter::default(), line: 1, under_way: VecDeque::new(), spare: Vec::new(), tally, pace }
     }
 
-    async fn read(&mut self, body: &mut Incoming) -> Result<(), Problem> {
+    async fn read(&mut self, body: &mut Arriving) -> Result<(), Problem> {
         loop {
             let next = match next(body, self.splitter.whole_bytes() > 0, &mut self.pace).await {
                 Ok(next) => next,
@@ -234,7 +229,7 @@ impl Load {
 }
 
 /// What comes next. Whole lines that wait for company don't wait long.
-async fn next(body: &mut Incoming, lines_wait: bool, pace: &mut Pace) -> Result<Next, Problem> {
+async fn next(body: &mut Arriving, lines_wait: bool, pace: &mut Pace) -> Result<Next, Problem> {
     let left = pace.left();
     let patience = if lines_wait { COMPANY_TIME_MAX.min(left) } else { left };
     let began_us = passed_us();
