@@ -282,7 +282,7 @@ pub const ALL: &[Defence] = &[
         file: "host/server/src/drive/backup/restoring.rs",
         code: "from.supersede(self.namespace(&row.name).ok_or(DriveError::Stopping)?);",
         without: "if !DISARMED { from.supersede(self.namespace(&row.name).ok_or(DriveError::Stopping)?); }",
-        tests: &["what_is_appended_while_an_import_takes_an_empty_place_is_refused_or_kept_h18"],
+        tests: &["what_waits_for_a_writer_whose_empty_place_is_taken_goes_into_the_new_log_h18"],
     },
     Defence {
         cases: &["E6"],

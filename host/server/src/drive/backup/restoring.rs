@@ -220,3 +220,66 @@ impl Drop for Unfinished {
 fn unmark(folder: &Path) {
     let _ = fs::remove_file(folder.join(RESTORING));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc as threads;
+    use std::time::Duration;
+
+    use retold_engine::model::NewEvent;
+    use retold_engine::store::{Append, BackupPacker};
+
+    use super::super::super::committer::Job;
+    use super::super::super::host::HostOptions;
+    use super::super::super::queue::Cost;
+    use super::super::super::types::WaitFor;
+    use super::*;
+
+    #[test]
+    fn what_waits_for_a_writer_whose_empty_place_is_taken_goes_into_the_new_log_h18() {
+        let data = std::env::temp_dir().join(format!("retold-place-{}", std::process::id()));
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+        let host = Host::open(HostOptions { data: data.clone(), ..HostOptions::default() }).expect("a host");
+        let (empty, _) = runtime.block_on(host.create_namespace("empty")).expect("made");
+        let inside = empty.inside().clone();
+        let queued = |jobs: usize| {
+            while inside.queue.len() < jobs {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        };
+        // The writer is held up while both come.
+        let (holds, is_held) = threads::channel();
+        let (let_go, is_let_go) = threads::channel::<()>();
+        let hold = move |_: &mut Store| {
+            holds.send(()).expect("the test waits");
+            let _ = is_let_go.recv();
+        };
+        inside.queue.push_own(Job::Alone(Box::new(hold)), Cost { events: 1, bytes: 0 });
+        is_held.recv().expect("the writer is at it");
+        let (sender, receiver) = mpsc::channel(2);
+        let backup = BackupPacker::new("empty", [7; 16]).finish();
+        sender.blocking_send(BackupBytes::Some(backup.into())).expect("taken");
+        sender.blocking_send(BackupBytes::End).expect("taken");
+        let (restores, options) = (host.clone(), RestoreOptions { until: Until::End, effects: true });
+        let restoring = runtime.spawn(async move { restores.restore("empty", options, receiver).await });
+        queued(1);
+        let event = NewEvent {
+            id: "1".into(),
+            source: "/kept".into(),
+            r#type: "test.kept".into(),
+            content_type: "text/plain".into(),
+            ..NewEvent::default()
+        };
+        let append = Append { events: vec![event], ..Append::default() };
+        let appending = runtime.spawn(async move { empty.append(append, WaitFor::Durable).await });
+        queued(2);
+        let_go.send(()).expect("it waits");
+        runtime.block_on(restoring).expect("it ends").expect("it takes the place");
+        let appended = runtime.block_on(appending).expect("it ends").expect("it is taken");
+        let head = host.namespace("empty").expect("it is there").reader().head();
+        assert_eq!(appended.positions, [head], "what was acknowledged is in the log that has the name");
+        host.stop();
+        drop(runtime);
+        fs::remove_dir_all(data).expect("removed");
+    }
+}
