@@ -32,7 +32,7 @@ pub struct CompileLimits {
 
 impl Default for CompileLimits {
     fn default() -> CompileLimits {
-        CompileLimits { memory_bytes: 2 << 30, cpu_seconds: 20, wall_ms: 20_000 }
+        CompileLimits { memory_bytes: 2 << 30, cpu_seconds: 20, wall_ms: 120_000 }
     }
 }
 
