@@ -165,7 +165,12 @@ impl Consumer {
             match self.entries.get(&position).map(|entry| &entry.stored) {
                 Some(stored) if stored.lease == number => match stored.standing {
                     EntryStanding::Parked | EntryStanding::Behind => return Err(ConsumerRefused::IsParked(position)),
-                    EntryStanding::Waiting | EntryStanding::Leased => done.push(position),
+                    EntryStanding::Leased => done.push(position),
+                    // Its time is over. Whoever has an earlier one of its subject now gets this one next.
+                    EntryStanding::Waiting => match self.earlier_with_another(&stored.subject, position, number) {
+                        Some(earlier) => return Err(ConsumerRefused::HeldByAnother(earlier)),
+                        None => done.push(position),
+                    },
                 },
                 Some(stored) if stored.standing == EntryStanding::Leased && stored.lease > number => {
                     return Err(ConsumerRefused::HeldByAnother(position));
@@ -185,6 +190,16 @@ impl Consumer {
         done.sort_unstable();
         done.dedup();
         Ok(done)
+    }
+
+    /// An earlier event of the subject that was given under a later lease.
+    fn earlier_with_another(&self, subject: &str, position: Position, number: u64) -> Option<Position> {
+        let earlier = self.subjects.get(subject).into_iter().flat_map(|of_subject| of_subject.range(..position)).copied();
+        let is_with_another = |at: &Position| {
+            let stored = self.entries.get(at).map(|entry| &entry.stored);
+            stored.is_some_and(|stored| stored.standing == EntryStanding::Leased && stored.lease > number)
+        };
+        earlier.into_iter().find(is_with_another)
     }
 
     /// The lease lasts so long from now on. Answers how many are out under it.

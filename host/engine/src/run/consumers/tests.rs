@@ -192,6 +192,24 @@ fn who_is_late_is_still_heard_as_long_as_nobody_else_was_given_it() {
 }
 
 #[test]
+fn who_is_late_is_not_heard_of_what_comes_after_an_event_that_another_has() {
+    let mut scene = Scene::new(&["a", "a", "a", "b"]);
+    let (late, given) = scene.fetch("one", 10);
+    assert_eq!(given, [1, 2, 3, 4]);
+    scene.ms = 1_000;
+    // The first of its subject, and no more of them.
+    let (lease, given) = scene.fetch("two", 1);
+    assert_eq!(given, [1]);
+    for position in [2, 3] {
+        assert!(matches!(scene.acknowledge(&late, &[position]), Err(ConsumerRefused::HeldByAnother(Position(1)))), "{position}");
+    }
+    assert_eq!(scene.acknowledge(&late, &[4]).expect("of another subject"), 0);
+    scene.acknowledge(&lease, &[1]).expect("taken");
+    assert_eq!(scene.acknowledge(&late, &[2]).expect("nobody has one before it"), 0);
+    assert_eq!(scene.fetch("two", 10).1, [3]);
+}
+
+#[test]
 fn to_acknowledge_twice_is_the_same_as_once() {
     let mut scene = Scene::new(&["a", "b", "c"]);
     let (lease, _) = scene.fetch("m", 10);
