@@ -59,7 +59,7 @@ pub fn report(error: &anyhow::Error, as_json: bool) -> ExitCode {
 fn told(error: &anyhow::Error) -> String {
     let mut told = String::new();
     for cause in error.chain().map(ToString::to_string) {
-        if told.is_empty() {
+        if cause.starts_with(&told) {
             told = cause;
         } else if !told.ends_with(&cause) {
             told += &format!(": {cause}");
@@ -133,6 +133,7 @@ mod tests {
         let error = anyhow::Error::new(Reading(io::Error::other("gone"))).context("shop.wasm");
         assert_eq!(told(&error), "shop.wasm: it can't be read: gone");
         assert_eq!(told(&anyhow::anyhow!("one").context("two")), "two: one");
+        assert_eq!(told(&anyhow::anyhow!("it is as it was: one").context("it is as it was")), "it is as it was: one");
     }
 
     #[test]
