@@ -62,7 +62,7 @@ fn send_until_it_ends(host: &mut Host) -> BTreeSet<String> {
 #[test]
 fn a_host_whose_disk_fails_ends_in_words_and_has_what_it_acknowledged_c5() {
     for what in ["fdatasync:error=EIO:when=6+", "pwrite64:error=EIO:when=40+"] {
-        let mut host = Host::start_noting();
+        let mut host = Host::start();
         host.web.post("events", BATCH, batch("before", 3, 10)).expect(201);
         let Some(injected) = Injected::into(host.id(), what) else { return };
         let acknowledged = send_until_it_ends(&mut host);
@@ -118,7 +118,7 @@ fn a_disk_that_takes_two_seconds_to_sync_makes_answers_late_or_busy_and_never_wr
 
 #[test]
 fn a_host_without_memory_ends_and_starts_again_with_what_it_acknowledged_c10() {
-    let mut host = Host::start_noting();
+    let mut host = Host::start();
     host.web.post("events", BATCH, batch("before", 3, 10)).expect(201);
     let status = std::fs::read_to_string(format!("/proc/{}/status", host.id())).expect("it runs");
     let used = status.lines().find_map(|line| line.strip_prefix("VmSize:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());

@@ -1,5 +1,6 @@
 //! A host in a process of its own.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,14 +15,16 @@ pub struct Host {
     process: Child,
     data: PathBuf,
     arguments: Vec<String>,
-    /// Where it writes what goes wrong.
-    notes: Option<PathBuf>,
+    /// Where it writes what goes wrong: shown if the test fails, else removed.
+    notes: PathBuf,
     pub url: String,
     pub web: Web,
 }
 
 /// How long anything may take before a test gives up; never part of what is tested.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// What is shown of a host's words when its test failed.
+const TOLD_LINES: usize = 40;
 
 impl Host {
     /// A host on a new data directory.
@@ -44,21 +47,11 @@ impl Host {
         Host::start_through("ulimit -n \"$0\" && exec \"$@\"", &most.to_string())
     }
 
-    /// The same; what it says of its end can be read.
-    pub fn start_noting() -> Host {
-        let notes = new_folder().with_extension("said");
-        let mut host = Host::start_through("exec \"$@\" 2>\"$0\"", notes.to_str().expect("text"));
-        host.notes = Some(notes);
-        host
-    }
-
     /// Started by a shell: `$0` of the script is `word`, and `$@` the host.
     fn start_through(script: &str, word: &str) -> Host {
-        let data = new_folder();
         let mut shell = Command::new("sh");
         shell.args(["-c", script, word]).arg(retold());
-        let (process, url) = spawn(shell, &data, &[], &[]);
-        Host { process, data, arguments: Vec::new(), notes: None, web: Web::new(&url), url }
+        Host::start_by(shell, &new_folder(), &[], Vec::new())
     }
 
     pub fn start_on_saying(data: &Path, arguments: &[&str]) -> Host {
@@ -67,8 +60,14 @@ impl Host {
 
     fn start_in(data: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> Host {
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let (process, url) = spawn(Command::new(retold()), data, environment, &arguments);
-        Host { process, data: data.to_owned(), arguments, notes: None, web: Web::new(&url), url }
+        Host::start_by(Command::new(retold()), data, environment, arguments)
+    }
+
+    fn start_by(program: Command, data: &Path, environment: &[(&str, &str)], arguments: Vec<String>) -> Host {
+        // Not beside the data, which may be on a disk that is small on purpose.
+        let notes = new_folder().with_extension("said");
+        let (process, url) = spawn(program, data, &notes, environment, &arguments);
+        Host { process, data: data.to_owned(), arguments, notes, web: Web::new(&url), url }
     }
 
     pub fn data(&self) -> &Path {
@@ -83,7 +82,7 @@ impl Host {
 
     /// Starts again on the same data, on another port.
     pub fn restart(&mut self) {
-        (self.process, self.url) = spawn(Command::new(retold()), &self.data, &[], &self.arguments);
+        (self.process, self.url) = spawn(Command::new(retold()), &self.data, &self.notes, &[], &self.arguments);
         self.web = Web::new(&self.url);
     }
 
@@ -116,9 +115,9 @@ impl Host {
         self.process.try_wait().expect("the process is ours").is_some()
     }
 
-    /// What it said went wrong.
+    /// What it said went wrong, since the first start.
     pub fn said(&self) -> String {
-        self.notes.as_ref().and_then(|notes| std::fs::read_to_string(notes).ok()).unwrap_or_default()
+        std::fs::read_to_string(&self.notes).unwrap_or_default()
     }
 
     /// Runs the command line against this host.
@@ -179,10 +178,15 @@ impl Drop for Host {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
-        if !std::thread::panicking() {
+        if std::thread::panicking() {
+            let said = self.said();
+            let lines: Vec<&str> = said.lines().collect();
+            let last = &lines[lines.len().saturating_sub(TOLD_LINES)..];
+            eprintln!("the host on {} said, of {} lines the last:\n{}", self.data.display(), lines.len(), last.join("\n"));
+        } else {
             let _ = std::fs::remove_dir_all(&self.data);
-            let _ = self.notes.as_ref().map(std::fs::remove_file);
         }
+        let _ = std::fs::remove_file(&self.notes);
     }
 }
 
@@ -195,7 +199,8 @@ fn new_folder() -> PathBuf {
 }
 
 /// Starts `program`, which is or becomes the binary.
-fn spawn(mut program: Command, data: &Path, environment: &[(&str, &str)], arguments: &[String]) -> (Child, String) {
+fn spawn(mut program: Command, data: &Path, notes: &Path, environment: &[(&str, &str)], arguments: &[String]) -> (Child, String) {
+    let notes = File::options().create(true).append(true).open(notes).expect("a file for its words");
     let mut process = program
         .args(["serve", "--listen", "127.0.0.1:0", "--data"])
         .arg(data)
@@ -203,6 +208,7 @@ fn spawn(mut program: Command, data: &Path, environment: &[(&str, &str)], argume
         .env("RUST_LOG", "warn")
         .envs(environment.iter().copied())
         .stdout(Stdio::piped())
+        .stderr(notes)
         .spawn()
         .expect("retold starts");
     let mut line = String::new();
