@@ -1,9 +1,12 @@
 //! Flights that go on: the events of a file again and again, each time a year later.
 
+use std::collections::HashMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde_json::Value;
 
+use super::flight_log::LATE;
 use super::{Host, Web};
 
 /// Events in one append.
@@ -14,13 +17,15 @@ pub struct Traffic<'a> {
     lines: &'a [String],
     /// Events that were answered for.
     sent: AtomicU64,
-    /// Of these, departures of which two versions think otherwise.
-    contested: AtomicU64,
+    /// Of these, departures of which two versions of a function think otherwise: of `delays`, and of `knock-on`.
+    contested: [AtomicU64; 2],
+    /// How late each aircraft came in last.
+    arrivals: Mutex<HashMap<String, i64>>,
 }
 
 impl<'a> Traffic<'a> {
     pub fn of(lines: &'a [String]) -> Traffic<'a> {
-        Traffic { lines, sent: AtomicU64::new(0), contested: AtomicU64::new(0) }
+        Traffic { lines, sent: AtomicU64::new(0), contested: Default::default(), arrivals: Mutex::default() }
     }
 
     /// Appends until it is `over`. What got no answer is sent again; every answer must be a good one.
@@ -40,7 +45,7 @@ impl<'a> Traffic<'a> {
             };
             assert!(matches!(answer.status, 200..=202), "{}", answer.text());
             self.sent.fetch_add(TOGETHER, Ordering::AcqRel);
-            self.contested.fetch_add(lines.iter().filter(|line| is_contested(line)).count() as u64, Ordering::AcqRel);
+            lines.iter().for_each(|line| self.count(line));
         }
     }
 
@@ -60,12 +65,25 @@ impl<'a> Traffic<'a> {
     #[track_caller]
     pub fn wait_for_more(&self, host: &Host) {
         const MORE: u64 = 5;
-        let enough = self.contested.load(Ordering::Acquire) + MORE;
-        host.wait_for("delays", |_| self.contested.load(Ordering::Acquire) >= enough);
+        let counts = || self.contested.each_ref().map(|count| count.load(Ordering::Acquire));
+        let before = counts();
+        host.wait_for("delays", |_| counts().iter().zip(before).all(|(now, before)| *now >= before + MORE));
     }
-}
 
-fn is_contested(line: &str) -> bool {
-    let event: Value = serde_json::from_str(line).expect("JSON");
-    event["type"] == "flight.departed" && event["data"]["dep_delay"].as_i64().is_some_and(|delay| delay > 15 && delay <= 30)
+    fn count(&self, line: &str) {
+        let event: Value = serde_json::from_str(line).expect("JSON");
+        let (aircraft, data) = (event["data"]["tailnum"].as_str(), &event["data"]);
+        let mut arrivals = self.arrivals.lock().expect("nobody panicked");
+        if event["type"] == "flight.arrived" {
+            let delay = data["arr_delay"].as_i64().unwrap_or(i64::MIN);
+            arrivals.extend(aircraft.map(|aircraft| (aircraft.to_owned(), delay)));
+            return;
+        }
+        let delay = data["dep_delay"].as_i64().unwrap_or(i64::MIN);
+        // A knock-on is as late as the less late of the two.
+        let both = aircraft.and_then(|aircraft| arrivals.get(aircraft)).map_or(i64::MIN, |arrived| delay.min(*arrived));
+        for (count, delay) in self.contested.iter().zip([delay, both]) {
+            count.fetch_add(u64::from(delay > LATE[0] && delay <= LATE[1]), Ordering::AcqRel);
+        }
+    }
 }
