@@ -3,7 +3,7 @@
 
 use crate::Result;
 use crate::answer::{Answer, Reach, Reactions};
-use crate::batched::Batched;
+use crate::batched::{Batched, Units};
 use crate::bindings::wire;
 use crate::envelope::Envelope;
 use crate::function::{Function, failure};
@@ -57,9 +57,9 @@ pub(crate) fn handle_in<'a, H: Handler>(
     if !H::HAS_STATE {
         return each::<H>(events, host);
     }
-    let batched = Batched::new(host, events.collect(), H::SPLIT);
+    let batched = Batched::new(host, events.collect(), Units::handler(H::SPLIT));
     let reactions = each::<H>(batched.events().iter().copied(), &batched)?;
-    batched.flush();
+    batched.flush().map_err(|(index, error)| failure(index, error))?;
     Ok(reactions)
 }
 

@@ -2,7 +2,12 @@
 //! memory in `testing`.
 
 use crate::bindings::handler::retold::module::{context, state};
+use std::any::Any;
+
+use serde::Serialize;
+
 use crate::bindings::wire::{EventDetails, Keys, Values, Writes};
+use crate::{Error, Result};
 
 /// The host's side of a call. `event` is the index in the batch of the event at hand.
 ///
@@ -11,8 +16,18 @@ pub trait Host {
     fn details(&self, position: u64) -> EventDetails;
     fn get(&self, event: u32, key: &str) -> Option<Vec<u8>>;
     /// As `get`, for who only reads the value.
-    fn look(&self, event: u32, key: &str, look: &mut dyn FnMut(Option<&[u8]>)) {
+    fn look(&self, event: u32, key: &str, look: &mut dyn FnMut(Option<&[u8]>)) -> Result<()> {
         look(self.get(event, key).as_deref());
+        Ok(())
+    }
+    /// Calls `change` once with what is there, and has what it answers there afterwards.
+    fn update(&self, event: u32, key: &str, change: &mut Change<'_>) -> Result<()> {
+        if let Some(value) = change(Now::Bytes(self.get(event, key).as_deref()))? {
+            let mut bytes = Vec::new();
+            value.write(&mut bytes).map_err(|error| unwritten(key, &error))?;
+            self.put(event, key, bytes);
+        }
+        Ok(())
     }
     fn put(&self, event: u32, key: &str, value: Vec<u8>);
     fn delete(&self, event: u32, key: &str);
@@ -47,6 +62,37 @@ pub trait Host {
             }
         }
     }
+}
+
+/// Changes a value where it is kept, or answers with the one to keep.
+pub type Change<'a> = dyn FnMut(Now<'_>) -> Result<Option<Box<dyn Kept>>> + 'a;
+
+/// What is under a key.
+pub enum Now<'a> {
+    Bytes(Option<&'a [u8]>),
+    Kept(&'a mut dyn Kept),
+}
+
+/// A value that becomes JSON when it has to, and not each time that it changes.
+pub trait Kept {
+    fn write(&self, into: &mut Vec<u8>) -> serde_json::Result<()>;
+    fn as_any(&mut self) -> &mut dyn Any;
+}
+
+impl<T: Serialize + 'static> Kept for T {
+    fn write(&self, into: &mut Vec<u8>) -> serde_json::Result<()> {
+        serde_json::to_writer(into, self)
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// A value of the function's is nothing that JSON can say.
+#[cold]
+pub fn unwritten(key: &str, error: &serde_json::Error) -> Error {
+    Error::reject(format_args!("state {key:?} can't be written: {error}"))
 }
 
 /// The host that runs this module. Only callable in Wasm.

@@ -46,7 +46,6 @@ mod error;
 mod event;
 mod function;
 mod handler;
-mod held;
 mod host;
 mod ingress;
 mod json_path;
@@ -150,7 +149,6 @@ pub mod __private {
     pub use crate::event::unexpected_type;
     pub use crate::function::{Edges, Settings, describe, unknown};
     pub use crate::handler::{Outcome, handle};
-    pub use crate::held::{Held, lane};
     pub use crate::host::Host;
     pub use crate::ingress::{Accepted, accept, unknown_ingress};
     pub use crate::log::{Level, write as log};

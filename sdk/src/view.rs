@@ -3,11 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::batched::Batched;
+use crate::batched::{Batched, Units};
 use crate::bindings::wire;
 use crate::envelope::Envelope;
 use crate::function::{Function, failure};
-use crate::held::Held;
 use crate::host::{Host, Imported};
 use crate::{Rejection, Result};
 
@@ -21,7 +20,7 @@ pub trait View: Function {
     const SPLIT: Option<u32>;
 
     /// Folds one event into the rows. `index` is its place in the batch.
-    fn project(event: Envelope<'_>, index: u32, host: &dyn Host, held: &Held<Self::Row>) -> Result<()>;
+    fn project(event: Envelope<'_>, index: u32, host: &dyn Host) -> Result<()>;
 }
 
 /// A question to a view. `#[query(view = …)]` implements it for a type of the function's name.
@@ -42,11 +41,11 @@ pub fn project<'a, V: View>(events: impl Iterator<Item = Envelope<'a>>) -> Resul
 }
 
 pub(crate) fn project_in<'a, V: View>(events: impl Iterator<Item = Envelope<'a>>, host: &dyn Host) -> Result<(), wire::Failure> {
-    let (held, batched) = (Held::default(), Batched::new(host, events.collect(), V::SPLIT));
+    let batched = Batched::new(host, events.collect(), Units::view(V::SPLIT));
     for (index, event) in (0..).zip(batched.events()) {
-        V::project(*event, index, &batched, &held).map_err(|error| failure(index, error))?;
+        V::project(*event, index, &batched).map_err(|error| failure(index, error))?;
     }
-    held.flush(&batched).map_err(|(index, error)| failure(index, error))
+    batched.flush().map_err(|(index, error)| failure(index, error))
 }
 
 /// Called by the host that runs this module.

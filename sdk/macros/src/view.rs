@@ -63,11 +63,9 @@ pub fn expand(settings: &Settings, function: &ItemFn) -> Result<TokenStream> {
                 event: ::retold::__private::Envelope<'_>,
                 index: u32,
                 host: &dyn ::retold::__private::Host,
-                held: &::retold::__private::Held<Self::Row>,
             ) -> ::retold::Result<()> {
                 let recorded = ::retold::Recorded::decode(event, host)?;
-                let lane = ::retold::__private::lane(event.subject, Self::SPLIT);
-                let outcome = #ident(recorded, &mut ::retold::Rows::held(host, index, held, lane));
+                let outcome = #ident(recorded, &mut ::retold::Rows::of(host, index));
                 ::retold::__private::Outcome::into_result(outcome)
             }
         }

@@ -18,8 +18,10 @@ pub struct Sum {
 
 #[handler(split = 2, start = "beginning")]
 pub fn sums_by_order(order: Recorded<OrderPlaced>, sums: &mut State<Sum>) -> Result<()> {
-    let Sum { orders, total } = sums.get("sum")?.unwrap_or_default();
-    sums.put("sum", &Sum { orders: orders + 1, total: total + order.quantity * order.unit_price })
+    sums.update("sum", |sum| {
+        sum.orders += 1;
+        sum.total += order.quantity * order.unit_price;
+    })
 }
 
 retold::module!(name = "sums-by-order", sums_by_order);

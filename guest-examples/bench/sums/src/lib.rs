@@ -16,19 +16,12 @@ pub struct Sum {
     pub total: u64,
 }
 
-impl Sum {
-    pub fn add(&mut self, order: &OrderPlaced) {
-        self.orders += 1;
-        self.total += order.quantity * order.unit_price;
-    }
-}
-
 #[handler(start = "beginning")]
 pub fn sums(order: Recorded<OrderPlaced>, sums: &mut State<Sum>) -> Result<()> {
-    let key = order.subject();
-    let mut sum = sums.get(key)?.unwrap_or_default();
-    sum.add(&order);
-    sums.put(key, &sum)
+    sums.update(order.subject(), |sum| {
+        sum.orders += 1;
+        sum.total += order.quantity * order.unit_price;
+    })
 }
 
 retold::module!(name = "sums", sums);

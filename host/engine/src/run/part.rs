@@ -2,7 +2,6 @@
 //! lane has. Parts of one portion run side by side on any threads.
 
 use std::collections::BTreeMap;
-use std::iter::Peekable;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::handler::{Fault, Stopped, end_of_one, middle};
@@ -80,7 +79,7 @@ impl Part {
     pub fn fold(&self, guest: &dyn Guest, log: &mut dyn FnMut(LogLevel, &str)) -> Folded {
         let Portioned { manifest, batch, rows, judging } = &*self.portioned;
         let overlay = std::mem::take(&mut *self.overlay.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut walk = batch.walk(self.lane).peekable();
+        let mut walk = batch.walk(self.lane);
         let mut folding = Folding::new(manifest, guest, Some(rows), overlay);
         let mut judge = judging.as_ref().map(Judge::new);
         // No more are decoded at a time than a call takes: all of a portion don't fit a processor's cache.
@@ -107,11 +106,9 @@ impl Part {
 }
 
 /// Decodes more than one call can take, and never a part of an event only.
-fn fill<'a>(events: &mut Vec<EventRef<'a>>, walk: &mut Peekable<Walk<'a>>) {
-    let is_enough = |events: &[EventRef<'a>], next: &EventRef<'a>| {
-        events.len() > limits::EVENTS_PER_BATCH_MAX && events.last().is_some_and(|last| last.position != next.position)
-    };
-    while let Some(next) = walk.next_if(|next| !is_enough(events, next)) {
+fn fill<'a>(events: &mut Vec<EventRef<'a>>, walk: &mut Walk<'a>) {
+    while events.len() <= limits::EVENTS_PER_BATCH_MAX || events.last().map(|last| last.position) == walk.upcoming() {
+        let Some(next) = walk.next() else { break };
         events.push(next);
     }
 }

@@ -168,7 +168,7 @@ pub struct Walk<'a> {
     /// The record that `events` reads.
     record: u32,
     events: Option<Events<'a>>,
-    /// The stored event that was decoded last: parts share it.
+    /// The stored event that was decoded last for a part of it, or by its index: parts share it.
     stored: Option<EventRef<'a>>,
 }
 
@@ -182,23 +182,32 @@ impl<'a> Walk<'a> {
         self.stored(batch.places.get(index)?)
     }
 
+    /// The position of the event that comes next.
+    pub fn upcoming(&self) -> Option<Position> {
+        let mut left = self.places.as_slice().iter();
+        left.find(|place| self.mark.is_none_or(|mark| mark == place.mark)).map(|place| place.position)
+    }
+
     fn stored(&mut self, place: &Place) -> Option<EventRef<'a>> {
-        if let Some(stored) = self.stored.filter(|stored| stored.position == place.position) {
-            return Some(stored);
+        if self.stored.as_ref().is_none_or(|stored| stored.position != place.position) {
+            self.stored = self.decode(place);
         }
+        self.stored
+    }
+
+    fn decode(&mut self, place: &Place) -> Option<EventRef<'a>> {
         let record = &self.batch.records[place.record as usize];
         if self.record != place.record {
             (self.record, self.events) = (place.record, Some(record.events()));
         }
         let events = self.events.as_mut()?;
-        self.stored = match place.position.0.checked_sub(events.upcoming().0) {
+        match place.position.0.checked_sub(events.upcoming().0) {
             Some(passed @ 0..=PASSED_MAX) => {
                 events.pass(passed);
                 events.next()
             }
             _ => record.event(place.position),
-        };
-        self.stored
+        }
     }
 }
 
@@ -211,8 +220,14 @@ impl<'a> Iterator for Walk<'a> {
             if self.mark.is_some_and(|mark| mark != place.mark) {
                 continue;
             }
-            let Some(stored) = self.stored(place) else { continue };
-            return Some(if place.part == STORED { stored } else { self.batch.parts[place.part as usize].over(&stored) });
+            // An event as it is stored stands here once, and is too much to be copied for nothing.
+            let event = match place.part {
+                STORED => self.decode(place),
+                part => self.stored(place).map(|stored| self.batch.parts[part as usize].over(&stored)),
+            };
+            if event.is_some() {
+                return event;
+            }
         }
     }
 }
