@@ -1,5 +1,6 @@
 //! From an aggregate's answer to events of the log: what is allowed, in order, with their ids.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{DerivedId, Emitted, EventDraft, FunctionManifest, Kind, NewEvent, OutputKind, Position, Timestamp, derived_id, limits};
@@ -64,24 +65,22 @@ pub fn decided(
         if !ids.insert(id.clone()) {
             return Err(output(index, "key", format!("is {:?} again: give each its own", draft.key.as_deref().unwrap_or_default())));
         }
-        let event = NewEvent {
+        let event = Emitted {
+            kind: Kind::Event,
             id,
-            source: "/".into(),
             r#type: draft.r#type.clone(),
             subject: command.subject.clone(),
-            content_type: draft.content_type.clone().unwrap_or_else(|| "application/json".into()),
-            data: draft.data.clone(),
             tags: draft.tags.clone(),
-            ..NewEvent::default()
+            extensions: Vec::new(),
+            content_type: draft.content_type.clone().map_or(Cow::Borrowed("application/json"), Cow::Owned),
+            data: draft.data.clone(),
+            time: command.time.unwrap_or(time),
+            hops: 1,
+            cause: at,
+            causation_id: command.id.clone(),
+            correlation_id: command.correlation_id.as_deref().filter(|id| !id.is_empty()).unwrap_or(&command.id).to_owned(),
         };
         event.check().map_err(|(field, what)| output(index, field, what))?;
-        if event.data.len() > limits::EVENT_BYTES_MAX {
-            return Err(output(
-                index,
-                "data",
-                format!("has {} bytes: limit `event-bytes` is {}", event.data.len(), limits::EVENT_BYTES_MAX),
-            ));
-        }
         bytes += event.bytes();
         if bytes > limits::OUTPUT_BYTES_PER_CALL_MAX {
             return Err(output(
@@ -90,21 +89,7 @@ pub fn decided(
                 format!("is too much: limit `output-bytes-per-call` is {}", limits::OUTPUT_BYTES_PER_CALL_MAX),
             ));
         }
-        made.push(Emitted {
-            kind: Kind::Event,
-            extensions: Vec::new(),
-            id: event.id,
-            r#type: event.r#type,
-            subject: event.subject,
-            tags: event.tags,
-            content_type: event.content_type,
-            data: event.data,
-            time: command.time.unwrap_or(time),
-            hops: 1,
-            cause: at,
-            causation_id: command.id.clone(),
-            correlation_id: command.correlation_id.as_deref().filter(|id| !id.is_empty()).unwrap_or(&command.id).to_owned(),
-        });
+        made.push(event);
     }
     Ok(made)
 }

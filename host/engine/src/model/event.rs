@@ -63,12 +63,51 @@ pub struct NewEvent {
 impl NewEvent {
     /// About what it takes in a record.
     pub fn bytes(&self) -> usize {
+        self.attributes().bytes()
+    }
+
+    /// Names the first attribute that is missing or too large, and what to do.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        self.attributes().check()
+    }
+
+    fn attributes(&self) -> Attributes<'_> {
+        Attributes {
+            id: &self.id,
+            source: &self.source,
+            r#type: &self.r#type,
+            subject: &self.subject,
+            content_type: &self.content_type,
+            data: &self.data,
+            tags: &self.tags,
+            extensions: &self.extensions,
+            causation_id: self.causation_id.as_deref().unwrap_or_default(),
+            correlation_id: self.correlation_id.as_deref().unwrap_or_default(),
+        }
+    }
+}
+
+/// What an entry of the log says of itself, before it is one.
+pub(super) struct Attributes<'a> {
+    pub id: &'a str,
+    pub source: &'a str,
+    pub r#type: &'a str,
+    pub subject: &'a str,
+    pub content_type: &'a str,
+    pub data: &'a [u8],
+    pub tags: &'a [String],
+    pub extensions: &'a [(String, String)],
+    pub causation_id: &'a str,
+    pub correlation_id: &'a str,
+}
+
+impl Attributes<'_> {
+    pub fn bytes(&self) -> usize {
         let tags: usize = self.tags.iter().map(|tag| tag.len() + 1).sum();
         let extensions: usize = self.extensions.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
         64 + self.id.len() + self.source.len() + self.r#type.len() + self.subject.len() + self.data.len() + tags + extensions
     }
 
-    /// Names the first attribute that is missing or too large, and what to do.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
         let text = |field: &'static str, value: &str, min: usize, max: usize| {
             if value.len() < min {
@@ -81,23 +120,23 @@ impl NewEvent {
                 Ok(())
             }
         };
-        text("id", &self.id, 1, limits::ID_BYTES_MAX)?;
-        text("source", &self.source, 1, limits::SOURCE_BYTES_MAX)?;
-        text("type", &self.r#type, 1, limits::TYPE_BYTES_MAX)?;
+        text("id", self.id, 1, limits::ID_BYTES_MAX)?;
+        text("source", self.source, 1, limits::SOURCE_BYTES_MAX)?;
+        text("type", self.r#type, 1, limits::TYPE_BYTES_MAX)?;
         if self.r#type.contains('*') {
             return Err(("type", "holds a *, which stands for patterns only".to_owned()));
         }
-        text("subject", &self.subject, 0, limits::SUBJECT_BYTES_MAX)?;
-        text("datacontenttype", &self.content_type, 1, limits::CONTENT_TYPE_BYTES_MAX)?;
-        text("causationid", self.causation_id.as_deref().unwrap_or_default(), 0, limits::ID_BYTES_MAX)?;
-        text("correlationid", self.correlation_id.as_deref().unwrap_or_default(), 0, limits::ID_BYTES_MAX)?;
+        text("subject", self.subject, 0, limits::SUBJECT_BYTES_MAX)?;
+        text("datacontenttype", self.content_type, 1, limits::CONTENT_TYPE_BYTES_MAX)?;
+        text("causationid", self.causation_id, 0, limits::ID_BYTES_MAX)?;
+        text("correlationid", self.correlation_id, 0, limits::ID_BYTES_MAX)?;
         if self.data.len() > limits::EVENT_BYTES_MAX {
             return Err(("data", format!("has {} bytes: at most {}", self.data.len(), limits::EVENT_BYTES_MAX)));
         }
         if self.tags.len() > limits::TAGS_PER_EVENT_MAX {
             return Err(("tags", format!("has {} tags: at most {}", self.tags.len(), limits::TAGS_PER_EVENT_MAX)));
         }
-        for tag in &self.tags {
+        for tag in self.tags {
             text("tags", tag, 1, limits::TAG_BYTES_MAX)?;
             if tag.contains(',') {
                 return Err(("tags", "hold one with a comma, which stands between tags".to_owned()));
@@ -124,9 +163,10 @@ pub struct ImportedEntry {
     pub cause: Option<Position>,
 }
 
-/// Looks at bytes first: nearly every text is plain ASCII.
+/// Looks at bytes first, at all of them: nearly every text is plain ASCII, and has none.
 fn has_control(text: &str) -> bool {
-    if text.is_ascii() { text.bytes().any(|byte| byte.is_ascii_control()) } else { text.chars().any(char::is_control) }
+    let suspicious = text.bytes().fold(false, |found, byte| found | !(0x20..0x7f).contains(&byte));
+    suspicious && text.chars().any(char::is_control)
 }
 
 /// The code that made a derived event.

@@ -91,7 +91,7 @@ pub fn fired(entry: &EventRef<'_>) -> Option<Emitted> {
         subject: entry.subject.to_owned(),
         tags: Vec::new(),
         extensions: vec![(TIMER_KEY.to_owned(), key.to_owned())],
-        content_type: entry.content_type.to_owned(),
+        content_type: entry.content_type.to_owned().into(),
         data: entry.data.to_vec(),
         time: due,
         hops: if due > entry.time { 0 } else { entry.hops.saturating_add(1) },

@@ -1,7 +1,9 @@
 //! `Plan`: what a function wants to change. It names what it stands on, so the writer can refuse it
 //! when that is no longer so; two runners of one function can never both win.
 
-use super::event::{EventRef, Extensions, Kind};
+use std::borrow::Cow;
+
+use super::event::{Attributes, EventRef, Extensions, Kind};
 use super::ids::OutputKind;
 use super::{ByteReader, ByteWriter, Digest, Malformed, Position, Timestamp};
 
@@ -85,7 +87,7 @@ pub struct Emitted {
     pub tags: Vec<String>,
     /// What only entries of its kind have, sorted by name.
     pub extensions: Extensions,
-    pub content_type: String,
+    pub content_type: Cow<'static, str>,
     pub data: Vec<u8>,
     pub time: Timestamp,
     pub hops: u8,
@@ -95,6 +97,31 @@ pub struct Emitted {
 }
 
 impl Emitted {
+    /// About what it takes in a record.
+    pub fn bytes(&self) -> usize {
+        self.attributes().bytes()
+    }
+
+    /// Names the first attribute of the function's that is missing or too large, and what to do.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        self.attributes().check()
+    }
+
+    fn attributes(&self) -> Attributes<'_> {
+        Attributes {
+            id: &self.id,
+            source: "/",
+            r#type: &self.r#type,
+            subject: &self.subject,
+            content_type: &self.content_type,
+            data: &self.data,
+            tags: &self.tags,
+            extensions: &self.extensions,
+            causation_id: "",
+            correlation_id: "",
+        }
+    }
+
     /// As it lies where it is held: as a number for its kind, then the fields in their order.
     pub(crate) fn encode(&self, out: &mut ByteWriter) {
         out.u8(OutputKind::from(self.kind) as u8);
@@ -140,7 +167,7 @@ impl Emitted {
             subject,
             tags,
             extensions,
-            content_type: reader.text("content type")?.to_owned(),
+            content_type: reader.text("content type")?.to_owned().into(),
             data: reader.blob("data")?.to_vec(),
             time: Timestamp(reader.u64("time")?),
             hops: reader.u8("hops")?,

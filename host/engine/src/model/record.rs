@@ -237,6 +237,8 @@ impl RecordHead {
     }
 }
 
+/// Before an event's type.
+const KIND_AND_FLAGS_BYTES: usize = 2;
 /// Where a record's header has the number of its events.
 const COUNT_AT: usize = 1 + 8 + 8;
 
@@ -277,8 +279,22 @@ impl Events<'_> {
 
     /// Which words of the dictionary may name a type that `wanted` accepts. Lets a reader pass over a
     /// whole record.
-    pub fn any_word(&self, wanted: impl Fn(&str) -> bool) -> bool {
-        self.words.iter().any(|word| wanted(word))
+    pub fn wanted_words(&self, wanted: impl Fn(&str) -> bool) -> Vec<bool> {
+        self.words.iter().map(|word| wanted(word)).collect()
+    }
+
+    /// Passes over the events that come next whose type is none of these words, without decoding them.
+    pub fn pass_unwanted(&mut self, wanted: &[bool]) {
+        while self.left > 0 && self.upcoming_type().is_some_and(|word| wanted.get(word) == Some(&false)) {
+            self.pass(1);
+        }
+    }
+
+    /// Where the type of the event that comes next stands among the words.
+    fn upcoming_type(&self) -> Option<usize> {
+        let mut event = ByteReader::new(self.reader.clone().blob("event").ok()?);
+        event.raw(KIND_AND_FLAGS_BYTES, "event kind").ok()?;
+        Some(event.varint("type").ok()? as usize)
     }
 }
 

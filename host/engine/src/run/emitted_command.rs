@@ -92,7 +92,7 @@ fn refused(aggregate: &str, command: &EventRef<'_>, rejection: &Rejection) -> Em
         subject: command.subject.to_owned(),
         tags: Vec::new(),
         extensions: vec![(ADDRESSEE.to_owned(), addressee)],
-        content_type: "application/json".to_owned(),
+        content_type: "application/json".into(),
         data: refusal_json(command, rejection).into_bytes(),
         time: command.time,
         hops: command.hops.saturating_add(1),

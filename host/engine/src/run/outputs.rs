@@ -1,12 +1,13 @@
 //! From reactions to entries of the log: what the manifest allows, in the order of their causes, with their
 //! ids.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::handler::Fault;
 use crate::model::{
-    DerivedId, Emitted, EventDraft, EventRef, Extensions, FunctionManifest, Kind, NewEvent, Output, REQUEST_MADE, Reaction,
-    TIMER_CANCELLED, TIMER_KEY, check_key, derived_id, host_allowed, is_reserved_type, limits,
+    DerivedId, Emitted, EventDraft, EventRef, Extensions, FunctionManifest, Kind, Output, REQUEST_MADE, Reaction, TIMER_CANCELLED,
+    TIMER_KEY, check_key, derived_id, host_allowed, is_reserved_type, limits,
 };
 
 /// Makes the entries of one call. A fault condemns the call, not yet an event.
@@ -58,38 +59,27 @@ pub fn emitted(manifest: &FunctionManifest, events: &[EventRef<'_>], mut reactio
                     draft.key.unwrap_or_default()
                 )));
             }
-            let event = NewEvent {
+            let output = Emitted {
+                kind: draft.kind,
                 id,
-                source: "/".into(),
                 r#type: draft.r#type,
                 subject: draft.subject,
-                time: None,
-                content_type: draft.content_type,
-                data: draft.data,
                 tags: draft.tags,
                 extensions: draft.extensions,
-                ..NewEvent::default()
-            };
-            event.check().map_err(|(field, what)| Fault::output(format!("an output's `{field}` {what}")))?;
-            bytes += event.bytes();
-            if bytes > limits::OUTPUT_BYTES_PER_CALL_MAX {
-                return Err(Fault::output(format!("limit `output-bytes-per-call` is {}", limits::OUTPUT_BYTES_PER_CALL_MAX)));
-            }
-            made.push(Emitted {
-                kind: draft.kind,
-                id: event.id,
-                r#type: event.r#type,
-                subject: event.subject,
-                tags: event.tags,
-                extensions: event.extensions,
-                content_type: event.content_type,
-                data: event.data,
+                content_type: draft.content_type,
+                data: draft.data,
                 time: cause.time,
                 hops: cause.hops.saturating_add(1),
                 cause: cause.position,
                 causation_id: cause.id.to_owned(),
                 correlation_id: cause.correlation().to_owned(),
-            });
+            };
+            output.check().map_err(|(field, what)| Fault::output(format!("an output's `{field}` {what}")))?;
+            bytes += output.bytes();
+            if bytes > limits::OUTPUT_BYTES_PER_CALL_MAX {
+                return Err(Fault::output(format!("limit `output-bytes-per-call` is {}", limits::OUTPUT_BYTES_PER_CALL_MAX)));
+            }
+            made.push(output);
         }
     }
     Ok(made)
@@ -102,7 +92,7 @@ struct Draft {
     subject: String,
     tags: Vec<String>,
     extensions: Extensions,
-    content_type: String,
+    content_type: Cow<'static, str>,
     data: Vec<u8>,
     key: Option<String>,
 }
@@ -118,13 +108,13 @@ impl Draft {
             let (tags, extensions, key) = Default::default();
             Draft { kind, r#type, subject, tags, extensions, content_type, data, key }
         };
-        const JSON: &str = "application/json";
+        const JSON: Cow<'static, str> = Cow::Borrowed("application/json");
         Ok(match output {
             Output::Emit(EventDraft { r#type, subject, tags, content_type, data, key, time: _ }) => {
                 if !manifest.emits.contains(&r#type) {
                     return Err(Fault::undeclared(format!("an event of type {type:?}, which the manifest's `emits` doesn't name")));
                 }
-                let content_type = content_type.unwrap_or_else(|| JSON.into());
+                let content_type = content_type.map_or(JSON, Cow::Owned);
                 Draft { tags, key, ..draft(Kind::Event, r#type, subject, content_type, data) }
             }
             Output::Command(command) => {
@@ -135,7 +125,7 @@ impl Draft {
                 if command.subject.is_empty() {
                     return Err(Fault::output(format!("a command of type {:?} has no subject: name what it is about", command.r#type)));
                 }
-                let content_type = command.content_type().to_owned();
+                let content_type = command.content_type().to_owned().into();
                 Draft { key: command.key, ..draft(Kind::Command, command.r#type, command.subject, content_type, command.data) }
             }
             Output::Schedule(timer) => {
@@ -146,14 +136,14 @@ impl Draft {
                     return Err(Fault::undeclared(what));
                 }
                 let extensions = timer.extensions();
-                Draft { extensions, key: Some(timer.key), ..draft(Kind::Timer, timer.r#type, timer.subject, JSON.into(), timer.data) }
+                Draft { extensions, key: Some(timer.key), ..draft(Kind::Timer, timer.r#type, timer.subject, JSON, timer.data) }
             }
             Output::Cancel(key) => {
                 timers_declared(manifest)?;
                 check_key(&key).map_err(wrong("a cancelled timer"))?;
                 let extensions = vec![(TIMER_KEY.to_owned(), key.clone())];
                 let subject = cause.subject.to_owned();
-                Draft { extensions, key: Some(key), ..draft(Kind::Timer, TIMER_CANCELLED.into(), subject, JSON.into(), Vec::new()) }
+                Draft { extensions, key: Some(key), ..draft(Kind::Timer, TIMER_CANCELLED.into(), subject, JSON, Vec::new()) }
             }
             Output::Request(request) => {
                 request.check().map_err(wrong("a request"))?;
@@ -161,7 +151,7 @@ impl Draft {
                 if !manifest.hosts.iter().any(|allowed| host_allowed(allowed, host)) {
                     return Err(Fault::undeclared(format!("a request to {host:?}, which the manifest's `hosts` doesn't name")));
                 }
-                let (extensions, content_type) = (request.extensions(), request.content_type().to_owned());
+                let (extensions, content_type) = (request.extensions(), request.content_type().to_owned().into());
                 let subject = cause.subject.to_owned();
                 Draft { extensions, key: request.key, ..draft(Kind::Request, REQUEST_MADE.into(), subject, content_type, request.body) }
             }
@@ -317,7 +307,7 @@ mod tests {
             let headers = "Content-Type: text/plain\nx-key: {{secret:KEY}}";
             let url = ("requesturl", "https://api.example.com:8443/x");
             assert_eq!(pairs(4), [("requestheaders", headers), ("requestkey", "credit"), ("requestmethod", "POST"), url]);
-            assert_eq!((made[4].content_type.as_str(), made[4].data.as_slice()), ("text/plain", b"hello".as_slice()));
+            assert_eq!((&*made[4].content_type, made[4].data.as_slice()), ("text/plain", b"hello".as_slice()));
             let refused = |output| emitted(&manifest, events, vec![Reaction { cause: 0, output }]).expect_err("it must be refused");
             assert_eq!(refused(Output::Schedule(timer("b"))).reason, "undeclared");
             assert_eq!(refused(Output::Schedule(TimerDraft { due: Timestamp(u64::MAX), ..timer("a") })).reason, "output");

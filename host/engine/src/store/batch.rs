@@ -168,7 +168,7 @@ pub struct Walk<'a> {
     /// The record that `events` reads.
     record: u32,
     events: Option<Events<'a>>,
-    /// The stored event that was decoded last for a part of it, or by its index: parts share it.
+    /// The stored event that was decoded last for a part of it: parts share it.
     stored: Option<EventRef<'a>>,
 }
 
@@ -179,7 +179,7 @@ impl<'a> Walk<'a> {
     /// The stored event with this index: costs little if it comes soon after the last one.
     pub fn stored_at(&mut self, index: usize) -> Option<EventRef<'a>> {
         let batch = self.batch;
-        self.stored(batch.places.get(index)?)
+        self.decode(batch.places.get(index)?)
     }
 
     /// The position of the event that comes next.

@@ -284,15 +284,18 @@ fn scan_record(record: &Arc<Record>, after: &mut Position, upto: Position, filte
     }
     let mut events = record.events();
     let last = record.last().min(upto);
-    if !filter.types.is_empty() && !events.any_word(|word| filter.types.iter().any(|pattern| pattern.matches(word))) {
+    let wanted = match &filter.types[..] {
+        [] => Vec::new(),
+        types => events.wanted_words(|word| types.iter().any(|pattern| pattern.matches(word))),
+    };
+    if !filter.types.is_empty() && !wanted.contains(&true) {
         *after = last;
         return ControlFlow::Continue(());
     }
     events.pass((after.0 + 1).saturating_sub(record.first.0));
-    for event in events {
-        if event.position > last {
-            break;
-        }
+    loop {
+        events.pass_unwanted(&wanted);
+        let Some(event) = events.next().filter(|event| event.position <= last) else { break };
         let position = event.position;
         if filter.matches(&event) {
             let flow = visit(record, event);
