@@ -56,7 +56,10 @@ fn one_namespace_has_a_quota_of_its_own_through_a_restart_until_it_is_taken_back
     assert_eq!(quota(&shop), json!({ "events": 5, "bytes": 1 << 30, "rate": null, "own": ["events", "bytes"] }));
     let problem = shop.append(&order("5", 1)).problem(507, "quota-reached");
     assert!(problem["detail"].as_str().expect("text").contains("retold namespaces quota"), "{problem}");
-    // In force with the next request, each time.
+    // By the command line a bound of which nothing is said stays.
+    told(&host, &["namespaces", "quota", "shop", "--rate", "900/s"]);
+    assert_eq!(quota(&shop), json!({ "events": 5, "bytes": 1 << 30, "rate": "900/s", "own": ["events", "bytes", "rate"] }));
+    // In force with the next request, each time. PUT says all.
     set(&shop, &json!({ "events": null })).expect(200);
     shop.append(&order("5", 1)).expect(201);
     assert_eq!(quota(&shop), json!({ "events": null, "bytes": null, "rate": null, "own": ["events"] }));

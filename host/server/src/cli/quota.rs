@@ -74,7 +74,7 @@ impl FromStr for MostRate {
 
 impl QuotaOptions {
     /// What it says, or nothing if it only asks.
-    fn body(&self) -> Option<Value> {
+    fn body(&self) -> Option<Map<String, Value>> {
         let mut body = Map::new();
         if let Some(Most(events)) = self.events {
             body.insert("events".into(), json!(events));
@@ -85,7 +85,7 @@ impl QuotaOptions {
         if let Some(MostRate(rate)) = &self.rate {
             body.insert("rate".into(), json!(rate));
         }
-        (!body.is_empty()).then_some(Value::Object(body))
+        (!body.is_empty()).then_some(body)
     }
 }
 
@@ -93,10 +93,21 @@ pub fn run(client: &Client, as_json: bool, options: &QuotaOptions) -> Result<()>
     let of = client.of(&options.name);
     let namespace = match options.body() {
         _ if options.default => of.delete(&of.path(&["quota"]))?,
-        Some(body) => of.put(&of.path(&["quota"]), "application/json", body.to_string().as_bytes())?,
+        Some(body) => {
+            let body = with_the_others(body, &of.get(&of.path(&[]))?["quota"]);
+            of.put(&of.path(&["quota"]), "application/json", body.to_string().as_bytes())?
+        }
         None => of.get(&of.path(&[]))?,
     };
     if as_json { print_json(&namespace["quota"]) } else { print(&told(&namespace)) }
+}
+
+/// The bounds of its own of which nothing is said now stay what they are.
+fn with_the_others(mut body: Map<String, Value>, quota: &Value) -> Value {
+    for bound in quota["own"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        body.entry(bound).or_insert_with(|| quota[bound].clone());
+    }
+    Value::Object(body)
 }
 
 fn told(namespace: &Value) -> String {
@@ -129,6 +140,14 @@ mod tests {
         for text in ["", "500", "0/s", "-1/s", "500/m"] {
             assert!(text.parse::<MostRate>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_bound_of_which_nothing_is_said_stays() {
+        let quota = json!({ "events": 1_000, "bytes": 7, "rate": null, "own": ["events", "rate"] });
+        let body = |said: Value| with_the_others(said.as_object().expect("an object").clone(), &quota);
+        assert_eq!(body(json!({ "bytes": 9 })), json!({ "events": 1_000, "bytes": 9, "rate": null }));
+        assert_eq!(body(json!({ "events": null, "rate": "5/s" })), json!({ "events": null, "rate": "5/s" }));
     }
 
     #[test]

@@ -81,7 +81,7 @@ kinds! {
     FUNCTION_FAILED       500 "function-failed"        "The function's code failed"
     INTERNAL              500 "internal"               "The host failed"
     STORAGE_UNREADABLE    500 "storage-unreadable"     "Storage can't be read"
-    BUSY                  503 "busy"                   "The host has too much to do"
+    BUSY                  503 "busy"                   "The host can't do it at this moment"
     SECRET_MISSING        503 "secret-missing"         "A secret that the function needs isn't there"
     VIEW_BEHIND           503 "view-behind"            "The view has not come so far"
     STORAGE_FAILED        503 "storage-failed"         "Storage failed; nothing more is written"
