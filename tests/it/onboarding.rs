@@ -138,10 +138,10 @@ fn hurry(web: &Web) {
 
 const OUTCOMES: [&str; 2] = ["customer.created", "customer.refused"];
 
-/// Each customer's outcome: its type, its id and what it says.
 /// Type, id and data, and the id of what it follows from.
 type Outcome = (String, String, Value, String);
 
+/// Each customer's outcome.
 fn outcomes(web: &Web) -> BTreeMap<String, Outcome> {
     let text = |value: &Value| value.as_str().expect("text").to_owned();
     let mut told = BTreeMap::new();

@@ -30,7 +30,7 @@ pub(super) struct Guess {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Pattern {
     Subject,
-    /// The same key in each lane, whose hash this is.
+    /// The same key in each unit, whose hash this is.
     Same(u64),
 }
 

@@ -14,7 +14,7 @@ use crate::{Error, Result};
 #[derive(Default)]
 pub(super) struct Known {
     rows: Vec<Row>,
-    /// By lane and key.
+    /// By unit and key.
     places: HashTable<u32>,
     names: String,
     /// What was read.
@@ -26,7 +26,7 @@ pub(super) struct Known {
 struct Row {
     hash: u64,
     /// Of `names`.
-    lane: Range<usize>,
+    unit: Range<usize>,
     key: Range<usize>,
     /// The event that wrote it last, if one did.
     writer: Option<u32>,
@@ -47,24 +47,24 @@ enum Value {
 
 impl Known {
     /// Of a row whose value is known.
-    pub fn find(&self, lane: &str, key: &str) -> Option<u32> {
+    pub fn find(&self, unit: &str, key: &str) -> Option<u32> {
         // The first row of a call is none that is known.
-        let place = if self.rows.is_empty() { None } else { self.find_hashed(hash(lane, key), lane, key) };
+        let place = if self.rows.is_empty() { None } else { self.find_hashed(hash(unit, key), unit, key) };
         place.filter(|place| !matches!(self.rows[*place as usize].value, Value::Unknown))
     }
 
-    fn find_hashed(&self, hash: u64, lane: &str, key: &str) -> Option<u32> {
+    fn find_hashed(&self, hash: u64, unit: &str, key: &str) -> Option<u32> {
         let is = |place: &u32| {
             let row = &self.rows[*place as usize];
-            self.names[row.key.clone()] == *key && self.names[row.lane.clone()] == *lane
+            self.names[row.key.clone()] == *key && self.names[row.unit.clone()] == *unit
         };
         self.places.find(hash, is).copied()
     }
 
     /// Of the row, which is made where there is none; about so many are expected.
-    pub fn place(&mut self, lane: &str, key: &str, expected: usize) -> u32 {
-        let hash = hash(lane, key);
-        if let Some(place) = self.find_hashed(hash, lane, key) {
+    pub fn place(&mut self, unit: &str, key: &str, expected: usize) -> u32 {
+        let hash = hash(unit, key);
+        if let Some(place) = self.find_hashed(hash, unit, key) {
             return place;
         }
         if self.rows.is_empty() {
@@ -72,10 +72,10 @@ impl Known {
             self.places.reserve(expected, |_| 0);
         }
         let (begin, place) = (self.names.len(), self.rows.len() as u32);
-        self.names.push_str(lane);
+        self.names.push_str(unit);
         self.names.push_str(key);
-        let middle = begin + lane.len();
-        self.rows.push(Row { hash, lane: begin..middle, key: middle..self.names.len(), writer: None, value: Value::Unknown });
+        let middle = begin + unit.len();
+        self.rows.push(Row { hash, unit: begin..middle, key: middle..self.names.len(), writer: None, value: Value::Unknown });
         let rows = &self.rows;
         self.places.insert_unique(hash, place, |place| rows[*place as usize].hash);
         place
@@ -171,7 +171,7 @@ impl Known {
 
 /// Eight bytes at a time, multiplied and turned, as FxHash does it. Of no use against somebody who looks for keys that
 /// collide; there are few rows, and it is the function's own fuel.
-pub(super) fn hash(lane: &str, key: &str) -> u64 {
+pub(super) fn hash(unit: &str, key: &str) -> u64 {
     const FACTOR: u64 = 0x517c_c1b7_2722_0a95;
     let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(FACTOR);
     let bytes = |hash: u64, text: &str| {
@@ -182,6 +182,6 @@ pub(super) fn hash(lane: &str, key: &str) -> u64 {
         mix(mix(hash, u64::from_le_bytes(rest)), text.len() as u64)
     };
     // The table looks at the uppermost bits too.
-    let hash = bytes(bytes(0, lane), key);
+    let hash = bytes(bytes(0, unit), key);
     hash ^ (hash >> 32)
 }

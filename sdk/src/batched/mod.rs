@@ -1,6 +1,6 @@
 //! `Batched`: a host whose rows cross in pieces. A row that is read is asked for together with those that the events after
-//! it will read if they go on in the same way; rows that are written go to the host once, when the call ends. Asking the
-//! host costs more than most functions do with an answer.
+//! it will read if they go on in the same way; rows that are written go to the host once, when the call ends, and those that
+//! are changed where they are kept become JSON then. Asking the host costs more than most functions do with an answer.
 
 mod ahead;
 mod known;
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn one_key_in_each_lane_is_read_ahead_and_lanes_are_kept_apart() {
+    fn one_key_in_each_unit_is_read_ahead_and_units_are_kept_apart() {
         struct Lanes(Noting);
 
         impl Lanes {
