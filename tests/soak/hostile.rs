@@ -142,9 +142,13 @@ struct Feeding {
 impl Feeding {
     fn start(webs: &[Web]) -> Feeding {
         let stop = Arc::new(AtomicBool::new(false));
-        let threads = webs.iter().map(|web| {
+        let threads = webs.iter().zip(0..).map(|(web, number)| {
             let (web, stop) = (web.clone(), stop.clone());
-            std::thread::spawn(move || feed(&web, &stop))
+            std::thread::spawn(move || {
+                // They don't know of each other: none comes when another does.
+                pause(FEEDING_PACE * number / NAMESPACES.len() as u32);
+                feed(&web, &stop)
+            })
         });
         Feeding { threads: threads.collect(), stop }
     }

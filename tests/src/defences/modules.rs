@@ -10,6 +10,7 @@ const CALLS: &str = "host/engine/src/run/calls.rs";
 const READ_ON: &str = "host/engine/src/run/read_on.rs";
 const REACT: &str = "host/engine/src/store/react.rs";
 const FUNCTION: &str = "host/server/src/drive/function.rs";
+const SLOTS: &str = "host/server/src/drive/slots.rs";
 const WORKERS: &str = "host/server/src/drive/workers.rs";
 
 pub const ALL: &[Defence] = &[
@@ -34,8 +35,8 @@ pub const ALL: &[Defence] = &[
     Defence {
         cases: &["W1"],
         file: INSTANCES,
-        code: "store.set_epoch_deadline(sandbox.wall_ticks(question));",
-        without: "store.set_epoch_deadline(if DISARMED { 1 << 60 } else { sandbox.wall_ticks(question) });",
+        code: "if ticks.load(Ordering::Relaxed) >= data.ends_at_tick {",
+        without: "if ticks.load(Ordering::Relaxed) >= data.ends_at_tick && !DISARMED {",
         tests: &["a_call_that_outlasts_the_wall_limit_is_ended_and_not_decided"],
     },
     Defence {
@@ -428,6 +429,27 @@ pub const ALL: &[Defence] = &[
         code: "if at_work >= (shared.all)().max(1) {",
         without: "if at_work >= (shared.all)().max(1) && !DISARMED {",
         tests: &["no_more_are_at_work_than_there_is_room_for_just_now_w32"],
+    },
+    Defence {
+        cases: &["W32"],
+        file: INSTANCES,
+        code: "    pausing::pause();\n    // While",
+        without: "    if !DISARMED {\n        pausing::pause();\n    }\n    // While",
+        tests: &["any_call_pauses_where_its_thread_says_so_and_that_is_none_of_its_time_w32"],
+    },
+    Defence {
+        cases: &["W32"],
+        file: SLOTS,
+        code: "let serving = self.traffic.serving();",
+        without: "let serving = if DISARMED { 0 } else { self.traffic.serving() };",
+        tests: &["what_can_wait_leaves_a_core_beside_those_who_are_served_w32", "what_stands_still_for_long_goes_on_for_a_while_w32"],
+    },
+    Defence {
+        cases: &["W32"],
+        file: SLOTS,
+        code: "let its_turn_is_over = !inside.waiting.is_empty()",
+        without: "let its_turn_is_over = !DISARMED && !inside.waiting.is_empty()",
+        tests: &["who_has_had_a_slot_for_long_hands_it_to_the_next_w32"],
     },
     Defence {
         cases: &["W32"],

@@ -6,6 +6,7 @@ use std::io;
 use std::ops::Bound;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
@@ -13,9 +14,16 @@ use redb::{BackendError, StorageBackend};
 use super::create::PASSING;
 use super::folder::{Backend, Folder, Overlay, Space};
 
+/// Is told where a thread waits for the disk to have kept what was written: it needs no core meanwhile.
+pub trait DiskWaits: std::fmt::Debug + Send + Sync {
+    fn begins(&self);
+    fn ends(&self);
+}
+
 #[derive(Clone, Debug)]
 pub struct DiskFolder {
     path: PathBuf,
+    waits: Option<Arc<dyn DiskWaits>>,
 }
 
 impl DiskFolder {
@@ -37,7 +45,12 @@ impl DiskFolder {
                 Err(error) => return Err(error),
             }
         }
-        Ok(DiskFolder { path })
+        Ok(DiskFolder { path, waits: None })
+    }
+
+    /// The same, and `waits` is told when files that are written are flushed.
+    pub fn telling(self, waits: Arc<dyn DiskWaits>) -> DiskFolder {
+        DiskFolder { waits: Some(waits), ..self }
     }
 
     pub fn path(&self) -> &Path {
@@ -54,7 +67,7 @@ impl DiskFolder {
 
     fn reserved(&self, file: File) -> io::Result<Backend> {
         let backend = FileBackend::new(file.try_clone()?).map_err(io::Error::other)?;
-        Ok(Backend(Box::new(Reserved { backend, file })))
+        Ok(Backend(Box::new(Reserved { backend, file, waits: self.waits.clone() })))
     }
 }
 
@@ -135,6 +148,7 @@ impl Folder for DiskFolder {
 struct Reserved {
     backend: FileBackend,
     file: File,
+    waits: Option<Arc<dyn DiskWaits>>,
 }
 
 impl StorageBackend for Reserved {
@@ -161,7 +175,11 @@ impl StorageBackend for Reserved {
         self.backend.set_len(length)
     }
     fn sync_data(&self) -> io::Result<()> {
-        self.backend.sync_data()
+        let Some(waits) = &self.waits else { return self.backend.sync_data() };
+        waits.begins();
+        let synced = self.backend.sync_data();
+        waits.ends();
+        synced
     }
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.backend.write(offset, data)

@@ -114,7 +114,7 @@ pub use catalogue::Catalogue;
 pub use consumer_file::{ConsumerChange, ConsumerFile, Queued, StoredConsumer};
 pub use cursor_map::{CursorMap, Resume, Was, cursor_map_name};
 pub use decide::check_command;
-pub use disk::DiskFolder;
+pub use disk::{DiskFolder, DiskWaits};
 pub use error::StoreError;
 pub use fingerprint::Fingerprints;
 pub use folder::{Backend, Folder, Overlay, Space};

@@ -44,7 +44,7 @@ pub fn backfill(inside: &Arc<Inside>, task: &ReplayTask, function: &str) -> Resu
         };
         let Prepared::Parts(parts) = replay.prepare(&reading, &replayed, &shadow, PORTION)? else { return Ok(appended) };
         let guest = guests.guest(row.module).ok_or_else(|| DriveError::Unavailable(format!("the module of {function} is not loaded")))?;
-        let folded = fold_all(inside.traffic.threads_left(inside.view_threads), &parts, &*guest, &|_, _| {});
+        let folded = fold_all(inside, &parts, &*guest, &|_, _| {});
         let step = replay.finish(&shadow, folded)?;
         let lacking = replay.take_lacking();
         for outputs in lacking.chunks(OUTPUTS_PER_COMMIT) {

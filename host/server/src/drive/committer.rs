@@ -142,7 +142,9 @@ impl Committer {
         // An earlier process may have left some.
         self.delete_leftover_rows();
         while let Some(jobs) = namespace.queue.take(most) {
+            let serving = namespace.traffic.serve();
             self.commit(jobs);
+            drop(serving);
             self.delete_leftover_rows();
         }
     }

@@ -35,12 +35,18 @@ pub fn read_ahead(replay: &Replay, inside: &Inside, prospect: &Prospect, replaye
     replay.read_ahead(&reading, replayed, PORTION).ok()?
 }
 
-/// Runs the parts of a portion, so many at once.
-pub fn fold_all(threads: usize, parts: &[run::Part], guest: &dyn Guest, log: &(dyn Fn(LogLevel, &str) + Sync)) -> Vec<Folded> {
+/// As many as a replay may have now.
+pub fn threads(inside: &Inside) -> usize {
+    inside.traffic.threads_left(inside.view_threads)
+}
+
+/// Runs the parts of a portion side by side, each in a slot.
+pub fn fold_all(inside: &Inside, parts: &[run::Part], guest: &dyn Guest, log: &(dyn Fn(LogLevel, &str) + Sync)) -> Vec<Folded> {
+    let threads = threads(inside);
     let next = AtomicUsize::new(0);
     let fold = || {
         let taken = std::iter::from_fn(|| parts.get(next.fetch_add(1, Ordering::Relaxed)));
-        taken.map(|part| part.fold(guest, &mut |level, message| log(level, message))).collect::<Vec<_>>()
+        taken.map(|part| inside.slots.hold(|| part.fold(guest, &mut |level, message| log(level, message)))).collect::<Vec<_>>()
     };
     std::thread::scope(|scope| {
         let others: Vec<_> = (1..threads.min(parts.len())).map(|_| scope.spawn(fold)).collect();

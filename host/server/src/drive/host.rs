@@ -31,13 +31,14 @@ use super::replay_info::NamespaceRole;
 use super::retelling::Retelling;
 use super::retention::Retention;
 use super::sending::Sending;
+use super::slots::Slots;
 use super::space::{DiskSpace, RESERVE_BYTES};
 use super::spans::{Tracer, TracingOptions};
 use super::ticker::{Beats, Ticker};
 use super::tokens::{Access, By, NewToken, Rate, Token, Tokens};
 use super::traffic::Traffic;
 use super::types::DriveError;
-use super::workers::Pool;
+use super::workers::{Around, Pool, alone};
 use crate::wasm::SandboxOptions;
 
 /// How a host is opened.
@@ -134,19 +135,27 @@ impl Host {
             source: Arc::new(std::io::Error::other(panic)),
         })??;
         let modules = Arc::new(Modules::open(&options)?);
-        let (pool, mut threads) = Pool::start("worker", options.workers, 0).map_err(io("workers can't be started"))?;
-        let traffic: Arc<Traffic> = Arc::default();
+        let sandbox = modules.sandbox().clone();
+        let traffic = Arc::new(Traffic::new(move || sandbox.interrupt()));
+        let slots = Slots::new(traffic.clone());
+        let (serving, holding) = (traffic.clone(), slots.clone());
+        let serving: Around = Box::new(move |work| {
+            let _serving = serving.serve();
+            work();
+        });
+        let holding: Around = Box::new(move |work| holding.hold(work));
+        let (pool, mut threads) = Pool::start("worker", options.workers, 0, serving).map_err(io("workers can't be started"))?;
         let (long_threads, traffic_now, workers) = (options.workers * LONG_THREADS_EACH_WORKER, traffic.clone(), options.workers);
         let room = move || if traffic_now.is_quiet() { long_threads } else { traffic_now.threads_left(workers) };
-        let (long_pool, slow) = Pool::start_shared("long", long_threads, LONG_NICENESS, room.clone())
+        let (long_pool, slow) = Pool::start_shared("long", long_threads, LONG_NICENESS, holding, room.clone())
             .map_err(io("the workers for what takes long can't be started"))?;
         threads.extend(slow);
         // Somebody waits, and a query's time is that of the clock: they leave a core to others, and don't give way beyond that.
-        let (long_answer_pool, answering) = Pool::start_shared("long-answer", long_threads, 0, room)
+        let (long_answer_pool, answering) = Pool::start_shared("long-answer", long_threads, 0, alone(), room)
             .map_err(io("the workers for answers that take long can't be started"))?;
         threads.extend(answering);
         let (view_pool, folders) =
-            Pool::start("view", options.workers, VIEWS_NICENESS).map_err(io("the threads that fold views can't be started"))?;
+            Pool::start("view", options.workers, VIEWS_NICENESS, alone()).map_err(io("the threads that fold views can't be started"))?;
         threads.extend(folders);
         let (housekeeper, keepers) = Housekeeper::start().map_err(io("the housekeeper can't be started"))?;
         threads.extend(keepers);
@@ -163,6 +172,7 @@ impl Host {
             view_pool,
             view_threads: options.workers,
             traffic,
+            slots,
             ticker,
             housekeeper,
             space: Arc::new(DiskSpace::of(options.data.clone(), options.reserve_bytes)),
@@ -291,7 +301,8 @@ impl Host {
     }
 
     pub(super) fn folder(&self, folder: &str) -> Result<Arc<DiskFolder>, DriveError> {
-        Ok(Arc::new(DiskFolder::create(self.0.options.data.join(folder)).map_err(io("the namespace's folder can't be made"))?))
+        let folder = DiskFolder::create(self.0.options.data.join(folder)).map_err(io("the namespace's folder can't be made"))?;
+        Ok(Arc::new(folder.telling(self.0.common.traffic.clone())))
     }
 
     pub(super) fn store_options(&self) -> Result<Options, DriveError> {
@@ -440,6 +451,11 @@ impl Host {
     }
 
     /// By whom the host tells what it does, if it tells anybody.
+    /// Somebody begins to ask: what can wait gives way at once.
+    pub fn is_asked(&self) {
+        self.0.common.traffic.ask();
+    }
+
     pub fn tracer(&self) -> Option<&Tracer> {
         self.0.common.tracer.as_ref()
     }

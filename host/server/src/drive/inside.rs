@@ -31,6 +31,7 @@ use super::replays::Replays;
 use super::retention::{NextLook, Retention};
 use super::schemas::Book;
 use super::sending::Sending;
+use super::slots::Slots;
 use super::space::DiskSpace;
 use super::spans::Tracer;
 use super::ticker::Ticker;
@@ -64,6 +65,8 @@ pub struct Inside {
     /// Of functions that are asked and waited for.
     pub paces: Paces,
     pub traffic: Arc<Traffic>,
+    /// For what can wait.
+    pub slots: Arc<Slots>,
     pub ticker: Arc<Ticker>,
     pub housekeeper: Arc<Housekeeper>,
     pub space: Arc<DiskSpace>,
@@ -151,6 +154,7 @@ pub struct Common {
     pub view_pool: Arc<Pool>,
     pub view_threads: usize,
     pub traffic: Arc<Traffic>,
+    pub slots: Arc<Slots>,
     pub ticker: Arc<Ticker>,
     pub housekeeper: Arc<Housekeeper>,
     pub space: Arc<DiskSpace>,
@@ -190,6 +194,7 @@ impl Inside {
             view_threads: common.view_threads,
             paces: Paces::default(),
             traffic: common.traffic.clone(),
+            slots: common.slots.clone(),
             ticker: common.ticker.clone(),
             housekeeper: common.housekeeper.clone(),
             space: common.space.clone(),

@@ -61,6 +61,7 @@ mod returning;
 mod schema_changes;
 mod schemas;
 mod sending;
+mod slots;
 mod space;
 mod spans;
 mod stream;

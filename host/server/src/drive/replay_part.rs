@@ -8,7 +8,7 @@ use retold_engine::run::{self, CatchUp, Guests, Prepared, Projector, Reading, Re
 use retold_engine::store::{FunctionRow, FunctionStatus, Portion, Snapshot, ViewFile};
 
 use super::clock;
-use super::folding::{PORTION, beside, fold_all, read_ahead};
+use super::folding::{PORTION, beside, fold_all, read_ahead, threads};
 use super::inside::Inside;
 use super::prospect::Prospect;
 use super::replay_info::{FormerVersion, FunctionReplay, ReplayKind};
@@ -265,15 +265,14 @@ impl Part {
             Prepared::Idle | Prepared::Inactive => return Ok(Went::Level),
             Prepared::Later(time) => return Ok(Went::Later(Duration::from_micros(time.0.saturating_sub(clock::now().0)))),
         };
-        let threads = inside.traffic.threads_left(inside.view_threads);
         let fold = || {
             let began = clock::started();
-            (fold_all(threads, &parts, &*guest, &|level, message| logs.add(level, message)), began.elapsed())
+            (fold_all(inside, &parts, &*guest, &|level, message| logs.add(level, message)), began.elapsed())
         };
         let (folded, took) = match &mut self.way {
             Way::View(..) => fold(),
             Way::Replay(replay) => {
-                let (folded, ahead) = beside(threads, fold, || read_ahead(replay, inside, &self.prospect, &replayed));
+                let (folded, ahead) = beside(threads(inside), fold, || read_ahead(replay, inside, &self.prospect, &replayed));
                 replay.take_ahead(ahead);
                 folded
             }

@@ -48,11 +48,19 @@ impl Work for Errand {
     }
 }
 
-#[derive(Default)]
+/// What a pool's threads do around each turn of work.
+pub type Around = Box<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
+
+/// Nothing.
+pub fn alone() -> Around {
+    Box::new(|work| work())
+}
+
 pub struct Pool {
     inside: Mutex<Inside>,
     filled: Condvar,
     shared: Option<Shared>,
+    around: Around,
 }
 
 /// How threads are shared out among owners.
@@ -84,8 +92,8 @@ struct Owner {
 impl Pool {
     /// Starts `threads` workers; they end when the pool is closed. With a niceness above 0 they give way
     /// to the threads of other pools.
-    pub fn start(name: &str, threads: usize, niceness: i32) -> std::io::Result<(Arc<Pool>, Vec<JoinHandle<()>>)> {
-        Pool::default().with_threads(name, threads, niceness)
+    pub fn start(name: &str, threads: usize, niceness: i32, around: Around) -> std::io::Result<(Arc<Pool>, Vec<JoinHandle<()>>)> {
+        Pool::new(None, around).with_threads(name, threads, niceness)
     }
 
     /// The same, but no owner has more than half of the threads at one time, so that none can hold them all. No more are at
@@ -94,10 +102,15 @@ impl Pool {
         name: &str,
         threads: usize,
         niceness: i32,
+        around: Around,
         all: impl Fn() -> usize + Send + Sync + 'static,
     ) -> std::io::Result<(Arc<Pool>, Vec<JoinHandle<()>>)> {
         let shared = Shared { each: (threads / 2).max(1), all: Box::new(all) };
-        Pool { shared: Some(shared), ..Pool::default() }.with_threads(name, threads, niceness)
+        Pool::new(Some(shared), around).with_threads(name, threads, niceness)
+    }
+
+    fn new(shared: Option<Shared>, around: Around) -> Pool {
+        Pool { inside: Mutex::default(), filled: Condvar::new(), shared, around }
     }
 
     fn with_threads(self, name: &str, threads: usize, niceness: i32) -> std::io::Result<(Arc<Pool>, Vec<JoinHandle<()>>)> {
@@ -153,7 +166,12 @@ impl Pool {
         while let Some(task) = self.next() {
             // A bug of ours in one function must not take the others along.
             let (name, owner) = (task.name().to_owned(), task.owner());
-            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| task.run())).is_err() {
+            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                let mut task = Some(task);
+                (self.around)(&mut || task.take().into_iter().for_each(Work::run));
+            }))
+            .is_err()
+            {
                 tracing::error!(work = %name, "a worker panicked; this work is stopped until the host restarts");
             }
             self.lock().ended(owner);

@@ -29,6 +29,7 @@ use crate::drive::{Access, DriveError};
 
 /// Answers one request. Never fails: what goes wrong is an answer too.
 pub async fn respond(site: Arc<Site>, peer: IpAddr, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    site.host.is_asked();
     let (mut parts, body) = request.into_parts();
     let body = Arriving::new(body);
     let span = traced::begin(&site, peer, &mut parts);

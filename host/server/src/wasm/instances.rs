@@ -1,16 +1,17 @@
 //! Instances: how one starts, serves a call, and is kept for the next.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use retold_engine::model::{CallLimits, Calls, NotAnswered};
 use wasmtime::component::{Instance as ComponentInstance, InstancePre};
-use wasmtime::{CallHook, PoolConcurrencyLimitError, Store};
+use wasmtime::{CallHook, PoolConcurrencyLimitError, Store, UpdateDeadline};
 
 use super::call::{CallData, lend};
 use super::exports::Functions;
 use super::question::Question;
 use super::wasi::{self, Moment, Wasi};
-use super::{Sandbox, SandboxOptions, fault, quotas};
+use super::{Sandbox, SandboxOptions, fault, pausing, quotas};
 
 /// A component in a store of its own.
 pub(super) struct Started {
@@ -31,6 +32,8 @@ impl Started {
         let wasi = moment.map(|moment| Box::new(Wasi::new(moment)));
         let mut store = Store::new(sandbox.engine(), CallData::new(limits.memory_bytes, sandbox.memory().clone(), wasi));
         store.limiter(|data| &mut data.limiter);
+        let ticks = sandbox.ticks().clone();
+        store.epoch_deadline_callback(move |mut store| Ok(interrupted(&ticks, store.data_mut())));
         if store.data().wasi.is_some() {
             store.call_hook(|mut store, call| match call {
                 CallHook::CallingHost => Ok(store.data_mut().quotas.host_call()?),
@@ -49,6 +52,18 @@ impl Started {
     }
 }
 
+/// Between two instructions of a guest, after a tick or an interruption.
+fn interrupted(ticks: &AtomicU64, data: &mut CallData) -> UpdateDeadline {
+    if ticks.load(Ordering::Relaxed) >= data.ends_at_tick {
+        return UpdateDeadline::Interrupt;
+    }
+    let before = ticks.load(Ordering::Relaxed);
+    pausing::pause();
+    // While it stood still nothing of its own time passed.
+    data.ends_at_tick += ticks.load(Ordering::Relaxed) - before;
+    UpdateDeadline::Continue(1)
+}
+
 /// Runs `body` with the call's limits in force; tells an error as the engine wants to hear it, after
 /// which the store must be dropped.
 pub(super) fn run<R>(
@@ -61,7 +76,9 @@ pub(super) fn run<R>(
 ) -> Result<R, NotAnswered> {
     let _runtime = store.data().wasi.is_some().then(wasi::enter);
     store.set_fuel(limits.fuel).expect("fuel is on in every engine of ours");
-    store.set_epoch_deadline(sandbox.wall_ticks(question));
+    pausing::pause();
+    store.data_mut().ends_at_tick = sandbox.ticks().load(Ordering::Relaxed) + sandbox.wall_ticks(question);
+    store.set_epoch_deadline(1);
     store.data_mut().limiter.start_call(limits.memory_bytes);
     let ended = lend(store, calls, body);
     calls.used(limits.fuel.saturating_sub(store.get_fuel().unwrap_or_default()));

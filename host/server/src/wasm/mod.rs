@@ -4,7 +4,7 @@
 //! its own (`compile`), kept compiled in files that only the host writes (`cache`), loaded and asked
 //! what it is (`module`), and then called in a sandbox whose limits are all set here (`engine`,
 //! `limiter`, `quotas`). This room starts no thread and reads no clock: the room above calls
-//! [`Sandbox::tick`] and [`WasmModule::trim`].
+//! [`Sandbox::tick`] and [`WasmModule::trim`], and says where guests pause (`pausing`).
 
 mod bindings;
 mod cache;
@@ -27,6 +27,7 @@ mod loader;
 mod memory;
 mod module;
 mod outputs;
+mod pausing;
 mod question;
 mod quotas;
 mod sandbox;
@@ -42,4 +43,5 @@ pub use engine::SandboxOptions;
 pub use error::ModuleError;
 pub use loader::{Loaded, ModuleLoader};
 pub use module::WasmModule;
+pub use pausing::with_pauses;
 pub use sandbox::Sandbox;

@@ -1,6 +1,7 @@
 //! The place that guests run in: one engine, one linker, and a view of all idle instances.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use wasmtime::Engine;
 use wasmtime::component::Linker;
@@ -20,6 +21,7 @@ struct Inside {
     linker: Linker<CallData>,
     options: SandboxOptions,
     memory: Arc<GuestMemory>,
+    ticks: Arc<AtomicU64>,
 }
 
 impl Sandbox {
@@ -30,7 +32,7 @@ impl Sandbox {
         host_calls::add_to_linker(&mut linker).map_err(ModuleError::host)?;
         wasi::add_to_linker(&mut linker).map_err(ModuleError::host)?;
         let memory = Arc::new(GuestMemory::new(options.guests_memory_bytes_max));
-        Ok(Sandbox(Arc::new(Inside { engine, linker, options, memory })))
+        Ok(Sandbox(Arc::new(Inside { engine, linker, options, memory, ticks: Arc::default() })))
     }
 
     pub fn options(&self) -> &SandboxOptions {
@@ -40,7 +42,18 @@ impl Sandbox {
     /// Lets time pass for running guests: to be called every [`SandboxOptions::tick_ms`]. Without
     /// ticks no wall limit is kept.
     pub fn tick(&self) {
+        self.0.ticks.fetch_add(1, Ordering::Relaxed);
+        self.interrupt();
+    }
+
+    /// Has running guests pause where their threads say so.
+    pub fn interrupt(&self) {
         self.0.engine.increment_epoch();
+    }
+
+    /// How many there have been.
+    pub(super) fn ticks(&self) -> &Arc<AtomicU64> {
+        &self.0.ticks
     }
 
     /// Bytes that the memories of all guests hold now.

@@ -1,12 +1,13 @@
 //! What holds for each kind of call alike: how it ends, what it may use, and what is left of it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use retold_engine::model::{CallLimits, GuestFault, NotAnswered, StateError};
 
 use super::asked::{KINDS, Kind, LIMITS, ask};
 use super::guests::{Parts, every, load, sandbox};
-use crate::wasm::{Sandbox, SandboxOptions};
+use crate::wasm::{Sandbox, SandboxOptions, with_pauses};
 
 fn fault(answer: Result<(), NotAnswered>) -> GuestFault {
     match answer {
@@ -171,5 +172,41 @@ fn an_instance_whose_answer_was_refused_does_not_serve_again() {
     let module = load(&sandbox(), &Parts { aggregate: Some(("unreachable", body)), ..Parts::default() }.core());
     for _ in 0..3 {
         assert!(fault(ask(&module, Kind::Evolve, &LIMITS).0).to_string().contains("state-value-bytes"));
+    }
+}
+
+#[test]
+fn any_call_pauses_where_its_thread_says_so_and_that_is_none_of_its_time_w32() {
+    const PAUSES: usize = 5;
+    let sandbox = Sandbox::new(SandboxOptions { call_ms_max: 40, query_wall_ms: 40, ..SandboxOptions::default() }).unwrap();
+    let module = load(&sandbox, &every("", "(loop $for_ever (br $for_ever))"));
+    let limits = CallLimits { fuel: u64::MAX >> 1, ..LIMITS };
+    for kind in KINDS {
+        let (pauses, ended) = (std::sync::Arc::new(AtomicUsize::new(0)), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !ended.load(Ordering::Relaxed) {
+                    // Until it has paused often enough no time passes but in its pauses.
+                    if pauses.load(Ordering::Relaxed) < PAUSES {
+                        sandbox.interrupt()
+                    } else {
+                        sandbox.tick()
+                    }
+                    std::thread::yield_now();
+                }
+            });
+            let (counted, ticking, first) = (pauses.clone(), sandbox.clone(), Cell::new(true));
+            let pause = move || {
+                counted.fetch_add(1, Ordering::Relaxed);
+                // The first is before the call begins. A second of ticks is far beyond its time.
+                if !first.replace(false) && counted.load(Ordering::Relaxed) < PAUSES {
+                    (0..100).for_each(|_| ticking.tick());
+                }
+            };
+            let (answer, _) = with_pauses(pause, || ask(&module, kind, &limits));
+            ended.store(true, Ordering::Relaxed);
+            assert!(matches!(&answer, Err(NotAnswered::Unavailable(what)) if what.contains("40 ms")), "{kind:?}: {answer:?}");
+        });
+        assert!(pauses.load(Ordering::Relaxed) >= PAUSES, "{kind:?}: {}", pauses.load(Ordering::Relaxed));
     }
 }
