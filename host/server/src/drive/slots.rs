@@ -128,7 +128,8 @@ impl Slots {
         }
         let serving = self.traffic.serving();
         if serving == 0 {
-            return self.cores.saturating_sub(1).max(1);
+            // A question now and then takes no core away for longer than its answer takes.
+            return if self.traffic.is_quiet() { usize::MAX } else { self.cores.saturating_sub(1).max(1) };
         }
         if inside.at_work == 0 && now >= inside.still_since + STILL_MAX {
             inside.goes_on_until = now + GOES_ON;
@@ -158,6 +159,10 @@ mod tests {
         assert_eq!(room(&idle, now), usize::MAX, "nobody for long");
         let _step = idle.traffic.serve();
         assert_eq!(room(&idle, now), usize::MAX, "the host's own affairs");
+        let asked = Slots::of_cores(4, Arc::new(Traffic::asked()));
+        assert_eq!(room(&asked, now), usize::MAX, "somebody asked, and has the answer");
+        let _step = asked.traffic.serve();
+        assert_eq!(room(&asked, now), 2, "somebody asked, and waits for the answer");
         assert_eq!(room(&Slots::of_cores(1, Arc::new(Traffic::busy())), now), 1);
     }
 

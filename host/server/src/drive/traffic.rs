@@ -147,6 +147,11 @@ impl Traffic {
     pub fn busy() -> Traffic {
         Traffic { last: AtomicU64::new(u64::MAX), ..Traffic::new(|| {}) }
     }
+
+    /// Somebody always has just begun to ask.
+    pub fn asked() -> Traffic {
+        Traffic { asked: AtomicU64::new(u64::MAX), ..Traffic::new(|| {}) }
+    }
 }
 
 #[cfg(test)]
