@@ -447,9 +447,23 @@ pub const ALL: &[Defence] = &[
     Defence {
         cases: &["W32"],
         file: SLOTS,
+        code: "if self.went_on >= GOES_ON {",
+        without: "if self.went_on >= GOES_ON || DISARMED {",
+        tests: &["pieces_too_short_to_get_anywhere_do_not_count_as_having_gone_on_w32"],
+    },
+    Defence {
+        cases: &["W32"],
+        file: SLOTS,
         code: "let its_turn_is_over = !inside.waiting.is_empty()",
         without: "let its_turn_is_over = !DISARMED && !inside.waiting.is_empty()",
         tests: &["who_has_had_a_slot_for_long_hands_it_to_the_next_w32"],
+    },
+    Defence {
+        cases: &["W32"],
+        file: "host/server/src/wasm/pieces.rs",
+        code: "in_pieces.filter(|_| !was_small) else",
+        without: "in_pieces.filter(|_| !was_small && !DISARMED) else",
+        tests: &["a_guest_is_held_up_between_the_pieces_of_what_it_fills_and_copies_w32"],
     },
     Defence {
         cases: &["W32"],

@@ -16,7 +16,7 @@ use crate::wasm::with_pauses;
 
 /// How often is looked whether somebody is served still.
 const LOOK: Duration = Duration::from_micros(100);
-/// What can wait stands still for so long at most, and goes on for so long then, whoever is served.
+/// Of so long and `GOES_ON` together, what can wait goes on for `GOES_ON`, in one piece or in many, whoever is served.
 const STILL_MAX: Duration = Duration::from_millis(10);
 const GOES_ON: Duration = Duration::from_millis(2);
 /// After so long, who has a slot hands it to the next that waits for one.
@@ -36,8 +36,12 @@ struct Inside {
     /// In their order.
     waiting: VecDeque<u64>,
     next: u64,
-    /// Since when nobody has been at work.
+    /// Since then nobody, or for less than `GOES_ON`, has been at work.
     still_since: Instant,
+    /// For so long since `still_since`, without those at work now.
+    went_on: Duration,
+    /// When the first of those at work now began.
+    at_work_since: Instant,
     goes_on_until: Instant,
 }
 
@@ -49,7 +53,8 @@ impl Slots {
 
     fn of_cores(cores: usize, traffic: Arc<Traffic>) -> Slots {
         let now = clock::started();
-        let inside = Inside { at_work: 0, waiting: VecDeque::new(), next: 0, still_since: now, goes_on_until: now };
+        let (waiting, went_on) = (VecDeque::new(), Duration::ZERO);
+        let inside = Inside { at_work: 0, waiting, next: 0, still_since: now, went_on, at_work_since: now, goes_on_until: now };
         Slots { traffic, cores, inside: Mutex::new(inside), changed: Condvar::new(), waiting: AtomicUsize::new(0) }
     }
 
@@ -87,6 +92,9 @@ impl Slots {
         }
         inside.waiting.pop_front();
         self.waiting.store(inside.waiting.len(), Ordering::Relaxed);
+        if inside.at_work == 0 {
+            inside.at_work_since = clock::started();
+        }
         inside.at_work += 1;
         self.traffic.gives_way(inside.at_work);
         if !inside.waiting.is_empty() {
@@ -98,7 +106,7 @@ impl Slots {
         inside.at_work -= 1;
         self.traffic.gives_way(inside.at_work);
         if inside.at_work == 0 {
-            inside.still_since = clock::started();
+            inside.stands_still(clock::started());
         }
         if !inside.waiting.is_empty() {
             self.changed.notify_all();
@@ -139,6 +147,16 @@ impl Slots {
     }
 }
 
+impl Inside {
+    /// Many short pieces count as one that is as long as they are.
+    fn stands_still(&mut self, now: Instant) {
+        self.went_on += now.saturating_duration_since(self.at_work_since);
+        if self.went_on >= GOES_ON {
+            (self.still_since, self.went_on) = (now, Duration::ZERO);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +194,21 @@ mod tests {
         assert_eq!(after(STILL_MAX), 1);
         slots.lock().at_work = 1;
         assert_eq!([after(STILL_MAX + GOES_ON - Duration::from_micros(1)), after(STILL_MAX + GOES_ON)], [1, 0]);
+    }
+
+    #[test]
+    fn pieces_too_short_to_get_anywhere_do_not_count_as_having_gone_on_w32() {
+        let slots = Slots::of_cores(2, Arc::new(Traffic::busy()));
+        let mut inside = slots.lock();
+        let began = inside.still_since;
+        let piece = GOES_ON / 4;
+        for number in 1..=4 {
+            assert_eq!(inside.still_since, began, "before piece {number}");
+            inside.at_work_since = began + 2 * number * piece;
+            let ends = inside.at_work_since + piece;
+            inside.stands_still(ends);
+        }
+        assert_eq!((inside.still_since, inside.went_on), (began + 9 * piece, Duration::ZERO));
     }
 
     #[test]

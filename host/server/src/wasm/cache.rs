@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::Sandbox;
+use super::{Sandbox, pieces};
 
 const SECRET_BYTES: usize = 32;
 
@@ -24,7 +24,7 @@ const SECRET_BYTES: usize = 32;
 pub struct CompileCache {
     folder: PathBuf,
     secret: [u8; SECRET_BYTES],
-    /// Names what shapes compiled code: wasmtime's version and settings, and the processor.
+    /// Names what shapes compiled code: wasmtime's version and settings, the processor, and what is done to components first.
     engine: Digest,
     /// Two uploads of one module don't write the same files at once.
     writing: Mutex<()>,
@@ -141,6 +141,7 @@ fn engine_digest(engine: &Engine) -> Digest {
     }
     let mut hasher = Sha(Sha256::new());
     engine.precompile_compatibility_hash().hash(&mut hasher);
+    pieces::REVISION.hash(&mut hasher);
     Digest(hasher.0.finalize().into())
 }
 

@@ -11,6 +11,7 @@ use wasmtime::OutOfMemory;
 
 use super::componentize::componentize;
 use super::error::one_line;
+use super::pieces::in_pieces;
 use super::{ModuleError, engine};
 
 /// Exit code that says: standard error holds a [`ModuleError`] as JSON.
@@ -66,10 +67,17 @@ fn limit_self(mut arguments: impl Iterator<Item = String>) -> io::Result<()> {
 pub(super) fn build(upload: &[u8]) -> Result<Built, ModuleError> {
     let component = componentize(upload)?;
     let engine = engine::compiling().map_err(ModuleError::host)?;
-    let compiled = engine.precompile_component(&component).map_err(|error| match error.is::<OutOfMemory>() {
-        true => ModuleError::TooExpensive { what: "the compiler ran out of memory (limit `compile-memory-bytes`)".into() },
-        false => ModuleError::Invalid { problem: one_line(&error) },
-    })?;
+    let compile = |component: &[u8]| {
+        engine.precompile_component(component).map_err(|error| match error.is::<OutOfMemory>() {
+            true => ModuleError::TooExpensive { what: "the compiler ran out of memory (limit `compile-memory-bytes`)".into() },
+            false => ModuleError::Invalid { problem: one_line(&error) },
+        })
+    };
+    let compiled = match in_pieces(&component).map_err(ModuleError::host).and_then(|in_pieces| compile(&in_pieces)) {
+        Ok(compiled) => compiled,
+        // What is wrong is told of the component as its maker knows it.
+        Err(why) => return Err(compile(&component).err().unwrap_or(why)),
+    };
     Ok(Built { component: component.into_owned(), compiled })
 }
 

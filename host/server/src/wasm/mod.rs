@@ -28,6 +28,7 @@ mod memory;
 mod module;
 mod outputs;
 mod pausing;
+mod pieces;
 mod question;
 mod quotas;
 mod sandbox;
