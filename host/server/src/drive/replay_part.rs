@@ -272,7 +272,8 @@ impl Part {
         let (folded, took) = match &mut self.way {
             Way::View(..) => fold(),
             Way::Replay(replay) => {
-                let (folded, ahead) = beside(threads(inside), fold, || read_ahead(replay, inside, &self.prospect, &replayed));
+                let (folded, ahead) =
+                    beside(threads(inside), fold, || inside.slots.hold(|| read_ahead(replay, inside, &self.prospect, &replayed)));
                 replay.take_ahead(ahead);
                 folded
             }

@@ -73,7 +73,8 @@ pub(super) fn build(upload: &[u8]) -> Result<Built, ModuleError> {
             false => ModuleError::Invalid { problem: one_line(&error) },
         })
     };
-    let compiled = match in_pieces(&component).map_err(ModuleError::host).and_then(|in_pieces| compile(&in_pieces)) {
+    let unreadable = |error: wasm_encoder::reencode::Error| ModuleError::Invalid { problem: error.to_string() };
+    let compiled = match in_pieces(&component).map_err(unreadable).and_then(|in_pieces| compile(&in_pieces)) {
         Ok(compiled) => compiled,
         // What is wrong is told of the component as its maker knows it.
         Err(why) => return Err(compile(&component).err().unwrap_or(why)),

@@ -5,10 +5,10 @@
 
 use wasm_encoder::reencode::{Error, Reencode, utils};
 use wasm_encoder::{
-    BlockType, CodeSection, Component, Function, FunctionSection, Instruction, Module, NameMap, NameSection, RawSection, TypeSection,
-    ValType,
+    BlockType, CodeSection, Component, CustomSection, Function, FunctionSection, Instruction, Module, NameMap, NameSection, RawSection,
+    TypeSection, ValType,
 };
-use wasmparser::{CodeSectionReader, FunctionBody, FunctionSectionReader, Name, Operator, Parser, Payload, TypeRef};
+use wasmparser::{CodeSectionReader, CustomSectionReader, FunctionBody, FunctionSectionReader, Name, Operator, Parser, Payload, TypeRef};
 use wasmparser::{Result, TypeSectionReader};
 
 /// Of what this page makes of a component. Code compiled from another's is compiled again.
@@ -176,6 +176,14 @@ impl Reencode for Pieces {
         Ok(())
     }
 
+    /// Names that can't be read are nobody's business: a module is none the worse for them.
+    fn parse_custom_section(&mut self, module: &mut Module, section: CustomSectionReader<'_>) -> Reencoded<()> {
+        if utils::parse_custom_section(self, module, section.clone()).is_err() {
+            module.section(&CustomSection::from(section));
+        }
+        Ok(())
+    }
+
     /// What a trap's backtrace calls the two.
     fn parse_custom_name_subsection(&mut self, names: &mut NameSection, section: Name<'_>) -> Reencoded<()> {
         let Name::Function(functions) = section else {
@@ -326,6 +334,17 @@ mod tests {
         assert_eq!(module_in_pieces(&plain).unwrap(), plain);
         let component = wat::parse_str("(component (core module) (component (core module (memory 1))) (import \"a\" (func)))").unwrap();
         assert_eq!(in_pieces(&component).unwrap(), component);
+    }
+
+    #[test]
+    fn names_are_kept_and_those_that_can_not_be_read_do_no_harm() {
+        let function = "(func $mine (memory.fill (i32.const 0) (i32.const 0) (memory.size)))";
+        let named = wat::parse_str(format!("(module (memory 1) {function})")).unwrap();
+        let names = String::from_utf8_lossy(&module_in_pieces(&named).unwrap()).into_owned();
+        assert!(["mine", "memory.fill", "memory.copy"].iter().all(|name| names.contains(name)), "{names}");
+        let unreadable = format!("(module (@custom \"name\" \"\\01\\05\\ff\") (memory 1) {})", function.replace("$mine", ""));
+        let rewritten = module_in_pieces(&wat::parse_str(unreadable).unwrap()).unwrap();
+        assert!(engine::compiling().unwrap().precompile_module(&rewritten).is_ok());
     }
 
     #[test]
