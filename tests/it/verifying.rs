@@ -59,6 +59,15 @@ fn damage(host: &Host, file: &str, table: &str) {
     transaction.commit().expect("committed");
 }
 
+/// A test that fails doesn't wait for a client that goes on.
+struct Stopped<'a>(&'a AtomicBool);
+
+impl Drop for Stopped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 #[test]
 fn a_backup_of_a_host_in_use_is_restored_and_verified_and_its_views_are_the_originals_at_that_position() {
     let (host, folder) = (host(), std::env::temp_dir().join(format!("retold-verifying-{}", std::process::id())));
@@ -66,6 +75,7 @@ fn a_backup_of_a_host_in_use_is_restored_and_verified_and_its_views_are_the_orig
     let to = folder.to_str().expect("a path");
     let stop = AtomicBool::new(false);
     let at = std::thread::scope(|scope| {
+        let _stopped = Stopped(&stop);
         scope.spawn(|| (0..).take_while(|_| !stop.load(Ordering::Acquire)).for_each(|number| send(&host.web, number)));
         host.wait_until("some are counted", || host.web.events("types=test.counted").len() > 50);
         assert!(host.retold(&["backup", "main", "--to", to]).status.success());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use redb::ReadTransaction;
+use redb::{ReadTransaction, ReadableTable};
 
 use super::error::StoreError;
 use super::function::{FunctionRow, ModuleRow};
@@ -128,6 +128,12 @@ impl Snapshot {
     /// Whether the component of a module version is kept.
     pub fn has_component(&self, digest: Digest) -> Result<bool, StoreError> {
         Ok(self.transaction.open_table(tables::MODULES)?.get(digest.0.as_slice())?.is_some())
+    }
+
+    /// Whether its rows of state are those of a later commit than the one that it tells of.
+    pub fn rows_are_ahead(&self) -> Result<bool, StoreError> {
+        let last = self.log()?.last()?.map(|(key, _)| key.value().1);
+        Ok(last.is_some_and(|commit| commit > self.view.commit))
     }
 
     pub(super) fn log(&self) -> Result<&redb::ReadOnlyTable<(u64, u64), &'static [u8]>, StoreError> {
@@ -302,4 +308,23 @@ pub(super) fn decode_parked(bytes: &[u8]) -> Result<Parked, StoreError> {
     let mut reader = crate::model::ByteReader::new(bytes);
     let mut read = || Ok(Parked { released: reader.u8("released")? != 0, event: ParkedEvent::decode(&mut reader)? });
     read().map_err(StoreError::malformed("head.redb", Position::START))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::upgrade_testing::Shop;
+
+    #[test]
+    fn a_snapshot_taken_before_a_commit_is_shown_tells_that_its_rows_are_ahead() {
+        let mut shop = Shop::new();
+        shop.append(3);
+        let before = (*shop.store.shared.view()).clone();
+        shop.work(1);
+        let after = (*shop.store.shared.view()).clone();
+        let ahead = |shop: &Shop| shop.store.reader().snapshot().unwrap().rows_are_ahead().unwrap();
+        shop.store.shared.set_view(before);
+        assert!(ahead(&shop));
+        shop.store.shared.set_view(after);
+        assert!(!ahead(&shop));
+    }
 }

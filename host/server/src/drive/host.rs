@@ -450,12 +450,12 @@ impl Host {
         (self.0.common.space.free_bytes(), self.0.common.space.reserve_bytes())
     }
 
-    /// By whom the host tells what it does, if it tells anybody.
     /// Somebody begins to ask: what can wait gives way at once.
     pub fn is_asked(&self) {
         self.0.common.traffic.ask();
     }
 
+    /// By whom the host tells what it does, if it tells anybody.
     pub fn tracer(&self) -> Option<&Tracer> {
         self.0.common.tracer.as_ref()
     }
