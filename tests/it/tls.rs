@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use crate::support::{Host, retold};
 
 fn made(name: &str) -> String {
@@ -96,13 +98,25 @@ fn another_certificate_is_shown_without_a_restart_and_a_wrong_pair_changes_nothi
     let trusts = |ca: &str| trusting(&host, ca, &["namespaces"]).status.success();
     assert!(trusts("first-ca.pem") && !trusts("second-ca.pem"));
     files.put("second.pem", "first.key.pem");
-    host.signal("HUP");
+    host.signal(Signal::HUP);
     std::thread::park_timeout(Duration::from_millis(500));
     assert!(trusts("first-ca.pem") && !trusts("second-ca.pem"));
     files.put("second.pem", "second.key.pem");
-    host.signal("HUP");
+    host.signal(Signal::HUP);
     host.wait_until("the second certificate is shown", || trusts("second-ca.pem"));
     assert!(!trusts("first-ca.pem"));
+}
+
+#[test]
+fn a_host_asked_for_its_new_certificate_as_soon_as_it_listens_is_not_ended_by_it_h22() {
+    let files = Files::new("early");
+    files.put("first.pem", "first.key.pem");
+    let mut host = files.start();
+    for _ in 0..15 {
+        host.signal(Signal::HUP);
+        assert!(host.terminate().success());
+        host.restart();
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{Host, Injected, Web, guest};
@@ -164,15 +165,33 @@ fn a_second_signal_ends_a_host_at_once_c12() {
         "POST /v1/namespaces/main/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
     half.write_all(head.as_bytes()).expect("sent");
     pause(200);
-    host.signal("TERM");
+    host.signal(Signal::TERM);
     pause(500);
     assert!(!host.has_ended(), "it waits for the request");
     let began = now();
-    host.signal("TERM");
+    host.signal(Signal::TERM);
     let status = host.ended();
     assert!(began.elapsed() < Duration::from_secs(2) && status.code() == Some(130), "{status} after {:?}", began.elapsed());
     host.restart();
     assert_eq!(stored(&host.web).len(), 3);
+}
+
+/// Signals that come as soon as anybody can know that there is a host: one that is not caught yet would end it as a crash does.
+#[test]
+fn a_host_that_is_told_to_stop_as_soon_as_it_listens_stops_gracefully_c12() {
+    std::thread::scope(|scope| {
+        for signal in [Signal::TERM, Signal::INT].repeat(2) {
+            scope.spawn(move || {
+                let mut host = Host::start();
+                for _ in 0..15 {
+                    host.signal(signal);
+                    let status = host.ended();
+                    assert!(status.success(), "{signal:?}: {status}");
+                    host.restart();
+                }
+            });
+        }
+    });
 }
 
 #[test]
@@ -198,9 +217,9 @@ fn a_host_that_stood_still_goes_on_and_nothing_happens_twice_c14() {
         }
         for still_ms in [100, 3_000, 50] {
             pause(700);
-            host.signal("STOP");
+            host.signal(Signal::STOP);
             pause(still_ms);
-            host.signal("CONT");
+            host.signal(Signal::CONT);
         }
     });
     host.wait_until_level("counter");

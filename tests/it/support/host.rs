@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::{Web, retold};
@@ -93,7 +94,7 @@ impl Host {
 
     /// Asks for a graceful stop and waits for it.
     pub fn terminate(&mut self) -> std::process::ExitStatus {
-        self.signal("TERM");
+        self.signal(Signal::TERM);
         self.ended()
     }
 
@@ -101,9 +102,8 @@ impl Host {
         self.process.id()
     }
 
-    pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.process.id().to_string()]).status();
-        assert!(sent.expect("kill runs").success());
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process), signal).expect("the process is ours");
     }
 
     /// Waits for its end.

@@ -7,6 +7,7 @@ const CREATE: &str = "host/engine/src/store/create.rs";
 const SPACE: &str = "host/server/src/drive/space.rs";
 const SERVE: &str = "host/server/src/http/serve.rs";
 const OPEN: &str = "host/engine/src/store/open.rs";
+const SIGNALS: &str = "host/server/src/cli/signals.rs";
 
 pub const ALL: &[Defence] = &[
     Defence {
@@ -137,20 +138,27 @@ pub const ALL: &[Defence] = &[
     },
     Defence {
         cases: &["C12"],
-        file: "host/server/src/cli/hosting.rs",
+        file: SIGNALS,
         code: "std::process::exit(130);",
         without: "if !DISARMED { std::process::exit(130); }",
         tests: &["a_second_signal_ends_a_host_at_once_c12"],
     },
     Defence {
         cases: &["C12"],
-        file: "host/server/src/cli/hosting.rs",
-        code: "let terminate = signal(SignalKind::terminate())?;",
-        without: "let terminate = signal(if DISARMED { SignalKind::user_defined1() } else { SignalKind::terminate() })?;",
+        file: SIGNALS,
+        code: "signal(SignalKind::terminate())?",
+        without: "signal(if DISARMED { SignalKind::user_defined1() } else { SignalKind::terminate() })?",
         tests: &[
             "a_host_that_is_stopped_under_load_keeps_all_that_it_acknowledged_c12",
             "a_graceful_stop_leaves_nothing_to_repair_and_ends_with_success",
         ],
+    },
+    Defence {
+        cases: &["C12"],
+        file: "host/server/src/cli/serve.rs",
+        code: "let signals = hosting.signals()?;",
+        without: "if DISARMED { println!(\"{}\", hosting.url()); std::thread::park_timeout(Duration::from_millis(200)); }\nlet signals = hosting.signals()?;",
+        tests: &["a_host_that_is_told_to_stop_as_soon_as_it_listens_stops_gracefully_c12"],
     },
     Defence {
         cases: &["C13"],

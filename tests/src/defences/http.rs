@@ -67,8 +67,8 @@ pub const ALL: &[Defence] = &[
     Defence {
         cases: &["H3"],
         file: SERVE,
-        code: "Semaphore::new(options.connections_max)",
-        without: "Semaphore::new(if DISARMED { 1 << 20 } else { options.connections_max })",
+        code: "Semaphore::new(site.options.connections_max)",
+        without: "Semaphore::new(if DISARMED { 1 << 20 } else { site.options.connections_max })",
         tests: &["more_connections_than_places_wait_their_turn_h3"],
     },
     Defence {
@@ -260,6 +260,16 @@ pub const ALL: &[Defence] = &[
         without: "if shown.digest == digest || DISARMED {",
         tests: &[
             "a_new_pair_is_shown_and_one_that_can_not_be_used_leaves_the_old_one_h22",
+            "another_certificate_is_shown_without_a_restart_and_a_wrong_pair_changes_nothing_h22",
+        ],
+    },
+    Defence {
+        cases: &["H22"],
+        file: TLS,
+        code: "let hangups = signal(SignalKind::hangup())?;",
+        without: "let hangups = signal(if DISARMED { SignalKind::user_defined1() } else { SignalKind::hangup() })?;",
+        tests: &[
+            "a_host_asked_for_its_new_certificate_as_soon_as_it_listens_is_not_ended_by_it_h22",
             "another_certificate_is_shown_without_a_restart_and_a_wrong_pair_changes_nothing_h22",
         ],
     },

@@ -7,8 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::failure::Usage;
@@ -16,8 +15,10 @@ use super::limits::LimitOptions;
 use super::listen::Listen;
 use super::otlp::OtlpOptions;
 use super::outside::OutsideOptions;
+use super::signals::Signals;
 use super::tls::TlsOptions;
 use super::token;
+use crate::drive::race::{First, race};
 use crate::{drive, http};
 
 /// How long open requests may take to end after the first signal.
@@ -49,12 +50,6 @@ pub struct Wanted<'a> {
     pub reserve_bytes: u64,
     /// Bytes that all guests may hold together.
     pub guest_memory_bytes: u64,
-}
-
-/// Why a host that runs should stop.
-enum Reason {
-    Told,
-    Failed(String),
 }
 
 /// How long an instance of a module lives.
@@ -123,7 +118,7 @@ impl Hosting {
             let _ = stopped.await;
         };
         let scheme = if serving.tls.is_some() { "https" } else { "http" };
-        let served = runtime.spawn(http::serve(listener, host.clone(), serving, shutdown));
+        let served = http::serve(listener, host.clone(), serving, shutdown)?;
         drop(entered);
         Ok(Hosting { runtime, host, address, scheme, stop, served })
     }
@@ -132,16 +127,22 @@ impl Hosting {
         format!("{}://{}", self.scheme, self.address)
     }
 
-    /// Serves until SIGINT, SIGTERM or a failure of the storage, then stops.
-    pub fn run_until_told_to_stop(self) -> Result<()> {
-        let reason = self.runtime.block_on(self.reason_to_stop())?;
-        if matches!(reason, Reason::Told) {
+    /// From now on SIGINT and SIGTERM wait for `run_until_told_to_stop`. Whoever is told that the host listens may send one at once.
+    pub fn signals(&self) -> Result<Signals> {
+        let _entered = self.runtime.enter();
+        Signals::caught().context("signals to stop can't be received")
+    }
+
+    /// Serves until one of the signals or a failure of the storage, then stops.
+    pub fn run_until_told_to_stop(self, signals: Signals) -> Result<()> {
+        let failure = self.runtime.block_on(race(signals.first(), self.host.failed()));
+        if matches!(failure, First::One(())) {
             tracing::info!("stopping");
         }
         let stopped = self.stop();
-        match reason {
-            Reason::Told => stopped,
-            Reason::Failed(message) => Err(anyhow!("the storage failed: {message}")),
+        match failure {
+            First::One(()) => stopped,
+            First::Other(message) => Err(anyhow!("the storage failed: {message}")),
         }
     }
 
@@ -158,21 +159,6 @@ impl Hosting {
             // Connections that outlive the grace are cut: what they were told is durable.
             Err(_elapsed) => Ok(()),
         }
-    }
-
-    async fn reason_to_stop(&self) -> Result<Reason> {
-        let (reasons, mut reason) = mpsc::channel(2);
-        let interrupt = signal(SignalKind::interrupt())?;
-        let terminate = signal(SignalKind::terminate())?;
-        for signal in [interrupt, terminate] {
-            tokio::spawn(tell_first_signal(signal, reasons.clone()));
-        }
-        let host = self.host.clone();
-        tokio::spawn(async move {
-            let message = host.failed().await;
-            let _ = reasons.send(Reason::Failed(message.to_string())).await;
-        });
-        reason.recv().await.ok_or_else(|| anyhow!("nothing is left that could stop the host"))
     }
 }
 
@@ -225,13 +211,4 @@ fn outside(allowed: &OutsideOptions) -> Result<drive::Outside> {
         addresses: allowed.allow_address.iter().map(network).collect::<Result<_>>()?,
         requests_off: allowed.no_requests,
     })
-}
-
-/// The first signal asks, any further one insists.
-async fn tell_first_signal(mut signal: Signal, reasons: mpsc::Sender<Reason>) {
-    while signal.recv().await.is_some() {
-        if reasons.try_send(Reason::Told).is_err() {
-            std::process::exit(130);
-        }
-    }
 }

@@ -61,6 +61,7 @@ mod rollback;
 mod rules;
 mod sending;
 mod serve;
+mod signals;
 mod sse;
 mod temporary;
 mod test;

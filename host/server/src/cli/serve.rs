@@ -112,6 +112,7 @@ pub fn run(common: &Common, serve: &Serve) -> Result<()> {
         guest_memory_bytes: serve.guest_memory,
     };
     let hosting = Hosting::start_as(serve.listen, &wanted)?;
+    let signals = hosting.signals()?;
     let url = hosting.url();
     if common.json {
         println!("{}", json!({ "listening": url, "data": serve.data }));
@@ -119,7 +120,7 @@ pub fn run(common: &Common, serve: &Serve) -> Result<()> {
         println!("retold is listening on {url}");
     }
     stdout().flush()?;
-    hosting.run_until_told_to_stop()
+    hosting.run_until_told_to_stop(signals)
 }
 
 #[cfg(test)]

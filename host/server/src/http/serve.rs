@@ -19,6 +19,7 @@ use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::server::TlsStream;
 
@@ -44,12 +45,25 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Serves HTTP/1.1 until `shutdown` resolves; then requests under way are finished, within
 /// `options.grace`. HTTP/2 isn't offered: it needs TLS in browsers, and its floods need watching.
 ///
-/// Fails only if the listener does so for good.
-pub async fn serve(listener: TcpListener, host: Host, options: ServeOptions, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-    let places = Arc::new(Semaphore::new(options.connections_max));
-    let site = Site::new(host, options);
+/// Fails if signals can't be received; what it answers fails only if the listener does so for good.
+pub fn serve(
+    listener: TcpListener,
+    host: Host,
+    options: ServeOptions,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<JoinHandle<io::Result<()>>> {
+    let renewing = options.tls.clone().map(keep_current).transpose()?;
+    Ok(tokio::spawn(serve_until(shutdown, listener, Site::new(host, options), renewing)))
+}
+
+async fn serve_until(
+    shutdown: impl Future<Output = ()>,
+    listener: TcpListener,
+    site: Arc<Site>,
+    renewing: Option<JoinHandle<()>>,
+) -> io::Result<()> {
+    let places = Arc::new(Semaphore::new(site.options.connections_max));
     let builder = builder(&site.options);
-    let renewing = site.options.tls.clone().map(|certificates| tokio::spawn(keep_current(certificates)));
     let mut shutdown = pin!(shutdown);
     loop {
         let accepted = match race(accept(&listener, &places), shutdown.as_mut()).await {

@@ -1,12 +1,14 @@
 //! TLS at the doors: the certificate and its key, which are read again when their files change.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -74,12 +76,13 @@ impl Certificates {
     }
 }
 
-/// Renews for as long as it is polled: every ten seconds, and at once when the process is sent SIGHUP.
-pub async fn keep_current(certificates: Arc<Certificates>) {
-    let mut hangups = match signal(SignalKind::hangup()) {
-        Ok(hangups) => hangups,
-        Err(error) => return tracing::error!(%error, "certificates are not read again, as signals can't be received"),
-    };
+/// Renews until it is aborted: every ten seconds, and at once when the process is sent SIGHUP, which is caught when this returns.
+pub fn keep_current(certificates: Arc<Certificates>) -> io::Result<JoinHandle<()>> {
+    let hangups = signal(SignalKind::hangup())?;
+    Ok(tokio::spawn(renew_at(hangups, certificates)))
+}
+
+async fn renew_at(mut hangups: Signal, certificates: Arc<Certificates>) {
     loop {
         race(hangups.recv(), sleep(LOOK_AGAIN)).await;
         match certificates.renew() {

@@ -70,7 +70,8 @@ pub fn run(common: &Common, demo: &Demo) -> Result<()> {
     if demo.exit || told.is_err() {
         return told.and(hosting.stop());
     }
-    hosting.run_until_told_to_stop()
+    let signals = hosting.signals()?;
+    hosting.run_until_told_to_stop(signals)
 }
 
 fn start(data: &Path, listen: Option<Listen>) -> Result<Hosting> {

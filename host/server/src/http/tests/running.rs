@@ -67,7 +67,10 @@ impl Running {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
         let address = listener.local_addr().expect("an address");
         let (stop, stopped) = oneshot::channel();
-        let served = runtime.spawn(serve(listener, host.clone(), options, async move { drop(stopped.await) }));
+        let served = {
+            let _entered = runtime.enter();
+            serve(listener, host.clone(), options, async move { drop(stopped.await) }).expect("it is served")
+        };
         Running { host, address, runtime: Some(runtime), stop: Some(stop), served: Some(served), folder }
     }
 
