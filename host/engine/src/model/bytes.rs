@@ -109,6 +109,17 @@ impl<'a> Reader<'a> {
 
     #[inline]
     pub fn varint(&mut self, what: &'static str) -> Result<u64, Malformed> {
+        // Most are of one byte.
+        match self.bytes.get(self.at) {
+            Some(byte) if *byte < 0x80 => {
+                self.at += 1;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_varint(what),
+        }
+    }
+
+    fn long_varint(&mut self, what: &'static str) -> Result<u64, Malformed> {
         let start = self.at;
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {

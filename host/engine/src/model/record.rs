@@ -282,34 +282,37 @@ impl Events<'_> {
     pub fn wanted_words(&self, wanted: impl Fn(&str) -> bool) -> Vec<bool> {
         self.words.iter().map(|word| wanted(word)).collect()
     }
+}
 
-    /// Passes over the events that come next whose type is none of these words, without decoding them.
-    pub fn pass_unwanted(&mut self, wanted: &[bool]) {
-        while self.left > 0 && self.upcoming_type().is_some_and(|word| wanted.get(word) == Some(&false)) {
-            self.pass(1);
+impl<'a> Events<'a> {
+    /// The next event whose type is one of these words; those that are passed over are not decoded. All are, if there are no words.
+    pub fn next_wanted(&mut self, wanted: &[bool]) -> Option<EventRef<'a>> {
+        while self.left > 0 {
+            let position = self.next;
+            (self.left, self.next) = (self.left - 1, position.next());
+            let Ok(body) = self.reader.blob("event") else { break };
+            if wanted.is_empty() || type_of(body).is_none_or(|word| wanted.get(word) != Some(&false)) {
+                let event = decode_event(body, position, self.recorded, |index| self.words.get(index).copied());
+                self.left = if event.is_ok() { self.left } else { 0 };
+                return event.ok();
+            }
         }
+        self.left = 0;
+        None
     }
+}
 
-    /// Where the type of the event that comes next stands among the words.
-    fn upcoming_type(&self) -> Option<usize> {
-        let mut event = ByteReader::new(self.reader.clone().blob("event").ok()?);
-        event.raw(KIND_AND_FLAGS_BYTES, "event kind").ok()?;
-        Some(event.varint("type").ok()? as usize)
-    }
+/// Where an event's type stands among the words.
+fn type_of(body: &[u8]) -> Option<usize> {
+    let mut reader = ByteReader::at(body, KIND_AND_FLAGS_BYTES);
+    Some(reader.varint("type").ok()? as usize)
 }
 
 impl<'a> Iterator for Events<'a> {
     type Item = EventRef<'a>;
 
     fn next(&mut self) -> Option<EventRef<'a>> {
-        if self.left == 0 {
-            return None;
-        }
-        let body = self.reader.blob("event").ok()?;
-        let event = decode_event(body, self.next, self.recorded, |index| self.words.get(index).copied()).ok()?;
-        self.left -= 1;
-        self.next = self.next.next();
-        Some(event)
+        self.next_wanted(&[])
     }
 }
 

@@ -10,7 +10,7 @@ use super::handler::{Fault, Stopped};
 use super::read_on::{parked_event, set_aside};
 use super::runner::{Runner, Step, Work, empty_plan, unavailable};
 use crate::model::{Class, Emitted, EventRef, FoldedSubject, Kind, LogLevel, ParkedEvent, Plan, PlanMode, Position, TypePattern, limits};
-use crate::store::{Batch, Filter, FunctionRow, Portion, Snapshot, StoreError, Take};
+use crate::store::{Batch, Filter, FunctionRow, Passed, Portion, Snapshot, StoreError, Take};
 
 /// Folded states at hand from one step to the next.
 const HOT_BYTES_MAX: usize = 16 << 20;
@@ -204,7 +204,7 @@ pub(super) fn commands(snapshot: &Snapshot, row: &FunctionRow, after: Position, 
     let types = row.manifest.decides.iter().cloned().map(TypePattern::Exact).collect();
     let filter = Filter { types, kind: Some(Kind::Command), ..Filter::default() };
     let portion = Portion { events: count, bytes: limits::BATCH_BYTES_MAX };
-    snapshot.collect_marked(after, snapshot.head(), &filter, portion, &mut |_, command| {
+    snapshot.collect_marked(after, snapshot.head(), &filter, portion, &mut Passed::default(), &mut |_, command| {
         if is_to_decide(row, command) { Take::Marked(0) } else { Take::Not }
     })
 }

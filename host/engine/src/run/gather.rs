@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::handler::Fault;
 use super::reading::{Reading, Taken, Unreadable};
 use crate::model::{EventRef, FunctionManifest, Position};
-use crate::store::{Batch, FunctionRow, Next, Past, Portion, StoreError, Stretch};
+use crate::store::{Batch, FunctionRow, Next, Passed, Past, Portion, StoreError, Stretch};
 
 /// Whose past is read, and how.
 pub struct Follow<'a> {
@@ -18,6 +18,8 @@ pub struct Follow<'a> {
     /// Where everything ends, at the snapshot's head or before.
     pub end: Position,
     pub portion: Portion,
+    /// Whether the records that are passed are kept for who reads the same stretches after this.
+    pub keeps_passed: bool,
 }
 
 /// Events of a function's past.
@@ -33,6 +35,7 @@ pub struct Gathered {
     /// Why the host could not run an upcaster now: nothing of all this is of use then.
     pub unavailable: Option<String>,
     pub ended: Ended,
+    pub passed: Passed,
 }
 
 /// An event that its upcaster can't turn.
@@ -59,7 +62,8 @@ pub enum Ended {
 impl Follow<'_> {
     /// Takes the next portion. `mark` answers `None` for events that are left out.
     pub fn gather(&self, past: &mut Past, mark: &mut dyn FnMut(&EventRef<'_>) -> Option<u32>) -> Result<Gathered, StoreError> {
-        let mut gathered = Gathered::default();
+        let passed = if self.keeps_passed { Passed::keeping() } else { Passed::default() };
+        let mut gathered = Gathered { passed, ..Gathered::default() };
         let snapshot = self.reading.snapshot;
         while !gathered.batch.is_full(self.portion) && gathered.unavailable.is_none() {
             let room = (self.portion.events - gathered.batch.len()) as u64;
@@ -111,7 +115,7 @@ impl Follow<'_> {
                 skipped += u64::from(is_parked && mark.is_some());
                 mark.filter(|_| !is_parked)
             };
-            let taken = self.reading.take_marked(self.manifest, after, stretch.to, portion, &mut mark)?;
+            let taken = self.reading.take_marked(self.manifest, after, stretch.to, portion, &mut gathered.passed, &mut mark)?;
             after = taken.unreadable.as_ref().map_or(taken.seen, |unreadable| unreadable.position).max(after);
             gathered.skipped += skipped;
             gathered.take(taken);

@@ -151,10 +151,10 @@ impl<'a> Judge<'a> {
         None
     }
 
-    fn compare(&mut self, folding: &Folding<'_>, made: Vec<Emitted>) -> Result<(), StoreError> {
+    fn compare(&mut self, folding: &Folding<'_>, mut made: Vec<Emitted>) -> Result<(), StoreError> {
         let judging = self.judging;
         let Asked::Replay(Some(comparing)) = &judging.asked else { return Ok(()) };
-        for made in made.into_iter().filter(|made| made.cause > comparing.after) {
+        for made in made.iter_mut().filter(|made| made.cause > comparing.after) {
             if made.cause != self.cause {
                 self.cause = made.cause;
                 if let Some(along) = &mut self.along {
@@ -164,7 +164,7 @@ impl<'a> Judge<'a> {
             if let Some((number, event)) = self.recorded.iter().find(|(_, event)| event.id == made.id) {
                 comparing.recorded.matched(*number);
                 let event = *event;
-                self.found(&event, &made);
+                self.found(&event, made);
                 continue;
             }
             if self.source.is_empty() {
@@ -173,9 +173,9 @@ impl<'a> Judge<'a> {
             // The log may have it elsewhere: after a rewind, or appended late.
             match judging.reader.find(&self.source, &made.id, judging.upto)? {
                 Some((record, position)) if record.event(position).is_some() => {
-                    record.event(position).iter().for_each(|event| self.found(event, &made));
+                    record.event(position).iter().for_each(|event| self.found(event, made));
                 }
-                _ => self.lacking(made, comparing.collect),
+                _ => self.lacking(std::mem::take(made), comparing.collect),
             }
         }
         Ok(())

@@ -164,7 +164,11 @@ impl<'a> Folding<'a> {
         match answer {
             Ok(made) => {
                 self.overlay.keep();
-                self.emitted.extend(made);
+                if self.emitted.is_empty() {
+                    self.emitted = made;
+                } else {
+                    self.emitted.extend(made);
+                }
                 Ok(())
             }
             Err(stopped) => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::handler::{Fault, Stopped};
 use super::upcast::{Wanted, upcast};
 use crate::model::{EventRef, FunctionManifest, Guest, Manifest, Position, Record};
-use crate::store::{Batch, Filter, FunctionRow, Portion, Snapshot, StoreError, Take, Upcasting};
+use crate::store::{Batch, Filter, FunctionRow, Passed, Portion, Snapshot, StoreError, Take, Upcasting};
 
 /// The code of module versions. The server answers with what it has loaded, the simulator with
 /// native functions.
@@ -100,6 +100,7 @@ impl<'a> Reading<'a> {
         after: Position,
         upto: Position,
         portion: Portion,
+        passed: &mut Passed,
         mark: &mut dyn FnMut(&EventRef<'_>) -> Option<u32>,
     ) -> Result<Taken, StoreError> {
         let wanted = Wanted::by(manifest, &self.upcasting);
@@ -107,13 +108,14 @@ impl<'a> Reading<'a> {
             let mark = if wanted.is_for_reader(event) { mark(event) } else { None };
             mark.map_or(Take::Not, Take::Marked)
         };
-        let (batch, seen) = self.snapshot.collect_marked(after, upto, &Filter::types(wanted.stored()), portion, &mut mark)?;
+        let filter = Filter::types(wanted.stored());
+        let (batch, seen) = self.snapshot.collect_marked(after, upto, &filter, portion, passed, &mut mark)?;
         Ok(self.renew(&wanted, batch, seen, portion))
     }
 
     /// The same for a function that may not be deployed yet.
     pub fn take_as(&self, manifest: &FunctionManifest, after: Position, upto: Position, portion: Portion) -> Result<Taken, StoreError> {
-        self.take_marked(manifest, after, upto, portion, &mut |_| Some(0))
+        self.take_marked(manifest, after, upto, portion, &mut Passed::default(), &mut |_| Some(0))
     }
 
     /// The same of one subject, found by the index: what it costs doesn't grow with the log.

@@ -69,6 +69,7 @@ impl Bringing<'_> {
             row: Some(self.row),
             end: self.reading.snapshot.head(),
             portion: read,
+            keeps_passed: false,
         };
         let mut events = 0;
         let level = loop {

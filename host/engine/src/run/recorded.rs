@@ -8,7 +8,7 @@ use super::report::{Content, Example, Finding, SHOWN_MAX};
 use crate::model::{
     ByteReader, ByteWriter, EventRef, Kind, Malformed, Position, REQUEST_MADE, Record, TIMER_CANCELLED, TypePattern, function_source,
 };
-use crate::store::{Batch, Filter, Past, Portion, Snapshot, StoreError, Stretch, Take, Walk};
+use crate::store::{Batch, Filter, Passed, Past, Portion, Snapshot, StoreError, Stretch, Take, Walk};
 
 /// Of so many places it is kept how much of the log there was then.
 const HEADS_MAX: usize = 256;
@@ -142,17 +142,18 @@ impl Trail {
         Trail { seen: position, ..Trail::default() }
     }
 
-    /// Reads on to where the outputs of these stretches end, each of which was read up to a position.
+    /// Reads on to where the outputs of these stretches end, each of which was read up to a position; `passed` is what was read of them.
     pub fn follow(
         &mut self,
         outputs: &Outputs<'_>,
         past: &Past,
         stretches: &[(Stretch, Position)],
+        passed: &mut Passed,
         sample: Option<&Sample<'_>>,
     ) -> Result<Recorded, StoreError> {
         let (mut batch, mut by_cause) = (Batch::default(), Vec::new());
         for (stretch, to) in stretches {
-            self.follow_one(outputs, past, (stretch, *to), sample, &mut batch, &mut by_cause)?;
+            self.follow_one(outputs, past, (stretch, *to), passed, sample, (&mut batch, &mut by_cause))?;
         }
         self.count += by_cause.len() as u64;
         self.looked_at(past.position(), outputs.snapshot.head());
@@ -166,9 +167,9 @@ impl Trail {
         outputs: &Outputs<'_>,
         past: &Past,
         (stretch, to): (&Stretch, Position),
+        passed: &mut Passed,
         sample: Option<&Sample<'_>>,
-        batch: &mut Batch,
-        by_cause: &mut Vec<(Position, u32)>,
+        (batch, by_cause): (&mut Batch, &mut Vec<(Position, u32)>),
     ) -> Result<(), StoreError> {
         let upto = stretch.recorded_upto.filter(|_| to >= stretch.to);
         let end = upto.unwrap_or(outputs.snapshot.head());
@@ -202,7 +203,7 @@ impl Trail {
             by_cause.push((cause, by_cause.len() as u32));
             Take::Marked(0)
         };
-        let (found, seen) = outputs.snapshot.collect_marked(self.seen, end, &outputs.filter, ALL, &mut take)?;
+        let (found, seen) = outputs.snapshot.collect_marked(self.seen, end, &outputs.filter, ALL, passed, &mut take)?;
         failed.map_or(Ok(()), Err)?;
         self.seen = seen.max(self.seen);
         batch.append(found);

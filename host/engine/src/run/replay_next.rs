@@ -138,15 +138,16 @@ impl Replay {
         };
         let from = place.past.position();
         let end = self.end.map_or(upto, |end| end.min(upto));
-        let mut gathered = Follow { reading, manifest, row, end, portion }.gather(&mut place.past, &mut mark)?;
+        let compares = options.compare && manifest.kind == FunctionKind::Handler;
+        let mut gathered = Follow { reading, manifest, row, end, portion, keeps_passed: compares }.gather(&mut place.past, &mut mark)?;
         taken.sort_unstable();
         let to = place.past.position();
         let outputs = Outputs::of(reading.snapshot, &manifest.name, options.from.max(self.begun)).made_by(options.made_by);
         let sample = Sample { taken: &taken, from, to, in_sample: &in_sample };
         let sample = (options.sample > 1).then_some(&sample);
         let mut comparing = None;
-        if options.compare && manifest.kind == FunctionKind::Handler {
-            let recorded = place.trail.follow(&outputs, &place.past, &gathered.stretches, sample)?;
+        if compares {
+            let recorded = place.trail.follow(&outputs, &place.past, &gathered.stretches, &mut gathered.passed, sample)?;
             let collect = Collect { outputs: options.collect_new, sent: options.collect_sent };
             comparing = Some(Comparing { recorded, after: options.from, collect });
         }

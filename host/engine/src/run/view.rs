@@ -11,7 +11,7 @@ use super::overlay::Overlay;
 use super::part::{Folded, Part, PartStop, Portioned};
 use super::reading::{Reading, Unreadable};
 use crate::model::{EventRef, FunctionKind, Position, Timestamp, limits};
-use crate::store::{FunctionRow, Portion, RowRef, StoreError, ViewFile};
+use crate::store::{FunctionRow, Passed, Portion, RowRef, StoreError, ViewFile};
 
 /// A crash undoes no more than this: beyond either, a commit is made durable.
 const UNDURABLE_EVENTS_MAX: u64 = 100_000;
@@ -175,7 +175,7 @@ impl Projector {
         let taken = match row.manifest.split {
             Some(parts) if lanes > 1 => {
                 let mark = &mut |event: &EventRef<'_>| Some(lane_of(event.subject, parts, lanes) as u32);
-                reading.take_marked(&row.manifest, after, upto, portion, mark)?
+                reading.take_marked(&row.manifest, after, upto, portion, &mut Passed::default(), mark)?
             }
             _ => reading.take(row, after, upto, portion)?,
         };

@@ -59,6 +59,7 @@ mod open_tests;
 mod outside;
 mod own_quota;
 mod parked_rows;
+mod passed;
 mod planted;
 mod prepare;
 #[cfg(test)]
@@ -131,6 +132,7 @@ pub use outside::{
     PendingRequest, PendingTimer, Replied, Reply, ScheduleRow, TimerPage, Unheld, WaitingPage,
 };
 pub use own_quota::{Bound, OwnQuota};
+pub use passed::Passed;
 pub use promote::{NotPromoted, Promoted};
 pub use proposal::{
     Accepted, Append, Appended, Condition, Control, Decided, Decision, Deploy, Different, Level, Made as MadeOutput, Prepare, PreparePart,

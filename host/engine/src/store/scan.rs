@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::batch::Batch;
 use super::error::StoreError;
+use super::passed::Passed;
 use super::segment::Segment;
 use super::snapshot::Snapshot;
 use super::terms::Term;
@@ -30,8 +31,12 @@ impl Filter {
     }
 
     pub fn matches(&self, event: &EventRef<'_>) -> bool {
+        (self.types.is_empty() || self.types.iter().any(|pattern| pattern.matches(event.r#type))) && self.matches_of_type(event)
+    }
+
+    /// The same of an event whose type is known to be wanted.
+    fn matches_of_type(&self, event: &EventRef<'_>) -> bool {
         self.kind.is_none_or(|kind| kind == event.kind)
-            && (self.types.is_empty() || self.types.iter().any(|pattern| pattern.matches(event.r#type)))
             && (self.subjects.is_empty() || self.subjects.iter().any(|subject| subject == event.subject))
             && self.tags.iter().all(|wanted| event.tags().any(|tag| tag == wanted))
     }
@@ -42,7 +47,7 @@ const SPARSE: u64 = 16;
 /// Positions fetched from an index at a time.
 const POSITIONS_AT_A_TIME: usize = 4_096;
 
-type Visit<'a> = &'a mut dyn FnMut(&Arc<Record>, EventRef<'_>) -> ControlFlow<()>;
+type Visit<'a> = &'a mut dyn FnMut(&Arc<Record>, &EventRef<'_>) -> ControlFlow<()>;
 
 /// What becomes of an event that a reader comes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,23 +71,24 @@ impl Snapshot {
     /// Takes along events after `after` that the filter wants. Answers them, and the position up to
     /// which everything was seen.
     pub fn collect(&self, after: Position, upto: Position, filter: &Filter, portion: Portion) -> Result<(Batch, Position), StoreError> {
-        self.collect_marked(after, upto, filter, portion, &mut |_, _| Take::Marked(0))
+        self.collect_marked(after, upto, filter, portion, &mut Passed::default(), &mut |_, _| Take::Marked(0))
     }
 
-    /// The same, each event marked: so that who wants a share of them needn't decode the others.
+    /// The same, each event marked: so that who wants a share of them needn't decode the others. What was passed isn't read again.
     pub fn collect_marked(
         &self,
         after: Position,
         upto: Position,
         filter: &Filter,
         portion: Portion,
+        passed: &mut Passed,
         mark: &mut dyn FnMut(&Record, &EventRef<'_>) -> Take,
     ) -> Result<(Batch, Position), StoreError> {
         let mut batch = Batch::default();
         let mut before = None;
-        let seen = self.scan_records(after, upto, filter, &mut |record, event| {
-            match mark(record, &event) {
-                Take::Marked(mark) => batch.push(record, &event, mark),
+        let seen = self.scan_passing(after, upto, filter, passed, &mut |record, event| {
+            match mark(record, event) {
+                Take::Marked(mark) => batch.push(record, event, mark),
                 Take::Not => return ControlFlow::Continue(()),
                 Take::Stop => {
                     before = Some(Position(event.position.0 - 1));
@@ -101,7 +107,7 @@ impl Snapshot {
             if event.class != Class::Source {
                 return ControlFlow::Continue(());
             }
-            batch.push(record, &event, 0);
+            batch.push(record, event, 0);
             if batch.is_full(portion) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         Ok((batch, seen))
@@ -129,17 +135,29 @@ impl Snapshot {
         filter: &Filter,
         visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
     ) -> Result<Position, StoreError> {
-        self.scan_records(after, upto, filter, &mut |_, event| visit(event))
+        self.scan_records(after, upto, filter, &mut |_, event| visit(*event))
     }
 
     /// The same, with the record that each lies in.
     pub(crate) fn scan_records(&self, after: Position, upto: Position, filter: &Filter, visit: Visit<'_>) -> Result<Position, StoreError> {
+        self.scan_passing(after, upto, filter, &mut Passed::default(), visit)
+    }
+
+    fn scan_passing(
+        &self,
+        after: Position,
+        upto: Position,
+        filter: &Filter,
+        passed: &mut Passed,
+        visit: Visit<'_>,
+    ) -> Result<Position, StoreError> {
         let upto = upto.min(self.head);
         let mut after = after;
         while after < upto {
-            let flow = match self.view.segment(after.next()) {
-                Some(segment) => self.scan_segment(segment, &mut after, upto, filter, visit)?,
-                None => self.scan_tail(&mut after, upto, filter, visit)?,
+            let flow = match (passed.at(after.next()), self.view.segment(after.next())) {
+                (Some(record), _) => scan_record(record, &mut after, upto, filter, visit),
+                (None, Some(segment)) => self.scan_segment(segment, &mut after, upto, filter, passed, visit)?,
+                (None, None) => self.scan_tail(&mut after, upto, filter, passed, visit)?,
             };
             if flow.is_break() {
                 return Ok(after);
@@ -154,6 +172,7 @@ impl Snapshot {
         after: &mut Position,
         upto: Position,
         filter: &Filter,
+        passed: &mut Passed,
         visit: Visit<'_>,
     ) -> Result<ControlFlow<()>, StoreError> {
         let end = upto.min(segment.last);
@@ -169,6 +188,7 @@ impl Snapshot {
                     what: "the record is missing".into(),
                 });
             };
+            passed.note(&record);
             if scan_record(&record, after, end, filter, visit).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
@@ -236,8 +256,8 @@ impl Snapshot {
                 if let Some(event) = record.event(position)
                     && filter.matches(&event)
                 {
-                    let flow = visit(&record, event);
                     *after = position;
+                    let flow = visit(&record, &event);
                     if flow.is_break() {
                         return Ok(ControlFlow::Break(()));
                     }
@@ -249,7 +269,14 @@ impl Snapshot {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn scan_tail(&self, after: &mut Position, upto: Position, filter: &Filter, visit: Visit<'_>) -> Result<ControlFlow<()>, StoreError> {
+    fn scan_tail(
+        &self,
+        after: &mut Position,
+        upto: Position,
+        filter: &Filter,
+        passed: &mut Passed,
+        visit: Visit<'_>,
+    ) -> Result<ControlFlow<()>, StoreError> {
         // Near the head the records are at hand; a burst may push them out meanwhile.
         loop {
             let Some(record) = self.shared.tail().recent(after.next()) else { break };
@@ -267,6 +294,7 @@ impl Snapshot {
         for row in self.log()?.range(start..)? {
             let bytes = row?.1.value().into();
             let record = Arc::new(Record::parse(bytes).map_err(StoreError::malformed("head.redb", after.next()))?);
+            passed.note(&record);
             if scan_record(&record, after, upto, filter, visit).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
@@ -293,13 +321,13 @@ fn scan_record(record: &Arc<Record>, after: &mut Position, upto: Position, filte
         return ControlFlow::Continue(());
     }
     events.pass((after.0 + 1).saturating_sub(record.first.0));
-    loop {
-        events.pass_unwanted(&wanted);
-        let Some(event) = events.next().filter(|event| event.position <= last) else { break };
-        let position = event.position;
-        if filter.matches(&event) {
-            let flow = visit(record, event);
-            *after = position;
+    while let Some(event) = events.next_wanted(&wanted) {
+        if event.position > last {
+            break;
+        }
+        if filter.matches_of_type(&event) {
+            *after = event.position;
+            let flow = visit(record, &event);
             if flow.is_break() {
                 return ControlFlow::Break(());
             }

@@ -155,7 +155,7 @@ impl Consumer {
         let filter = self.filter.clone();
         let (mut matched, mut before) = (0, None);
         let seen = log.scan_records(after, upto, &filter, &mut |record, event| {
-            if self.take(portion, record, &event, time).is_break() {
+            if self.take(portion, record, event, time).is_break() {
                 before = Some(Position(event.position.0 - 1));
                 return ControlFlow::Break(());
             }
