@@ -15,13 +15,15 @@ use crate::cli::client::Client;
 use crate::cli::clock;
 
 const ROUNDS: usize = 3;
+/// Of a log that is longer, one round takes minutes, and is enough.
+const ROUNDS_UPTO: u64 = 5_000_000;
 /// Appends arrive so long before a promotion, and as long after it.
 const AROUND: Duration = Duration::from_millis(500);
 
 /// Retells the priced orders, has the retelling take over while appends arrive, and goes back.
 pub fn promote(session: &mut Session, events: u64, quiet: bool) -> Result<()> {
     let base = priced(session, events, quiet)?;
-    for round in 0..ROUNDS {
+    for round in 0..if events > ROUNDS_UPTO { 1 } else { ROUNDS } {
         let name = format!("{PRICED}-{}-{round}", session.run);
         begin_peak(session);
         let cpu_before = session.target.cpu_us();
