@@ -16,7 +16,8 @@ Examples:
   retold namespaces drop main@1             then: the old generation is removed for good
 
 Appends wait for some milliseconds, and go on in the new generation. Cursors that readers hold stay good: a
-reader may see an event again under the same id, and misses none.";
+reader may see an event again under the same id, and misses none. The way back compares both logs first, while appends
+go on: of tens of millions of events that takes minutes.";
 
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
