@@ -199,7 +199,7 @@ impl World {
                     let guests = self.guests();
                     let reading = Reading::with_candidate(&snapshot, &guests, &module.manifest(), self.candidate(module));
                     let lanes = self.chance.between(1, 3) as usize;
-                    let options = ReplayOptions { lanes, compare: self.chance.percent(50), ..ReplayOptions::default() };
+                    let options = ReplayOptions { threads: lanes, compare: self.chance.percent(50), ..ReplayOptions::default() };
                     let replayed = Replayed { manifest: function.clone(), follows: Some(row.clone()), identity };
                     let mut replay = Replay::new(&reading, &replayed, options, &shadow).or_else(|error| self.lost(&error))?;
                     if replay.report().failures > 0 {

@@ -140,7 +140,7 @@ fn main() {
         let identity = Digest::of(format!("{name} {lanes}").as_bytes());
         let replayed = Replayed { manifest: row.manifest.clone(), follows: Some(row), identity };
         let (file, _) = store.reader().open_shadow(name, identity, 64 << 20).expect("a shadow");
-        let options = ReplayOptions { lanes, ..ReplayOptions::default() };
+        let options = ReplayOptions { threads: lanes, ..ReplayOptions::default() };
         let snapshot = store.reader().snapshot().expect("a snapshot");
         let reading = Reading::new(&snapshot, &guests);
         let mut replay = Replay::new(&reading, &replayed, options, &file).expect("a replay");

@@ -107,6 +107,12 @@ impl Emitted {
         self.attributes().check()
     }
 
+    /// Takes over the ids that tell what it came of.
+    pub fn comes_of(&mut self, cause: &EventRef<'_>) {
+        cause.id.clone_into(&mut self.causation_id);
+        cause.correlation().clone_into(&mut self.correlation_id);
+    }
+
     fn attributes(&self) -> Attributes<'_> {
         Attributes {
             id: &self.id,

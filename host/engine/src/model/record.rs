@@ -174,7 +174,7 @@ impl Record {
         let body = &self.bytes[..self.bytes.len() - CHAIN_BYTES];
         let offset = *self.offsets().get(index)?;
         let event = ByteReader::at(body, offset as usize).blob("event").ok()?;
-        decode_event(event, position, self.recorded, |word| (word < self.dictionary.len()).then(|| self.word(word))).ok()
+        decode_event(event, position, self.recorded, |word| (word < self.dictionary.len()).then(|| self.word(word)))
     }
 
     fn offsets(&self) -> &[u32] {
@@ -277,6 +277,18 @@ impl Events<'_> {
         }
     }
 
+    /// Goes to the event at `position` of its own record, so that it comes next; to the end if there is none.
+    pub fn go_to(&mut self, record: &Record, position: Position) {
+        let index = position.0.checked_sub(record.first.0).filter(|index| *index < u64::from(record.count));
+        let offset = index.and_then(|index| Some((index as u32, *record.offsets().get(index as usize)?)));
+        let Some((index, offset)) = offset else {
+            self.left = 0;
+            return;
+        };
+        self.reader.go_to(offset as usize);
+        (self.next, self.left) = (position, record.count - index);
+    }
+
     /// Which words of the dictionary may name a type that `wanted` accepts. Lets a reader pass over a
     /// whole record.
     pub fn wanted_words(&self, wanted: impl Fn(&str) -> bool) -> Vec<bool> {
@@ -293,8 +305,8 @@ impl<'a> Events<'a> {
             let Ok(body) = self.reader.blob("event") else { break };
             if wanted.is_empty() || type_of(body).is_none_or(|word| wanted.get(word) != Some(&false)) {
                 let event = decode_event(body, position, self.recorded, |index| self.words.get(index).copied());
-                self.left = if event.is_ok() { self.left } else { 0 };
-                return event.ok();
+                self.left = if event.is_some() { self.left } else { 0 };
+                return event;
             }
         }
         self.left = 0;
@@ -316,36 +328,34 @@ impl<'a> Iterator for Events<'a> {
     }
 }
 
+/// `None` for bytes that no writer of ours wrote.
 pub(super) fn decode_event<'a>(
     body: &'a [u8],
     position: Position,
     recorded: Timestamp,
     word: impl Fn(usize) -> Option<&'a str>,
-) -> Result<EventRef<'a>, Malformed> {
+) -> Option<EventRef<'a>> {
     let mut reader = ByteReader::new(body);
-    let what = reader.u8("event kind")?;
-    let flags = reader.u8("event flags")?;
-    let dictionary = |what: &'static str, reader: &mut ByteReader<'a>| {
-        let at = reader.position();
-        word(reader.varint(what)? as usize).ok_or(Malformed { what, at })
-    };
+    let what = reader.u8("event kind").ok()?;
+    let flags = reader.u8("event flags").ok()?;
+    let dictionary = |what: &'static str, reader: &mut ByteReader<'a>| word(reader.varint(what).ok()? as usize);
     let r#type = dictionary("type", &mut reader)?;
     let source = dictionary("source", &mut reader)?;
     let content_type = dictionary("content type", &mut reader)?;
-    let id = reader.text("id")?;
-    let subject = reader.text("subject")?;
-    let time = Timestamp(recorded.0.wrapping_add_signed(reader.zigzag("time")?));
-    let hops = reader.u8("hops")?;
+    let id = reader.text("id").ok()?;
+    let subject = reader.text("subject").ok()?;
+    let time = Timestamp(recorded.0.wrapping_add_signed(reader.zigzag("time").ok()?));
+    let hops = reader.u8("hops").ok()?;
     let optional = |flag: u8| flags & flag != 0;
-    let apart = if optional(HAS_RECORDED) { reader.zigzag("recorded time")? } else { 0 };
-    let tags = if optional(HAS_TAGS) { reader.blob("tags")? } else { &[] };
-    let extensions = if optional(HAS_EXTENSIONS) { reader.blob("extensions")? } else { &[] };
-    let cause = if optional(HAS_CAUSE) { Some(Position(position.0.wrapping_sub(reader.varint("cause")?))) } else { None };
-    let causation_id = if optional(HAS_CAUSATION) { reader.text("causation id")? } else { "" };
-    let correlation_id = if optional(HAS_CORRELATION) { reader.text("correlation id")? } else { "" };
-    let producer = if optional(HAS_PRODUCER) { Some(Producer { module: reader.varint("producer")? as u32 }) } else { None };
+    let apart = if optional(HAS_RECORDED) { reader.zigzag("recorded time").ok()? } else { 0 };
+    let tags = if optional(HAS_TAGS) { reader.blob("tags").ok()? } else { &[] };
+    let extensions = if optional(HAS_EXTENSIONS) { reader.blob("extensions").ok()? } else { &[] };
+    let cause = if optional(HAS_CAUSE) { Some(Position(position.0.wrapping_sub(reader.varint("cause").ok()?))) } else { None };
+    let causation_id = if optional(HAS_CAUSATION) { reader.text("causation id").ok()? } else { "" };
+    let correlation_id = if optional(HAS_CORRELATION) { reader.text("correlation id").ok()? } else { "" };
+    let producer = if optional(HAS_PRODUCER) { Some(Producer { module: reader.varint("producer").ok()? as u32 }) } else { None };
     let data = &body[reader.position()..];
-    Ok(EventRef {
+    Some(EventRef {
         position,
         kind: match what & KINDS {
             COMMAND => Kind::Command,
@@ -357,7 +367,7 @@ pub(super) fn decode_event<'a>(
             0 => Class::Source,
             1 => Class::Derived,
             2 => Class::Record,
-            _ => return Err(Malformed { what: "event class", at: 0 }),
+            _ => return None,
         },
         id,
         source,

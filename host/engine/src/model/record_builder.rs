@@ -114,7 +114,7 @@ impl RecordBuilder {
         let end = *self.ends.get(index)? as usize;
         let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
         let body = ByteReader::new(&self.events.bytes[start..end]).blob("event").ok()?;
-        decode_event(body, position, self.recorded, |word| self.words.get(word).map(String::as_str)).ok()
+        decode_event(body, position, self.recorded, |word| self.words.get(word).map(String::as_str))
     }
 
     fn word(&mut self, text: &str) -> u64 {

@@ -47,7 +47,7 @@ fn a_state_of_one_unit_that_is_replayed_in_lanes_by_guess_is_what_one_lane_makes
         handle_all(&mut world, &mut Runner::new("f"), &guest);
         for (lanes, portion) in [(1, 50), (2, 50), (3, 7), (2, 1)] {
             let mut rehearsal = Rehearsal::of(&world, &guest);
-            (rehearsal.options.lanes, rehearsal.portion) = (lanes, portion);
+            (rehearsal.options.threads, rehearsal.portion) = (lanes, portion);
             rehearsal.replayed.identity = Digest([case as u8 * 10 + lanes as u8 + portion as u8; 32]);
             let (file, replay, step) = rehearsal.run();
             assert!(matches!(step, ReplayStep::Level { .. }), "{step:?}");

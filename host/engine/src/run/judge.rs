@@ -9,7 +9,7 @@ use super::report::{Content, Example, FailedEvent, Finding, SHOWN_MAX};
 use crate::model::{Emitted, EventRef, Kind, LogLevel, Position, function_source, limits};
 use crate::store::{Reader, StoreError};
 
-/// Of so many calls of a part, one is audited; the first is.
+/// Of so many calls of a part that is audited, one is; the first is.
 const CALLS_PER_AUDIT: u32 = 64;
 
 /// What a replay wants to know of a portion.
@@ -18,6 +18,8 @@ pub struct Judging {
     pub reader: Reader,
     /// What lies beyond this is not looked at.
     pub upto: Position,
+    /// Which lane's code is asked twice; `None`: all lanes' is.
+    pub audited: Option<u32>,
 }
 
 pub enum Asked {
@@ -71,13 +73,15 @@ pub struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    pub fn new(judging: &'a Judging) -> Judge<'a> {
+    pub fn new(judging: &'a Judging, lane: Option<u32>) -> Judge<'a> {
         let along = match &judging.asked {
             Asked::Replay(Some(comparing)) => Some(comparing.recorded.along()),
             Asked::Replay(None) | Asked::Try => None,
         };
         let (source, recorded) = (String::new(), Vec::new());
-        Judge { judging, calls_until_audit: 0, source, along, cause: Position::START, recorded, tally: Tally::default() }
+        let is_audited = judging.audited.is_none_or(|audited| lane == Some(audited));
+        let calls_until_audit = if is_audited { 0 } else { u32::MAX };
+        Judge { judging, calls_until_audit, source, along, cause: Position::START, recorded, tally: Tally::default() }
     }
 
     /// Runs the events of one call, and goes on behind those that fail.
@@ -113,7 +117,7 @@ impl<'a> Judge<'a> {
             }
         }
         let made = std::mem::take(&mut folding.emitted);
-        match self.compare(folding, made) {
+        match self.compare(folding, events, made) {
             Ok(()) => None,
             Err(error) => Some((events[0].position, PartStop::Guest(Stopped::Unavailable(error.to_string())))),
         }
@@ -151,7 +155,7 @@ impl<'a> Judge<'a> {
         None
     }
 
-    fn compare(&mut self, folding: &Folding<'_>, mut made: Vec<Emitted>) -> Result<(), StoreError> {
+    fn compare(&mut self, folding: &Folding<'_>, events: &[EventRef<'_>], mut made: Vec<Emitted>) -> Result<(), StoreError> {
         let judging = self.judging;
         let Asked::Replay(Some(comparing)) = &judging.asked else { return Ok(()) };
         for made in made.iter_mut().filter(|made| made.cause > comparing.after) {
@@ -175,7 +179,14 @@ impl<'a> Judge<'a> {
                 Some((record, position)) if record.event(position).is_some() => {
                     record.event(position).iter().for_each(|event| self.found(event, made));
                 }
-                _ => self.lacking(std::mem::take(made), comparing.collect),
+                _ => {
+                    let mut made = std::mem::take(made);
+                    let at = events.partition_point(|event| event.position < made.cause);
+                    if let Some(cause) = events.get(at) {
+                        made.comes_of(cause);
+                    }
+                    self.lacking(made, comparing.collect);
+                }
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! Units of state: where a subject's rows lie, and who folds them.
 
 use crate::model::{EventRef, FunctionKind, FunctionManifest};
+use crate::store::Portion;
 
 /// What goes before the keys that a function uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,23 @@ impl Unit {
                 out.push('\u{1f}');
             }
         }
+    }
+}
+
+/// Where much is to be read, as many lanes for each thread, so that none is at its last lane for long while the others have
+/// nothing to do, and a call meets fewer rows.
+const LANES_PER_THREAD: usize = 6;
+/// More only where there are more threads: a lane's share of a portion should fill a call or two.
+const LANES_MAX: usize = 12;
+/// Much is as many portions.
+const PORTIONS_AHEAD: u64 = 4;
+
+/// How many lanes for so many threads, where so many positions are still to be read in such portions.
+pub fn lanes_for(threads: usize, left: u64, portion: Portion) -> usize {
+    if threads > 1 && left / PORTIONS_AHEAD >= portion.events as u64 {
+        threads.max(LANES_MAX.min(threads * LANES_PER_THREAD))
+    } else {
+        threads
     }
 }
 
@@ -175,5 +193,12 @@ mod tests {
         let mut counts = [0; 2];
         (0..1_000).for_each(|number| counts[lane_of(&format!("carrier-{number}/x"), 1, 2)] += 1);
         assert!(counts.iter().all(|count| *count > 350), "{counts:?}");
+    }
+
+    #[test]
+    fn there_are_more_lanes_than_threads_only_where_much_is_to_be_read() {
+        let portion = Portion { events: 100, bytes: 1 };
+        let lanes = |threads, left| lanes_for(threads, left, portion);
+        assert_eq!([lanes(1, 1 << 40), lanes(2, 399), lanes(2, 400), lanes(64, 400)], [1, 2, LANES_MAX, 64]);
     }
 }

@@ -61,6 +61,7 @@ mod view;
 #[cfg(test)]
 mod view_tests;
 mod waits;
+mod warm;
 mod waves;
 #[cfg(test)]
 mod waves_tests;

@@ -11,7 +11,21 @@ use crate::model::{
 };
 
 /// Makes the entries of one call. A fault condemns the call, not yet an event.
-pub fn emitted(manifest: &FunctionManifest, events: &[EventRef<'_>], mut reactions: Vec<Reaction>) -> Result<Vec<Emitted>, Fault> {
+pub fn emitted(manifest: &FunctionManifest, events: &[EventRef<'_>], reactions: Vec<Reaction>) -> Result<Vec<Emitted>, Fault> {
+    made(manifest, events, reactions, Emitted::comes_of)
+}
+
+/// The same, without the ids that entries take over from their causes: see [`Emitted::comes_of`].
+pub fn unrelated(manifest: &FunctionManifest, events: &[EventRef<'_>], reactions: Vec<Reaction>) -> Result<Vec<Emitted>, Fault> {
+    made(manifest, events, reactions, |_, _| {})
+}
+
+fn made(
+    manifest: &FunctionManifest,
+    events: &[EventRef<'_>],
+    mut reactions: Vec<Reaction>,
+    relate: impl Fn(&mut Emitted, &EventRef<'_>),
+) -> Result<Vec<Emitted>, Fault> {
     if reactions.len() > limits::OUTPUTS_PER_CALL_MAX {
         return Err(Fault::output(format!("{} outputs: limit `outputs-per-call` is {}", reactions.len(), limits::OUTPUTS_PER_CALL_MAX)));
     }
@@ -59,7 +73,7 @@ pub fn emitted(manifest: &FunctionManifest, events: &[EventRef<'_>], mut reactio
                     draft.key.unwrap_or_default()
                 )));
             }
-            let output = Emitted {
+            let mut output = Emitted {
                 kind: draft.kind,
                 id,
                 r#type: draft.r#type,
@@ -71,9 +85,10 @@ pub fn emitted(manifest: &FunctionManifest, events: &[EventRef<'_>], mut reactio
                 time: cause.time,
                 hops: cause.hops.saturating_add(1),
                 cause: cause.position,
-                causation_id: cause.id.to_owned(),
-                correlation_id: cause.correlation().to_owned(),
+                causation_id: String::new(),
+                correlation_id: String::new(),
             };
+            relate(&mut output, cause);
             output.check().map_err(|(field, what)| Fault::output(format!("an output's `{field}` {what}")))?;
             bytes += output.bytes();
             if bytes > limits::OUTPUT_BYTES_PER_CALL_MAX {

@@ -2,7 +2,7 @@
 //! once and written once a portion; calls can be taken back, one after the other.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 
 use super::rows::Rows;
 use crate::store::{RowRef, RowWrite, StoreError};
@@ -26,6 +26,8 @@ pub struct Overlay {
     /// Values that nobody needs, for their memory.
     spare: Vec<Vec<u8>>,
     bytes: usize,
+    /// So many rows, the first, are known to be this lane's.
+    claimed: usize,
 }
 
 struct Row {
@@ -52,6 +54,12 @@ impl Overlay {
     /// About what it takes in memory.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// How many rows it knows.
+    #[cfg(test)]
+    pub fn rows(&self) -> usize {
+        self.rows.len()
     }
 
     /// A call begins.
@@ -110,9 +118,25 @@ impl Overlay {
         self.sorted.is_some()
     }
 
-    /// Whether a row written since the last portion was is one that `other` has read or written, ever.
-    pub fn wrote_what_is_known_to(&self, other: &Overlay) -> bool {
-        self.touched.iter().any(|place| other.places.contains_key(&self.rows[*place as usize].key))
+    /// How many rows are claimed.
+    pub fn claimed(&self) -> usize {
+        self.claimed
+    }
+
+    /// Claims rows anew, from the first.
+    pub fn unclaim(&mut self) {
+        self.claimed = 0;
+    }
+
+    /// Claims all rows that were read or written, ever: shows those that were not claimed yet, each by its key's hash.
+    pub fn claim(&mut self, mut show: impl FnMut(u64)) {
+        self.rows[self.claimed..].iter().for_each(|row| show(hash_of(&row.key)));
+        self.claimed = self.rows.len();
+    }
+
+    /// The rows written since the last portion was, each once or more, by their keys' hashes.
+    pub fn written_hashes(&self) -> impl Iterator<Item = u64> {
+        self.touched.iter().map(|place| hash_of(&self.rows[*place as usize].key))
     }
 
     pub fn into_writes(mut self) -> Vec<RowWrite> {
@@ -296,9 +320,13 @@ impl Rows for Over<'_> {
     }
 }
 
+fn hash_of(key: &str) -> u64 {
+    BuildHasherDefault::<KeyHasher>::default().hash_one(key)
+}
+
 /// Eight bytes at a time, multiplied and folded. Keys are short, and looked up twice an event.
 #[derive(Default)]
-struct KeyHasher(u64);
+pub(super) struct KeyHasher(u64);
 
 impl KeyHasher {
     fn mix(&mut self, word: u64) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::handler::{Fault, Stopped, end_of_one, middle};
 use super::judge::{Judge, Judging, Tally};
 use super::lane::Unit;
-use super::outputs::emitted;
+use super::outputs::unrelated;
 use super::overlay::Overlay;
 use super::rows::{RowCalls, Rows, storage};
 use super::upcast::Bare;
@@ -17,7 +17,9 @@ use crate::model::{
 };
 use crate::store::{Batch, ViewSnapshot, Walk};
 
-/// Rows touched that one part may hold in memory; beyond it the part ends early.
+/// Rows touched that all parts of a portion may hold in memory, each its share; beyond it a part ends early.
+const OVERLAYS_BYTES_MAX: usize = 128 << 20;
+/// A part alone may have no more either.
 const OVERLAY_BYTES_MAX: usize = 64 << 20;
 
 /// What the parts of one portion share.
@@ -35,6 +37,8 @@ pub struct Part {
     pub(super) portioned: Arc<Portioned>,
     /// What its events are marked with; all are its own if there is only one lane.
     pub(super) lane: Option<u32>,
+    /// How many parts there are.
+    pub(super) lanes: usize,
     /// The rows that the lane's last part left, as they are in the file.
     pub(super) overlay: Mutex<Overlay>,
 }
@@ -67,13 +71,18 @@ pub(super) struct Folding<'a> {
     pub guest: &'a dyn Guest,
     pub rows: Option<&'a dyn Rows>,
     pub overlay: Overlay,
-    /// What the function made of the events that stand.
+    /// What the function made of the events that stand, without their causes' ids: see [`Emitted::comes_of`].
     pub emitted: Vec<Emitted>,
     pub calls: u64,
     pub fuel: u64,
 }
 
 impl Part {
+    /// Whether there is nothing to fold.
+    pub fn is_empty(&self) -> bool {
+        self.portioned.batch.count(self.lane) == 0
+    }
+
     /// Folds the part's events. A call that fails is split, until one event alone in a fresh instance has
     /// failed; what comes before it stands.
     pub fn fold(&self, guest: &dyn Guest, log: &mut dyn FnMut(LogLevel, &str)) -> Folded {
@@ -81,14 +90,14 @@ impl Part {
         let overlay = std::mem::take(&mut *self.overlay.lock().unwrap_or_else(PoisonError::into_inner));
         let mut walk = batch.walk(self.lane);
         let mut folding = Folding::new(manifest, guest, Some(rows), overlay);
-        let mut judge = judging.as_ref().map(Judge::new);
+        let mut judge = judging.as_ref().map(|judging| Judge::new(judging, self.lane));
         // No more are decoded at a time than a call takes: all of a portion don't fit a processor's cache.
         let mut events: Vec<EventRef<'_>> = Vec::new();
         let mut stopped = None;
         while stopped.is_none() {
             fill(&mut events, &mut walk);
             let Some(first) = events.first() else { break };
-            if folding.overlay.bytes() > OVERLAY_BYTES_MAX {
+            if folding.overlay.bytes() > OVERLAY_BYTES_MAX.min(OVERLAYS_BYTES_MAX / self.lanes) {
                 stopped = Some((first.position, PartStop::Full));
                 break;
             }
@@ -195,7 +204,7 @@ impl<'a> Folding<'a> {
         let mut calls = RowCalls::new(self.rows, &mut self.overlay, Unit::of(self.manifest), events, log);
         let answer = match self.manifest.kind {
             FunctionKind::Handler => match self.guest.handle(name, events, &call_limits, &mut calls) {
-                Answer::Reactions(reactions) => emitted(self.manifest, events, reactions).map_err(Stopped::Failed),
+                Answer::Reactions(reactions) => unrelated(self.manifest, events, reactions).map_err(Stopped::Failed),
                 Answer::Failed(failure) => Err(Stopped::Failed(Fault::said(failure))),
                 Answer::Fault(fault) => Err(stopped(NotAnswered::Fault(fault))),
                 Answer::Unavailable(why) => Err(Stopped::Unavailable(why)),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::guess::{Guess, have_met};
+use super::guess::{Guess, Owners};
 use super::handler::Stopped;
 use super::judge::{Asked, Judging};
 use super::lane::Lanes;
@@ -14,13 +14,12 @@ use super::reading::Reading;
 use super::recorded::Trail;
 use super::replay_next::Ahead;
 use super::report::{FailedEvent, FunctionReport};
+use super::warm::Warm;
 use crate::model::{Digest, Emitted, FunctionKind, FunctionManifest, Position, Start, limits};
 use crate::store::{FunctionRow, Past, RowRef, StoreError, ViewFile};
 
 /// A crash undoes no more than this.
 const UNDURABLE_EVENTS_MAX: u64 = 1 << 20;
-/// Rows of a lane kept at hand from one portion to the next: all of them, or none.
-const WARM_BYTES_MAX: usize = 16 << 20;
 
 /// What is replayed.
 #[derive(Clone)]
@@ -34,8 +33,8 @@ pub struct Replayed {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplayOptions {
-    /// Parts that may run side by side.
-    pub lanes: usize,
+    /// As many parts may run side by side.
+    pub threads: usize,
     /// Whether outputs are held against the record.
     pub compare: bool,
     /// Outputs are compared where their causes come after this; a handler that keeps no state begins here.
@@ -55,7 +54,7 @@ pub struct ReplayOptions {
 impl Default for ReplayOptions {
     fn default() -> ReplayOptions {
         ReplayOptions {
-            lanes: 1,
+            threads: 1,
             compare: true,
             from: Position::START,
             made_by: None,
@@ -113,6 +112,7 @@ pub struct Replay {
     pub(super) stateful: bool,
     /// Whether a state of one unit may be folded in lanes.
     pub(super) guess: Guess,
+    owners: Owners,
     /// It is time to try parked events.
     pub(super) trying: bool,
     pub(super) pending: Option<Pending>,
@@ -122,7 +122,9 @@ pub struct Replay {
     lacking: Vec<Emitted>,
     /// What comes after this is not read, of a function whose record isn't followed.
     pub(super) end: Option<Position>,
-    pub(super) warm: BTreeMap<Option<u32>, Overlay>,
+    pub(super) warm: Warm,
+    /// Portions begun.
+    pub(super) portions: u64,
     pub(super) portion_events_max: usize,
     undurable_events: u64,
 }
@@ -192,7 +194,9 @@ impl Replay {
             unwritten: None,
             lacking: Vec::new(),
             end: None,
-            warm: BTreeMap::new(),
+            warm: Warm::default(),
+            owners: Owners::default(),
+            portions: 0,
             portion_events_max: usize::MAX,
             undurable_events: 0,
         };
@@ -251,7 +255,7 @@ impl Replay {
         self.report = FunctionReport::new(&self.report.function, self.report.kind);
         (self.stateful, self.trying) = (stateful, false);
         self.ahead = None;
-        self.warm.clear();
+        self.warm = Warm::default();
     }
 
     fn start_again(&mut self, shadow: &ViewFile, stateful: bool) -> Result<ReplayStep, StoreError> {
@@ -262,7 +266,7 @@ impl Replay {
     }
 
     /// Takes in what the parts of the last portion came to.
-    pub fn finish(&mut self, shadow: &ViewFile, folded: Vec<Folded>) -> Result<ReplayStep, StoreError> {
+    pub fn finish(&mut self, shadow: &ViewFile, mut folded: Vec<Folded>) -> Result<ReplayStep, StoreError> {
         let nothing = ReplayStep::Went { to: self.position(), events: 0 };
         let portioning = match self.pending.take() {
             None => return Ok(nothing),
@@ -282,7 +286,7 @@ impl Replay {
             }
         }
         if matches!(portioning.read, Some(Read { lanes: Lanes::Guessed(_), .. })) {
-            if have_met(&folded.iter().map(|part| &part.overlay).collect::<Vec<_>>()) {
+            if self.owners.have_met(folded.iter_mut().map(|part| (part.lane.unwrap_or_default(), &mut part.overlay))) {
                 // Some of it was made of rows as they were before another lane wrote them.
                 self.guess.was_wrong();
                 return Ok(nothing);
@@ -384,12 +388,10 @@ impl Replay {
         let Some(Unwritten { mut overlays, level }) = self.unwritten.take() else { return Ok(()) };
         let durable = self.undurable_events >= UNDURABLE_EVENTS_MAX;
         let mut writes: Vec<RowRef<'_>> = overlays.values_mut().flat_map(Overlay::writes).collect();
-        // Two runs in order, or one: little is left to do.
+        // A run in order for each lane: little is left to do.
         writes.sort();
         shadow.commit_rows(&writes, self.position(), Some(&self.progress()), durable)?;
-        overlays.retain(|_, overlay| overlay.bytes() <= WARM_BYTES_MAX);
-        overlays.values_mut().for_each(Overlay::written);
-        self.warm = overlays;
+        self.warm = Warm::keep(overlays);
         if durable {
             self.undurable_events = 0;
         }
@@ -403,7 +405,7 @@ impl Replay {
     /// Makes what was done durable, and gives memory back: before a stop, and before a long pause.
     pub fn flush(&mut self, shadow: &ViewFile) -> Result<(), StoreError> {
         self.write(shadow)?;
-        self.warm.clear();
+        self.warm = Warm::default();
         self.ahead = None;
         shadow.commit_rows(&[], self.position(), Some(&self.progress()), true)?;
         self.undurable_events = 0;

@@ -69,7 +69,8 @@ impl Guest for Folds {
 
 fn run(reading: &Reading<'_>, replayed: &Replayed, lanes: usize, portion: usize, guest: &dyn Guest) -> (BTreeMap<String, String>, Replay) {
     let (file, _) = reading.snapshot.reader().open_shadow(&replayed.manifest.name, replayed.identity, 1 << 20).expect("it opens");
-    let mut replay = Replay::new(reading, replayed, ReplayOptions { lanes, ..ReplayOptions::default() }, &file).expect("it begins");
+    let mut replay =
+        Replay::new(reading, replayed, ReplayOptions { threads: lanes, ..ReplayOptions::default() }, &file).expect("it begins");
     for _ in 0..1_000 {
         let portion = Portion { events: portion, bytes: usize::MAX };
         let Prepared::Parts(parts) = replay.prepare(reading, replayed, &file, portion).expect("the log can be read") else {

@@ -1,11 +1,11 @@
 //! What a replay does next: the portion that comes after its place, in parts.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::gather::{Ended, Follow, Gathered};
 use super::judge::{Asked, Collect, Comparing, Judging};
-use super::lane::{Lanes, is_sampled};
-use super::part::{Part, Portioned};
+use super::lane::{Lanes, is_sampled, lanes_for};
+use super::part::Portioned;
 use super::reading::Reading;
 use super::recorded::{Outputs, Sample};
 use super::replay::{Level, Pending, Place, Portioning, Read, Replay, Replayed};
@@ -56,7 +56,7 @@ impl Replay {
             return self.prepare_trial(reading, replayed, row, place, shadow);
         }
         let portion = Portion { events: portion.events.min(self.portion_events_max), ..portion };
-        let lanes = self.lanes(&replayed.manifest);
+        let lanes = self.lanes(reading, &replayed.manifest, &place, portion);
         let ahead = self.ahead.take().filter(|ahead| {
             row.is_none_or(|row| row.straight) && ahead.lanes == lanes && ahead.portion == portion && ahead.from == place.past.position()
         });
@@ -91,7 +91,7 @@ impl Replay {
             return Ok(None);
         }
         let portion = Portion { events: portion.events.min(self.portion_events_max), ..portion };
-        let lanes = self.lanes(&replayed.manifest);
+        let lanes = self.lanes(reading, &replayed.manifest, &place, portion);
         let ahead = self.read(reading, replayed, row, place, lanes, portion)?;
         // What is level is so at one moment, and what could not be read now may be readable then.
         Ok(Some(ahead).filter(|ahead| ahead.read.level.is_none() && ahead.unavailable.is_none()))
@@ -110,8 +110,11 @@ impl Replay {
         self.ahead = ahead;
     }
 
-    fn lanes(&self, manifest: &FunctionManifest) -> Lanes {
-        Lanes::of(manifest, self.options.lanes, self.stateful, self.guess.is_worth_trying())
+    /// How a portion that begins here is shared out.
+    fn lanes(&self, reading: &Reading<'_>, manifest: &FunctionManifest, place: &Place, portion: Portion) -> Lanes {
+        let left = reading.snapshot.head().0.saturating_sub(place.past.position().0);
+        let lanes = lanes_for(self.options.threads, left, portion);
+        Lanes::of(manifest, lanes, self.stateful, self.guess.is_worth_trying())
     }
 
     /// Reads a portion after a place, with the outputs that it is to be compared with.
@@ -210,7 +213,10 @@ impl Replay {
         mut portioning: Portioning,
     ) -> Result<Prepared, StoreError> {
         let empty = batch.is_empty();
-        let judging = Judging { asked, reader: reading.snapshot.reader(), upto };
+        self.portions += 1;
+        // Where there are more lanes than threads, all of them together are asked as often as one.
+        let audited = (lanes > self.options.threads).then(|| (self.portions % lanes as u64) as u32);
+        let judging = Judging { asked, reader: reading.snapshot.reader(), upto, audited };
         let portioned = Portioned { manifest: manifest.clone(), batch, rows: shadow.snapshot()?, judging: Some(judging) };
         let portioned = Arc::new(portioned);
         portioning.portioned = Some(portioned.clone());
@@ -218,12 +224,7 @@ impl Replay {
         if empty {
             return Ok(Prepared::Parts(Vec::new()));
         }
-        let mut warm = std::mem::take(&mut self.warm);
-        let mut part = |lane: usize| {
-            let lane = (lanes > 1).then_some(lane as u32);
-            Part { portioned: portioned.clone(), lane, overlay: Mutex::new(warm.remove(&lane).unwrap_or_default()) }
-        };
-        Ok(Prepared::Parts((0..lanes).map(&mut part).collect()))
+        Ok(Prepared::Parts(std::mem::take(&mut self.warm).parts(&portioned, lanes)))
     }
 }
 

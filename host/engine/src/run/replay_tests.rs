@@ -187,7 +187,7 @@ fn state_and_outputs_of_a_replay_are_those_of_the_live_run_whatever_was_parked_r
         let expected = (live_rows(&world), recorded_outputs(&world));
         for (lanes, portion) in [(1, 1_000), (1, 1), (2, 3), (3, 7), (2, 1_000)] {
             let mut rehearsal = Rehearsal::of(&world, &counting(&mended));
-            (rehearsal.options.lanes, rehearsal.portion) = (lanes, portion);
+            (rehearsal.options.threads, rehearsal.portion) = (lanes, portion);
             let (file, replay, step) = rehearsal.run();
             let report = replay.report().clone();
             assert_eq!(step, ReplayStep::Level { through_commit: world.snapshot().commit() }, "{split:?}, {lanes} lanes by {portion}");
@@ -208,7 +208,7 @@ fn a_replay_goes_on_from_its_shadow_wherever_it_was_closed() {
     for split in [None, Some(1)] {
         let (world, mended) = eventful(split);
         let mut rehearsal = Rehearsal::of(&world, &counting(&mended));
-        (rehearsal.options.lanes, rehearsal.portion) = (2, 2);
+        (rehearsal.options.threads, rehearsal.portion) = (2, 2);
         let whole = rehearsal.run().1.report().clone();
         rehearsal.replayed.identity = Digest([8; 32]);
         let mut closed = 0;
@@ -320,7 +320,7 @@ fn no_output_is_shown_as_missing_that_was_made_again_whichever_lane_made_it() {
     handle_all(&mut world, &mut Runner::new("f"), &answering(false));
     for lanes in [1, 2, 3] {
         let mut rehearsal = Rehearsal::of(&world, &answering(false));
-        rehearsal.options.lanes = lanes;
+        rehearsal.options.threads = lanes;
         let (_, replay, _) = rehearsal.run();
         assert_eq!((findings(replay.report()), replay.report().examples.len()), ([80, 0, 0, 0], 0), "{lanes} lanes");
     }
@@ -357,7 +357,7 @@ fn outputs_that_are_new_missing_or_different_are_counted_and_the_first_are_shown
     let world = answered();
     for (lanes, portion) in [(1, 1_000), (3, 1_000), (2, 5), (1, 1)] {
         let mut rehearsal = Rehearsal::of(&world, &answering(true));
-        (rehearsal.options.lanes, rehearsal.portion) = (lanes, portion);
+        (rehearsal.options.threads, rehearsal.portion) = (lanes, portion);
         let (_, replay, _) = rehearsal.run();
         let report = replay.report();
         assert_eq!((report.events, findings(report)), (16, [13, 2, 1, 2]), "{lanes} lanes by {portion}");
@@ -443,7 +443,7 @@ fn shares_that_turn_out_to_have_state_are_done_again_in_one_lane_from_the_start(
     for (from, equal, begun_again) in [(0, 16, 0), (5, 12, 1)] {
         for portion in [1_000, 4] {
             let mut rehearsal = Rehearsal::of(&world, &late);
-            (rehearsal.options.lanes, rehearsal.options.from, rehearsal.portion) = (3, Position(from), portion);
+            (rehearsal.options.threads, rehearsal.options.from, rehearsal.portion) = (3, Position(from), portion);
             rehearsal.replayed.identity = Digest([portion as u8; 32]);
             let (file, mut replay) = rehearsal.open();
             let mut again = 0;
@@ -469,7 +469,7 @@ fn an_event_that_fails_now_is_shown_and_the_replay_goes_on_without_it() {
     });
     for (lanes, portion) in [(1, 1_000), (2, 3)] {
         let mut rehearsal = Rehearsal::of(&world, &fails);
-        (rehearsal.options.lanes, rehearsal.portion) = (lanes, portion);
+        (rehearsal.options.threads, rehearsal.portion) = (lanes, portion);
         let (file, replay, step) = rehearsal.run();
         assert!(matches!(step, ReplayStep::Level { .. }), "{step:?}");
         let report = replay.report();
@@ -560,6 +560,12 @@ fn outputs_that_the_log_lacks_are_handed_out_before_the_shadow_says_so() {
                 lost += 1;
                 continue;
             }
+        }
+        let record = |position| world.snapshot().record(position).expect("it can be read").expect("it is there");
+        for made in &new {
+            let (record, ids) = (record(made.cause), (made.causation_id.as_str(), made.correlation_id.as_str()));
+            let cause = record.event(made.cause).expect("it is there");
+            assert_eq!(ids, (cause.id, cause.correlation()), "of {}", made.cause);
         }
         lacking.extend(new.into_iter().map(|made| (made.cause.0, made.subject)));
         replay.flush(&file).expect("written");

@@ -3,21 +3,20 @@
 //! can't fold it stays, and goes on answering.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::handler::{Fault, Stopped};
-use super::lane::lane_of;
+use super::lane::{lane_of, lanes_for};
 use super::overlay::Overlay;
 use super::part::{Folded, Part, PartStop, Portioned};
 use super::reading::{Reading, Unreadable};
+use super::warm::Warm;
 use crate::model::{EventRef, FunctionKind, Position, Timestamp, limits};
 use crate::store::{FunctionRow, Passed, Portion, RowRef, StoreError, ViewFile};
 
 /// A crash undoes no more than this: beyond either, a commit is made durable.
 const UNDURABLE_EVENTS_MAX: u64 = 100_000;
 const UNDURABLE_BYTES_MAX: u64 = 8 << 20;
-/// Rows of a lane kept at hand from one portion to the next: all of them, or none.
-const WARM_BYTES_MAX: usize = 16 << 20;
 /// Portions shrink where their rows fill the memory, to this at least.
 const PORTION_MIN: usize = limits::EVENTS_PER_BATCH_MAX;
 
@@ -74,7 +73,7 @@ struct Pending {
 
 pub struct Projector {
     function: String,
-    lanes: usize,
+    threads: usize,
     epoch: u64,
     /// The file's cursor when it was last looked at.
     cursor: Position,
@@ -88,23 +87,16 @@ pub struct Projector {
     portion_events_max: usize,
     undurable_events: u64,
     undurable_bytes: u64,
-    warm: Warm,
-}
-
-/// Rows at hand from one portion to the next, by lane: as they are in the file at its cursor.
-#[derive(Default)]
-struct Warm {
-    file: String,
-    cursor: Position,
-    lanes: BTreeMap<Option<u32>, Overlay>,
+    /// Rows of this file with this cursor.
+    warm: (String, Position, Warm),
 }
 
 impl Projector {
-    /// `lanes`: parts that may run side by side where the view is split.
-    pub fn new(function: &str, lanes: usize) -> Projector {
+    /// `threads`: as many parts may run side by side where the view is split.
+    pub fn new(function: &str, threads: usize) -> Projector {
         Projector {
             function: function.to_owned(),
-            lanes: lanes.max(1),
+            threads: threads.max(1),
             epoch: 0,
             cursor: Position::START,
             seen: Position::START,
@@ -115,7 +107,7 @@ impl Projector {
             portion_events_max: usize::MAX,
             undurable_events: 0,
             undurable_bytes: 0,
-            warm: Warm::default(),
+            warm: Default::default(),
         }
     }
 
@@ -171,7 +163,7 @@ impl Projector {
         if after >= upto {
             return Ok(Prepared::Idle);
         }
-        let lanes = if row.manifest.split.is_some() { self.lanes } else { 1 };
+        let lanes = if row.manifest.split.is_some() { lanes_for(self.threads, upto.0 - after.0, portion) } else { 1 };
         let taken = match row.manifest.split {
             Some(parts) if lanes > 1 => {
                 let mark = &mut |event: &EventRef<'_>| Some(lane_of(event.subject, parts, lanes) as u32);
@@ -198,15 +190,9 @@ impl Projector {
             return Ok(Prepared::Parts(Vec::new()));
         }
         let portioned = Arc::new(Portioned { manifest: row.manifest.clone(), batch: taken.batch, rows: view.snapshot()?, judging: None });
-        let mut warm = std::mem::take(&mut self.warm);
-        if warm.file != view.name() || warm.cursor != view.cursor() {
-            warm = Warm::default();
-        }
-        let mut part = |lane: usize| {
-            let lane = (lanes > 1).then_some(lane as u32);
-            Part { portioned: portioned.clone(), lane, overlay: Mutex::new(warm.lanes.remove(&lane).unwrap_or_default()) }
-        };
-        Ok(Prepared::Parts((0..lanes).map(&mut part).collect()))
+        let (file, cursor, warm) = std::mem::take(&mut self.warm);
+        let is_warm = file == view.name() && cursor == view.cursor();
+        Ok(Prepared::Parts(if is_warm { warm } else { Warm::default() }.parts(&portioned, lanes)))
     }
 
     fn unavailable(&mut self, _: &str, now: Timestamp) -> Prepared {
@@ -256,7 +242,7 @@ impl Projector {
 
     /// Makes what was folded durable, and gives memory back: when there is nothing to do, and before a stop.
     pub fn flush(&mut self, view: &ViewFile) -> Result<(), StoreError> {
-        self.warm = Warm::default();
+        self.warm = Default::default();
         if self.undurable_events == 0 {
             return Ok(());
         }
@@ -278,12 +264,10 @@ impl Projector {
         self.undurable_bytes += bytes;
         let durable = self.undurable_events >= UNDURABLE_EVENTS_MAX || self.undurable_bytes >= UNDURABLE_BYTES_MAX;
         let mut writes: Vec<RowRef<'_>> = overlays.values_mut().flat_map(Overlay::writes).collect();
-        // Two runs in order, or one: little is left to do.
+        // A run in order for each lane: little is left to do.
         writes.sort();
         view.commit_rows(&writes, to, None, durable)?;
-        overlays.retain(|_, overlay| overlay.bytes() <= WARM_BYTES_MAX);
-        overlays.values_mut().for_each(Overlay::written);
-        self.warm = Warm { file: view.name().to_owned(), cursor: to, lanes: overlays };
+        self.warm = (view.name().to_owned(), to, Warm::keep(overlays));
         if durable {
             (self.undurable_events, self.undurable_bytes) = (0, 0);
         }

@@ -1,6 +1,6 @@
 //! `Batch`: events that a reader took along, where they lie, or as upcasters made them new.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::scan::Portion;
 use crate::model::{EventRef, Events, Position, Record};
@@ -14,6 +14,16 @@ pub struct Batch {
     /// Events of which upcasters made nothing: read, and nothing to hand on.
     nothing: Vec<Position>,
     bytes: usize,
+    /// The events by their marks, once somebody has asked for those of one.
+    by_mark: OnceLock<Box<ByMark>>,
+}
+
+/// Indices of the events of each mark, one mark after the other.
+#[derive(Debug, Default)]
+struct ByMark {
+    indices: Vec<u32>,
+    /// Where those of each mark end.
+    ends: Vec<u32>,
 }
 
 /// What an upcaster made of an event; all else is as it is stored.
@@ -50,6 +60,7 @@ impl Batch {
 
     /// Takes over all that another one has, after its own.
     pub fn append(&mut self, mut other: Batch) {
+        self.by_mark.take();
         let (records, parts) = (self.records.len() as u32, self.parts.len() as u32);
         self.places.extend(other.places.into_iter().map(|place| Place {
             record: place.record + records,
@@ -64,7 +75,8 @@ impl Batch {
 
     /// Marks events that are as they are stored; those without a mark are left out.
     pub fn mark_stored(&mut self, mark: &mut dyn FnMut(&EventRef<'_>) -> Option<u32>) {
-        let Batch { records, places, .. } = self;
+        let Batch { records, places, by_mark, .. } = self;
+        by_mark.take();
         places.retain_mut(|place| {
             let marked = records[place.record as usize].event(place.position).and_then(|event| mark(&event));
             place.mark = marked.unwrap_or(place.mark);
@@ -77,6 +89,7 @@ impl Batch {
     pub fn mark_shares(&mut self, lanes: usize) {
         let share = self.places.len().div_ceil(lanes.max(1)).max(1);
         let mut last = (Position::START, 0);
+        self.by_mark.take();
         for (index, place) in self.places.iter_mut().enumerate() {
             if place.position != last.0 {
                 last = (place.position, (index / share) as u32);
@@ -87,7 +100,15 @@ impl Batch {
 
     /// How many have this mark; all where it is `None`.
     pub fn count(&self, mark: Option<u32>) -> usize {
-        mark.map_or(self.len(), |mark| self.places.iter().filter(|place| place.mark == mark).count())
+        mark.map_or(self.len(), |mark| self.marked(mark).len())
+    }
+
+    /// Indices of the events with this mark.
+    fn marked(&self, mark: u32) -> &[u32] {
+        let ByMark { indices, ends } = &**self.by_mark.get_or_init(|| Box::new(ByMark::of(&self.places)));
+        let end_of = |mark: u32| ends.get(mark as usize).map_or(indices.len(), |end| *end as usize);
+        let start = mark.checked_sub(1).map_or(0, end_of);
+        &indices[start..end_of(mark)]
     }
 
     pub fn is_empty(&self) -> bool {
@@ -111,7 +132,8 @@ impl Batch {
 
     /// The events with this mark, or all, oldest first: each is decoded when it is asked for.
     pub fn walk(&self, mark: Option<u32>) -> Walk<'_> {
-        Walk { batch: self, places: self.places.iter(), mark, record: u32::MAX, events: None, stored: None }
+        let indices = mark.map(|mark| self.marked(mark));
+        Walk { batch: self, indices, next: 0, record: u32::MAX, events: None, stored: None }
     }
 
     pub fn mark(&self, index: usize) -> u32 {
@@ -155,16 +177,39 @@ impl Batch {
         if self.records.last().is_none_or(|last| !Arc::ptr_eq(last, record)) {
             self.records.push(record.clone());
         }
+        self.by_mark.take();
         self.places.push(Place { record: self.records.len() as u32 - 1, part, position: event.position, mark });
         self.bytes += event.data.len() + event.subject.len() + event.id.len() + 64;
+    }
+}
+
+impl ByMark {
+    fn of(places: &[Place]) -> ByMark {
+        let marks = places.iter().map(|place| place.mark as usize + 1).max().unwrap_or_default();
+        let mut ends = vec![0u32; marks];
+        places.iter().for_each(|place| ends[place.mark as usize] += 1);
+        let mut sum = 0;
+        for end in &mut ends {
+            sum += *end;
+            *end = sum - *end;
+        }
+        // Each is where the events of its mark begin, and where they end once they are in.
+        let mut indices = vec![0; places.len()];
+        for (index, place) in (0..).zip(places) {
+            let at = &mut ends[place.mark as usize];
+            indices[*at as usize] = index;
+            *at += 1;
+        }
+        ByMark { indices, ends }
     }
 }
 
 /// Decodes the events of a batch one after the other.
 pub struct Walk<'a> {
     batch: &'a Batch,
-    places: std::slice::Iter<'a, Place>,
-    mark: Option<u32>,
+    /// Of those to be walked over; `None`: all are.
+    indices: Option<&'a [u32]>,
+    next: usize,
     /// The record that `events` reads.
     record: u32,
     events: Option<Events<'a>>,
@@ -172,8 +217,8 @@ pub struct Walk<'a> {
     stored: Option<EventRef<'a>>,
 }
 
-/// Events of a record that are passed over before one is looked up by its place instead.
-const PASSED_MAX: u64 = 64;
+/// Events of a record that are passed over one by one before the next is looked up where it lies.
+const PASSED_MAX: u64 = 4;
 
 impl<'a> Walk<'a> {
     /// The stored event with this index: costs little if it comes soon after the last one.
@@ -184,8 +229,15 @@ impl<'a> Walk<'a> {
 
     /// The position of the event that comes next.
     pub fn upcoming(&self) -> Option<Position> {
-        let mut left = self.places.as_slice().iter();
-        left.find(|place| self.mark.is_none_or(|mark| mark == place.mark)).map(|place| place.position)
+        Some(self.place(self.next)?.position)
+    }
+
+    fn place(&self, at: usize) -> Option<&'a Place> {
+        let index = match self.indices {
+            Some(indices) => *indices.get(at)? as usize,
+            None => at,
+        };
+        self.batch.places.get(index)
     }
 
     fn stored(&mut self, place: &Place) -> Option<EventRef<'a>> {
@@ -202,12 +254,10 @@ impl<'a> Walk<'a> {
         }
         let events = self.events.as_mut()?;
         match place.position.0.checked_sub(events.upcoming().0) {
-            Some(passed @ 0..=PASSED_MAX) => {
-                events.pass(passed);
-                events.next()
-            }
-            _ => record.event(place.position),
+            Some(passed @ 0..=PASSED_MAX) => events.pass(passed),
+            _ => events.go_to(record, place.position),
         }
+        events.next()
     }
 }
 
@@ -216,10 +266,8 @@ impl<'a> Iterator for Walk<'a> {
 
     fn next(&mut self) -> Option<EventRef<'a>> {
         loop {
-            let place = self.places.next()?;
-            if self.mark.is_some_and(|mark| mark != place.mark) {
-                continue;
-            }
+            let place = self.place(self.next)?;
+            self.next += 1;
             // An event as it is stored stands here once, and is too much to be copied for nothing.
             let event = match place.part {
                 STORED => self.decode(place),
@@ -229,5 +277,84 @@ impl<'a> Iterator for Walk<'a> {
                 return event;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scan::{Filter, Take};
+    use super::super::story::{append, tell_on};
+    use super::super::testing;
+    use super::*;
+
+    /// Five records of 1, 40, 7, 100 and 3 events, marked by their positions; then some that came long before, as released ones do.
+    fn marked(marks: u64) -> Batch {
+        let mut store = testing::store();
+        let mut ids = (1..).map(|id: u32| id.to_string());
+        for (number, events) in [1, 40, 7, 100, 3].into_iter().enumerate() {
+            let ids: Vec<String> = ids.by_ref().take(events).collect();
+            tell_on(&mut store, number, vec![append(&ids.iter().map(String::as_str).collect::<Vec<_>>())]);
+        }
+        let snapshot = store.reader().snapshot().expect("a snapshot");
+        let all = Portion { events: usize::MAX, bytes: usize::MAX };
+        let mut mark = |_: &Record, event: &EventRef<'_>| Take::Marked((event.position.0 * event.position.0 % marks) as u32);
+        let read = snapshot.collect_marked(Position::START, snapshot.head(), &Filter::default(), all, &mut Default::default(), &mut mark);
+        let mut batch = read.expect("nothing fails in memory").0;
+        batch.append(snapshot.pick(&[Position(9), Position(3), Position(150)]).expect("they are there"));
+        batch
+    }
+
+    #[track_caller]
+    fn check(batch: &Batch, marks: u32) {
+        let shown = |event: EventRef<'_>| (event.position, event.to_event());
+        let all: Vec<_> = batch.events().into_iter().map(shown).collect();
+        assert_eq!(all.len(), batch.len());
+        for mark in 0..=marks {
+            let expected: Vec<_> =
+                (0..).zip(&all).filter(|(index, _)| batch.mark(*index) == mark).map(|(_, event)| event.clone()).collect();
+            let mut walk = batch.walk(Some(mark));
+            assert_eq!(walk.upcoming(), expected.first().map(|(position, _)| *position), "{mark} of {marks}");
+            assert_eq!(walk.by_ref().map(shown).collect::<Vec<_>>(), expected, "{mark} of {marks}");
+            assert_eq!((walk.upcoming(), batch.count(Some(mark))), (None, expected.len()), "{mark} of {marks}");
+        }
+    }
+
+    #[test]
+    fn events_of_one_mark_are_those_of_all_with_that_mark_in_their_order() {
+        for marks in [1, 2, 7, 16, 200] {
+            check(&marked(marks), marks as u32);
+        }
+    }
+
+    #[test]
+    fn what_is_marked_anew_or_added_is_walked_over_as_it_is_then() {
+        let mut batch = marked(3);
+        check(&batch, 3);
+        batch.append(marked(5));
+        check(&batch, 5);
+        batch.mark_stored(&mut |event| (event.position.0 % 2 == 0).then_some(event.position.0 as u32 % 4));
+        check(&batch, 4);
+        batch.mark_shares(6);
+        check(&batch, 6);
+        let (record, first) = (batch.record(0).clone(), batch.places[0].position);
+        batch.push(&record, &record.event(first).expect("it is there"), 7);
+        check(&batch, 7);
+    }
+
+    #[test]
+    fn what_an_upcaster_made_of_an_event_stands_in_its_place() {
+        let stored = marked(1);
+        let mut batch = Batch::default();
+        for index in [0, 60, 61] {
+            let event = stored.stored(index).expect("it is there");
+            for part in 0..2 {
+                let part = Part { r#type: format!("a.{part}"), content_type: "text/plain".into(), data: vec![part] };
+                batch.push_part(stored.record(index), &event, part, u32::from(index > 0));
+            }
+        }
+        let seen: Vec<_> = batch.walk(Some(1)).map(|event| (event.position, event.r#type.to_owned(), event.data.to_vec())).collect();
+        let of = |position, part: u8| (Position(position), format!("a.{part}"), vec![part]);
+        assert_eq!(seen, [of(61, 0), of(61, 1), of(62, 0), of(62, 1)]);
+        check(&batch, 1);
     }
 }

@@ -28,7 +28,7 @@ pub fn backfill(inside: &Arc<Inside>, task: &ReplayTask, function: &str) -> Resu
         return Ok(0);
     }
     let shadow = inside.open_shadow(&task.id, function, row.identity, CACHE_BYTES)?;
-    let options = ReplayOptions { lanes: inside.view_threads, collect_new: true, ..ReplayOptions::default() };
+    let options = ReplayOptions { threads: inside.view_threads, collect_new: true, ..ReplayOptions::default() };
     let mut replay: Option<Replay> = None;
     let mut appended = 0;
     loop {

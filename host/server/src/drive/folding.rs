@@ -10,7 +10,7 @@ use super::inside::Inside;
 use super::prospect::Prospect;
 
 /// Read and run in one step.
-pub const PORTION: Portion = Portion { events: 32 << 10, bytes: 12 << 20 };
+pub const PORTION: Portion = Portion { events: 24 << 10, bytes: 9 << 20 };
 
 /// Runs the second on a thread of its own beside the first, or after it if there is one thread only.
 pub fn beside<One, Other: Send>(
@@ -42,14 +42,14 @@ pub fn threads(inside: &Inside) -> usize {
 
 /// Runs the parts of a portion side by side, each in a slot.
 pub fn fold_all(inside: &Inside, parts: &[run::Part], guest: &dyn Guest, log: &(dyn Fn(LogLevel, &str) + Sync)) -> Vec<Folded> {
-    let threads = threads(inside);
+    let threads = threads(inside).min(parts.iter().filter(|part| !part.is_empty()).count());
     let next = AtomicUsize::new(0);
     let fold = || {
         let taken = std::iter::from_fn(|| parts.get(next.fetch_add(1, Ordering::Relaxed)));
         taken.map(|part| inside.slots.hold(|| part.fold(guest, &mut |level, message| log(level, message)))).collect::<Vec<_>>()
     };
     std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads.min(parts.len())).map(|_| scope.spawn(fold)).collect();
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(fold)).collect();
         let mut folded = fold();
         for other in others {
             match other.join() {

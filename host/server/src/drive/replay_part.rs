@@ -109,7 +109,7 @@ impl Part {
             };
             compared_after = since;
             let options = ReplayOptions {
-                lanes: inside.view_threads,
+                threads: inside.view_threads,
                 compare: compares,
                 // What is to take over has all of its state.
                 sample: if needed { 1 } else { asked.sample.unwrap_or(1).max(1) },
@@ -150,7 +150,7 @@ impl Part {
         let guests = inside.guests_at(snapshot);
         let reading = prospect.reading(snapshot, &guests)?;
         let after = Position(version.after);
-        let options = ReplayOptions { lanes: inside.view_threads, from: after, made_by: Some(module), ..ReplayOptions::default() };
+        let options = ReplayOptions { threads: inside.view_threads, from: after, made_by: Some(module), ..ReplayOptions::default() };
         // Code that came back has a span for each time that it ran.
         let shadow = Digest::of(format!("{identity} after {after}").as_bytes());
         let shadow = inside.open_shadow(&upgrade.task.id, &function.name, shadow, CACHE_BYTES)?;

@@ -72,7 +72,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl ViewTask {
-    pub fn new(row: &Arc<FunctionRow>, identity: Digest, file: Arc<ViewFile>, lanes: usize, namespace: &Arc<Inside>) -> ViewTask {
+    pub fn new(row: &Arc<FunctionRow>, identity: Digest, file: Arc<ViewFile>, threads: usize, namespace: &Arc<Inside>) -> ViewTask {
         let (cursor, name) = (file.cursor(), row.name.as_str());
         let digest = namespace.reader.modules().get(&row.module).map(|module| module.digest);
         ViewTask {
@@ -84,7 +84,7 @@ impl ViewTask {
             level_at: namespace.reader.head(),
             stand_in: Mutex::default(),
             namespace: Arc::downgrade(namespace),
-            folder: Mutex::new(Folder { projector: Projector::new(name, lanes), flushed: clock::started() }),
+            folder: Mutex::new(Folder { projector: Projector::new(name, threads), flushed: clock::started() }),
             turns: Turns::default(),
             position: watch::Sender::new(cursor),
             stuck: Mutex::default(),

@@ -26,7 +26,7 @@ const REPLAYS: usize = 3;
 /// Turns with and without a rehearsal beside the appends.
 const TURNS: usize = 7;
 const TURN: Duration = Duration::from_millis(700);
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 const HANDLED_WITHIN: Duration = Duration::from_secs(900);
 const MEBIBYTE: f64 = (1 << 20) as f64;
 
