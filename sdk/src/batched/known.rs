@@ -56,7 +56,8 @@ impl Known {
     fn find_hashed(&self, hash: u64, unit: &str, key: &str) -> Option<u32> {
         let is = |place: &u32| {
             let row = &self.rows[*place as usize];
-            self.names[row.key.clone()] == *key && self.names[row.unit.clone()] == *unit
+            let names = self.names.as_bytes();
+            names[row.key.clone()] == *key.as_bytes() && names[row.unit.clone()] == *unit.as_bytes()
         };
         self.places.find(hash, is).copied()
     }
@@ -175,13 +176,34 @@ pub(super) fn hash(unit: &str, key: &str) -> u64 {
     const FACTOR: u64 = 0x517c_c1b7_2722_0a95;
     let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(FACTOR);
     let bytes = |hash: u64, text: &str| {
-        let mut words = text.as_bytes().chunks_exact(8);
-        let hash = words.by_ref().fold(hash, |hash, word| mix(hash, u64::from_le_bytes(word.try_into().unwrap_or_default())));
-        let mut rest = [0; 8];
-        rest[..words.remainder().len()].copy_from_slice(words.remainder());
-        mix(mix(hash, u64::from_le_bytes(rest)), text.len() as u64)
+        let text = text.as_bytes();
+        let (words, rest) = text.as_chunks::<8>();
+        let hash = words.iter().fold(hash, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+        // What is left over counts with what comes before it, if that is eight bytes: to put it together is more work.
+        let last = text.last_chunk().map(|last| u64::from_le_bytes(*last));
+        let last = last.unwrap_or_else(|| rest.iter().fold(0, |last, byte| last << 8 | u64::from(*byte)));
+        mix(mix(hash, last), text.len() as u64)
     };
     // The table looks at the uppermost bits too.
     let hash = bytes(bytes(0, unit), key);
     hash ^ (hash >> 32)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_byte_of_a_unit_and_of_a_key_counts_and_so_does_their_length() {
+        let texts = || (0..24).map(|length| "abcdefghijklmnopqrstuvwxyz"[..length].to_owned());
+        let changed = |text: &str, at: usize| [&text[..at], "-", &text[at + 1..]].concat();
+        let texts: Vec<String> =
+            texts().flat_map(|text| (0..text.len()).map(|at| changed(&text, at)).chain([text.clone()]).collect::<Vec<_>>()).collect();
+        let hashes: HashSet<u64> = texts.iter().flat_map(|text| [hash(text, "k"), hash("u", text)]).collect();
+        assert_eq!(hashes.len(), 2 * texts.len());
+        assert_ne!(hash("", "\0"), hash("", "\0\0"));
+        assert_ne!(hash("ab", "c"), hash("a", "bc"));
+    }
 }

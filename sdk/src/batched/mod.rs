@@ -166,11 +166,18 @@ impl Units {
 /// The first so many parts of a subject, or all that it has.
 fn first(subject: &str, parts: u32) -> &str {
     let mut left = parts;
-    let end = subject.bytes().position(|byte| {
-        left -= u32::from(byte == b'/' && left > 0);
-        left == 0
-    });
-    end.map_or(subject, |end| &subject[..end])
+    for (at, byte) in subject.bytes().enumerate() {
+        if left == 0 {
+            return &subject[..at];
+        }
+        if byte == b'/' {
+            left -= 1;
+            if left == 0 {
+                return &subject[..at];
+            }
+        }
+    }
+    subject
 }
 
 impl Host for Batched<'_> {
