@@ -2,6 +2,7 @@
 //! lane has. Parts of one portion run side by side on any threads.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::handler::{Fault, Stopped, end_of_one, middle};
@@ -17,10 +18,9 @@ use crate::model::{
 };
 use crate::store::{Batch, ViewSnapshot, Walk};
 
-/// Rows touched that all parts of a portion may hold in memory, each its share; beyond it a part ends early.
-const OVERLAYS_BYTES_MAX: usize = 128 << 20;
-/// A part alone may have no more either.
+/// Rows touched that one part may hold in memory, and all parts of a portion together; beyond it a part ends early.
 const OVERLAY_BYTES_MAX: usize = 64 << 20;
+const OVERLAYS_BYTES_MAX: usize = 128 << 20;
 
 /// What the parts of one portion share.
 pub struct Portioned {
@@ -30,6 +30,23 @@ pub struct Portioned {
     pub rows: ViewSnapshot,
     /// What a replay wants to know of it. A live view ends at the first event that it can't fold.
     pub judging: Option<Judging>,
+    /// What the rows take that the parts hold.
+    pub held: Held,
+}
+
+/// Bytes that the parts of a portion hold together.
+#[derive(Debug, Default)]
+pub struct Held(AtomicUsize);
+
+impl Held {
+    /// One part holds so much now, where it held so much before. Answers what all hold.
+    fn change(&self, before: usize, now: usize) -> usize {
+        if now >= before {
+            self.0.fetch_add(now - before, Ordering::Relaxed) + (now - before)
+        } else {
+            self.0.fetch_sub(before - now, Ordering::Relaxed) - (before - now)
+        }
+    }
 }
 
 /// The events of a portion whose units belong to one lane.
@@ -37,8 +54,6 @@ pub struct Part {
     pub(super) portioned: Arc<Portioned>,
     /// What its events are marked with; all are its own if there is only one lane.
     pub(super) lane: Option<u32>,
-    /// How many parts there are.
-    pub(super) lanes: usize,
     /// The rows that the lane's last part left, as they are in the file.
     pub(super) overlay: Mutex<Overlay>,
 }
@@ -86,18 +101,20 @@ impl Part {
     /// Folds the part's events. A call that fails is split, until one event alone in a fresh instance has
     /// failed; what comes before it stands.
     pub fn fold(&self, guest: &dyn Guest, log: &mut dyn FnMut(LogLevel, &str)) -> Folded {
-        let Portioned { manifest, batch, rows, judging } = &*self.portioned;
+        let Portioned { manifest, batch, rows, judging, held } = &*self.portioned;
         let overlay = std::mem::take(&mut *self.overlay.lock().unwrap_or_else(PoisonError::into_inner));
         let mut walk = batch.walk(self.lane);
         let mut folding = Folding::new(manifest, guest, Some(rows), overlay);
         let mut judge = judging.as_ref().map(|judging| Judge::new(judging, self.lane));
         // No more are decoded at a time than a call takes: all of a portion don't fit a processor's cache.
         let mut events: Vec<EventRef<'_>> = Vec::new();
-        let mut stopped = None;
+        let (mut stopped, mut holds) = (None, 0);
         while stopped.is_none() {
             fill(&mut events, &mut walk);
             let Some(first) = events.first() else { break };
-            if folding.overlay.bytes() > OVERLAY_BYTES_MAX.min(OVERLAYS_BYTES_MAX / self.lanes) {
+            let all_hold = held.change(holds, folding.overlay.bytes());
+            holds = folding.overlay.bytes();
+            if holds > OVERLAY_BYTES_MAX || folding.calls > 0 && all_hold > OVERLAYS_BYTES_MAX {
                 stopped = Some((first.position, PartStop::Full));
                 break;
             }

@@ -214,10 +214,17 @@ impl Replay {
     ) -> Result<Prepared, StoreError> {
         let empty = batch.is_empty();
         self.portions += 1;
-        // Where there are more lanes than threads, all of them together are asked as often as one.
-        let audited = (lanes > self.options.threads).then(|| (self.portions % lanes as u64) as u32);
+        // Where there are more lanes than threads, one that has events is asked twice, and another one next time.
+        let audited = if lanes > self.options.threads {
+            let turn = (self.portions % lanes as u64) as u32;
+            let mut lanes = (turn..lanes as u32).chain(0..turn);
+            lanes.find(|lane| batch.count(Some(*lane)) > 0)
+        } else {
+            None
+        };
         let judging = Judging { asked, reader: reading.snapshot.reader(), upto, audited };
-        let portioned = Portioned { manifest: manifest.clone(), batch, rows: shadow.snapshot()?, judging: Some(judging) };
+        let portioned =
+            Portioned { manifest: manifest.clone(), batch, rows: shadow.snapshot()?, judging: Some(judging), held: Default::default() };
         let portioned = Arc::new(portioned);
         portioning.portioned = Some(portioned.clone());
         self.pending = Some(Pending::Portion(Box::new(portioning)));

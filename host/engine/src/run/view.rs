@@ -189,7 +189,8 @@ impl Projector {
         if taken.batch.is_empty() {
             return Ok(Prepared::Parts(Vec::new()));
         }
-        let portioned = Arc::new(Portioned { manifest: row.manifest.clone(), batch: taken.batch, rows: view.snapshot()?, judging: None });
+        let (manifest, rows) = (row.manifest.clone(), view.snapshot()?);
+        let portioned = Arc::new(Portioned { manifest, batch: taken.batch, rows, judging: None, held: Default::default() });
         let (file, cursor, warm) = std::mem::take(&mut self.warm);
         let is_warm = file == view.name() && cursor == view.cursor();
         Ok(Prepared::Parts(if is_warm { warm } else { Warm::default() }.parts(&portioned, lanes)))

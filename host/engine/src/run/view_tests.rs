@@ -42,6 +42,9 @@ impl Guest for Counting {
             if event.data == b"never" {
                 return Ok(Err(Failure { event: index, kind: FailureKind::Reject, message: "no".into() }));
             }
+            if event.data.starts_with(b"large") {
+                calls.state_put(index, event.id, &vec![b'x'; 1 << 20]).map_err(refused)?;
+            }
             if event.data == b"delete" {
                 calls.state_delete(index, key).map_err(refused)?;
             }
@@ -160,6 +163,25 @@ fn the_rows_do_not_depend_on_portions_lanes_and_restarts() {
         }
         assert!(digests.iter().all(|other| *other == digests[0]), "{split:?}: {digests:?}");
     }
+}
+
+#[test]
+fn a_lane_of_many_may_hold_more_than_its_share_of_the_memory_for_rows() {
+    let mut story = Story::new(Some(1), 2, 50);
+    // Each alone in its call, and a row of a mebibyte for each.
+    let large = format!("large{}", "-".repeat(600 << 10));
+    story.append(&[large.as_str(); 48]);
+    story.append(&["."; 200]);
+    let file = story.open();
+    let mut steps = 0;
+    while let Some(step) = story.step(&file) {
+        assert!(matches!(step, ViewStep::Folded { .. }), "{step:?}");
+        steps += 1;
+        assert!(steps < 20, "it does not get on: {}", file.cursor());
+    }
+    assert_eq!(story.projector.position(&file), story.world.store.head());
+    let large = file.snapshot().and_then(|snapshot| snapshot.stored_bytes()).expect("rows can be read");
+    assert!(large > 30 << 20, "{large}");
 }
 
 #[test]

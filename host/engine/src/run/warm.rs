@@ -35,7 +35,7 @@ impl Warm {
         let mut part = |lane: usize| {
             let lane = (lanes > 1).then_some(lane as u32);
             let overlay = Mutex::new(self.lanes.remove(&lane).unwrap_or_default());
-            Part { portioned: portioned.clone(), lane, lanes, overlay }
+            Part { portioned: portioned.clone(), lane, overlay }
         };
         (0..lanes).map(&mut part).collect()
     }
@@ -61,8 +61,8 @@ mod tests {
         let world = World::new(&[]);
         let (file, _) = world.store.reader().open_shadow("f", Digest::ZERO, 1 << 20).expect("a shadow in memory");
         let rows = file.snapshot().expect("a snapshot");
-        let portioned = Portioned { manifest: function("f", &["a"], &[]), batch: Batch::default(), rows, judging: None };
-        let portioned = Arc::new(portioned);
+        let (manifest, batch) = (function("f", &["a"], &[]), Batch::default());
+        let portioned = Arc::new(Portioned { manifest, batch, rows, judging: None, held: Default::default() });
         let kept = || Warm::keep([(Some(0), lane(2, b"x")), (Some(1), lane(12, &[0; 1 << 20])), (Some(2), lane(3, b"x"))].into());
         let begins_with = |warm: Warm, lanes| -> Vec<usize> {
             let parts = warm.parts(&portioned, lanes);
