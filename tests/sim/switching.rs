@@ -33,6 +33,7 @@ impl Model {
                 state: BTreeMap::new(),
                 wrote: false,
                 code: Code::default(),
+                begun_empty: Vec::new(),
                 history: Vec::new(),
                 rewound: 0,
             });
@@ -67,10 +68,14 @@ impl Model {
             if ready.remove(&name) {
                 assert_eq!(row.rebuilding, None, "{name} was made ready while its state was made again");
                 row.state = self.refold(self, &row, &row.applied);
+                row.begun_empty.retain(|begun| *begun != code);
             } else {
                 let nothing = row.rebuilding.is_some() || row.state.is_empty();
                 assert!(nothing, "{name} goes on with state that other code made: {:?}", row.state);
                 row.rebuilding = row.wrote.then(|| row.rebuilding.unwrap_or(row.cursor));
+                if !row.wrote && !row.applied.is_empty() {
+                    row.begun_empty.push(code.clone());
+                }
             }
             row.code = code;
             self.functions.insert(name, row);
@@ -91,12 +96,16 @@ impl Model {
     }
 
     /// The same for the code with this identity, of what the log recorded up to a commit. `None`: nothing is
-    /// known of the code, or of the function as it stood then.
+    /// known of the code, or of the function as it stood then, or the code began with nothing.
     pub fn refold_of(&self, function: &str, identity: Digest, through_commit: u64) -> Option<BTreeMap<String, Vec<u8>>> {
         let then = self.codes.get(&(function.to_owned(), identity))?;
         let row = self.functions.get(function).filter(|row| through_commit >= row.rewound)?;
+        let of = then.functions.get(function)?;
+        if row.begun_empty.contains(&then.code(of)) {
+            return None;
+        }
         let handled = row.history.iter().rev().find(|(commit, _)| *commit <= through_commit).map_or(0, |(_, handled)| *handled);
-        Some(self.refold(then, then.functions.get(function)?, &row.applied[..handled]))
+        Some(self.refold(then, of, &row.applied[..handled]))
     }
 
     /// Notes how much every function has handled by now.
@@ -130,6 +139,7 @@ impl Model {
             applied: Vec::new(),
             state: BTreeMap::new(),
             code: row.code.clone(),
+            begun_empty: Vec::new(),
             history: Vec::new(),
             status: row.status.clone(),
             ..*row
