@@ -96,9 +96,9 @@ pub struct Row {
     pub wrote: bool,
     /// What the state is made by.
     pub code: Code,
-    /// Codes that took over when no state was ever written, and so without a replay: what came before them is not in their state,
-    /// though they might have made some of it.
-    pub begun_empty: Vec<Code>,
+    /// Codes that took over when no state was ever written, and so without a replay, each with how much was handled by then: none of
+    /// that is in their state, though they might have made some of it.
+    pub begun_empty: Vec<(Code, usize)>,
     /// How much was handled after commits that changed that, and the commit of the last rewind.
     pub history: Vec<(u64, usize)>,
     pub rewound: u64,

@@ -68,13 +68,14 @@ impl Model {
             if ready.remove(&name) {
                 assert_eq!(row.rebuilding, None, "{name} was made ready while its state was made again");
                 row.state = self.refold(self, &row, &row.applied);
-                row.begun_empty.retain(|begun| *begun != code);
+                row.begun_empty.retain(|(begun, _)| *begun != code);
             } else {
                 let nothing = row.rebuilding.is_some() || row.state.is_empty();
                 assert!(nothing, "{name} goes on with state that other code made: {:?}", row.state);
                 row.rebuilding = row.wrote.then(|| row.rebuilding.unwrap_or(row.cursor));
-                if !row.wrote && !row.applied.is_empty() {
-                    row.begun_empty.push(code.clone());
+                if !row.wrote {
+                    row.begun_empty.retain(|(begun, _)| *begun != code);
+                    row.begun_empty.push((code.clone(), row.applied.len()));
                 }
             }
             row.code = code;
@@ -96,16 +97,14 @@ impl Model {
     }
 
     /// The same for the code with this identity, of what the log recorded up to a commit. `None`: nothing is
-    /// known of the code, or of the function as it stood then, or the code began with nothing.
+    /// known of the code, or of the function as it stood then.
     pub fn refold_of(&self, function: &str, identity: Digest, through_commit: u64) -> Option<BTreeMap<String, Vec<u8>>> {
         let then = self.codes.get(&(function.to_owned(), identity))?;
         let row = self.functions.get(function).filter(|row| through_commit >= row.rewound)?;
         let of = then.functions.get(function)?;
-        if row.begun_empty.contains(&then.code(of)) {
-            return None;
-        }
+        let begun = row.begun_empty.iter().find(|(code, _)| *code == then.code(of)).map_or(0, |(_, handled)| *handled);
         let handled = row.history.iter().rev().find(|(commit, _)| *commit <= through_commit).map_or(0, |(_, handled)| *handled);
-        Some(self.refold(then, of, &row.applied[..handled]))
+        Some(self.refold(then, of, &row.applied[begun.min(handled)..handled]))
     }
 
     /// Notes how much every function has handled by now.
