@@ -70,7 +70,7 @@ impl Group<'_> {
     fn known(&mut self, events: &[NewEvent], hashes: &[u64]) -> Result<Result<Vec<Known>, Refused>, StoreError> {
         let mut known = Vec::with_capacity(events.len());
         let mut here: HashedMap<usize> = HashedMap::default();
-        let suspects = self.suspects(hashes);
+        let suspects = self.suspects(hashes)?;
         for (index, event) in events.iter().enumerate() {
             let mut found = Known::New;
             for position in self.positions(hashes[index], suspects[index])? {

@@ -87,7 +87,7 @@ impl Group<'_> {
     }
 
     pub(super) fn known_id(&mut self, hash: u64, source: &str, id: &str) -> Result<Option<Position>, StoreError> {
-        let suspect = self.suspects(&[hash])[0];
+        let suspect = self.suspects(&[hash])?[0];
         for position in self.positions(hash, suspect)? {
             if self.with_event(position, |stored| stored.source == source && stored.id == id)? {
                 return Ok(Some(position));

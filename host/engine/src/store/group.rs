@@ -107,14 +107,15 @@ impl Group<'_> {
 
     /// Which hashes some segment may hold. Filter by filter, so that the processor can look up many
     /// at once.
-    pub fn suspects(&self, hashes: &[u64]) -> Vec<bool> {
+    pub fn suspects(&self, hashes: &[u64]) -> Result<Vec<bool>, StoreError> {
         let mut suspects = vec![false; hashes.len()];
         for segment in self.view.segments.iter() {
+            let filter = segment.filter()?;
             for (suspect, hash) in suspects.iter_mut().zip(hashes) {
-                *suspect |= segment.may_hold(*hash);
+                *suspect |= filter.may_hold(*hash);
             }
         }
-        suspects
+        Ok(suspects)
     }
 
     pub fn positions(&self, hash: u64, suspect: bool) -> Result<Vec<Position>, StoreError> {

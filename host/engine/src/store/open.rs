@@ -40,6 +40,8 @@ pub struct Options {
     pub identity: [u8; 16],
     /// Versions of a function that ran and are kept for a rollback, beside the live one. At least 1.
     pub versions_kept: usize,
+    /// Whether what tells new ids from known ones is kept in memory, 11 bits for each: where events are appended.
+    pub holds_filters: bool,
     pub on_repair: OnRepair,
 }
 
@@ -68,6 +70,7 @@ impl Default for Options {
             forget_key: [0; 16],
             identity: [0; 16],
             versions_kept: VERSIONS_KEPT,
+            holds_filters: true,
             on_repair: OnRepair::default(),
         }
     }
@@ -116,7 +119,11 @@ impl Store {
             schemas: mirror.schemas.clone(),
         };
         let shared = Arc::new(Shared::new(folder, head, keys, view, opened.tail));
-        Ok(Store::new(shared, mirror, opened.recorded, opened.sealed_rows_left))
+        let store = Store::new(shared, mirror, opened.recorded, opened.sealed_rows_left);
+        if options.holds_filters {
+            store.reader().hold_filters()?;
+        }
+        Ok(store)
     }
 }
 

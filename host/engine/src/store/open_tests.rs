@@ -55,6 +55,41 @@ fn seal(store: &mut Store) {
     store.adopt(sealed).expect("named");
 }
 
+/// How many of its segments have their filter in memory.
+fn filters(store: &Store) -> usize {
+    store.reader().shared.view().segments.iter().filter(|segment| segment.holds_filter()).count()
+}
+
+#[test]
+fn filters_take_memory_where_events_are_appended_and_known_ids_are_found_without_them_too() {
+    let folder = MemoryFolder::default();
+    let mut store = Store::open(Arc::new(folder.clone()), &Options { holds_filters: false, ..Options::default() }).expect("opened");
+    for id in 1..=3 {
+        append(&mut store, id);
+        seal(&mut store);
+    }
+    let find = |store: &Store, id: &str| store.reader().snapshot().expect("a snapshot").find("/shop", id).expect("read").is_some();
+    assert!(find(&store, "2") && !find(&store, "4"));
+    // The first append had nothing to ask, the next ones asked the segments before them.
+    store.reader().release_filters();
+    assert_eq!(filters(&store), 0);
+    append(&mut store, 2);
+    assert_eq!((store.reader().head(), filters(&store)), (Position(3), 3), "it is known, and every filter was asked");
+
+    store.reader().release_filters();
+    append(&mut store, 4);
+    store.reader().release_filters();
+    seal(&mut store);
+    assert_eq!(filters(&store), 0, "what is sealed is as the others are");
+    store.reader().hold_filters().expect("read");
+    append(&mut store, 5);
+    seal(&mut store);
+    assert_eq!(filters(&store), 5);
+    assert!(find(&store, "2") && !find(&store, "6"));
+    drop(store);
+    assert_eq!(filters(&open(&folder).expect("opened")), 5);
+}
+
 #[test]
 fn how_far_the_repair_of_a_head_is_that_was_not_closed_is_told_c16() {
     let folder = MemoryFolder::default();

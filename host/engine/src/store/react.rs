@@ -123,7 +123,7 @@ impl Group<'_> {
     /// Where an output is already, and whether it says the same there.
     fn find_output(&mut self, source: &str, output: &Emitted) -> Result<Option<(Position, bool)>, StoreError> {
         let hash = self.shared.hasher.id(source, &output.id);
-        let suspect = self.suspects(&[hash])[0];
+        let suspect = self.suspects(&[hash])?[0];
         let mut found = None;
         for position in self.positions(hash, suspect)? {
             let same = self.with_event(position, |stored| {

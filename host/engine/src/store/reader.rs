@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::consumer_file::{ConsumerFile, StoredConsumer};
 use super::error::StoreError;
@@ -48,6 +49,18 @@ impl Reader {
     /// The schemas in force, by event type. Opens no snapshot.
     pub fn schemas(&self) -> Arc<BTreeMap<String, SchemaRow>> {
         self.shared.view().schemas.clone()
+    }
+
+    /// Keeps in memory from now on what tells new ids from known ones, so that no append waits for it to be read.
+    pub fn hold_filters(&self) -> Result<(), StoreError> {
+        self.shared.holds_filters.store(true, Ordering::Release);
+        self.shared.view().segments.iter().try_for_each(|segment| segment.filter().map(drop))
+    }
+
+    /// Gives that memory back: nothing is appended here any more.
+    pub fn release_filters(&self) {
+        self.shared.holds_filters.store(false, Ordering::Release);
+        self.shared.view().segments.iter().for_each(|segment| segment.release_filter());
     }
 
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {

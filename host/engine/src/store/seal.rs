@@ -2,6 +2,7 @@
 //! whoever has time, and named by a commit of the writer.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::error::StoreError;
 use super::head::encode_segments;
@@ -84,6 +85,9 @@ impl Reader {
         let segment = Segment::open(folder, &segment_file(commits.0, commits.1), None)?;
         // What it takes the place of is deleted soon.
         assert_eq!((segment.commit_first, segment.commit_last), commits, "commits are missing in {}", segment.file);
+        if self.shared.holds_filters.load(Ordering::Acquire) {
+            segment.filter()?;
+        }
         Ok(Sealed { segment: Arc::new(segment), replaces })
     }
 }

@@ -30,6 +30,8 @@ pub struct Shared {
     /// Set when a commit failed: no more writes.
     pub poisoned: AtomicBool,
     pub open_snapshots: OpenSnapshots,
+    /// Whether the filters of all segments are kept in memory.
+    pub holds_filters: AtomicBool,
     view: RwLock<Arc<View>>,
     tail: RwLock<Tail>,
 }
@@ -90,6 +92,7 @@ impl Shared {
             identity,
             poisoned: AtomicBool::new(false),
             open_snapshots: OpenSnapshots::default(),
+            holds_filters: AtomicBool::new(false),
             view: RwLock::new(Arc::new(view)),
             tail: RwLock::new(tail),
         }

@@ -203,7 +203,8 @@ impl Host {
         let rows = host.finish_drops(rows)?;
         host.finish_restores()?;
         for row in &rows {
-            let store = host.open_store(&row.folder, None)?;
+            let options = Options { holds_filters: takes_events(row), ..host.store_options()? };
+            let store = host.open_store(&row.folder, Some(options))?;
             host.start(row, store)?;
         }
         host.name_all()?;
@@ -342,7 +343,7 @@ impl Host {
         inside.keep_shadows();
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner).insert(row.folder.clone(), inside.clone());
         inside.generation.store(row.generation, Ordering::Release);
-        inside.frozen.store(!matches!(row.role, Role::Own | Role::Fork { .. }), Ordering::Release);
+        inside.frozen.store(!takes_events(row), Ordering::Release);
         match row.role {
             Role::Retelling { .. } => {
                 inside.hold_store(store);
@@ -522,6 +523,11 @@ impl Host {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.0.namespaces.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
+}
+
+/// Whether whoever likes may append to it; other logs are written by the host alone, if at all.
+fn takes_events(row: &NamespaceRow) -> bool {
+    matches!(row.role, Role::Own | Role::Fork { .. })
 }
 
 fn asked_by(holder: &Option<Arc<Access>>) -> By<'_> {

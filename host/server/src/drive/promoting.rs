@@ -30,7 +30,13 @@ impl Host {
         self.in_turn(move |host| async move {
             let retelling = {
                 let (host, name) = (host.clone(), name.clone());
-                blocking(move || host.promotable(&name)).await?
+                blocking(move || {
+                    let retelling = host.promotable(&name)?;
+                    // Not while the base stands still.
+                    retelling.target.reader.hold_filters()?;
+                    Ok(retelling)
+                })
+                .await?
             };
             let base = retelling.base.clone();
             let (promoted, recorded) = alone(&base.clone(), move |_| host.take_place(&name, &retelling)).await?;
@@ -129,6 +135,7 @@ impl Host {
         self.name_all()?;
         let successor = self.namespace(&what.namespace).ok_or_else(|| DriveError::UnknownNamespace(what.namespace.clone()))?;
         from.supersede(successor);
+        from.reader.release_filters();
         Ok(recorded)
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 
 use retold_engine::model::{FunctionKind, Kind, Position, Timestamp, TypePattern, timer_source};
 use retold_engine::run::{RetellPlan, RetoldModule, Rule, SubjectPattern};
-use retold_engine::store::{Filter, Folder, NamespaceRow, Refused, Role, Snapshot, StoreError};
+use retold_engine::store::{Filter, Folder, NamespaceRow, Options, Refused, Role, Snapshot, StoreError};
 use tokio::sync::watch;
 
 use super::clock;
@@ -47,7 +47,7 @@ impl Host {
         let plan = plan(&base, &request)?;
         let folder = self.catalogue().next_folder(&request.name)?;
         // What the base has erased stays erased under the same key.
-        let options = retold_engine::store::Options { forget_key: base.reader.forget_key(), ..self.store_options()? };
+        let options = Options { forget_key: base.reader.forget_key(), holds_filters: false, ..self.store_options()? };
         let store = self.open_store(&folder, Some(options))?;
         // Not into the catalogue: it may name who is to be forgotten, and what was in a database stays in its
         // free pages.

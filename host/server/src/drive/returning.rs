@@ -60,6 +60,8 @@ impl Host {
                 break;
             }
         }
+        // Not while the writer stands still.
+        old.reader.hold_filters()?;
         Ok(WayBack { live, old, old_name: old_row.name, generation: row.generation, comparing })
     }
 

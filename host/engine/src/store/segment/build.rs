@@ -64,8 +64,8 @@ impl SegmentFile {
     }
 
     pub fn put_filter(&mut self, filter: &Filter) -> Result<(), StoreError> {
-        for (number, part) in filter.to_bytes().chunks(FILTER_PART_BYTES).enumerate() {
-            self.put(tables::SEGMENT_FILTER, number as u64, part, part.len())?;
+        for (number, part) in filter.parts(FILTER_PART_BYTES).enumerate() {
+            self.put(tables::SEGMENT_FILTER, number as u64, &*part, part.len())?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Reading a segment.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable};
 
@@ -14,7 +14,8 @@ use super::postings::{Postings, find_ids};
 use super::stream::RecordStream;
 use crate::model::{ByteReader, Digest, Malformed, Position, Record};
 
-const CACHE_BYTES: usize = 2 << 20;
+/// Seven chunks: a long log has dozens of segments, each with pages of its own in memory, and the file system keeps them too.
+const CACHE_BYTES: usize = 512 << 10;
 
 pub struct Segment {
     pub file: String,
@@ -31,7 +32,9 @@ pub struct Segment {
     pub capped: bool,
     /// The types of a capped segment, once they were asked for.
     pub(super) counted: OnceLock<Vec<TypeCount>>,
-    filter: Filter,
+    /// Where the log takes new events.
+    filter: Mutex<Option<Arc<Filter>>>,
+    filter_parts: ReadOnlyTable<u64, &'static [u8]>,
     chunks: ReadOnlyTable<u64, &'static [u8]>,
     offsets: ReadOnlyTable<u64, u64>,
     ids: ReadOnlyTable<u64, &'static [u8]>,
@@ -101,12 +104,6 @@ impl Segment {
         if end.last.next() < facts.first || end.last > facts.last || end.stream_bytes > facts.stream_bytes {
             return Err(malformed(Malformed { what: "cap", at: 0 }));
         }
-        let mut filter = Vec::new();
-        for part in transaction.open_table(tables::SEGMENT_FILTER)?.iter()? {
-            filter.extend_from_slice(part?.1.value());
-        }
-        let unusable = || StoreError::derived(file, facts.first)(Malformed { what: "filter", at: 0 });
-        let filter = Filter::from_bytes(&filter).ok_or_else(unusable)?;
         Ok(Segment {
             file: file.to_owned(),
             first: facts.first,
@@ -118,7 +115,8 @@ impl Segment {
             stream_bytes: end.stream_bytes,
             capped: end != whole,
             counted: OnceLock::new(),
-            filter,
+            filter: Mutex::default(),
+            filter_parts: transaction.open_table(tables::SEGMENT_FILTER)?,
             chunks: transaction.open_table(tables::SEGMENT_CHUNKS)?,
             offsets: transaction.open_table(tables::SEGMENT_OFFSETS)?,
             ids: transaction.open_table(tables::SEGMENT_IDS)?,
@@ -132,15 +130,40 @@ impl Segment {
         self.last.0 + 1 - self.first.0
     }
 
-    /// `false`: no event here has this id.
-    #[inline]
-    pub fn may_hold(&self, id_hash: u64) -> bool {
-        self.filter.may_hold(id_hash)
+    /// What tells of most ids that no event here has them. Read when it is first asked for, and then held.
+    pub fn filter(&self) -> Result<Arc<Filter>, StoreError> {
+        let mut held = self.held();
+        if let Some(filter) = &*held {
+            return Ok(filter.clone());
+        }
+        let mut filter = Filter::default();
+        for part in self.filter_parts.iter()? {
+            filter.extend(part?.1.value()).map_err(StoreError::derived(&self.file, self.first))?;
+        }
+        if filter.is_empty() {
+            return Err(StoreError::derived(&self.file, self.first)(Malformed { what: "filter", at: 0 }));
+        }
+        Ok(held.insert(Arc::new(filter)).clone())
+    }
+
+    /// Gives the filter's memory back until it is asked for again.
+    pub fn release_filter(&self) {
+        self.held().take();
+    }
+
+    #[cfg(test)]
+    pub fn holds_filter(&self) -> bool {
+        self.held().is_some()
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<Arc<Filter>>> {
+        self.filter.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Places of events whose id has this hash.
     pub fn with_id(&self, hash: u64) -> Result<Vec<Position>, StoreError> {
-        if !self.may_hold(hash) {
+        // Not read for one question: the rows know it too.
+        if self.held().as_ref().is_some_and(|filter| !filter.may_hold(hash)) {
             return Ok(Vec::new());
         }
         let mut rows = self.ids.range(..=hash)?;
