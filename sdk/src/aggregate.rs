@@ -4,11 +4,12 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::answer::{Answer, Reach, Reactions, emitted};
+use crate::answer::{Answer, Reach, Reactions};
 use crate::bindings::wire;
 use crate::envelope::Envelope;
 use crate::function::{Function, failure};
 use crate::host::{Host, WithoutState};
+use crate::written::Written;
 use crate::{Error, Rejection, Result, Timestamp};
 
 /// An aggregate's state, with what it decides and evolves. `#[aggregate]` implements it for the type
@@ -66,11 +67,11 @@ pub fn decide<A: Aggregate>(state: Option<&[u8]>, command: &wire::Command) -> Re
 
 pub(crate) fn decide_with<A: Aggregate>(state: Option<&[u8]>, command: &wire::Command) -> Result<Vec<wire::NewEvent>, Rejection> {
     let state: A = read(state)?;
-    let mut list = Vec::new();
+    let mut written = Written::default();
     let mut reactions =
-        Reactions { list: &mut list, cause: 0, subject: &command.subject, time: Timestamp::UNIX_EPOCH, reach: Reach::OwnSubject };
+        Reactions { written: &mut written, cause: 0, subject: &command.subject, time: Timestamp::UNIX_EPOCH, reach: Reach::OwnSubject };
     state.decide(command, &mut reactions)?;
-    Ok(emitted(list))
+    Ok(written.into_events())
 }
 
 /// Called by the host that runs this module. The events are folded in their order.

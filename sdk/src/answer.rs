@@ -6,6 +6,7 @@ use crate::bindings::wire;
 use crate::event::Verbatim;
 use crate::shape::Shape;
 use crate::types::Types;
+use crate::written::{NewEvent, Written};
 use crate::{Cancel, Command, Emit, Error, Event, Request, Result, Sent, Timer, Timestamp};
 
 /// What a function may return in `Ok`: an event, [`Emit`], `Option`, `Vec`, a tuple, a derived enum or
@@ -29,7 +30,7 @@ pub trait Answer {
 
 /// The outputs of the call so far. Each one written answers the event at hand.
 pub struct Reactions<'a> {
-    pub(crate) list: &'a mut Vec<wire::Reaction>,
+    pub(crate) written: &'a mut Written,
     /// Index of the event at hand.
     pub(crate) cause: u32,
     /// Subject of the event at hand: an output's own unless it says another.
@@ -69,15 +70,27 @@ pub(crate) struct Encoded {
 
 impl Encoded {
     pub fn of(of_type: &'static str, data: &impl Serialize) -> Result<Encoded> {
-        let data = serde_json::to_vec(data).map_err(|error| Error::reject(format_args!("{of_type} can't be written: {error}")))?;
-        Ok(Encoded { of_type, data })
+        let mut written = Vec::new();
+        write_json(&mut written, of_type, data)?;
+        Ok(Encoded { of_type, data: written })
     }
+}
+
+/// Adds data as JSON to what is written already.
+fn write_json(all: &mut Vec<u8>, of_type: &str, data: &impl Serialize) -> Result<()> {
+    serde_json::to_writer(all, data).map_err(|error| Error::reject(format_args!("{of_type} can't be written: {error}")))
 }
 
 impl Reactions<'_> {
     pub(crate) fn add(&mut self, draft: Draft) -> Result<()> {
         let output = match draft {
-            Draft::Emit(emit) => wire::Output::Emit(self.event(emit)?),
+            Draft::Emit(emit) => {
+                let (Encoded { of_type, data }, emit) = emit.parted();
+                return self.emit(of_type, emit, |all| {
+                    all.extend_from_slice(&data);
+                    Ok(())
+                });
+            }
             Draft::Send(sent) => wire::Output::Command(wire::Command {
                 type_: sent.command.of_type.to_owned(),
                 subject: sent.subject,
@@ -89,15 +102,17 @@ impl Reactions<'_> {
             Draft::Cancel(timer) => wire::Output::Cancel(timer.key),
             Draft::Request(request) => wire::Output::Request(request.into_wire()?),
         };
-        if self.reach != Reach::Free && !matches!(output, wire::Output::Emit(_)) {
+        if self.reach != Reach::Free {
             return Err(Error::reject("only a handler sends commands, sets timers and makes requests"));
         }
-        self.push(self.cause, output);
+        self.written.push(self.cause, output);
         Ok(())
     }
 
-    fn event(&self, emit: Emit<Encoded>) -> Result<wire::NewEvent> {
-        let Emit { event: Encoded { of_type, data }, subject, key, tags, time } = emit;
+    /// Adds an event, whose data `write` adds to that of all.
+    fn emit(&mut self, of_type: &'static str, emit: Emit<()>, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
+        write(self.written.data())?;
+        let Emit { event: (), subject, key, tags, time } = emit;
         if matches!(self.reach, Reach::OwnSubject | Reach::DataOnly) && subject.as_ref().is_some_and(|subject| subject != self.subject) {
             return Err(Error::reject(format_args!("{of_type} can't be about another subject than {:?}", self.subject)));
         }
@@ -107,29 +122,11 @@ impl Reactions<'_> {
         if self.reach != Reach::Ingress && time.is_some() {
             return Err(Error::reject(format_args!("{of_type} can't have a time of its own: it happened when its cause did")));
         }
-        Ok(wire::NewEvent {
-            type_: of_type.to_owned(),
-            subject: subject.unwrap_or_else(|| self.subject.to_owned()),
-            tags,
-            content_type: None,
-            data,
-            key,
-            time: time.map(Timestamp::as_micros),
-        })
+        let subject = subject.as_deref().unwrap_or(self.subject);
+        let (of_type, time) = (of_type.into(), time.map(Timestamp::as_micros));
+        self.written.emit(self.cause, NewEvent { of_type, subject, tags, content_type: None, key, time });
+        Ok(())
     }
-
-    pub(crate) fn push(&mut self, cause: u32, output: wire::Output) {
-        self.list.push(wire::Reaction { cause, output });
-    }
-}
-
-/// The events alone, where a function can only emit.
-pub(crate) fn emitted(reactions: Vec<wire::Reaction>) -> Vec<wire::NewEvent> {
-    let event = |reaction: wire::Reaction| match reaction.output {
-        wire::Output::Emit(event) => Some(event),
-        _ => None,
-    };
-    reactions.into_iter().filter_map(event).collect()
 }
 
 impl<E: Event + Serialize> Answer for E {
@@ -152,7 +149,8 @@ impl<E: Event + Serialize> Answer for Emit<E> {
     }
 
     fn write(self, reactions: &mut Reactions<'_>) -> Result<()> {
-        reactions.add(self.draft()?)
+        let (event, emit) = self.parted();
+        reactions.emit(E::TYPE, emit, |all| write_json(all, E::TYPE, &event))
     }
 }
 
@@ -164,7 +162,11 @@ impl<E: Event> Answer for Emit<Verbatim<E>> {
     }
 
     fn write(self, reactions: &mut Reactions<'_>) -> Result<()> {
-        reactions.add(Draft::Emit(self.with(|event| Ok(Encoded { of_type: E::TYPE, data: event.json }))?))
+        let (event, emit) = self.parted();
+        reactions.emit(E::TYPE, emit, |all| {
+            all.extend_from_slice(&event.json);
+            Ok(())
+        })
     }
 }
 

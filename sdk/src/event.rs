@@ -117,6 +117,12 @@ impl<E> Emit<E> {
 }
 
 impl<E> Emit<E> {
+    /// The data, and all that is said beside it.
+    pub(crate) fn parted(self) -> (E, Emit<()>) {
+        let Emit { event, subject, key, tags, time } = self;
+        (event, Emit { event: (), subject, key, tags, time })
+    }
+
     /// The same with other data.
     pub(crate) fn with<F>(self, change: impl FnOnce(E) -> Result<F>) -> Result<Emit<F>> {
         let Emit { event, subject, key, tags, time } = self;

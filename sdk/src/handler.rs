@@ -8,6 +8,7 @@ use crate::bindings::wire;
 use crate::envelope::Envelope;
 use crate::function::{Function, failure};
 use crate::host::{Host, Imported};
+use crate::written::Written;
 
 /// A handler function as the host sees it. `#[handler]` implements it for a type of the function's
 /// name: `module!(pricing)`, `Trial::<pricing>::new()`.
@@ -45,29 +46,26 @@ impl<A: Answer, E: Into<crate::Error>> Outcome for Result<A, E> {
 
 /// Runs `H` over a batch in the host that runs this module. The first event that fails ends the
 /// call: the host keeps what comes before it by calling again.
-pub fn handle<'a, H: Handler>(events: impl Iterator<Item = Envelope<'a>>) -> Result<Vec<wire::Reaction>, wire::Failure> {
+pub fn handle<'a, H: Handler>(events: impl Iterator<Item = Envelope<'a>>) -> Result<wire::Reactions, wire::Failure> {
     crate::log::panics_are_logged();
-    handle_in::<H>(events, &Imported)
+    handle_in::<H>(events, &Imported).map(Written::into_reactions)
 }
 
-pub(crate) fn handle_in<'a, H: Handler>(
-    events: impl Iterator<Item = Envelope<'a>>,
-    host: &dyn Host,
-) -> Result<Vec<wire::Reaction>, wire::Failure> {
+pub(crate) fn handle_in<'a, H: Handler>(events: impl Iterator<Item = Envelope<'a>>, host: &dyn Host) -> Result<Written, wire::Failure> {
     if !H::HAS_STATE {
         return each::<H>(events, host);
     }
     let batched = Batched::new(host, events.collect(), Units::handler(H::SPLIT));
-    let reactions = each::<H>(batched.events().iter().copied(), &batched)?;
+    let written = each::<H>(batched.events().iter().copied(), &batched)?;
     batched.flush().map_err(|(index, error)| failure(index, error))?;
-    Ok(reactions)
+    Ok(written)
 }
 
-fn each<'a, H: Handler>(events: impl Iterator<Item = Envelope<'a>>, host: &dyn Host) -> Result<Vec<wire::Reaction>, wire::Failure> {
-    let mut list = Vec::new();
+fn each<'a, H: Handler>(events: impl Iterator<Item = Envelope<'a>>, host: &dyn Host) -> Result<Written, wire::Failure> {
+    let mut written = Written::default();
     for (index, event) in (0..).zip(events) {
-        let mut reactions = Reactions { list: &mut list, cause: index, subject: event.subject, time: event.time, reach: Reach::Free };
+        let mut reactions = Reactions { written: &mut written, cause: index, subject: event.subject, time: event.time, reach: Reach::Free };
         H::react(event, index, host, &mut reactions).map_err(|error| failure(index, error))?;
     }
-    Ok(list)
+    Ok(written)
 }

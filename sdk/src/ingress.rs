@@ -3,10 +3,11 @@
 
 use serde::Deserialize;
 
-use crate::answer::{Answer, Reach, Reactions, emitted};
+use crate::answer::{Answer, Reach, Reactions};
 use crate::bindings::wire;
 use crate::function::Function;
 use crate::host::{Imported, Webhook};
+use crate::written::Written;
 use crate::{Error, Result, Timestamp};
 
 /// An ingress function as the host sees it. `#[ingress]` implements it for a type of the function's name.
@@ -123,10 +124,10 @@ pub fn accept<I: Ingress>(request: &wire::HttpRequest) -> Result<Vec<wire::NewEv
 }
 
 pub(crate) fn accept_in<I: Ingress>(request: &wire::HttpRequest, host: &dyn Webhook) -> Result<Vec<wire::NewEvent>, Response> {
-    let mut list = Vec::new();
-    let mut reactions = Reactions { list: &mut list, cause: 0, subject: "", time: Timestamp::UNIX_EPOCH, reach: Reach::Ingress };
+    let mut written = Written::default();
+    let mut reactions = Reactions { written: &mut written, cause: 0, subject: "", time: Timestamp::UNIX_EPOCH, reach: Reach::Ingress };
     I::accept(Incoming { request, host }, &mut reactions)?;
-    Ok(emitted(list))
+    Ok(written.into_events())
 }
 
 /// The host called a function that the manifest doesn't name.

@@ -68,6 +68,7 @@ mod timestamp;
 mod types;
 mod upcaster;
 mod view;
+mod written;
 
 pub use aggregate::Aggregate;
 pub use answer::Answer;
@@ -158,6 +159,7 @@ pub mod __private {
     pub use crate::types::{Types, write_schema};
     pub use crate::upcaster::{Upcast, upcast_all};
     pub use crate::view::{project, query, read_question, unknown_query, write_answer};
+    pub use crate::written::Output;
     pub use retold_macros::module_step;
     pub use {schemars, serde};
 }

@@ -1,11 +1,12 @@
 //! `Upcaster`: turns stored events of an old type into events of newer ones, when they are read. What
 //! `#[upcaster]` makes of a function, and the call that the host makes.
 
-use crate::answer::{Reach, Reactions, emitted};
+use crate::answer::{Reach, Reactions};
 use crate::bindings::wire;
 use crate::envelope::Envelope;
 use crate::function::{Function, failure};
 use crate::host::{Alone, Host};
+use crate::written::Written;
 use crate::{Error, Result};
 
 /// An upcaster as the host sees it. `#[upcaster]` implements it for a type of the function's name.
@@ -37,10 +38,10 @@ pub fn upcast_all<'a>(
 }
 
 pub(crate) fn upcast_one(event: Envelope<'_>, upcast: Upcast) -> Result<Vec<wire::NewEvent>> {
-    let mut list = Vec::new();
-    let mut reactions = Reactions { list: &mut list, cause: 0, subject: event.subject, time: event.time, reach: Reach::DataOnly };
+    let mut written = Written::default();
+    let mut reactions = Reactions { written: &mut written, cause: 0, subject: event.subject, time: event.time, reach: Reach::DataOnly };
     upcast(event, &Alone, &mut reactions)?;
-    Ok(emitted(list))
+    Ok(written.into_events())
 }
 
 /// The host hands over only types that the manifest names.

@@ -226,6 +226,18 @@ const ARGUMENTS: &[(&str, &str)] = &[
     ),
     ("(return (i32.const -16))", "out of bounds"),
     (
+        "(drop (call $answer (local.get $events) (i32.const 5))) (i32.store (i32.const 272) (i32.const 7)) (return (i32.const 16))",
+        "the type number 7",
+    ),
+    (
+        "(drop (call $answer (local.get $events) (i32.const 5))) (i32.store (i32.const 276) (i32.const 9)) (return (i32.const 16))",
+        "9 in `subjects`",
+    ),
+    (
+        "(drop (call $answer (local.get $events) (i32.const 5))) (i32.store (i32.const 280) (i32.const -1)) (return (i32.const 16))",
+        "4294967295 in `data`",
+    ),
+    (
         "(call $scan (i32.const 0) (i32.const 64) (i32.const 4) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const -1) (i32.const 512)) (return (call $answer (local.get $events) (i32.const 5)))",
         "state-scan",
     ),

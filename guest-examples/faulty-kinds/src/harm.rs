@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use retold::__private::{Unchecked, wire};
+use retold::__private::{Output, Unchecked, wire};
 
 /// For ever, until the host has enough of it.
 pub fn run_for_ever() -> ! {
@@ -31,5 +31,5 @@ pub fn unchecked<T>(event_type: &str, subject: &str, data: &[u8]) -> (Vec<T>, Un
         key: None,
         time: None,
     };
-    (Vec::new(), Unchecked(vec![(None, wire::Output::Emit(event))]))
+    (Vec::new(), Unchecked(vec![(None, Output::Emit(event))]))
 }

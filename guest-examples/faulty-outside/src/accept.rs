@@ -1,6 +1,6 @@
 //! `bad-ingress`: does what the body says.
 
-use retold::__private::{Unchecked, wire};
+use retold::__private::{Output, Unchecked, wire};
 use retold::prelude::*;
 
 /// What a body can ask for in `do`.
@@ -69,7 +69,7 @@ pub fn bad_ingress(incoming: Incoming) -> Result<(Option<Posted>, Unchecked), Re
         What::Status => return Err(Response::new(count.unwrap_or(42))),
         What::HeaderInjection => return Err(Response::new(200).header("x-a", "1\r\nx-b: 2")),
     };
-    Ok((None, Unchecked(events.into_iter().map(|event| (None, wire::Output::Emit(event))).collect())))
+    Ok((None, Unchecked(events.into_iter().map(|event| (None, Output::Emit(event))).collect())))
 }
 
 fn event(of_type: &str, key: Option<String>) -> wire::NewEvent {

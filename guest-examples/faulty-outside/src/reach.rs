@@ -1,6 +1,6 @@
 //! `reach-out`: asks the outside for what the event says, past the SDK's checks.
 
-use retold::__private::{Unchecked, wire};
+use retold::__private::{Output, Unchecked, wire};
 use retold::Input;
 use retold::prelude::*;
 
@@ -101,7 +101,7 @@ pub fn reach_out(event: Recorded<&[u8]>) -> Result<Reached> {
     }
     let reach = Reach::decode(event.event_type(), &event)?;
     let outputs = reach.outputs(event.subject());
-    Ok((None, None, None, Unchecked(outputs.into_iter().map(|output| (None, output)).collect())))
+    Ok((None, None, None, Unchecked(outputs.into_iter().map(|output| (None, Output::Other(output))).collect())))
 }
 
 impl Reach {

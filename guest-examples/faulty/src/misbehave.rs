@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use retold::__private::{Unchecked, handler::retold::module as host, wire};
+use retold::__private::{Output, Unchecked, handler::retold::module as host, wire};
 use retold::Input;
 use retold::prelude::*;
 
@@ -103,8 +103,8 @@ pub fn misbehave(event: Recorded<&[u8]>, state: &mut State<String>) -> Result<(V
     Ok((emitted, Unchecked(unchecked)))
 }
 
-fn new_event(event_type: &str, cause: &Recorded<&[u8]>, data: &[u8]) -> wire::Output {
-    wire::Output::Emit(wire::NewEvent {
+fn new_event(event_type: &str, cause: &Recorded<&[u8]>, data: &[u8]) -> Output {
+    Output::Emit(wire::NewEvent {
         type_: event_type.to_owned(),
         subject: cause.subject().to_owned(),
         tags: Vec::new(),

@@ -163,7 +163,7 @@ fn handler(handlers: &[&Path]) -> Option<TokenStream> {
                 fn handle(
                     function: ::std::string::String,
                     events: ::retold::__private::wire::Events,
-                ) -> ::core::result::Result<::std::vec::Vec<::retold::__private::wire::Reaction>, ::retold::__private::wire::Failure> {
+                ) -> ::core::result::Result<::retold::__private::wire::Reactions, ::retold::__private::wire::Failure> {
                     #(if function == <#handlers as ::retold::Function>::NAME {
                         return ::retold::__private::handle::<#handlers>(::retold::__private::envelopes(&events));
                     })*

@@ -8,9 +8,8 @@ use serde_json::json;
 use super::Given;
 use super::outside::{SentCommand, SentRequest, SetTimer};
 use super::trial::{Output, Trial, error};
-use crate::bindings::wire;
 use crate::handler::handle_in;
-use crate::{Event, Failed, Handler, Refused, Rejection, Reply, Result, State, Timestamp};
+use crate::{Event, Failed, Handler, Refused, Rejection, Reply, Result, State, Timestamp, written};
 
 impl<H: Handler> Trial<H> {
     /// Hands the next event to the handler, and answers the events that it makes of it. Commands, timers
@@ -24,16 +23,16 @@ impl<H: Handler> Trial<H> {
     pub fn give(&mut self, given: &Given) -> Result<Vec<Output>> {
         let event = self.record(given);
         let outcome = self.call(|trial| handle_in::<H>(iter::once(event), &trial.memory));
-        let reactions = outcome.map_err(|failure| {
+        let written = outcome.map_err(|failure| {
             self.memory.undo();
             error(failure)
         })?;
         let manifest = H::describe();
         let mut events = Vec::new();
-        for wire::Reaction { output, .. } in reactions {
+        for output in written.into_outputs() {
             match output {
-                wire::Output::Emit(event) => events.push(event.into()),
-                other => self.outside.take(other, &manifest, event.subject),
+                written::Output::Emit(event) => events.push(event.into()),
+                written::Output::Other(other) => self.outside.take(other, &manifest, event.subject),
             }
         }
         Ok(events)

@@ -1,6 +1,6 @@
 //! `booking`: as version 1, and says so once more, under a type that nobody was told of.
 
-use retold::__private::{Unchecked, wire};
+use retold::__private::{Output, Unchecked, wire};
 use retold::prelude::*;
 
 use crate::entry::{Entry, book};
@@ -18,7 +18,7 @@ pub fn booking(payment: Recorded<PaymentMade>, entries: &mut State<Entry>) -> Re
         key: None,
         time: None,
     };
-    Ok((booked, Unchecked(vec![(None, wire::Output::Emit(undeclared))])))
+    Ok((booked, Unchecked(vec![(None, Output::Emit(undeclared))])))
 }
 
 #[cfg(test)]

@@ -228,10 +228,26 @@ pub(super) struct HttpResponse {
 }
 
 #[derive(ComponentType, Lift)]
+#[component(record)]
+pub(super) struct EmittedEvent {
+    #[component(name = "type")]
+    pub(super) r#type: u32,
+    #[component(name = "subject-end")]
+    pub(super) subject_end: u32,
+    #[component(name = "data-end")]
+    pub(super) data_end: u32,
+    #[component(name = "tags-end")]
+    pub(super) tags_end: u32,
+    #[component(name = "content-type")]
+    pub(super) content_type: Option<String>,
+    pub(super) key: Option<String>,
+}
+
+#[derive(ComponentType, Lift)]
 #[component(variant)]
 pub(super) enum Output {
     #[component(name = "emit")]
-    Emit(NewEvent),
+    Emit(EmittedEvent),
     #[component(name = "command")]
     Command(Command),
     #[component(name = "schedule")]
@@ -247,6 +263,17 @@ pub(super) enum Output {
 pub(super) struct Reaction {
     pub(super) cause: u32,
     pub(super) output: Output,
+}
+
+/// What a handler answers, with what its events are made of in four pieces.
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(super) struct Reactions {
+    pub(super) each: Vec<Reaction>,
+    pub(super) types: Vec<String>,
+    pub(super) subjects: String,
+    pub(super) data: Vec<u8>,
+    pub(super) tags: Vec<String>,
 }
 
 #[derive(ComponentType, Lift, Clone, Copy)]
@@ -371,7 +398,7 @@ pub(super) struct Writes {
 
 /// What the functions of the contract take and give.
 pub(super) type HandleParams<'a> = (&'a str, &'a Events<'a>);
-pub(super) type HandleResult = (Result<Vec<Reaction>, Failure>,);
+pub(super) type HandleResult = (Result<Reactions, Failure>,);
 /// Function, subject, state, command.
 pub(super) type DecideParams<'a> = (&'a str, &'a str, Option<&'a [u8]>, CommandToDecide<'a>);
 pub(super) type DecideResult = (Result<Vec<NewEvent>, Rejection>,);

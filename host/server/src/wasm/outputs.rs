@@ -8,27 +8,90 @@ use retold_engine::model::{
 use super::bindings::{self, AcceptResult, DecideResult, EvolveResult, HandleResult, ProjectResult, QueryResult, UpcastResult};
 use super::fault;
 
-/// What `handle` returned. Nothing in it is copied. Whether types are declared and causes are in the
-/// batch, the engine judges.
+/// What `handle` returned. Whether types are declared and causes are in the batch, the engine judges.
 pub(super) fn reactions((result,): HandleResult) -> Result<Result<Vec<Reaction>, Failure>, GuestFault> {
-    let reactions = match result {
+    let bindings::Reactions { each, types, subjects, data, tags } = match result {
         Ok(reactions) => reactions,
         Err(failed) => return Ok(Err(failure(failed))),
     };
-    check_outputs(reactions.len(), reactions.iter().map(|reaction| output_bytes(&reaction.output)))?;
-    let reactions = reactions
-        .into_iter()
-        .enumerate()
-        .map(|(index, reaction)| Ok(Reaction { cause: reaction.cause, output: output(index, reaction.output)? }));
-    reactions.collect::<Result<_, _>>().map(Ok)
+    within("outputs", each.len(), limits::OUTPUTS_PER_CALL_MAX, "outputs-per-call")?;
+    let (mut pieces, mut bytes) = (Pieces { types, subjects, data, tags, subject_begin: 0, data_begin: 0, tags_begin: 0 }, 0);
+    let mut reactions = Vec::with_capacity(each.len());
+    for (index, bindings::Reaction { cause, output }) in each.into_iter().enumerate() {
+        let output = pieces.output(index, output)?;
+        // Before the next one takes memory.
+        bytes += output_bytes(&output);
+        within("bytes of outputs", bytes, limits::OUTPUT_BYTES_PER_CALL_MAX, "output-bytes-per-call")?;
+        reactions.push(Reaction { cause, output });
+    }
+    Ok(Ok(reactions))
+}
+
+/// What the events of an answer are made of, and how much of it belongs to those before.
+struct Pieces {
+    types: Vec<String>,
+    subjects: String,
+    data: Vec<u8>,
+    tags: Vec<String>,
+    subject_begin: usize,
+    data_begin: usize,
+    tags_begin: usize,
+}
+
+impl Pieces {
+    fn event(&mut self, index: usize, event: bindings::EmittedEvent) -> Result<EventDraft, GuestFault> {
+        let bindings::EmittedEvent { r#type, subject_end, data_end, tags_end, content_type, key } = event;
+        let wrong = |what: &str, end: u32| {
+            GuestFault::BadOutput(format!("output {index} ends at {end} in `{what}`, which is no end of a part of it"))
+        };
+        let of_type = self.types.get(r#type as usize).ok_or_else(|| {
+            GuestFault::BadOutput(format!("output {index} has the type number {type}, and `types` has {}", self.types.len()))
+        })?;
+        let subject = self.subjects.get(self.subject_begin..subject_end as usize).ok_or_else(|| wrong("subjects", subject_end))?;
+        let data = self.data.get(self.data_begin..data_end as usize).ok_or_else(|| wrong("data", data_end))?;
+        let tags = self.tags.get_mut(self.tags_begin..tags_end as usize).ok_or_else(|| wrong("tags", tags_end))?;
+        let tags = tags.iter_mut().map(std::mem::take).collect();
+        (self.subject_begin, self.data_begin, self.tags_begin) = (subject_end as usize, data_end as usize, tags_end as usize);
+        let (r#type, subject, data) = (of_type.clone(), subject.to_owned(), data.to_owned());
+        Ok(EventDraft { r#type, subject, tags, content_type, data, key, time: None })
+    }
+
+    fn output(&mut self, index: usize, output: bindings::Output) -> Result<Output, GuestFault> {
+        Ok(match output {
+            bindings::Output::Emit(event) => Output::Emit(self.event(index, event)?),
+            bindings::Output::Command(command) => Output::Command(CommandDraft {
+                r#type: command.r#type,
+                subject: command.subject,
+                content_type: command.content_type,
+                data: command.data,
+                key: command.key,
+            }),
+            bindings::Output::Schedule(timer) => Output::Schedule(TimerDraft {
+                key: timer.key,
+                due: Timestamp(timer.due),
+                r#type: timer.r#type,
+                subject: timer.subject,
+                data: timer.data,
+            }),
+            bindings::Output::Cancel(key) => Output::Cancel(key),
+            bindings::Output::Request(request) => Output::Request(RequestDraft {
+                method: request.method,
+                url: request.url,
+                headers: request.headers.into_iter().map(|header| (header.name, header.value)).collect(),
+                body: request.body,
+                key: request.key,
+            }),
+        })
+    }
 }
 
 /// What `decide` returned.
 pub(super) fn decision((result,): DecideResult) -> Result<Result<Vec<EventDraft>, Rejection>, GuestFault> {
     match result {
         Ok(events) => {
-            check_outputs(events.len(), events.iter().map(bytes))?;
-            drafts(events).map(Ok)
+            let drafts = drafts(events)?;
+            check_outputs(drafts.len(), drafts.iter().map(event_bytes))?;
+            Ok(Ok(drafts))
         }
         Err(rejected) => rejection(rejected).map(Err),
     }
@@ -74,16 +137,19 @@ pub(super) fn upcasted((result,): UpcastResult) -> Result<Result<Vec<Vec<EventDr
         Ok(lists) => lists,
         Err(failed) => return Ok(Err(failure(failed))),
     };
-    check_outputs(lists.iter().map(Vec::len).sum(), lists.iter().flatten().map(bytes))?;
-    lists.into_iter().map(drafts).collect::<Result<_, _>>().map(Ok)
+    let lists = lists.into_iter().map(drafts).collect::<Result<Vec<_>, _>>()?;
+    check_outputs(lists.iter().map(Vec::len).sum(), lists.iter().flatten().map(event_bytes))?;
+    Ok(Ok(lists))
 }
 
 /// What `accept` returned: events, which may say when they happened, or how the request is answered instead.
 pub(super) fn accepted((result,): AcceptResult) -> Result<Result<Vec<EventDraft>, IngressAnswer>, GuestFault> {
     match result {
         Ok(events) => {
-            check_outputs(events.len(), events.iter().map(bytes))?;
-            Ok(Ok(events.into_iter().map(|event| EventDraft { time: event.time.map(Timestamp), ..plain_draft(event) }).collect()))
+            let timed = |event: bindings::NewEvent| EventDraft { time: event.time.map(Timestamp), ..plain_draft(event) };
+            let drafts: Vec<_> = events.into_iter().map(timed).collect();
+            check_outputs(drafts.len(), drafts.iter().map(event_bytes))?;
+            Ok(Ok(drafts))
         }
         Err(answer) => {
             within("bytes of answer", answer.body.len(), limits::QUERY_PAYLOAD_BYTES_MAX, "query-payload-bytes")?;
@@ -108,51 +174,23 @@ fn within(what: &str, found: usize, max: usize, limit: &str) -> Result<(), Guest
     Err(GuestFault::BadOutput(format!("returned {found} {what}, at most {max} (limit `{limit}`)")))
 }
 
-fn bytes(event: &bindings::NewEvent) -> usize {
+fn event_bytes(event: &EventDraft) -> usize {
     let tags: usize = event.tags.iter().map(String::len).sum();
     let options = event.content_type.as_ref().map_or(0, String::len) + event.key.as_ref().map_or(0, String::len);
     event.r#type.len() + event.subject.len() + event.data.len() + tags + options
 }
 
-fn output_bytes(output: &bindings::Output) -> usize {
+fn output_bytes(output: &Output) -> usize {
     match output {
-        bindings::Output::Emit(event) => bytes(event),
-        bindings::Output::Command(command) => command.r#type.len() + command.subject.len() + command.data.len(),
-        bindings::Output::Schedule(timer) => timer.key.len() + timer.r#type.len() + timer.subject.len() + timer.data.len(),
-        bindings::Output::Cancel(key) => key.len(),
-        bindings::Output::Request(request) => {
-            let headers: usize = request.headers.iter().map(|header| header.name.len() + header.value.len()).sum();
+        Output::Emit(event) => event_bytes(event),
+        Output::Command(command) => command.r#type.len() + command.subject.len() + command.data.len(),
+        Output::Schedule(timer) => timer.key.len() + timer.r#type.len() + timer.subject.len() + timer.data.len(),
+        Output::Cancel(key) => key.len(),
+        Output::Request(request) => {
+            let headers: usize = request.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
             request.method.len() + request.url.len() + request.body.len() + headers
         }
     }
-}
-
-fn output(index: usize, output: bindings::Output) -> Result<Output, GuestFault> {
-    Ok(match output {
-        bindings::Output::Emit(event) => Output::Emit(draft(index, event)?),
-        bindings::Output::Command(command) => Output::Command(CommandDraft {
-            r#type: command.r#type,
-            subject: command.subject,
-            content_type: command.content_type,
-            data: command.data,
-            key: command.key,
-        }),
-        bindings::Output::Schedule(timer) => Output::Schedule(TimerDraft {
-            key: timer.key,
-            due: Timestamp(timer.due),
-            r#type: timer.r#type,
-            subject: timer.subject,
-            data: timer.data,
-        }),
-        bindings::Output::Cancel(key) => Output::Cancel(key),
-        bindings::Output::Request(request) => Output::Request(RequestDraft {
-            method: request.method,
-            url: request.url,
-            headers: request.headers.into_iter().map(|header| (header.name, header.value)).collect(),
-            body: request.body,
-            key: request.key,
-        }),
-    })
 }
 
 fn drafts(events: Vec<bindings::NewEvent>) -> Result<Vec<EventDraft>, GuestFault> {
@@ -199,8 +237,19 @@ mod tests {
         bindings::NewEvent { r#type: "a".into(), subject: "b".into(), tags: vec![], content_type: None, data, key: None, time }
     }
 
-    fn emit(data: Vec<u8>, time: Option<u64>) -> bindings::Reaction {
-        bindings::Reaction { cause: 0, output: bindings::Output::Emit(event(data, time)) }
+    /// Events of type `a` and `bb`, about `x` and `é`, with these data; all but the first have a tag.
+    fn emitted(data: &[&[u8]]) -> bindings::Reactions {
+        let (mut subjects, mut all) = (String::new(), Vec::new());
+        let each = data.iter().enumerate().map(|(index, data)| {
+            subjects.push_str(["x", "é"][index % 2]);
+            all.extend_from_slice(data);
+            let (subject_end, data_end) = (subjects.len() as u32, all.len() as u32);
+            let (tags_end, content_type, key) = (index as u32, None, None);
+            let event = bindings::EmittedEvent { r#type: index as u32 % 2, subject_end, data_end, tags_end, content_type, key };
+            bindings::Reaction { cause: index as u32, output: bindings::Output::Emit(event) }
+        });
+        let tags = (1..data.len()).map(|index| index.to_string()).collect();
+        bindings::Reactions { each: each.collect(), types: vec!["a".into(), "bb".into()], subjects, data: all, tags }
     }
 
     #[track_caller]
@@ -211,11 +260,49 @@ mod tests {
 
     #[test]
     fn a_flood_of_outputs_is_refused_by_the_limit_s_name() {
-        let of = |list| reactions((Ok(list),));
-        refused(of((0..=limits::OUTPUTS_PER_CALL_MAX).map(|_| emit(vec![], None)).collect()), "outputs-per-call");
-        refused(of((0..9).map(|_| emit(vec![0; 1 << 20], None)).collect()), "output-bytes-per-call");
-        refused(of(vec![emit(vec![], None), emit(vec![], Some(7))]), "output 1 gives a time");
-        assert_eq!(of(vec![emit(vec![1], None)]).unwrap().unwrap().len(), 1);
+        let of = |data: &[&[u8]]| reactions((Ok(emitted(data)),));
+        refused(of(&vec![&[][..]; limits::OUTPUTS_PER_CALL_MAX + 1]), "outputs-per-call");
+        refused(of(&vec![&[0; 1 << 20][..]; 9]), "output-bytes-per-call");
+        assert_eq!(of(&[&[1]]).unwrap().unwrap().len(), 1);
+        // A long type counts for each event that has it.
+        let types = vec!["a".repeat(5 << 20), "b".repeat(5 << 20)];
+        refused(reactions((Ok(bindings::Reactions { types, ..emitted(&[b"1", b"2"]) }),)), "output-bytes-per-call");
+    }
+
+    #[test]
+    fn outputs_are_cut_out_of_their_pieces_and_what_does_not_lie_in_them_is_refused() {
+        let told = |answer: bindings::Reactions| {
+            let event = |reaction: Reaction| match reaction.output {
+                Output::Emit(event) => (reaction.cause, event.r#type, event.subject, event.data, event.tags.concat()),
+                other => panic!("{other:?}"),
+            };
+            reactions((Ok(answer),)).unwrap().unwrap().into_iter().map(event).collect::<Vec<_>>()
+        };
+        let mut beside = emitted(&[b"1", b"22", b""]);
+        let expected = [(0, "a", "x", &b"1"[..], ""), (1, "bb", "é", b"22", "1"), (2, "a", "x", b"", "2")]
+            .map(|(cause, of, subject, data, tags)| (cause, of.to_owned(), subject.to_owned(), data.to_vec(), tags.to_owned()));
+        assert_eq!(told(emitted(&[b"1", b"22", b""])), expected);
+        // What is no event takes nothing out of the pieces.
+        beside.each.insert(1, bindings::Reaction { cause: 0, output: bindings::Output::Cancel("k".into()) });
+        let count = reactions((Ok(beside),)).unwrap().unwrap().into_iter().filter(|it| matches!(it.output, Output::Emit(_))).count();
+        assert_eq!(count, 3);
+
+        let broken = |change: &dyn Fn(&mut bindings::EmittedEvent)| {
+            let mut answer = emitted(&[b"1", b"22"]);
+            let bindings::Output::Emit(event) = &mut answer.each[1].output else { panic!("an event") };
+            change(event);
+            reactions((Ok(answer),))
+        };
+        refused(broken(&|event| event.r#type = 2), "output 1 has the type number 2, and `types` has 2");
+        // Inside the letter, before its beginning, behind the end.
+        for end in [2, 0, 4, u32::MAX] {
+            refused(broken(&|event| event.subject_end = end), &format!("output 1 ends at {end} in `subjects`"));
+        }
+        for end in [0, 4, u32::MAX] {
+            refused(broken(&|event| event.data_end = end), &format!("output 1 ends at {end} in `data`"));
+        }
+        refused(broken(&|event| event.tags_end = 2), "output 1 ends at 2 in `tags`");
+        assert!(broken(&|_| {}).is_ok());
     }
 
     #[test]

@@ -43,7 +43,7 @@ fn a_result_that_the_contract_does_not_allow_is_refused() {
     };
     faults(&list(0, 0x0fff_ffff), "contract doesn't allow");
     faults(&list(1, 1), "not aligned");
-    faults(&format!("(drop (memory.grow (i32.const 150))) {}", list(0, 100_000)), "limit `output-bytes-per-call`");
+    faults(&format!("(drop (memory.grow (i32.const 198))) {}", list(131_072, 200_000)), "limit `output-bytes-per-call`");
     faults("i32.const -4", "contract doesn't allow");
 }
 
