@@ -262,7 +262,7 @@ mod tests {
     fn a_flood_of_outputs_is_refused_by_the_limit_s_name() {
         let of = |data: &[&[u8]]| reactions((Ok(emitted(data)),));
         refused(of(&vec![&[][..]; limits::OUTPUTS_PER_CALL_MAX + 1]), "outputs-per-call");
-        refused(of(&vec![&[0; 1 << 20][..]; 9]), "output-bytes-per-call");
+        refused(of(&[&[0; 1 << 20][..]; 9]), "output-bytes-per-call");
         assert_eq!(of(&[&[1]]).unwrap().unwrap().len(), 1);
         // A long type counts for each event that has it.
         let types = vec!["a".repeat(5 << 20), "b".repeat(5 << 20)];
