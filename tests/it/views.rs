@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -242,6 +243,26 @@ fn a_view_that_is_rebuilt_by_many_at_once_serves_all_the_while() {
     let rows = rows_at(&host.web, &head);
     let sum = |rows: &[(String, Value)]| rows.iter().map(|(_, row)| row.as_u64().unwrap_or(0)).sum::<u64>();
     assert_eq!(sum(&rows), sum(&expected) + 100, "and it goes on");
+}
+
+#[test]
+fn who_waits_for_a_view_is_answered_by_the_one_that_took_its_place() {
+    let host = faulty_kinds();
+    let before = count(&host.web, "a", 50, 2);
+    let expected = rows_at(&host.web, &before);
+    host.web.post("functions/faulty-rows/pause", "application/json", "").expect(200);
+    host.web.post("views/faulty-rows/rebuild", "application/json", "").expect(202);
+    let head = count(&host.web, "b", 50, 1);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| rows_at(&host.web, &head));
+        // It asks for the one that stands still at the beginning by then; were it later, it would have an easy time.
+        std::thread::sleep(Duration::from_millis(500));
+        host.web.post("views/faulty-rows/rebuild", "application/json", "").expect(202);
+        host.web.post("functions/faulty-rows/resume", "application/json", "").expect(200);
+        let rows = waiting.join().expect("answered");
+        assert_eq!(rows.len(), expected.len());
+        assert_eq!(rows, rows_at(&host.web, &head));
+    });
 }
 
 #[test]

@@ -515,7 +515,7 @@ impl Guest for SimGuest {
         for same in reactions.chunk_by_mut(|one, other| one.cause == other.cause) {
             same.reverse();
         }
-        Answer::Reactions(reactions)
+        Answer::Reactions(reactions.into())
     }
 
     fn decide(

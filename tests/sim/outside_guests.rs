@@ -81,7 +81,7 @@ impl Guest for Desk {
             let outputs = if function == KEEPER { keep(event) } else { call(event) };
             reactions.extend(outputs.into_iter().map(|output| Reaction { cause: index, output }));
         }
-        Answer::Reactions(reactions)
+        Answer::Reactions(reactions.into())
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use retold_engine::model::{
     Answer, CallLimits, Calls, Digest, EventRef, Failure, FailurePolicy, FunctionKind, FunctionManifest, Guest, GuestFault, LimitsAsked,
-    Manifest, NewEvent, NotAnswered, Position, Start, Timestamp,
+    Manifest, NewEvent, NotAnswered, Position, Reactions, Start, Timestamp,
 };
 use retold_engine::run::{Guests, Part, Prepared, Projector, Reading};
 use retold_engine::store::{Append, Deploy, DiskFolder, Folder, Made, Options, Portion, Proposal, Store, ViewFile};
@@ -15,7 +15,7 @@ struct Adding;
 
 impl Guest for Adding {
     fn handle(&self, _: &str, _: &[EventRef<'_>], _: &CallLimits, _: &mut dyn Calls) -> Answer {
-        Answer::Reactions(Vec::new())
+        Answer::Reactions(Reactions::default())
     }
 
     fn project(&self, _: &str, events: &[EventRef<'_>], _: &CallLimits, calls: &mut dyn Calls) -> Result<Result<(), Failure>, NotAnswered> {

@@ -38,7 +38,7 @@ impl Guest for Code {
                 return Answer::Unavailable(error.to_string());
             }
         }
-        Answer::Reactions(reactions)
+        Answer::Reactions(reactions.into())
     }
 }
 

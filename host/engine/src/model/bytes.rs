@@ -76,11 +76,6 @@ impl<'a> Reader<'a> {
         self.at
     }
 
-    /// Past the end it reads nothing.
-    pub fn go_to(&mut self, at: usize) {
-        self.at = at.min(self.bytes.len());
-    }
-
     pub fn is_empty(&self) -> bool {
         self.at == self.bytes.len()
     }

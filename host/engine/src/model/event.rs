@@ -88,7 +88,7 @@ impl NewEvent {
 }
 
 /// What an entry of the log says of itself, before it is one.
-pub(super) struct Attributes<'a> {
+pub(crate) struct Attributes<'a> {
     pub id: &'a str,
     pub source: &'a str,
     pub r#type: &'a str,
@@ -109,27 +109,21 @@ impl Attributes<'_> {
     }
 
     pub fn check(&self) -> Result<(), (&'static str, String)> {
-        let text = |field: &'static str, value: &str, min: usize, max: usize| {
-            if value.len() < min {
-                Err((field, "is missing or empty".to_owned()))
-            } else if value.len() > max {
-                Err((field, format!("has {} bytes: at most {max}", value.len())))
-            } else if has_control(value) {
-                Err((field, "holds a control character: remove it".to_owned()))
-            } else {
-                Ok(())
-            }
-        };
         text("id", self.id, 1, limits::ID_BYTES_MAX)?;
         text("source", self.source, 1, limits::SOURCE_BYTES_MAX)?;
+        text("causationid", self.causation_id, 0, limits::ID_BYTES_MAX)?;
+        text("correlationid", self.correlation_id, 0, limits::ID_BYTES_MAX)?;
+        self.check_content()
+    }
+
+    /// The same of what is no id and no source: those of an output the host makes.
+    pub fn check_content(&self) -> Result<(), (&'static str, String)> {
         text("type", self.r#type, 1, limits::TYPE_BYTES_MAX)?;
         if self.r#type.contains('*') {
             return Err(("type", "holds a *, which stands for patterns only".to_owned()));
         }
         text("subject", self.subject, 0, limits::SUBJECT_BYTES_MAX)?;
         text("datacontenttype", self.content_type, 1, limits::CONTENT_TYPE_BYTES_MAX)?;
-        text("causationid", self.causation_id, 0, limits::ID_BYTES_MAX)?;
-        text("correlationid", self.correlation_id, 0, limits::ID_BYTES_MAX)?;
         if self.data.len() > limits::EVENT_BYTES_MAX {
             return Err(("data", format!("has {} bytes: at most {}", self.data.len(), limits::EVENT_BYTES_MAX)));
         }
@@ -148,6 +142,29 @@ impl Attributes<'_> {
         if self.extensions.iter().any(|(name, value)| name.len() + value.len() > limits::EXTENSION_BYTES_MAX) {
             return Err(("extensions", format!("hold one of more than {} bytes", limits::EXTENSION_BYTES_MAX)));
         }
+        Ok(())
+    }
+
+    /// Whether an entry of the same id, made by a function, says the same. Its time is its cause's.
+    pub fn is_said_by(&self, kind: Kind, stored: &EventRef<'_>) -> bool {
+        stored.kind == kind
+            && stored.r#type == self.r#type
+            && stored.subject == self.subject
+            && stored.data == self.data
+            && stored.content_type == self.content_type
+            && stored.tags().eq(self.tags.iter().map(String::as_str))
+            && stored.extensions().eq(self.extensions.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    }
+}
+
+fn text(field: &'static str, value: &str, min: usize, max: usize) -> Result<(), (&'static str, String)> {
+    if value.len() < min {
+        Err((field, "is missing or empty".to_owned()))
+    } else if value.len() > max {
+        Err((field, format!("has {} bytes: at most {max}", value.len())))
+    } else if has_control(value) {
+        Err((field, "holds a control character: remove it".to_owned()))
+    } else {
         Ok(())
     }
 }

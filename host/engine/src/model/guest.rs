@@ -1,7 +1,8 @@
 //! `Guest`: what the engine needs of a module's code. The server answers it with WebAssembly, the
 //! simulator with native functions.
 
-use super::output::{EventDraft, Reaction};
+use super::output::EventDraft;
+use super::reactions::Reactions;
 use super::{Event, EventRef, Position, Timestamp};
 
 /// One module's code, ready to run. Calls are synchronous and may come from any thread.
@@ -237,7 +238,7 @@ impl NotAnswered {
 /// How a call of a handler ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
-    Reactions(Vec<Reaction>),
+    Reactions(Reactions),
     /// The function says which event it can't handle.
     Failed(Failure),
     /// The sandbox ended the call.

@@ -39,8 +39,16 @@ pub struct DerivedId<'a> {
     pub ordinal: u32,
 }
 
+/// How long every derived id is.
+pub const DERIVED_ID_BYTES: usize = 32;
+
 /// The first 16 bytes of SHA-256 over the parts, each with its length before it, in hexadecimal.
 pub fn derived_id(parts: &DerivedId<'_>) -> String {
+    str::from_utf8(&derived_id_bytes(parts)).unwrap_or_default().to_owned()
+}
+
+/// The same as the bytes of the text, for who only compares it.
+pub fn derived_id_bytes(parts: &DerivedId<'_>) -> [u8; DERIVED_ID_BYTES] {
     let (kind, ordinal) = ([parts.kind as u8], parts.ordinal.to_le_bytes());
     let (how, name) = match parts.key {
         Some(key) => ("key", key.as_bytes()),
@@ -50,11 +58,11 @@ pub fn derived_id(parts: &DerivedId<'_>) -> String {
     let [r#type, subject] = [parts.r#type, parts.subject].map(str::as_bytes);
     let whole = [b"retold.id.1", source, id, function, &kind, r#type, subject, how.as_bytes(), name];
     let digest = digest_of(&whole);
-    let mut hex = [0; 32];
+    let mut hex = [0; DERIVED_ID_BYTES];
     for (pair, byte) in hex.chunks_exact_mut(2).zip(&digest[..16]) {
         pair.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
     }
-    str::from_utf8(&hex).unwrap_or_default().to_owned()
+    hex
 }
 
 const HEX: &[u8; 16] = b"0123456789abcdef";

@@ -107,12 +107,6 @@ impl Emitted {
         self.attributes().check()
     }
 
-    /// Takes over the ids that tell what it came of.
-    pub fn comes_of(&mut self, cause: &EventRef<'_>) {
-        cause.id.clone_into(&mut self.causation_id);
-        cause.correlation().clone_into(&mut self.correlation_id);
-    }
-
     fn attributes(&self) -> Attributes<'_> {
         Attributes {
             id: &self.id,
@@ -185,13 +179,7 @@ impl Emitted {
 
     /// Whether an entry of the same id says the same. Its time is its cause's.
     pub fn says_the_same_as(&self, stored: &EventRef<'_>) -> bool {
-        stored.kind == self.kind
-            && stored.r#type == self.r#type
-            && stored.subject == self.subject
-            && stored.data == self.data
-            && stored.content_type == self.content_type
-            && stored.tags().eq(self.tags.iter().map(String::as_str))
-            && stored.extensions().eq(self.extensions.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+        self.attributes().is_said_by(self.kind, stored)
     }
 }
 

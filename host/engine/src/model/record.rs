@@ -13,9 +13,11 @@
 
 use std::sync::OnceLock;
 
-use super::event::{Class, EventRef, Kind, Producer};
+use super::event::EventRef;
+use super::glance::Glance;
 use super::plan::StateWrite;
 use super::processing::Processing;
+use super::words::Words;
 use super::{ByteReader, Digest, Malformed, Position, Timestamp};
 
 pub const FORMAT: u8 = 3;
@@ -25,21 +27,6 @@ pub(super) const FORMAT_APART: u8 = 2;
 pub(super) const FORMAT_PLAIN: u8 = 1;
 pub(super) const HEADER_BYTES: usize = 1 + 8 + 8 + 4 + 8;
 pub(super) const CHAIN_BYTES: usize = 32;
-
-/// In the byte of kind and class.
-pub(super) const COMMAND: u8 = 0x10;
-pub(super) const TIMER: u8 = 0x20;
-pub(super) const REQUEST: u8 = 0x30;
-const KINDS: u8 = 0x30;
-
-pub(super) const HAS_TAGS: u8 = 1 << 0;
-pub(super) const HAS_EXTENSIONS: u8 = 1 << 1;
-pub(super) const HAS_CAUSE: u8 = 1 << 2;
-pub(super) const HAS_CORRELATION: u8 = 1 << 3;
-pub(super) const HAS_PRODUCER: u8 = 1 << 4;
-pub(super) const TIME_GIVEN: u8 = 1 << 5;
-pub(super) const HAS_CAUSATION: u8 = 1 << 6;
-pub(super) const HAS_RECORDED: u8 = 1 << 7;
 
 /// The part of a change that functions can make again: applied, sent to followers, never logged.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -65,8 +52,7 @@ pub struct Record {
     pub count: u32,
     pub recorded: Timestamp,
     pub chain: Digest,
-    /// Byte ranges of the dictionary's texts.
-    pub(super) dictionary: Vec<(u32, u32)>,
+    pub(super) words: Words,
     pub(super) processing_at: u32,
     pub(super) events_at: u32,
     /// Where each event begins, found when one is first asked for.
@@ -95,11 +81,9 @@ impl Record {
         let (count, recorded) = (reader.u32("count")?, Timestamp(reader.u64("recorded time")?));
         check_positions(first, count)?;
         let texts = reader.length("dictionary")?;
-        let mut dictionary = Vec::with_capacity(texts);
+        let mut words = Words::default();
         for _ in 0..texts {
-            let text = reader.text("dictionary text")?;
-            let end = reader.position() as u32;
-            dictionary.push((end - text.len() as u32, end));
+            words.push(reader.text("dictionary text")?);
         }
         let processing_bytes = reader.length("processing")?;
         let processing_at = reader.position() as u32;
@@ -117,7 +101,7 @@ impl Record {
             count,
             recorded,
             chain: Digest(chain),
-            dictionary,
+            words,
             processing_at,
             events_at,
             offsets: OnceLock::new(),
@@ -136,7 +120,7 @@ impl Record {
 
     /// Whether the chain says that this record comes right after the one whose chain is `previous`.
     pub fn follows(&self, previous: Digest) -> bool {
-        Digest::link(previous, &self.bytes[..self.bytes.len() - CHAIN_BYTES]) == self.chain
+        Digest::link(previous, self.body()) == self.chain
     }
 
     /// Whether any entry is about timers or requests.
@@ -146,40 +130,40 @@ impl Record {
 
     /// The types, sources and content types of the events, each once.
     pub fn words(&self) -> impl Iterator<Item = &str> {
-        (0..self.dictionary.len()).map(|index| self.word(index))
-    }
-
-    fn word(&self, index: usize) -> &str {
-        let (start, end) = self.dictionary[index];
-        // The frame was checked by `parse`.
-        std::str::from_utf8(&self.bytes[start as usize..end as usize]).unwrap_or_default()
+        self.words.iter()
     }
 
     /// The events, oldest first. Ends early only on bytes that no writer of ours wrote.
     pub fn events(&self) -> Events<'_> {
-        let end = self.bytes.len() - CHAIN_BYTES;
-        let words = self.words().collect();
-        Events {
-            words,
-            reader: ByteReader::at(&self.bytes[..end], self.events_at as usize),
-            next: self.first,
-            left: self.count,
-            recorded: self.recorded,
-        }
+        let reader = ByteReader::at(self.body(), self.events_at as usize);
+        Events { record: self, reader, next: self.first, left: self.count }
     }
 
     /// The event at `position`, which must lie in this record.
     pub fn event(&self, position: Position) -> Option<EventRef<'_>> {
+        self.glance(position)?.event()
+    }
+
+    /// The same, to be decoded as far as it is asked for.
+    pub fn glance(&self, position: Position) -> Option<Glance<'_>> {
         let index = position.0.checked_sub(self.first.0).filter(|index| *index < u64::from(self.count))? as usize;
-        let body = &self.bytes[..self.bytes.len() - CHAIN_BYTES];
-        let offset = *self.offsets().get(index)?;
-        let event = ByteReader::at(body, offset as usize).blob("event").ok()?;
-        decode_event(event, position, self.recorded, |word| (word < self.dictionary.len()).then(|| self.word(word)))
+        self.glance_at(*self.offsets().get(index)?, position)
+    }
+
+    /// The same by where it lies, as [`Glance::offset`] said.
+    #[inline]
+    pub fn glance_at(&self, offset: u32, position: Position) -> Option<Glance<'_>> {
+        let body = ByteReader::at(self.body(), offset as usize).blob("event").ok()?;
+        Some(Glance { position, offset, words: &self.words, recorded: self.recorded, body })
+    }
+
+    fn body(&self) -> &[u8] {
+        &self.bytes[..self.bytes.len() - CHAIN_BYTES]
     }
 
     fn offsets(&self) -> &[u32] {
         self.offsets.get_or_init(|| {
-            let mut reader = ByteReader::at(&self.bytes[..self.bytes.len() - CHAIN_BYTES], self.events_at as usize);
+            let mut reader = ByteReader::at(self.body(), self.events_at as usize);
             let mut offsets = Vec::with_capacity(self.count as usize);
             for _ in 0..self.count {
                 offsets.push(reader.position() as u32);
@@ -237,8 +221,6 @@ impl RecordHead {
     }
 }
 
-/// Before an event's type.
-const KIND_AND_FLAGS_BYTES: usize = 2;
 /// Where a record's header has the number of its events.
 const COUNT_AT: usize = 1 + 8 + 8;
 
@@ -250,22 +232,16 @@ fn check_positions(first: Position, count: u32) -> Result<(), Malformed> {
     }
 }
 
-/// Decodes the events of a record one after the other.
+/// Comes by the events of a record one after the other.
 pub struct Events<'a> {
-    words: Vec<&'a str>,
+    record: &'a Record,
     reader: ByteReader<'a>,
     next: Position,
     left: u32,
-    recorded: Timestamp,
 }
 
 impl Events<'_> {
-    /// The position of the event that comes next.
-    pub fn upcoming(&self) -> Position {
-        self.next
-    }
-
-    /// Passes over `count` events without decoding them.
+    /// Passes over `count` events.
     pub fn pass(&mut self, count: u64) {
         for _ in 0..count {
             if self.left == 0 || self.reader.blob("event").is_err() {
@@ -277,36 +253,23 @@ impl Events<'_> {
         }
     }
 
-    /// Goes to the event at `position` of its own record, so that it comes next; to the end if there is none.
-    pub fn go_to(&mut self, record: &Record, position: Position) {
-        let index = position.0.checked_sub(record.first.0).filter(|index| *index < u64::from(record.count));
-        let offset = index.and_then(|index| Some((index as u32, *record.offsets().get(index as usize)?)));
-        let Some((index, offset)) = offset else {
-            self.left = 0;
-            return;
-        };
-        self.reader.go_to(offset as usize);
-        (self.next, self.left) = (position, record.count - index);
-    }
-
     /// Which words of the dictionary may name a type that `wanted` accepts. Lets a reader pass over a
     /// whole record.
     pub fn wanted_words(&self, wanted: impl Fn(&str) -> bool) -> Vec<bool> {
-        self.words.iter().map(|word| wanted(word)).collect()
+        self.record.words().map(wanted).collect()
     }
 }
 
 impl<'a> Events<'a> {
-    /// The next event whose type is one of these words; those that are passed over are not decoded. All are, if there are no words.
-    pub fn next_wanted(&mut self, wanted: &[bool]) -> Option<EventRef<'a>> {
+    /// The next event whose type is one of these words, or any if there are no words.
+    pub fn next_wanted(&mut self, wanted: &[bool]) -> Option<Glance<'a>> {
         while self.left > 0 {
-            let position = self.next;
+            let (position, offset) = (self.next, self.reader.position() as u32);
             (self.left, self.next) = (self.left - 1, position.next());
             let Ok(body) = self.reader.blob("event") else { break };
-            if wanted.is_empty() || type_of(body).is_none_or(|word| wanted.get(word) != Some(&false)) {
-                let event = decode_event(body, position, self.recorded, |index| self.words.get(index).copied());
-                self.left = if event.is_some() { self.left } else { 0 };
-                return event;
+            let glance = Glance { position, offset, words: &self.record.words, recorded: self.record.recorded, body };
+            if wanted.is_empty() || glance.type_word().is_none_or(|word| wanted.get(word) != Some(&false)) {
+                return Some(glance);
             }
         }
         self.left = 0;
@@ -314,76 +277,12 @@ impl<'a> Events<'a> {
     }
 }
 
-/// Where an event's type stands among the words.
-fn type_of(body: &[u8]) -> Option<usize> {
-    let mut reader = ByteReader::at(body, KIND_AND_FLAGS_BYTES);
-    Some(reader.varint("type").ok()? as usize)
-}
-
 impl<'a> Iterator for Events<'a> {
     type Item = EventRef<'a>;
 
     fn next(&mut self) -> Option<EventRef<'a>> {
-        self.next_wanted(&[])
+        let event = self.next_wanted(&[])?.event();
+        self.left = if event.is_some() { self.left } else { 0 };
+        event
     }
-}
-
-/// `None` for bytes that no writer of ours wrote.
-pub(super) fn decode_event<'a>(
-    body: &'a [u8],
-    position: Position,
-    recorded: Timestamp,
-    word: impl Fn(usize) -> Option<&'a str>,
-) -> Option<EventRef<'a>> {
-    let mut reader = ByteReader::new(body);
-    let what = reader.u8("event kind").ok()?;
-    let flags = reader.u8("event flags").ok()?;
-    let dictionary = |what: &'static str, reader: &mut ByteReader<'a>| word(reader.varint(what).ok()? as usize);
-    let r#type = dictionary("type", &mut reader)?;
-    let source = dictionary("source", &mut reader)?;
-    let content_type = dictionary("content type", &mut reader)?;
-    let id = reader.text("id").ok()?;
-    let subject = reader.text("subject").ok()?;
-    let time = Timestamp(recorded.0.wrapping_add_signed(reader.zigzag("time").ok()?));
-    let hops = reader.u8("hops").ok()?;
-    let optional = |flag: u8| flags & flag != 0;
-    let apart = if optional(HAS_RECORDED) { reader.zigzag("recorded time").ok()? } else { 0 };
-    let tags = if optional(HAS_TAGS) { reader.blob("tags").ok()? } else { &[] };
-    let extensions = if optional(HAS_EXTENSIONS) { reader.blob("extensions").ok()? } else { &[] };
-    let cause = if optional(HAS_CAUSE) { Some(Position(position.0.wrapping_sub(reader.varint("cause").ok()?))) } else { None };
-    let causation_id = if optional(HAS_CAUSATION) { reader.text("causation id").ok()? } else { "" };
-    let correlation_id = if optional(HAS_CORRELATION) { reader.text("correlation id").ok()? } else { "" };
-    let producer = if optional(HAS_PRODUCER) { Some(Producer { module: reader.varint("producer").ok()? as u32 }) } else { None };
-    let data = &body[reader.position()..];
-    Some(EventRef {
-        position,
-        kind: match what & KINDS {
-            COMMAND => Kind::Command,
-            TIMER => Kind::Timer,
-            REQUEST => Kind::Request,
-            _ => Kind::Event,
-        },
-        class: match what & 0x0f {
-            0 => Class::Source,
-            1 => Class::Derived,
-            2 => Class::Record,
-            _ => return None,
-        },
-        id,
-        source,
-        r#type,
-        subject,
-        time,
-        time_given: flags & TIME_GIVEN != 0,
-        recorded: Timestamp(recorded.0.wrapping_add_signed(apart)),
-        content_type,
-        data,
-        hops,
-        cause,
-        causation_id,
-        correlation_id,
-        producer,
-        tags,
-        extensions,
-    })
 }

@@ -5,13 +5,15 @@ use std::sync::OnceLock;
 
 use super::entry::{Pairs, Parts, Texts, derived_parts, source_parts};
 use super::event::{Class, EventRef, ImportedEntry, Kind, NewEvent};
+use super::glance::{
+    COMMAND, Glance, HAS_CAUSATION, HAS_CAUSE, HAS_CORRELATION, HAS_EXTENSIONS, HAS_PRODUCER, HAS_RECORDED, HAS_TAGS, REQUEST, TIME_GIVEN,
+    TIMER,
+};
 use super::outside::is_outside;
 use super::plan::Emitted;
 use super::processing::Processing;
-use super::record::{
-    CHAIN_BYTES, COMMAND, FORMAT, FORMAT_APART, FORMAT_PLAIN, HAS_CAUSATION, HAS_CAUSE, HAS_CORRELATION, HAS_EXTENSIONS, HAS_PRODUCER,
-    HAS_RECORDED, HAS_TAGS, HEADER_BYTES, REQUEST, Record, TIME_GIVEN, TIMER, decode_event,
-};
+use super::record::{CHAIN_BYTES, FORMAT, FORMAT_APART, FORMAT_PLAIN, HEADER_BYTES, Record};
+use super::words::Words;
 use super::{ByteReader, ByteWriter, DerivedId, Digest, OutputKind, Position, Timestamp, derived_id};
 
 /// Makes a record. Can go back to a mark, so that a refused request leaves no trace.
@@ -20,7 +22,7 @@ pub struct RecordBuilder {
     commit: u64,
     first: Position,
     recorded: Timestamp,
-    words: Vec<String>,
+    words: Words,
     /// Place of each word, kept only once there are many.
     places: BTreeMap<String, u32>,
     processing: ByteWriter,
@@ -52,7 +54,7 @@ impl RecordBuilder {
             commit,
             first,
             recorded,
-            words: Vec::new(),
+            words: Words::default(),
             places: BTreeMap::new(),
             processing: ByteWriter::default(),
             events: ByteWriter::default(),
@@ -114,7 +116,7 @@ impl RecordBuilder {
         let end = *self.ends.get(index)? as usize;
         let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
         let body = ByteReader::new(&self.events.bytes[start..end]).blob("event").ok()?;
-        decode_event(body, position, self.recorded, |word| self.words.get(word).map(String::as_str))
+        Glance { position, offset: start as u32, words: &self.words, recorded: self.recorded, body }.event()
     }
 
     fn word(&mut self, text: &str) -> u64 {
@@ -126,14 +128,14 @@ impl RecordBuilder {
             }
         } else {
             if self.places.is_empty() {
-                self.places = self.words.iter().cloned().zip(0..).collect();
+                self.places = self.words.iter().map(str::to_owned).zip(0..).collect();
             }
             if let Some(index) = self.places.get(text) {
                 return u64::from(*index);
             }
             self.places.insert(text.to_owned(), self.words.len() as u32);
         }
-        self.words.push(text.to_owned());
+        self.words.push(text);
         self.words.len() as u64 - 1
     }
 
@@ -328,12 +330,7 @@ impl RecordBuilder {
         out.u32(self.ends.len() as u32);
         out.u64(self.recorded.0);
         out.varint(self.words.len() as u64);
-        let mut dictionary = Vec::with_capacity(self.words.len());
-        for word in &self.words {
-            out.text(word);
-            let end = out.bytes.len() as u32;
-            dictionary.push((end - word.len() as u32, end));
-        }
+        self.words.iter().for_each(|word| out.text(word));
         out.varint(self.processing.bytes.len() as u64);
         let processing_at = out.bytes.len() as u32;
         out.raw(&self.processing.bytes);
@@ -348,7 +345,7 @@ impl RecordBuilder {
             count: self.ends.len() as u32,
             recorded: self.recorded,
             chain,
-            dictionary,
+            words: self.words,
             processing_at,
             events_at,
             offsets: OnceLock::new(),

@@ -7,7 +7,8 @@ use super::testing::{World, event, function};
 use super::{AggregateFault, Decided, FoldedState, Guests, Hot, Reading, decide, fold};
 use crate::model::{
     AggregateCall, Answer, CallLimits, Calls, CommandRef, Digest, EventDraft, EventRef, Failure, FailureKind, FunctionKind,
-    FunctionManifest, Guest, GuestFault, Kind, LogLevel, Manifest, NewEvent, NotAnswered, Position, Rejection, Schema, Timestamp, limits,
+    FunctionManifest, Guest, GuestFault, Kind, LogLevel, Manifest, NewEvent, NotAnswered, Position, Reactions, Rejection, Schema,
+    Timestamp, limits,
 };
 use crate::store::testing::{MemoryFolder, open};
 use crate::store::{self, Accepted, Append, Condition, Control, Decision, Deploy, Proposal, Refused};
@@ -31,7 +32,7 @@ fn draft(r#type: &str, data: &[u8]) -> EventDraft {
 
 impl Guest for Stock {
     fn handle(&self, _: &str, _: &[EventRef<'_>], _: &CallLimits, _: &mut dyn Calls) -> Answer {
-        Answer::Reactions(Vec::new())
+        Answer::Reactions(Reactions::default())
     }
 
     fn decide(

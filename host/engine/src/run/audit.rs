@@ -151,7 +151,8 @@ pub fn probe(folding: &Folding<'_>, events: &[EventRef<'_>]) -> Option<Differenc
         }
         let writes = again.overlay.into_writes().into_iter();
         let writes: Writes = writes.map(|(key, value)| (String::from_utf8_lossy(&key).into_owned(), value)).collect();
-        Some(Ok((again.emitted, writes)))
+        let made: Vec<Emitted> = again.made.iter().flat_map(|made| made.emitted(sample)).collect();
+        Some(Ok((made, writes)))
     };
     let (made, wrote) = run(false, false)?.ok()?;
     let mut message = None;

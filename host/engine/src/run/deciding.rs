@@ -205,7 +205,8 @@ pub(super) fn commands(snapshot: &Snapshot, row: &FunctionRow, after: Position, 
     let filter = Filter { types, kind: Some(Kind::Command), ..Filter::default() };
     let portion = Portion { events: count, bytes: limits::BATCH_BYTES_MAX };
     snapshot.collect_marked(after, snapshot.head(), &filter, portion, &mut Passed::default(), &mut |_, command| {
-        if is_to_decide(row, command) { Take::Marked(0) } else { Take::Not }
+        let is_wanted = command.event().is_some_and(|command| is_to_decide(row, &command));
+        if is_wanted { Take::Marked(0) } else { Take::Not }
     })
 }
 

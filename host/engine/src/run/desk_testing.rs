@@ -72,7 +72,7 @@ impl Guest for Desk {
             };
             reactions.push(Reaction { cause, output });
         }
-        Answer::Reactions(reactions)
+        Answer::Reactions(reactions.into())
     }
 
     fn decide(

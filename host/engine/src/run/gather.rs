@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::handler::Fault;
 use super::reading::{Reading, Taken, Unreadable};
-use crate::model::{EventRef, FunctionManifest, Position};
+use crate::model::{FunctionManifest, Glance, Position};
 use crate::store::{Batch, FunctionRow, Next, Passed, Past, Portion, StoreError, Stretch};
 
 /// Whose past is read, and how.
@@ -61,7 +61,7 @@ pub enum Ended {
 
 impl Follow<'_> {
     /// Takes the next portion. `mark` answers `None` for events that are left out.
-    pub fn gather(&self, past: &mut Past, mark: &mut dyn FnMut(&EventRef<'_>) -> Option<u32>) -> Result<Gathered, StoreError> {
+    pub fn gather(&self, past: &mut Past, mark: &mut dyn FnMut(&Glance<'_>) -> Option<u32>) -> Result<Gathered, StoreError> {
         let passed = if self.keeps_passed { Passed::keeping() } else { Passed::default() };
         let mut gathered = Gathered { passed, ..Gathered::default() };
         let snapshot = self.reading.snapshot;
@@ -101,7 +101,7 @@ impl Follow<'_> {
         &self,
         stretch: &Stretch,
         gathered: &mut Gathered,
-        mark: &mut dyn FnMut(&EventRef<'_>) -> Option<u32>,
+        mark: &mut dyn FnMut(&Glance<'_>) -> Option<u32>,
     ) -> Result<Position, StoreError> {
         let parked: BTreeSet<Position> = stretch.parked.iter().copied().collect();
         let mut after = stretch.from;
@@ -109,7 +109,7 @@ impl Follow<'_> {
             let portion =
                 Portion { events: self.portion.events - gathered.batch.len(), bytes: self.portion.bytes - gathered.batch.bytes() };
             let mut skipped = 0;
-            let mut mark = |event: &EventRef<'_>| {
+            let mut mark = |event: &Glance<'_>| {
                 let is_parked = !parked.is_empty() && parked.contains(&event.position);
                 let mark = mark(event);
                 skipped += u64::from(is_parked && mark.is_some());

@@ -3,6 +3,7 @@
 
 use super::audit;
 use super::handler::{Stopped, end_of_one};
+use super::outputs::{Entry, Made};
 use super::part::{Folding, PartStop};
 use super::recorded::{Along, Recorded};
 use super::report::{Content, Example, FailedEvent, Finding, SHOWN_MAX};
@@ -116,8 +117,8 @@ impl<'a> Judge<'a> {
                 Some((position, stopped)) => return Some((position, PartStop::Guest(stopped))),
             }
         }
-        let made = std::mem::take(&mut folding.emitted);
-        match self.compare(folding, events, made) {
+        let made = std::mem::take(&mut folding.made);
+        match self.compare(folding, events, &made) {
             Ok(()) => None,
             Err(error) => Some((events[0].position, PartStop::Guest(Stopped::Unavailable(error.to_string())))),
         }
@@ -155,69 +156,64 @@ impl<'a> Judge<'a> {
         None
     }
 
-    fn compare(&mut self, folding: &Folding<'_>, events: &[EventRef<'_>], mut made: Vec<Emitted>) -> Result<(), StoreError> {
+    fn compare(&mut self, folding: &Folding<'_>, events: &[EventRef<'_>], made: &[Made]) -> Result<(), StoreError> {
         let judging = self.judging;
         let Asked::Replay(Some(comparing)) = &judging.asked else { return Ok(()) };
-        for made in made.iter_mut().filter(|made| made.cause > comparing.after) {
-            if made.cause != self.cause {
-                self.cause = made.cause;
+        for made in made.iter().flat_map(|made| made.entries(events)).filter(|made| made.cause.position > comparing.after) {
+            if made.cause.position != self.cause {
+                self.cause = made.cause.position;
                 if let Some(along) = &mut self.along {
-                    along.because_of(made.cause, &mut self.recorded);
+                    along.because_of(self.cause, &mut self.recorded);
                 }
             }
-            if let Some((number, event)) = self.recorded.iter().find(|(_, event)| event.id == made.id) {
+            if let Some((number, event)) = self.recorded.iter().find(|(_, event)| event.id.as_bytes() == made.id) {
                 comparing.recorded.matched(*number);
-                let event = *event;
-                self.found(&event, made);
+                self.tally.found(event, &made);
                 continue;
             }
             if self.source.is_empty() {
                 self.source = function_source(&folding.manifest.name);
             }
             // The log may have it elsewhere: after a rewind, or appended late.
-            match judging.reader.find(&self.source, &made.id, judging.upto)? {
+            let id = String::from_utf8_lossy(made.id);
+            match judging.reader.find(&self.source, &id, judging.upto)? {
                 Some((record, position)) if record.event(position).is_some() => {
-                    record.event(position).iter().for_each(|event| self.found(event, made));
+                    record.event(position).iter().for_each(|event| self.tally.found(event, &made));
                 }
-                _ => {
-                    let mut made = std::mem::take(made);
-                    let at = events.partition_point(|event| event.position < made.cause);
-                    if let Some(cause) = events.get(at) {
-                        made.comes_of(cause);
-                    }
-                    self.lacking(made, comparing.collect);
-                }
+                _ => self.tally.lacks(made.emitted(), comparing.collect),
             }
         }
         Ok(())
     }
+}
 
-    fn found(&mut self, event: &EventRef<'_>, made: &Emitted) {
-        if made.says_the_same_as(event) {
-            self.tally.equal += 1;
+impl Tally {
+    fn found(&mut self, event: &EventRef<'_>, made: &Entry<'_>) {
+        if made.is_said_by(event) {
+            self.equal += 1;
         } else {
-            self.tally.different += 1;
-            self.show(Finding::Different, made, Some(Content::recorded(event)));
+            self.different += 1;
+            self.show(Finding::Different, &made.emitted(), Some(Content::recorded(event)));
         }
     }
 
-    fn lacking(&mut self, made: Emitted, collect: Collect) {
-        self.tally.new += 1;
+    fn lacks(&mut self, made: Emitted, collect: Collect) {
+        self.new += 1;
         self.show(Finding::New, &made, None);
         let wanted = match made.kind {
             Kind::Event | Kind::Timer => collect.outputs,
             Kind::Command | Kind::Request => collect.sent,
         };
         if wanted {
-            self.tally.lacking.push(made);
+            self.lacking.push(made);
         }
     }
 
     fn show(&mut self, finding: Finding, made: &Emitted, recorded: Option<Content>) {
-        let shown = self.tally.examples.iter().filter(|example| example.finding == finding).count();
+        let shown = self.examples.iter().filter(|example| example.finding == finding).count();
         if shown < SHOWN_MAX {
             let (id, content) = (made.id.clone(), Some(Content::made(made)));
-            self.tally.examples.push(Example { finding, cause: made.cause, id, recorded, made: content });
+            self.examples.push(Example { finding, cause: made.cause, id, recorded, made: content });
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Units of state: where a subject's rows lie, and who folds them.
 
-use crate::model::{EventRef, FunctionKind, FunctionManifest};
+use crate::model::{FunctionKind, FunctionManifest, Glance};
 use crate::store::Portion;
 
 /// What goes before the keys that a function uses.
@@ -87,20 +87,20 @@ impl Lanes {
         }
     }
 
-    pub fn lane(self, event: &EventRef<'_>) -> u32 {
+    pub fn lane(self, event: &Glance<'_>) -> u32 {
         match self {
             Lanes::One | Lanes::Shares(_) => 0,
-            Lanes::Units(parts, lanes) => lane_of(event.subject, parts, lanes) as u32,
-            Lanes::Subjects(lanes) | Lanes::Guessed(lanes) => lane_of_subject(event.subject, lanes) as u32,
+            Lanes::Units(parts, lanes) => lane_of(event.subject(), parts, lanes) as u32,
+            Lanes::Subjects(lanes) | Lanes::Guessed(lanes) => lane_of_subject(event.subject(), lanes) as u32,
         }
     }
 }
 
 /// Whether an event's unit, or subject, is one of a sample of one in `every`. Says nothing of its lane.
-pub fn is_sampled(manifest: &FunctionManifest, every: u32, event: &EventRef<'_>) -> bool {
+pub fn is_sampled(manifest: &FunctionManifest, every: u32, event: &Glance<'_>) -> bool {
     let hash = match manifest.split {
-        Some(parts) if manifest.kind != FunctionKind::Aggregate => unit_hash(event.subject, parts),
-        _ => subject_hash(event.subject),
+        Some(parts) if manifest.kind != FunctionKind::Aggregate => unit_hash(event.subject(), parts),
+        _ => subject_hash(event.subject()),
     };
     every <= 1 || (hash as u32).wrapping_mul(0x9e37_79b1).is_multiple_of(every)
 }

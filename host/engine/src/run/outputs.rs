@@ -1,177 +1,290 @@
 //! From reactions to entries of the log: what the manifest allows, in the order of their causes, with their
 //! ids.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::handler::Fault;
 use crate::model::{
-    DerivedId, Emitted, EventDraft, EventRef, Extensions, FunctionManifest, Kind, Output, REQUEST_MADE, Reaction, TIMER_CANCELLED,
-    TIMER_KEY, check_key, derived_id, host_allowed, is_reserved_type, limits,
+    Attributes, DERIVED_ID_BYTES, DerivedId, Emitted, EventRef, Extensions, FunctionManifest, Kind, OutputRef, Position, REQUEST_MADE,
+    Reactions, TIMER_CANCELLED, TIMER_KEY, check_key, derived_id_bytes, host_allowed, is_reserved_type, limits,
 };
 
+/// What a call made, held against the manifest and named. Texts and data lie where the function left them: a
+/// replay only compares most of it.
+#[derive(Debug, Default)]
+pub struct Made {
+    /// In the order of their causes.
+    reactions: Reactions,
+    /// One for each.
+    names: Vec<Name>,
+}
+
+#[derive(Debug)]
+struct Name {
+    cause: Position,
+    id: [u8; DERIVED_ID_BYTES],
+}
+
+/// An output as an entry of the log.
+pub struct Entry<'a> {
+    pub cause: &'a EventRef<'a>,
+    /// The letters of its id.
+    pub id: &'a [u8; DERIVED_ID_BYTES],
+    draft: Draft<'a>,
+}
+
 /// Makes the entries of one call. A fault condemns the call, not yet an event.
-pub fn emitted(manifest: &FunctionManifest, events: &[EventRef<'_>], reactions: Vec<Reaction>) -> Result<Vec<Emitted>, Fault> {
-    made(manifest, events, reactions, Emitted::comes_of)
+pub fn emitted(manifest: &FunctionManifest, events: &[EventRef<'_>], reactions: Reactions) -> Result<Vec<Emitted>, Fault> {
+    Ok(Made::of(manifest, events, reactions)?.emitted(events))
 }
 
-/// The same, without the ids that entries take over from their causes: see [`Emitted::comes_of`].
-pub fn unrelated(manifest: &FunctionManifest, events: &[EventRef<'_>], reactions: Vec<Reaction>) -> Result<Vec<Emitted>, Fault> {
-    made(manifest, events, reactions, |_, _| {})
+impl Made {
+    /// A fault condemns the call, not yet an event.
+    pub fn of(manifest: &FunctionManifest, events: &[EventRef<'_>], mut reactions: Reactions) -> Result<Made, Fault> {
+        if reactions.len() > limits::OUTPUTS_PER_CALL_MAX {
+            return Err(Fault::output(format!(
+                "{} outputs: limit `outputs-per-call` is {}",
+                reactions.len(),
+                limits::OUTPUTS_PER_CALL_MAX
+            )));
+        }
+        if let Some((outside, _)) = reactions.iter().find(|(cause, _)| *cause as usize >= events.len()) {
+            return Err(Fault::output(format!("an output names event {outside} as its cause in a batch of {}", events.len())));
+        }
+        reactions.sort_by_cause();
+        let names = names(manifest, events, &reactions)?;
+        Ok(Made { reactions, names })
+    }
+
+    /// The entries, of which these or more events are the causes, oldest first.
+    pub fn entries<'a>(&'a self, events: &'a [EventRef<'a>]) -> impl Iterator<Item = Entry<'a>> {
+        let mut causes = events;
+        self.names.iter().zip(self.reactions.iter()).filter_map(move |(name, (_, output))| {
+            let earlier = causes.iter().take_while(|event| event.position < name.cause).count();
+            causes = &causes[earlier..];
+            let cause = causes.first()?;
+            Some(Entry { cause, id: &name.id, draft: Draft::of(cause, output) })
+        })
+    }
+
+    /// All of it, each with texts and data of its own.
+    pub fn emitted(&self, events: &[EventRef<'_>]) -> Vec<Emitted> {
+        let mut emitted = Vec::with_capacity(self.names.len());
+        emitted.extend(self.entries(events).map(|entry| entry.emitted()));
+        emitted
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
 }
 
-fn made(
-    manifest: &FunctionManifest,
-    events: &[EventRef<'_>],
-    mut reactions: Vec<Reaction>,
-    relate: impl Fn(&mut Emitted, &EventRef<'_>),
-) -> Result<Vec<Emitted>, Fault> {
-    if reactions.len() > limits::OUTPUTS_PER_CALL_MAX {
-        return Err(Fault::output(format!("{} outputs: limit `outputs-per-call` is {}", reactions.len(), limits::OUTPUTS_PER_CALL_MAX)));
+impl Entry<'_> {
+    /// Whether an entry of the same id says the same.
+    pub fn is_said_by(&self, stored: &EventRef<'_>) -> bool {
+        self.draft.attributes().is_said_by(self.draft.kind, stored)
     }
-    if let Some(outside) = reactions.iter().find(|reaction| reaction.cause as usize >= events.len()) {
-        return Err(Fault::output(format!("an output names event {} as its cause in a batch of {}", outside.cause, events.len())));
+
+    pub fn emitted(&self) -> Emitted {
+        let Draft { kind, r#type, subject, tags, extensions, content_type, data, key: _ } = &self.draft;
+        Emitted {
+            kind: *kind,
+            id: String::from_utf8_lossy(self.id).into_owned(),
+            r#type: (*r#type).to_owned(),
+            subject: (*subject).to_owned(),
+            tags: tags.to_vec(),
+            extensions: extensions.clone(),
+            content_type: if *content_type == JSON { JSON.into() } else { (*content_type).to_owned().into() },
+            data: data.to_vec(),
+            time: self.cause.time,
+            hops: self.cause.hops.saturating_add(1),
+            cause: self.cause.position,
+            causation_id: self.cause.id.to_owned(),
+            correlation_id: self.cause.correlation().to_owned(),
+        }
     }
-    // Outputs of one cause keep their order.
-    reactions.sort_by_key(|reaction| reaction.cause);
-    let mut made: Vec<Emitted> = Vec::with_capacity(reactions.len());
+}
+
+/// Names the outputs of a call, which are in the order of their causes.
+fn names(manifest: &FunctionManifest, events: &[EventRef<'_>], reactions: &Reactions) -> Result<Vec<Name>, Fault> {
+    let mut names = Vec::with_capacity(reactions.len());
+    let mut outputs = reactions.iter().map(|(cause, output)| (&events[cause as usize], output)).peekable();
     let mut bytes = 0;
-    // Ordinals count over all that one stored event became.
-    let position = |reaction: &Reaction| events[reaction.cause as usize].position;
-    for same_cause in reactions.chunk_by_mut(|one, other| position(one) == position(other)) {
-        let cause = &events[same_cause[0].cause as usize];
-        let mut ordinals: BTreeMap<(Kind, String, String), u32> = BTreeMap::new();
-        let mut ids: BTreeSet<String> = BTreeSet::new();
-        // One output has nothing beside it that it could be taken for.
-        let alone = same_cause.len() == 1;
-        for reaction in same_cause {
-            let draft = Draft::of(manifest, cause, std::mem::replace(&mut reaction.output, Output::Cancel(String::new())))?;
-            let ordinal = match &draft.key {
-                Some(_) => 0,
-                None if alone => 0,
-                None => {
-                    let next = ordinals.entry((draft.kind, draft.r#type.clone(), draft.subject.clone())).or_default();
-                    *next += 1;
-                    *next - 1
-                }
-            };
-            let id = derived_id(&DerivedId {
-                cause_source: cause.source,
-                cause_id: cause.id,
-                function: &manifest.name,
-                kind: draft.kind.into(),
-                r#type: &draft.r#type,
-                subject: &draft.subject,
-                key: draft.key.as_deref(),
-                ordinal,
-            });
-            if !alone && !ids.insert(id.clone()) {
-                return Err(Fault::output(format!(
-                    "two outputs of type {:?} and subject {:?} have the key {:?}: give each its own",
-                    draft.r#type,
-                    draft.subject,
-                    draft.key.unwrap_or_default()
-                )));
-            }
-            let mut output = Emitted {
-                kind: draft.kind,
-                id,
-                r#type: draft.r#type,
-                subject: draft.subject,
-                tags: draft.tags,
-                extensions: draft.extensions,
-                content_type: draft.content_type,
-                data: draft.data,
-                time: cause.time,
-                hops: cause.hops.saturating_add(1),
-                cause: cause.position,
-                causation_id: String::new(),
-                correlation_id: String::new(),
-            };
-            relate(&mut output, cause);
-            output.check().map_err(|(field, what)| Fault::output(format!("an output's `{field}` {what}")))?;
-            bytes += output.bytes();
+    while let Some((cause, first)) = outputs.next() {
+        let mut siblings = Siblings::new(manifest, cause);
+        let mut next = Some(first);
+        // Ordinals count over all that one stored event became.
+        while let Some(output) = next {
+            let sibling = outputs.next_if(|(other, _)| other.position == cause.position).map(|(_, output)| output);
+            siblings.alone &= sibling.is_none();
+            check_allowed(manifest, &output)?;
+            let draft = Draft::of(cause, output);
+            let attributes = draft.attributes();
+            attributes.check_content().map_err(|(field, what)| Fault::output(format!("an output's `{field}` {what}")))?;
+            bytes += attributes.bytes() + DERIVED_ID_BYTES;
             if bytes > limits::OUTPUT_BYTES_PER_CALL_MAX {
                 return Err(Fault::output(format!("limit `output-bytes-per-call` is {}", limits::OUTPUT_BYTES_PER_CALL_MAX)));
             }
-            made.push(output);
+            names.push(Name { cause: cause.position, id: siblings.id(&draft)? });
+            next = sibling;
         }
     }
-    Ok(made)
+    Ok(names)
 }
+
+/// The outputs of one cause that have an id already.
+struct Siblings<'a> {
+    manifest: &'a FunctionManifest,
+    cause: &'a EventRef<'a>,
+    ordinals: BTreeMap<(Kind, &'a str, &'a str), u32>,
+    ids: BTreeSet<[u8; DERIVED_ID_BYTES]>,
+    /// One output has nothing beside it that it could be taken for.
+    alone: bool,
+}
+
+impl<'a> Siblings<'a> {
+    fn new(manifest: &'a FunctionManifest, cause: &'a EventRef<'a>) -> Siblings<'a> {
+        Siblings { manifest, cause, ordinals: BTreeMap::new(), ids: BTreeSet::new(), alone: true }
+    }
+
+    fn id(&mut self, draft: &Draft<'a>) -> Result<[u8; DERIVED_ID_BYTES], Fault> {
+        let ordinal = match draft.key {
+            Some(_) => 0,
+            None if self.alone => 0,
+            None => {
+                let next = self.ordinals.entry((draft.kind, draft.r#type, draft.subject)).or_default();
+                *next += 1;
+                *next - 1
+            }
+        };
+        let id = derived_id_bytes(&DerivedId {
+            cause_source: self.cause.source,
+            cause_id: self.cause.id,
+            function: &self.manifest.name,
+            kind: draft.kind.into(),
+            r#type: draft.r#type,
+            subject: draft.subject,
+            key: draft.key,
+            ordinal,
+        });
+        if !self.alone && !self.ids.insert(id) {
+            return Err(Fault::output(format!(
+                "two outputs of type {:?} and subject {:?} have the key {:?}: give each its own",
+                draft.r#type,
+                draft.subject,
+                draft.key.unwrap_or_default()
+            )));
+        }
+        Ok(id)
+    }
+}
+
+const JSON: &str = "application/json";
 
 /// An output as an entry of the log, before it has an id.
-struct Draft {
+struct Draft<'a> {
     kind: Kind,
-    r#type: String,
-    subject: String,
-    tags: Vec<String>,
+    r#type: &'a str,
+    subject: &'a str,
+    tags: &'a [String],
     extensions: Extensions,
-    content_type: Cow<'static, str>,
-    data: Vec<u8>,
-    key: Option<String>,
+    content_type: &'a str,
+    data: &'a [u8],
+    key: Option<&'a str>,
 }
 
-impl Draft {
-    /// What the manifest allows of it.
-    fn of(manifest: &FunctionManifest, cause: &EventRef<'_>, output: Output) -> Result<Draft, Fault> {
-        let wrong = |what: &str| {
-            let what = what.to_owned();
-            move |(field, found): (&'static str, String)| Fault::output(format!("{what}'s `{field}` {found}"))
+impl<'a> Draft<'a> {
+    fn of(cause: &'a EventRef<'a>, output: OutputRef<'a>) -> Draft<'a> {
+        let draft = |kind, r#type, subject, content_type, data, key| Draft {
+            kind,
+            r#type,
+            subject,
+            tags: &[],
+            extensions: Extensions::new(),
+            content_type,
+            data,
+            key,
         };
-        let draft = |kind, r#type, subject, content_type, data| {
-            let (tags, extensions, key) = Default::default();
-            Draft { kind, r#type, subject, tags, extensions, content_type, data, key }
-        };
-        const JSON: Cow<'static, str> = Cow::Borrowed("application/json");
-        Ok(match output {
-            Output::Emit(EventDraft { r#type, subject, tags, content_type, data, key, time: _ }) => {
-                if !manifest.emits.contains(&r#type) {
-                    return Err(Fault::undeclared(format!("an event of type {type:?}, which the manifest's `emits` doesn't name")));
-                }
-                let content_type = content_type.map_or(JSON, Cow::Owned);
-                Draft { tags, key, ..draft(Kind::Event, r#type, subject, content_type, data) }
+        match output {
+            OutputRef::Emit(event) => {
+                let content_type = event.content_type.unwrap_or(JSON);
+                Draft { tags: event.tags, ..draft(Kind::Event, event.r#type, event.subject, content_type, event.data, event.key) }
             }
-            Output::Command(command) => {
-                if !manifest.sends.contains(&command.r#type) {
-                    let what = format!("a command of type {:?}, which the manifest's `sends` doesn't name", command.r#type);
-                    return Err(Fault::undeclared(what));
-                }
-                if command.subject.is_empty() {
-                    return Err(Fault::output(format!("a command of type {:?} has no subject: name what it is about", command.r#type)));
-                }
-                let content_type = command.content_type().to_owned().into();
-                Draft { key: command.key, ..draft(Kind::Command, command.r#type, command.subject, content_type, command.data) }
+            OutputRef::Command(command) => {
+                let key = command.key.as_deref();
+                draft(Kind::Command, &command.r#type, &command.subject, command.content_type(), &command.data, key)
             }
-            Output::Schedule(timer) => {
-                timers_declared(manifest)?;
-                timer.check().map_err(wrong("a timer"))?;
-                if !manifest.patterns().any(|pattern| pattern.matches(&timer.r#type)) || is_reserved_type(&timer.r#type) {
-                    let what = format!("a timer that makes an event of type {:?}, to which the function doesn't subscribe", timer.r#type);
-                    return Err(Fault::undeclared(what));
-                }
-                let extensions = timer.extensions();
-                Draft { extensions, key: Some(timer.key), ..draft(Kind::Timer, timer.r#type, timer.subject, JSON, timer.data) }
+            OutputRef::Schedule(timer) => {
+                let key = Some(timer.key.as_str());
+                Draft { extensions: timer.extensions(), ..draft(Kind::Timer, &timer.r#type, &timer.subject, JSON, &timer.data, key) }
             }
-            Output::Cancel(key) => {
-                timers_declared(manifest)?;
-                check_key(&key).map_err(wrong("a cancelled timer"))?;
-                let extensions = vec![(TIMER_KEY.to_owned(), key.clone())];
-                let subject = cause.subject.to_owned();
-                Draft { extensions, key: Some(key), ..draft(Kind::Timer, TIMER_CANCELLED.into(), subject, JSON, Vec::new()) }
+            OutputRef::Cancel(key) => {
+                let extensions = vec![(TIMER_KEY.to_owned(), key.to_owned())];
+                Draft { extensions, ..draft(Kind::Timer, TIMER_CANCELLED, cause.subject, JSON, &[], Some(key)) }
             }
-            Output::Request(request) => {
-                request.check().map_err(wrong("a request"))?;
-                let host = request.host().map_err(wrong("a request"))?;
-                if !manifest.hosts.iter().any(|allowed| host_allowed(allowed, host)) {
-                    return Err(Fault::undeclared(format!("a request to {host:?}, which the manifest's `hosts` doesn't name")));
-                }
-                let (extensions, content_type) = (request.extensions(), request.content_type().to_owned().into());
-                let subject = cause.subject.to_owned();
-                Draft { extensions, key: request.key, ..draft(Kind::Request, REQUEST_MADE.into(), subject, content_type, request.body) }
+            OutputRef::Request(request) => {
+                let (extensions, key) = (request.extensions(), request.key.as_deref());
+                Draft { extensions, ..draft(Kind::Request, REQUEST_MADE, cause.subject, request.content_type(), &request.body, key) }
             }
-        })
+        }
     }
+
+    /// Without what the host adds.
+    fn attributes(&self) -> Attributes<'_> {
+        Attributes {
+            id: "",
+            source: "/",
+            r#type: self.r#type,
+            subject: self.subject,
+            content_type: self.content_type,
+            data: self.data,
+            tags: self.tags,
+            extensions: &self.extensions,
+            causation_id: "",
+            correlation_id: "",
+        }
+    }
+}
+
+/// What the manifest allows of an output, and what it may say.
+fn check_allowed(manifest: &FunctionManifest, output: &OutputRef<'_>) -> Result<(), Fault> {
+    let wrong = |what: &'static str| move |(field, found): (&'static str, String)| Fault::output(format!("{what}'s `{field}` {found}"));
+    match output {
+        OutputRef::Emit(event) => {
+            if !manifest.emits.iter().any(|declared| declared == event.r#type) {
+                return Err(Fault::undeclared(format!("an event of type {:?}, which the manifest's `emits` doesn't name", event.r#type)));
+            }
+        }
+        OutputRef::Command(command) => {
+            if !manifest.sends.contains(&command.r#type) {
+                let what = format!("a command of type {:?}, which the manifest's `sends` doesn't name", command.r#type);
+                return Err(Fault::undeclared(what));
+            }
+            if command.subject.is_empty() {
+                return Err(Fault::output(format!("a command of type {:?} has no subject: name what it is about", command.r#type)));
+            }
+        }
+        OutputRef::Schedule(timer) => {
+            timers_declared(manifest)?;
+            timer.check().map_err(wrong("a timer"))?;
+            if !manifest.patterns().any(|pattern| pattern.matches(&timer.r#type)) || is_reserved_type(&timer.r#type) {
+                let what = format!("a timer that makes an event of type {:?}, to which the function doesn't subscribe", timer.r#type);
+                return Err(Fault::undeclared(what));
+            }
+        }
+        OutputRef::Cancel(key) => {
+            timers_declared(manifest)?;
+            check_key(key).map_err(wrong("a cancelled timer"))?;
+        }
+        OutputRef::Request(request) => {
+            request.check().map_err(wrong("a request"))?;
+            let host = request.host().map_err(wrong("a request"))?;
+            if !manifest.hosts.iter().any(|allowed| host_allowed(allowed, host)) {
+                return Err(Fault::undeclared(format!("a request to {host:?}, which the manifest's `hosts` doesn't name")));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn timers_declared(manifest: &FunctionManifest) -> Result<(), Fault> {
@@ -185,7 +298,7 @@ fn timers_declared(manifest: &FunctionManifest) -> Result<(), Fault> {
 mod tests {
     use super::super::testing::{World, emit, event, function};
     use super::*;
-    use crate::model::{CommandDraft, Position, RequestDraft, TIMER_DUE, TimerDraft, Timestamp};
+    use crate::model::{CommandDraft, Output, Position, Reaction, RequestDraft, TIMER_DUE, TimerDraft, Timestamp};
 
     /// Two events of one subject, and what the manifest lets a function make of them.
     fn with_events(run: impl FnOnce(&FunctionManifest, &[EventRef<'_>])) {
@@ -203,7 +316,7 @@ mod tests {
     #[track_caller]
     fn check_refused(reactions: Vec<Reaction>, reason: &str, part: &str) {
         with_events(|manifest, events| {
-            let fault = emitted(manifest, events, reactions).expect_err("it must be refused");
+            let fault = emitted(manifest, events, reactions.into()).expect_err("it must be refused");
             assert_eq!(fault.reason, reason);
             assert!(fault.message.contains(part), "{}", fault.message);
         });
@@ -212,8 +325,9 @@ mod tests {
     #[test]
     fn an_output_added_beside_others_does_not_shift_their_ids() {
         with_events(|manifest, events| {
-            let ids =
-                |reactions| emitted(manifest, events, reactions).expect("declared").into_iter().map(|event| event.id).collect::<Vec<_>>();
+            let ids = |reactions: Vec<Reaction>| {
+                emitted(manifest, events, reactions.into()).expect("declared").into_iter().map(|event| event.id).collect::<Vec<_>>()
+            };
             let before =
                 ids(vec![reaction(0, "priced", "x", None), reaction(0, "priced", "x", None), reaction(0, "billed", "x", Some("k"))]);
             let after = ids(vec![
@@ -235,7 +349,7 @@ mod tests {
             let made = emitted(
                 manifest,
                 events,
-                vec![reaction(1, "priced", "x", None), reaction(0, "billed", "y", None), reaction(0, "priced", "z", None)],
+                vec![reaction(1, "priced", "x", None), reaction(0, "billed", "y", None), reaction(0, "priced", "z", None)].into(),
             )
             .expect("declared");
             let places: Vec<_> = made.iter().map(|event| (event.cause.0, event.r#type.as_str(), event.subject.as_str())).collect();
@@ -300,8 +414,8 @@ mod tests {
                 Output::Cancel("k".into()),
                 Output::Request(request.clone()),
             ];
-            let reactions = outputs.into_iter().map(|output| Reaction { cause: 0, output }).collect();
-            let made = emitted(&manifest, events, reactions).expect("declared");
+            let reactions: Vec<_> = outputs.into_iter().map(|output| Reaction { cause: 0, output }).collect();
+            let made = emitted(&manifest, events, reactions.into()).expect("declared");
             let told: Vec<_> = made.iter().map(|made| (made.kind, made.r#type.as_str(), made.subject.as_str())).collect();
             assert_eq!(
                 told,
@@ -323,7 +437,7 @@ mod tests {
             let url = ("requesturl", "https://api.example.com:8443/x");
             assert_eq!(pairs(4), [("requestheaders", headers), ("requestkey", "credit"), ("requestmethod", "POST"), url]);
             assert_eq!((&*made[4].content_type, made[4].data.as_slice()), ("text/plain", b"hello".as_slice()));
-            let refused = |output| emitted(&manifest, events, vec![Reaction { cause: 0, output }]).expect_err("it must be refused");
+            let refused = |output| emitted(&manifest, events, vec![Reaction { cause: 0, output }].into()).expect_err("it must be refused");
             assert_eq!(refused(Output::Schedule(timer("b"))).reason, "undeclared");
             assert_eq!(refused(Output::Schedule(TimerDraft { due: Timestamp(u64::MAX), ..timer("a") })).reason, "output");
             assert_eq!(

@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::handler::{Fault, Stopped, end_of_one, middle};
 use super::judge::{Judge, Judging, Tally};
 use super::lane::Unit;
-use super::outputs::unrelated;
+use super::outputs::Made;
 use super::overlay::Overlay;
 use super::rows::{RowCalls, Rows, storage};
 use super::upcast::Bare;
 use crate::model::{
-    AggregateCall, Answer, CallLimits, Emitted, EventRef, FunctionKind, FunctionManifest, Guest, GuestFault, LogLevel, NotAnswered,
-    Position, StateError, limits,
+    AggregateCall, Answer, CallLimits, EventRef, FunctionKind, FunctionManifest, Guest, GuestFault, LogLevel, NotAnswered, Position,
+    StateError, limits,
 };
 use crate::store::{Batch, ViewSnapshot, Walk};
 
@@ -86,8 +86,8 @@ pub(super) struct Folding<'a> {
     pub guest: &'a dyn Guest,
     pub rows: Option<&'a dyn Rows>,
     pub overlay: Overlay,
-    /// What the function made of the events that stand, without their causes' ids: see [`Emitted::comes_of`].
-    pub emitted: Vec<Emitted>,
+    /// What the function made of the events that stand, call by call.
+    pub made: Vec<Made>,
     pub calls: u64,
     pub fuel: u64,
 }
@@ -161,7 +161,7 @@ pub(super) fn end_of_call(events: &[EventRef<'_>], one_event: bool) -> usize {
 
 impl<'a> Folding<'a> {
     pub fn new(manifest: &'a FunctionManifest, guest: &'a dyn Guest, rows: Option<&'a dyn Rows>, overlay: Overlay) -> Folding<'a> {
-        Folding { manifest, guest, rows, overlay, emitted: Vec::new(), calls: 0, fuel: 0 }
+        Folding { manifest, guest, rows, overlay, made: Vec::new(), calls: 0, fuel: 0 }
     }
 
     /// Hands the events to the code. Answers the first that alone in a fresh instance has failed, if one did;
@@ -190,10 +190,8 @@ impl<'a> Folding<'a> {
         match answer {
             Ok(made) => {
                 self.overlay.keep();
-                if self.emitted.is_empty() {
-                    self.emitted = made;
-                } else {
-                    self.emitted.extend(made);
+                if !made.is_empty() {
+                    self.made.push(made);
                 }
                 Ok(())
             }
@@ -205,29 +203,24 @@ impl<'a> Folding<'a> {
     }
 
     /// One call that is neither kept nor taken back yet. Answers what a handler made.
-    pub fn attempt(
-        &mut self,
-        events: &[EventRef<'_>],
-        fresh_instance: bool,
-        log: &mut dyn FnMut(LogLevel, &str),
-    ) -> Result<Vec<Emitted>, Stopped> {
+    pub fn attempt(&mut self, events: &[EventRef<'_>], fresh_instance: bool, log: &mut dyn FnMut(LogLevel, &str)) -> Result<Made, Stopped> {
         self.calls += 1;
         self.overlay.begin();
         let call_limits = CallLimits { fresh_instance, ..self.manifest.limits.of_a_call() };
         if self.manifest.kind == FunctionKind::Aggregate {
-            return self.evolve(events, &call_limits).map(|()| Vec::new());
+            return self.evolve(events, &call_limits).map(|()| Made::default());
         }
         let name = &self.manifest.name;
         let mut calls = RowCalls::new(self.rows, &mut self.overlay, Unit::of(self.manifest), events, log);
         let answer = match self.manifest.kind {
             FunctionKind::Handler => match self.guest.handle(name, events, &call_limits, &mut calls) {
-                Answer::Reactions(reactions) => unrelated(self.manifest, events, reactions).map_err(Stopped::Failed),
+                Answer::Reactions(reactions) => Made::of(self.manifest, events, reactions).map_err(Stopped::Failed),
                 Answer::Failed(failure) => Err(Stopped::Failed(Fault::said(failure))),
                 Answer::Fault(fault) => Err(stopped(NotAnswered::Fault(fault))),
                 Answer::Unavailable(why) => Err(Stopped::Unavailable(why)),
             },
             _ => match self.guest.project(name, events, &call_limits, &mut calls) {
-                Ok(Ok(())) => Ok(Vec::new()),
+                Ok(Ok(())) => Ok(Made::default()),
                 Ok(Err(failure)) => Err(Stopped::Failed(Fault::said(failure))),
                 Err(not_answered) => Err(stopped(not_answered)),
             },

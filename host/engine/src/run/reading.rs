@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::handler::{Fault, Stopped};
 use super::upcast::{Wanted, upcast};
-use crate::model::{EventRef, FunctionManifest, Guest, Manifest, Position, Record};
+use crate::model::{EventRef, FunctionManifest, Glance, Guest, Manifest, Position, Record};
 use crate::store::{Batch, Filter, FunctionRow, Passed, Portion, Snapshot, StoreError, Take, Upcasting};
 
 /// The code of module versions. The server answers with what it has loaded, the simulator with
@@ -101,10 +101,10 @@ impl<'a> Reading<'a> {
         upto: Position,
         portion: Portion,
         passed: &mut Passed,
-        mark: &mut dyn FnMut(&EventRef<'_>) -> Option<u32>,
+        mark: &mut dyn FnMut(&Glance<'_>) -> Option<u32>,
     ) -> Result<Taken, StoreError> {
         let wanted = Wanted::by(manifest, &self.upcasting);
-        let mut mark = |_: &Record, event: &EventRef<'_>| {
+        let mut mark = |_: &Record, event: &Glance<'_>| {
             let mark = if wanted.is_for_reader(event) { mark(event) } else { None };
             mark.map_or(Take::Not, Take::Marked)
         };
@@ -142,7 +142,7 @@ impl<'a> Reading<'a> {
         &self,
         manifest: &FunctionManifest,
         positions: &[Position],
-        mark: &mut dyn FnMut(&EventRef<'_>) -> Option<u32>,
+        mark: &mut dyn FnMut(&Glance<'_>) -> Option<u32>,
     ) -> Result<Taken, StoreError> {
         let wanted = Wanted::by(manifest, &self.upcasting);
         let mut batch = self.snapshot.pick(positions)?;
@@ -176,7 +176,7 @@ impl<'a> Reading<'a> {
             let from = Position(head.0.saturating_sub(window));
             let mut positions = Vec::new();
             self.snapshot.scan(from, head, &filter, &mut |event| {
-                positions.extend(wanted.is_for_reader(&event).then_some(event.position));
+                positions.extend(wanted.is_addressed(&event).then_some(event.position));
                 std::ops::ControlFlow::Continue(())
             })?;
             if positions.len() < events && from > Position::START {
@@ -205,7 +205,7 @@ impl<'a> Reading<'a> {
             let (forms, stopped) = upcast(&code, &self.upcasting, wanted, chunk);
             let whole = forms.len() == chunk.len();
             for (event, parts) in chunk.iter().zip(forms) {
-                take_along(&mut taken.batch, &batch, index, event, parts, wanted);
+                take_along(&mut taken.batch, (&batch, index), event, parts, wanted);
                 index += 1;
                 let full = taken.batch.len() >= portion.events || taken.batch.bytes() >= portion.bytes;
                 if full && index < events.len() {
@@ -227,14 +227,14 @@ fn active_version(snapshot: &Snapshot, module: &str) -> Option<u32> {
 }
 
 /// `None`: the event is as it is stored.
-fn take_along(out: &mut Batch, batch: &Batch, index: usize, event: &EventRef<'_>, forms: super::upcast::Forms, wanted: &Wanted) {
+fn take_along(out: &mut Batch, (batch, index): (&Batch, usize), event: &EventRef<'_>, forms: super::upcast::Forms, wanted: &Wanted) {
     match forms {
-        None if wanted.delivers(event.r#type) => out.push(batch.record(index), event, batch.mark(index)),
+        None if wanted.delivers(event.r#type) => out.push_of(batch, index, None),
         None => out.push_nothing(event.position),
         Some(parts) => {
             let before = out.len();
             for part in parts.into_iter().filter(|part| wanted.delivers(&part.r#type)) {
-                out.push_part(batch.record(index), event, part, batch.mark(index));
+                out.push_of(batch, index, Some(part));
             }
             if out.len() == before {
                 out.push_nothing(event.position);

@@ -107,7 +107,7 @@ fn run(folding: &mut Folding<'_>, gathered: &Gathered, log: &mut dyn FnMut(LogLe
                 Stopped::Unavailable(why) => Stop::Unavailable(why),
             });
         }
-        folding.emitted.clear();
+        folding.made.clear();
         rest = &rest[end..];
     }
     match lost {

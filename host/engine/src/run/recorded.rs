@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::report::{Content, Example, Finding, SHOWN_MAX};
 use crate::model::{
-    ByteReader, ByteWriter, EventRef, Kind, Malformed, Position, REQUEST_MADE, Record, TIMER_CANCELLED, TypePattern, function_source,
+    ByteReader, ByteWriter, EventRef, Glance, Kind, Malformed, Position, REQUEST_MADE, Record, TIMER_CANCELLED, TypePattern,
+    function_source,
 };
-use crate::store::{Batch, Filter, Passed, Past, Portion, Snapshot, StoreError, Stretch, Take, Walk};
+use crate::store::{Batch, Filter, Passed, Past, Portion, Snapshot, StoreError, Stretch, Take};
 
 /// Of so many places it is kept how much of the log there was then.
 const HEADS_MAX: usize = 256;
@@ -53,7 +54,7 @@ pub struct Sample<'a> {
     pub taken: &'a [Position],
     pub from: Position,
     pub to: Position,
-    pub in_sample: &'a dyn Fn(&EventRef<'_>) -> bool,
+    pub in_sample: &'a dyn Fn(&Glance<'_>) -> bool,
 }
 
 impl Sample<'_> {
@@ -62,7 +63,7 @@ impl Sample<'_> {
             return Ok(self.taken.binary_search(&cause).is_ok());
         }
         let record = snapshot.record(cause)?;
-        Ok(record.is_some_and(|record| record.event(cause).is_some_and(|event| (self.in_sample)(&event))))
+        Ok(record.is_some_and(|record| record.glance(cause).is_some_and(|event| (self.in_sample)(&event))))
     }
 }
 
@@ -79,7 +80,6 @@ pub struct Along<'a> {
     recorded: &'a Recorded,
     /// Where the outputs of the last cause end.
     next: usize,
-    walk: Walk<'a>,
 }
 
 /// Outputs that are passed over one by one before the next cause is searched for.
@@ -99,7 +99,7 @@ impl<'a> Along<'a> {
             self.next += by_cause[self.next..].partition_point(|(other, _)| *other < cause);
         }
         while let Some((_, index)) = by_cause.get(self.next).filter(|(other, _)| *other == cause) {
-            outputs.extend(self.walk.stored_at(*index as usize).map(|event| (self.next, event)));
+            outputs.extend(self.recorded.batch.stored(*index as usize).map(|event| (self.next, event)));
             self.next += 1;
         }
     }
@@ -131,9 +131,10 @@ impl<'a> Outputs<'a> {
         Outputs { made_by: module, ..self }
     }
 
-    fn cause(&self, event: &EventRef<'_>) -> Option<Position> {
-        let made_here = self.made_by.is_none_or(|module| event.producer.is_some_and(|producer| producer.module == module));
-        event.cause.filter(|cause| made_here && event.source == self.source && *cause > self.after)
+    fn cause(&self, event: &Glance<'_>) -> Option<Position> {
+        let (cause, producer) = event.origin();
+        let made_here = self.made_by.is_none_or(|module| producer.is_some_and(|producer| producer.module == module));
+        cause.filter(|cause| made_here && event.source() == self.source && *cause > self.after)
     }
 }
 
@@ -177,7 +178,7 @@ impl Trail {
             return Ok(());
         }
         let (heads, undone, mut failed) = (&self.heads, &mut self.undone, None);
-        let mut take = |record: &Record, event: &EventRef<'_>| {
+        let mut take = |record: &Record, event: &Glance<'_>| {
             let Some(cause) = outputs.cause(event) else { return Take::Not };
             if upto.is_none() && cause > to {
                 // What follows belongs to later causes.
@@ -231,8 +232,8 @@ impl Trail {
                 Some(sample) => sample.has(outputs.snapshot, cause),
             };
             let mut failed = None;
-            outputs.snapshot.scan(*after, *upto, &outputs.filter, &mut |event| {
-                let Some(cause) = outputs.cause(&event).filter(|cause| over < cause && *cause <= cursor) else { return Continue(()) };
+            outputs.snapshot.scan_records(*after, *upto, &outputs.filter, &mut |_, event| {
+                let Some(cause) = outputs.cause(event).filter(|cause| over < cause && *cause <= cursor) else { return Continue(()) };
                 match counted(cause) {
                     Ok(counts) => count += u64::from(counts),
                     Err(error) => {
@@ -290,10 +291,9 @@ fn undo(undone: &mut Vec<Undone>, position: Position, over: Position) {
 }
 
 impl Recorded {
-    /// The outputs of one cause, each with its number, oldest first.
     /// For one who asks for causes that mostly come one after the other.
     pub fn along(&self) -> Along<'_> {
-        Along { recorded: self, next: 0, walk: self.batch.walk(None) }
+        Along { recorded: self, next: 0 }
     }
 
     /// One of them was made again.

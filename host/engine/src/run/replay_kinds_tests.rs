@@ -8,7 +8,7 @@ use super::testing::{OneGuest, World, coded, event, function};
 use super::{CatchUp, Guests, Prepared, Reading, Replay, ReplayOptions, ReplayStep, Replayed, Runner, Settled, State, Step, Stop, measure};
 use crate::model::{
     AggregateCall, Answer, CallLimits, Calls, Digest, EventDraft, EventRef, Failure, FailureKind, FunctionKind, FunctionManifest, Guest,
-    Manifest, NotAnswered, Output, Position,
+    Manifest, NotAnswered, Output, Position, Reactions,
 };
 use crate::store::{Control, Portion, Proposal, ViewFile};
 
@@ -30,7 +30,7 @@ fn joined(before: &[u8], events: &[EventRef<'_>]) -> Result<Vec<u8>, Failure> {
 
 impl Guest for Folds {
     fn handle(&self, _: &str, _: &[EventRef<'_>], _: &CallLimits, _: &mut dyn Calls) -> Answer {
-        Answer::Reactions(Vec::new())
+        Answer::Reactions(Reactions::default())
     }
 
     fn evolve(

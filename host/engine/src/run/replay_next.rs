@@ -11,7 +11,7 @@ use super::recorded::{Outputs, Sample};
 use super::replay::{Level, Pending, Place, Portioning, Read, Replay, Replayed};
 use super::report::FailedEvent;
 use super::view::Prepared;
-use crate::model::{EventRef, FunctionKind, FunctionManifest, Position, limits};
+use crate::model::{FunctionKind, FunctionManifest, Glance, Position, limits};
 use crate::store::{Batch, FunctionRow, Portion, StoreError, ViewFile};
 
 /// Parked events that are tried at a time.
@@ -129,8 +129,8 @@ impl Replay {
     ) -> Result<Ahead, StoreError> {
         let (options, manifest, upto) = (self.options, &replayed.manifest, reading.snapshot.head());
         let mut taken: Vec<Position> = Vec::new();
-        let in_sample = |event: &EventRef<'_>| is_sampled(manifest, options.sample, event);
-        let mut mark = |event: &EventRef<'_>| {
+        let in_sample = |event: &Glance<'_>| is_sampled(manifest, options.sample, event);
+        let mut mark = |event: &Glance<'_>| {
             if options.sample > 1 {
                 if !in_sample(event) {
                     return None;

@@ -169,6 +169,6 @@ impl<F: Fn(&EventRef<'_>, u32, &mut dyn Calls) -> Result<Vec<Output>, Answer> + 
                 Err(answer) => return answer,
             }
         }
-        Answer::Reactions(reactions)
+        Answer::Reactions(reactions.into())
     }
 }

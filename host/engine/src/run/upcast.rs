@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use super::handler::{Fault, Stopped};
 use super::reading::Guests;
 use crate::model::{
-    ANSWERS, CallLimits, Calls, Event, EventDraft, EventRef, FailureKind, FunctionKind, FunctionManifest, Guest, GuestFault, LogLevel,
-    NewEvent, NotAnswered, Position, StateError, TypePattern, limits,
+    ANSWERS, CallLimits, Calls, Event, EventDraft, EventRef, FailureKind, FunctionKind, FunctionManifest, Glance, Guest, GuestFault,
+    LogLevel, NewEvent, NotAnswered, Position, StateError, TypePattern, limits,
 };
 use crate::store::{Part, Upcaster, Upcasting};
 
@@ -55,7 +55,12 @@ impl Wanted {
     }
 
     /// Whether a stored event of one of these types is for the reader.
-    pub fn is_for_reader(&self, event: &EventRef<'_>) -> bool {
+    pub fn is_for_reader(&self, event: &Glance<'_>) -> bool {
+        self.addressee.is_none() || event.event().is_some_and(|event| self.is_addressed(&event))
+    }
+
+    /// The same of one that is decoded.
+    pub fn is_addressed(&self, event: &EventRef<'_>) -> bool {
         self.addressee.as_ref().is_none_or(|addressee| event.is_for(addressee))
     }
 

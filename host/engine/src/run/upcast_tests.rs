@@ -28,7 +28,7 @@ impl Guest for Chain {
             reactions.push(Reaction { cause: index as u32, output: emit("done", &subject, None) });
             reactions.push(Reaction { cause: index as u32, output: emit("done", "same", None) });
         }
-        Answer::Reactions(reactions)
+        Answer::Reactions(reactions.into())
     }
 
     fn upcast(

@@ -11,7 +11,7 @@ use super::overlay::Overlay;
 use super::part::{Folded, Part, PartStop, Portioned};
 use super::reading::{Reading, Unreadable};
 use super::warm::Warm;
-use crate::model::{EventRef, FunctionKind, Position, Timestamp, limits};
+use crate::model::{FunctionKind, Glance, Position, Timestamp, limits};
 use crate::store::{FunctionRow, Passed, Portion, RowRef, StoreError, ViewFile};
 
 /// A crash undoes no more than this: beyond either, a commit is made durable.
@@ -166,7 +166,7 @@ impl Projector {
         let lanes = if row.manifest.split.is_some() { lanes_for(self.threads, upto.0 - after.0, portion) } else { 1 };
         let taken = match row.manifest.split {
             Some(parts) if lanes > 1 => {
-                let mark = &mut |event: &EventRef<'_>| Some(lane_of(event.subject, parts, lanes) as u32);
+                let mark = &mut |event: &Glance<'_>| Some(lane_of(event.subject(), parts, lanes) as u32);
                 reading.take_marked(&row.manifest, after, upto, portion, &mut Passed::default(), mark)?
             }
             _ => reading.take(row, after, upto, portion)?,

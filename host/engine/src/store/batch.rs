@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::scan::Portion;
-use crate::model::{EventRef, Events, Position, Record};
+use crate::model::{EventRef, Glance, Position, Record};
 
 /// Oldest first. The parts that an upcaster made of one event share its position and stand together.
 #[derive(Debug, Default)]
@@ -42,6 +42,8 @@ struct Place {
     position: Position,
     /// Whatever the reader marked the event with.
     mark: u32,
+    /// Where in its record it lies.
+    offset: u32,
 }
 
 const STORED: u32 = u32::MAX;
@@ -74,11 +76,11 @@ impl Batch {
     }
 
     /// Marks events that are as they are stored; those without a mark are left out.
-    pub fn mark_stored(&mut self, mark: &mut dyn FnMut(&EventRef<'_>) -> Option<u32>) {
+    pub fn mark_stored(&mut self, mark: &mut dyn FnMut(&Glance<'_>) -> Option<u32>) {
         let Batch { records, places, by_mark, .. } = self;
         by_mark.take();
         places.retain_mut(|place| {
-            let marked = records[place.record as usize].event(place.position).and_then(|event| mark(&event));
+            let marked = records[place.record as usize].glance_at(place.offset, place.position).and_then(|event| mark(&event));
             place.mark = marked.unwrap_or(place.mark);
             marked.is_some()
         });
@@ -133,7 +135,7 @@ impl Batch {
     /// The events with this mark, or all, oldest first: each is decoded when it is asked for.
     pub fn walk(&self, mark: Option<u32>) -> Walk<'_> {
         let indices = mark.map(|mark| self.marked(mark));
-        Walk { batch: self, indices, next: 0, record: u32::MAX, events: None, stored: None }
+        Walk { batch: self, indices, next: 0, stored: None }
     }
 
     pub fn mark(&self, index: usize) -> u32 {
@@ -142,13 +144,12 @@ impl Batch {
 
     /// The stored event with this index.
     pub fn stored(&self, index: usize) -> Option<EventRef<'_>> {
-        let place = &self.places[index];
-        self.records[place.record as usize].event(place.position)
+        self.glance(self.places.get(index)?)?.event()
     }
 
-    /// The record that holds the event with this index.
-    pub fn record(&self, index: usize) -> &Arc<Record> {
-        &self.records[self.places[index].record as usize]
+    #[inline]
+    fn glance(&self, place: &Place) -> Option<Glance<'_>> {
+        self.records[place.record as usize].glance_at(place.offset, place.position)
     }
 
     /// Events that were read and of which upcasters made nothing, oldest first.
@@ -157,29 +158,34 @@ impl Batch {
     }
 
     /// Takes one event along.
-    pub fn push(&mut self, record: &Arc<Record>, event: &EventRef<'_>, mark: u32) {
-        self.place(record, event, STORED, mark);
+    pub fn push(&mut self, record: &Arc<Record>, event: &Glance<'_>, mark: u32) {
+        self.bytes += event.bytes();
+        self.place(record, Place { record: 0, part: STORED, position: event.position, mark, offset: event.offset });
     }
 
-    /// Takes along what an upcaster made of an event.
-    pub fn push_part(&mut self, record: &Arc<Record>, stored: &EventRef<'_>, part: Part, mark: u32) {
-        self.parts.push(part);
-        let index = self.parts.len() as u32 - 1;
-        self.bytes += self.parts[index as usize].data.len();
-        self.place(record, stored, index, mark);
+    /// Takes along another batch's stored event with this index, with its mark: as it is, or what an upcaster made of it.
+    pub fn push_of(&mut self, other: &Batch, index: usize, part: Option<Part>) {
+        let place = other.places[index];
+        let record = &other.records[place.record as usize];
+        self.bytes += other.glance(&place).map_or(0, |event| event.bytes()) + part.as_ref().map_or(0, |part| part.data.len());
+        let index = part.map_or(STORED, |part| {
+            self.parts.push(part);
+            self.parts.len() as u32 - 1
+        });
+        self.place(record, Place { part: index, ..place });
     }
 
     pub fn push_nothing(&mut self, position: Position) {
         self.nothing.push(position);
     }
 
-    fn place(&mut self, record: &Arc<Record>, event: &EventRef<'_>, part: u32, mark: u32) {
+    /// Adds a place in this record.
+    fn place(&mut self, record: &Arc<Record>, place: Place) {
         if self.records.last().is_none_or(|last| !Arc::ptr_eq(last, record)) {
             self.records.push(record.clone());
         }
         self.by_mark.take();
-        self.places.push(Place { record: self.records.len() as u32 - 1, part, position: event.position, mark });
-        self.bytes += event.data.len() + event.subject.len() + event.id.len() + 64;
+        self.places.push(Place { record: self.records.len() as u32 - 1, ..place });
     }
 }
 
@@ -210,23 +216,11 @@ pub struct Walk<'a> {
     /// Of those to be walked over; `None`: all are.
     indices: Option<&'a [u32]>,
     next: usize,
-    /// The record that `events` reads.
-    record: u32,
-    events: Option<Events<'a>>,
     /// The stored event that was decoded last for a part of it: parts share it.
     stored: Option<EventRef<'a>>,
 }
 
-/// Events of a record that are passed over one by one before the next is looked up where it lies.
-const PASSED_MAX: u64 = 4;
-
 impl<'a> Walk<'a> {
-    /// The stored event with this index: costs little if it comes soon after the last one.
-    pub fn stored_at(&mut self, index: usize) -> Option<EventRef<'a>> {
-        let batch = self.batch;
-        self.decode(batch.places.get(index)?)
-    }
-
     /// The position of the event that comes next.
     pub fn upcoming(&self) -> Option<Position> {
         Some(self.place(self.next)?.position)
@@ -242,35 +236,23 @@ impl<'a> Walk<'a> {
 
     fn stored(&mut self, place: &Place) -> Option<EventRef<'a>> {
         if self.stored.as_ref().is_none_or(|stored| stored.position != place.position) {
-            self.stored = self.decode(place);
+            self.stored = self.batch.glance(place)?.event();
         }
         self.stored
-    }
-
-    fn decode(&mut self, place: &Place) -> Option<EventRef<'a>> {
-        let record = &self.batch.records[place.record as usize];
-        if self.record != place.record {
-            (self.record, self.events) = (place.record, Some(record.events()));
-        }
-        let events = self.events.as_mut()?;
-        match place.position.0.checked_sub(events.upcoming().0) {
-            Some(passed @ 0..=PASSED_MAX) => events.pass(passed),
-            _ => events.go_to(record, place.position),
-        }
-        events.next()
     }
 }
 
 impl<'a> Iterator for Walk<'a> {
     type Item = EventRef<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<EventRef<'a>> {
         loop {
             let place = self.place(self.next)?;
             self.next += 1;
             // An event as it is stored stands here once, and is too much to be copied for nothing.
             let event = match place.part {
-                STORED => self.decode(place),
+                STORED => self.batch.glance(place).and_then(|event| event.event()),
                 part => self.stored(place).map(|stored| self.batch.parts[part as usize].over(&stored)),
             };
             if event.is_some() {
@@ -297,7 +279,7 @@ mod tests {
         }
         let snapshot = store.reader().snapshot().expect("a snapshot");
         let all = Portion { events: usize::MAX, bytes: usize::MAX };
-        let mut mark = |_: &Record, event: &EventRef<'_>| Take::Marked((event.position.0 * event.position.0 % marks) as u32);
+        let mut mark = |_: &Record, event: &Glance<'_>| Take::Marked((event.position.0 * event.position.0 % marks) as u32);
         let read = snapshot.collect_marked(Position::START, snapshot.head(), &Filter::default(), all, &mut Default::default(), &mut mark);
         let mut batch = read.expect("nothing fails in memory").0;
         batch.append(snapshot.pick(&[Position(9), Position(3), Position(150)]).expect("they are there"));
@@ -336,8 +318,8 @@ mod tests {
         check(&batch, 4);
         batch.mark_shares(6);
         check(&batch, 6);
-        let (record, first) = (batch.record(0).clone(), batch.places[0].position);
-        batch.push(&record, &record.event(first).expect("it is there"), 7);
+        let (record, first) = (batch.records[batch.places[0].record as usize].clone(), batch.places[0].position);
+        batch.push(&record, &record.glance(first).expect("it is there"), 7);
         check(&batch, 7);
     }
 
@@ -346,12 +328,12 @@ mod tests {
         let stored = marked(1);
         let mut batch = Batch::default();
         for index in [0, 60, 61] {
-            let event = stored.stored(index).expect("it is there");
             for part in 0..2 {
                 let part = Part { r#type: format!("a.{part}"), content_type: "text/plain".into(), data: vec![part] };
-                batch.push_part(stored.record(index), &event, part, u32::from(index > 0));
+                batch.push_of(&stored, index, Some(part));
             }
         }
+        batch.places.iter_mut().for_each(|place| place.mark = u32::from(place.position > Position(1)));
         let seen: Vec<_> = batch.walk(Some(1)).map(|event| (event.position, event.r#type.to_owned(), event.data.to_vec())).collect();
         let of = |position, part: u8| (Position(position), format!("a.{part}"), vec![part]);
         assert_eq!(seen, [of(61, 0), of(61, 1), of(62, 0), of(62, 1)]);

@@ -53,7 +53,7 @@ mod tests {
 
     fn read(snapshot: &Snapshot, after: u64, filter: &Filter, events: usize, passed: &mut Passed) -> (Vec<Position>, Position) {
         let portion = Portion { events, bytes: usize::MAX };
-        let all = &mut |_: &Record, _: &crate::model::EventRef<'_>| Take::Marked(0);
+        let all = &mut |_: &Record, _: &crate::model::Glance<'_>| Take::Marked(0);
         let (batch, seen): (Batch, _) =
             snapshot.collect_marked(Position(after), snapshot.head(), filter, portion, passed, all).expect("nothing fails in memory");
         (batch.events().iter().map(|event| event.position).collect(), seen)

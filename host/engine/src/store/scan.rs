@@ -9,7 +9,7 @@ use super::passed::Passed;
 use super::segment::Segment;
 use super::snapshot::Snapshot;
 use super::terms::Term;
-use crate::model::{Class, EventRef, Kind, Position, Record, TypePattern};
+use crate::model::{Class, EventRef, Glance, Kind, Position, Record, TypePattern};
 
 /// What to read. An empty list means "all".
 #[derive(Clone, Debug, Default)]
@@ -30,15 +30,19 @@ impl Filter {
         Filter { types: types.into_iter().collect(), kind: Some(Kind::Event), ..Filter::default() }
     }
 
-    pub fn matches(&self, event: &EventRef<'_>) -> bool {
-        (self.types.is_empty() || self.types.iter().any(|pattern| pattern.matches(event.r#type))) && self.matches_of_type(event)
+    pub fn matches(&self, event: &Glance<'_>) -> bool {
+        (self.types.is_empty() || self.types.iter().any(|pattern| pattern.matches(event.r#type()))) && self.matches_of_type(event)
     }
 
     /// The same of an event whose type is known to be wanted.
-    fn matches_of_type(&self, event: &EventRef<'_>) -> bool {
-        self.kind.is_none_or(|kind| kind == event.kind)
-            && (self.subjects.is_empty() || self.subjects.iter().any(|subject| subject == event.subject))
-            && self.tags.iter().all(|wanted| event.tags().any(|tag| tag == wanted))
+    fn matches_of_type(&self, event: &Glance<'_>) -> bool {
+        self.kind.is_none_or(|kind| kind == event.kind())
+            && (self.subjects.is_empty() || self.subjects.iter().any(|subject| subject == event.subject()))
+            && (self.tags.is_empty() || event.event().is_some_and(|event| self.has_tags_of(&event)))
+    }
+
+    fn has_tags_of(&self, event: &EventRef<'_>) -> bool {
+        self.tags.iter().all(|wanted| event.tags().any(|tag| tag == wanted))
     }
 }
 
@@ -47,7 +51,7 @@ const SPARSE: u64 = 16;
 /// Positions fetched from an index at a time.
 const POSITIONS_AT_A_TIME: usize = 4_096;
 
-type Visit<'a> = &'a mut dyn FnMut(&Arc<Record>, &EventRef<'_>) -> ControlFlow<()>;
+type Visit<'a> = &'a mut dyn FnMut(&Arc<Record>, &Glance<'_>) -> ControlFlow<()>;
 
 /// What becomes of an event that a reader comes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +86,7 @@ impl Snapshot {
         filter: &Filter,
         portion: Portion,
         passed: &mut Passed,
-        mark: &mut dyn FnMut(&Record, &EventRef<'_>) -> Take,
+        mark: &mut dyn FnMut(&Record, &Glance<'_>) -> Take,
     ) -> Result<(Batch, Position), StoreError> {
         let mut batch = Batch::default();
         let mut before = None;
@@ -104,7 +108,7 @@ impl Snapshot {
     pub fn collect_sources(&self, after: Position, upto: Position, portion: Portion) -> Result<(Batch, Position), StoreError> {
         let mut batch = Batch::default();
         let seen = self.scan_records(after, upto, &Filter::default(), &mut |record, event| {
-            if event.class != Class::Source {
+            if event.class() != Some(Class::Source) {
                 return ControlFlow::Continue(());
             }
             batch.push(record, event, 0);
@@ -118,7 +122,7 @@ impl Snapshot {
         let mut batch = Batch::default();
         for position in positions {
             if let Some(record) = self.record(*position)?
-                && let Some(event) = record.event(*position)
+                && let Some(event) = record.glance(*position)
             {
                 batch.push(&record, &event, 0);
             }
@@ -135,7 +139,7 @@ impl Snapshot {
         filter: &Filter,
         visit: &mut dyn FnMut(EventRef<'_>) -> ControlFlow<()>,
     ) -> Result<Position, StoreError> {
-        self.scan_records(after, upto, filter, &mut |_, event| visit(*event))
+        self.scan_records(after, upto, filter, &mut |_, event| event.event().map_or(ControlFlow::Continue(()), &mut *visit))
     }
 
     /// The same, with the record that each lies in.
@@ -253,7 +257,7 @@ impl Snapshot {
                         what: "the record is missing".into(),
                     })?,
                 };
-                if let Some(event) = record.event(position)
+                if let Some(event) = record.glance(position)
                     && filter.matches(&event)
                 {
                     *after = position;

@@ -109,8 +109,8 @@ impl Taking<'_> {
             }) else {
                 continue;
             };
-            if let Some(event) = record.event(position)
-                && event.subject == self.subject
+            if let Some(event) = record.glance(position)
+                && event.subject() == self.subject
                 && self.filter.matches(&event)
             {
                 self.batch.push(&record, &event, 0);

@@ -34,7 +34,18 @@ pub struct ViewRead {
     pub lag: u64,
 }
 
+/// How far a view must be before it is read: never before the head there was when it began.
+fn wanted_of(task: &ViewTask, min: Option<Position>) -> Position {
+    min.unwrap_or_default().max(if task.is_level() { Position::START } else { task.level_at })
+}
+
 impl ViewRead {
+    /// As it is now, where the log ended at `head` just before.
+    fn now(task: &ViewTask, head: Position) -> Result<ViewRead, DriveError> {
+        // Read before the snapshot is taken: the snapshot has at least this.
+        ViewRead::of(task, task.position(), head)
+    }
+
     /// `position`: how far the view was before its rows were taken. More may have been folded since: the rows
     /// tell how far they are themselves.
     fn of(task: &ViewTask, position: Position, head: Position) -> Result<ViewRead, DriveError> {
@@ -110,40 +121,54 @@ impl Namespace {
 
     /// A view once it has come to `min`, as it is then. Waits for that as long as `timeout`.
     pub async fn view(&self, name: &str, min: Option<Position>, timeout: Duration) -> Result<ViewRead, DriveError> {
-        let row = self.inside().of_kind(name, FunctionKind::View)?;
-        let task = self.inside().view(name).ok_or_else(|| DriveError::Unavailable(format!("the file of view {name} is not open")))?;
-        if let Some(before) = task.stand_in().filter(|before| min.is_none_or(|min| min <= before.position())) {
-            let (position, head) = (before.position(), self.reader().head());
-            return ViewRead::of(&before, position, head);
+        if let Ok(read) = tokio::time::timeout(timeout, self.view_at(name, min)).await {
+            return read;
         }
-        let wanted = min.unwrap_or_default().max(if task.is_level() { Position::START } else { task.level_at });
-        if task.position() < wanted {
-            task.wake();
-            let mut positions = task.positions();
-            let there = positions.wait_for(|position| *position >= wanted);
-            let came = tokio::time::timeout(timeout, there).await.is_ok();
-            // One that can't go on serves what it has, to who doesn't ask for more.
-            if !came && (task.stuck().is_none() || min.is_some_and(|min| task.position() < min)) {
-                return Err(self.behind(&task, &row, wanted));
-            }
+        let task = self.view_task(name)?;
+        // One that can't go on serves what it has, to who doesn't ask for more.
+        if task.stuck().is_some() && min.is_none_or(|min| task.position() >= min) {
+            return ViewRead::now(&task, self.reader().head());
         }
-        // Read before the snapshot is taken: the snapshot has at least this.
-        let position = task.position();
-        let head = self.reader().head();
-        ViewRead::of(&task, position, head)
+        Err(self.behind(&task, min))
     }
 
-    fn behind(&self, task: &ViewTask, row: &FunctionRow, wanted: Position) -> DriveError {
+    /// The same, however long it takes.
+    async fn view_at(&self, name: &str, min: Option<Position>) -> Result<ViewRead, DriveError> {
+        loop {
+            let task = self.view_task(name)?;
+            if let Some(before) = task.stand_in().filter(|before| min.is_none_or(|min| min <= before.position())) {
+                return ViewRead::now(&before, self.reader().head());
+            }
+            let wanted = wanted_of(&task, min);
+            if task.position() < wanted {
+                task.wake();
+                let _ = task.positions().wait_for(|position| *position >= wanted || task.has_made_way()).await;
+            }
+            // It may have made way for one that is folded anew: nobody brings it further then.
+            if task.position() >= wanted {
+                return ViewRead::now(&task, self.reader().head());
+            }
+        }
+    }
+
+    fn view_task(&self, name: &str) -> Result<Arc<ViewTask>, DriveError> {
+        self.inside().of_kind(name, FunctionKind::View)?;
+        self.inside().view(name).ok_or_else(|| DriveError::Unavailable(format!("the file of view {name} is not open")))
+    }
+
+    fn behind(&self, task: &ViewTask, min: Option<Position>) -> DriveError {
         let (position, head) = (task.position(), self.reader().head());
+        let is_active = self.inside().of_kind(&task.name, FunctionKind::View).is_ok_and(|row| row.is_active());
         let advice = match task.stuck() {
             Some(stuck) => format!(
                 "it is stuck at event {} ({}): {}; mend its module and deploy it again",
                 stuck.position, stuck.reason, stuck.message
             ),
-            None if !row.is_active() => "it is paused; resume it with `retold functions resume`".to_owned(),
+            None if !is_active => "it is paused; resume it with `retold functions resume`".to_owned(),
             None => "it is still reading; ask again in a moment, or with a longer timeout".to_owned(),
         };
-        DriveError::ViewBehind { view: task.name.clone(), position, wanted, lag: head.0.saturating_sub(position.0), advice }
+        let (wanted, lag) = (wanted_of(task, min), head.0.saturating_sub(position.0));
+        DriveError::ViewBehind { view: task.name.clone(), position, wanted, lag, advice }
     }
 
     /// Asks a view in its own words, on one snapshot.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use retold_engine::model::{
     AggregateCall, Answer, CallLimits, Calls, CommandRef, EventDraft, EventRef, Failure, Guest, GuestFault, IngressAnswer, IngressRequest,
-    NotAnswered, Output, Payload, Query, Rejection,
+    NotAnswered, OutputRef, Payload, Query, Rejection,
 };
 
 use super::schemas::Book;
@@ -26,12 +26,12 @@ impl CheckedGuest {
     }
 
     /// What a handler makes, now or when a timer is due.
-    fn check_output(&self, output: &Output) -> Result<(), GuestFault> {
+    fn check_output(&self, output: OutputRef<'_>) -> Result<(), GuestFault> {
         match output {
-            Output::Emit(draft) => self.check(draft),
-            Output::Command(command) => self.check_data(&command.r#type, command.content_type(), &command.data),
-            Output::Schedule(timer) => self.check_data(&timer.r#type, "application/json", &timer.data),
-            Output::Cancel(_) | Output::Request(_) => Ok(()),
+            OutputRef::Emit(event) => self.check_data(event.r#type, event.content_type.unwrap_or("application/json"), event.data),
+            OutputRef::Command(command) => self.check_data(&command.r#type, command.content_type(), &command.data),
+            OutputRef::Schedule(timer) => self.check_data(&timer.r#type, "application/json", &timer.data),
+            OutputRef::Cancel(_) | OutputRef::Request(_) => Ok(()),
         }
     }
 
@@ -47,10 +47,8 @@ impl Guest for CheckedGuest {
     fn handle(&self, function: &str, events: &[EventRef<'_>], limits: &CallLimits, calls: &mut dyn Calls) -> Answer {
         let answer = self.guest.handle(function, events, limits, calls);
         let Answer::Reactions(reactions) = &answer else { return answer };
-        match reactions.iter().map(|reaction| self.check_output(&reaction.output)).find_map(Result::err) {
-            Some(fault) => Answer::Fault(fault),
-            None => answer,
-        }
+        let fault = reactions.iter().find_map(|(_, output)| self.check_output(output).err());
+        fault.map_or(answer, Answer::Fault)
     }
 
     fn decide(

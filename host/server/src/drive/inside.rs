@@ -307,7 +307,9 @@ impl Inside {
     }
 
     pub fn set_views(&self, views: BTreeMap<Arc<str>, Arc<ViewTask>>) {
-        *self.views.write().unwrap_or_else(PoisonError::into_inner) = views;
+        let before = std::mem::replace(&mut *self.views.write().unwrap_or_else(PoisonError::into_inner), views.clone());
+        let has_place = |name: &Arc<str>, task| views.get(name).is_some_and(|placed| Arc::ptr_eq(placed, task));
+        before.iter().filter(|(name, task)| !has_place(name, task)).for_each(|(_, task)| task.make_way());
     }
 
     pub fn all_views(&self) -> BTreeMap<Arc<str>, Arc<ViewTask>> {

@@ -49,6 +49,8 @@ pub struct ViewTask {
     busy_us: AtomicU64,
     /// There was no space for its file, nor for a new one.
     was_full: AtomicBool,
+    /// Another task has its place: nobody wakes this one any more.
+    has_made_way: AtomicBool,
 }
 
 struct Folder {
@@ -93,6 +95,7 @@ impl ViewTask {
             failed: AtomicU64::new(0),
             busy_us: AtomicU64::new(0),
             was_full: AtomicBool::new(false),
+            has_made_way: AtomicBool::new(false),
         }
     }
 
@@ -123,6 +126,16 @@ impl ViewTask {
 
     pub fn positions(&self) -> watch::Receiver<Position> {
         self.position.subscribe()
+    }
+
+    /// Who waits for it looks for the one that has its place.
+    pub fn make_way(&self) {
+        self.has_made_way.store(true, Ordering::Release);
+        self.position.send_modify(|_| ());
+    }
+
+    pub fn has_made_way(&self) -> bool {
+        self.has_made_way.load(Ordering::Acquire)
     }
 
     pub fn is_level(&self) -> bool {

@@ -131,8 +131,8 @@ impl Consumer {
             let Unseen { first, more, after } = earlier.unseen(self.row.place, UNSEEN_AT_ONCE)?;
             for position in &first {
                 let record = log.record(*position)?;
-                let wanted = record.as_ref().and_then(|record| record.event(*position)).filter(|event| self.filter.matches(event));
-                if let (Some(record), Some(event)) = (&record, wanted)
+                let wanted = record.as_ref().and_then(|record| record.glance(*position)).filter(|event| self.filter.matches(event));
+                if let (Some(record), Some(event)) = (&record, wanted.and_then(|event| event.event()))
                     && self.take(portion, record, &event, time).is_break()
                 {
                     return Ok(false);
@@ -155,7 +155,8 @@ impl Consumer {
         let filter = self.filter.clone();
         let (mut matched, mut before) = (0, None);
         let seen = log.scan_records(after, upto, &filter, &mut |record, event| {
-            if self.take(portion, record, event, time).is_break() {
+            let Some(event) = event.event() else { return ControlFlow::Continue(()) };
+            if self.take(portion, record, &event, time).is_break() {
                 before = Some(Position(event.position.0 - 1));
                 return ControlFlow::Break(());
             }

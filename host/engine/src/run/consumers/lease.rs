@@ -180,7 +180,7 @@ impl Consumer {
                 None => {
                     let passed = position > self.row.start && position <= self.read_upto();
                     let record = if passed { log.record(position)? } else { None };
-                    let event = record.as_ref().and_then(|record| record.event(position));
+                    let event = record.as_ref().and_then(|record| record.glance(position));
                     if !event.is_some_and(|event| self.filter.matches(&event)) {
                         return Err(ConsumerRefused::NeverGiven(position));
                     }

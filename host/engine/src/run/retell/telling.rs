@@ -132,7 +132,7 @@ impl<'a> Telling<'a> {
             }
             let filter = Filter::types(teller.wanted.stored());
             self.target.scan(teller.cursor, self.target.head(), &filter, &mut |event| {
-                if teller.wanted.is_for_reader(&event) {
+                if teller.wanted.is_addressed(&event) {
                     teller.pending.push_back(event.position);
                 }
                 std::ops::ControlFlow::Continue(())

@@ -36,7 +36,7 @@ where
                 Err(answer) => return answer,
             }
         }
-        Answer::Reactions(reactions)
+        Answer::Reactions(reactions.into())
     }
 }
 

@@ -164,11 +164,11 @@ fn read_unseen(
             }
         } else {
             // Neighbours mostly stand in one record.
-            if record.as_ref().is_none_or(|record| record.event(*at).is_none()) {
+            if record.as_ref().is_none_or(|record| record.glance(*at).is_none()) {
                 record = snapshot.record(*at)?;
             }
-            let event = record.as_ref().and_then(|record| record.event(*at));
-            if let Some(event) = event.filter(|event| wanted.filter.matches(event)) {
+            let event = record.as_ref().and_then(|record| record.glance(*at)).filter(|event| wanted.filter.matches(event));
+            if let Some(event) = event.and_then(|event| event.event()) {
                 portion.add(&mut writer, &event, wanted.framing, here, place);
             }
         }

@@ -1,6 +1,6 @@
 //! Clock and chance of WASI components.
 
-use retold_engine::model::{Answer, Guest, Position};
+use retold_engine::model::{Answer, Guest, Position, Reactions};
 
 use super::asked::{Asked, KINDS, Kind, LIMITS, ask, ask_of, handle, orders};
 use super::guests::{Parts, every, load, sandbox};
@@ -25,7 +25,7 @@ fn clock_and_chance_are_functions_of_the_event() {
     let of = |function: &str, position: u64| {
         let mut asked = Asked::default();
         let answer = module.handle(function, &[record.event(Position(position)).unwrap()], &LIMITS, &mut asked);
-        assert_eq!(answer, Answer::Reactions(vec![]));
+        assert_eq!(answer, Answer::Reactions(Reactions::default()));
         asked.0
     };
     let first = of("echo", 1);
@@ -75,7 +75,7 @@ fn what_was_made_of_one_stored_event_has_one_time_and_chance() {
     let mut parts = [record.event(Position(1)).unwrap(); 2];
     (parts[1].r#type, parts[1].data) = ("order.paid", b"paid");
     let mut asked = Asked::default();
-    assert_eq!(module.handle("echo", &parts, &LIMITS, &mut asked), Answer::Reactions(vec![]));
+    assert_eq!(module.handle("echo", &parts, &LIMITS, &mut asked), Answer::Reactions(Reactions::default()));
     assert_eq!(asked.0, seen(&module, Kind::Handle, 1));
 }
 
@@ -120,5 +120,5 @@ fn wasi_that_is_the_same_for_every_event_does_not_forbid_batches() {
     let module =
         load(&sandbox(), &Parts { imports, handle: "(call $arguments (i32.const 128)) call $no_outputs", ..Parts::default() }.core());
     assert!(!module.one_event_a_call());
-    assert_eq!(handle(&module, 5, &LIMITS).0, Answer::Reactions(vec![]));
+    assert_eq!(handle(&module, 5, &LIMITS).0, Answer::Reactions(Reactions::default()));
 }

@@ -1,6 +1,6 @@
 //! Instances between calls.
 
-use retold_engine::model::{Answer, CallLimits, Calls, Event, Guest, GuestFault, LogLevel, Position, StateError};
+use retold_engine::model::{Answer, CallLimits, Calls, Event, Guest, GuestFault, LogLevel, Position, Reactions, StateError};
 
 use super::asked::{LIMITS, handle, orders};
 use super::guests::{Parts, core, load, sandbox};
@@ -13,14 +13,14 @@ const COUNTS: &str = "(i32.store (i32.const 8) (i32.add (i32.load (i32.const 8))
 #[test]
 fn an_instance_serves_again_until_it_fails() {
     let module = load(&sandbox(), &core(COUNTS));
-    let fine = |limits: &CallLimits| handle(&module, 1, limits).0 == Answer::Reactions(vec![]);
+    let fine = |limits: &CallLimits| handle(&module, 1, limits).0 == Answer::Reactions(Reactions::default());
     let fresh = CallLimits { fresh_instance: true, ..LIMITS };
     assert!(fine(&LIMITS) && fine(&LIMITS) && !fine(&LIMITS), "the same instance three times");
     assert!(fine(&LIMITS), "another one after the trap");
     assert!(fine(&fresh) && fine(&fresh) && fine(&fresh), "a fresh one each time");
     let module = load(&sandbox(), &core(COUNTS));
     for _ in 0..5 {
-        assert_eq!(handle(&module, 1, &LIMITS).0, Answer::Reactions(vec![]));
+        assert_eq!(handle(&module, 1, &LIMITS).0, Answer::Reactions(Reactions::default()));
         module.trim();
     }
 }
@@ -28,10 +28,10 @@ fn an_instance_serves_again_until_it_fails() {
 #[test]
 fn an_instance_that_has_grown_is_not_given_to_a_call_that_may_have_less() {
     let module = load(&sandbox(), &core("(drop (memory.grow (i32.const 100))) call $no_outputs"));
-    assert_eq!(handle(&module, 1, &LIMITS).0, Answer::Reactions(vec![]));
+    assert_eq!(handle(&module, 1, &LIMITS).0, Answer::Reactions(Reactions::default()));
     let small = CallLimits { memory_bytes: 1 << 20, ..LIMITS };
     // In the grown instance nothing could grow any more, and this call wouldn't be the same in a fresh one.
-    assert_eq!(handle(&module, 1, &small).0, Answer::Reactions(vec![]));
+    assert_eq!(handle(&module, 1, &small).0, Answer::Reactions(Reactions::default()));
     let start_is_too_large = CallLimits { memory_bytes: 64 << 10, ..LIMITS };
     assert_eq!(handle(&module, 1, &start_is_too_large).0, Answer::Fault(GuestFault::OutOfMemory { bytes_max: 64 << 10 }));
 }
@@ -41,8 +41,8 @@ fn idle_instances_make_room_for_other_modules() {
     let sandbox = Sandbox::new(SandboxOptions { instances_max: 1, ..SandboxOptions::default() }).unwrap();
     let (one, other) = (load(&sandbox, &Parts::default().core()), load(&sandbox, &Parts::default().core()));
     for _ in 0..3 {
-        assert_eq!(handle(&one, 1, &LIMITS).0, Answer::Reactions(vec![]));
-        assert_eq!(handle(&other, 1, &LIMITS).0, Answer::Reactions(vec![]));
+        assert_eq!(handle(&one, 1, &LIMITS).0, Answer::Reactions(Reactions::default()));
+        assert_eq!(handle(&other, 1, &LIMITS).0, Answer::Reactions(Reactions::default()));
     }
 }
 
@@ -75,7 +75,7 @@ fn a_call_that_finds_all_instances_at_work_is_not_decided() {
     let mut nested = Nested(&inner, None);
     let record = orders(1);
     let answer = outer.handle("echo", &[record.event(Position(1)).unwrap()], &LIMITS, &mut nested);
-    assert_eq!(answer, Answer::Reactions(vec![]));
+    assert_eq!(answer, Answer::Reactions(Reactions::default()));
     assert_eq!(nested.1, Some(Answer::Unavailable("all 1 instances are at work (limit `instances`)".into())));
 }
 
@@ -107,8 +107,8 @@ fn memory_that_all_guests_hold_together_is_bounded_and_idle_ones_give_theirs_c10
     let (one, other, large) = (grows(40), grows(40), grows(80));
     for _ in 0..3 {
         // What is idle of the one makes room for the other.
-        assert_eq!(handle(&one, 1, &LIMITS).0, Answer::Reactions(vec![]));
-        assert_eq!(handle(&other, 1, &LIMITS).0, Answer::Reactions(vec![]));
+        assert_eq!(handle(&one, 1, &LIMITS).0, Answer::Reactions(Reactions::default()));
+        assert_eq!(handle(&other, 1, &LIMITS).0, Answer::Reactions(Reactions::default()));
         let why = handle(&large, 1, &LIMITS).0;
         assert!(matches!(&why, Answer::Unavailable(why) if why.contains("guests-memory-bytes")), "not decided: {why:?}");
     }
