@@ -1,6 +1,6 @@
 //! `Glance`: an event where it lies in its record. Who passes many events by decodes no more of them than it asks for.
 
-use super::event::{Class, EventRef, Kind, Producer};
+use super::event::{Attributes, Class, EventRef, Kind, Producer};
 use super::words::Words;
 use super::{ByteReader, Position, Timestamp};
 
@@ -56,8 +56,8 @@ struct Rest<'a> {
     tags: &'a [u8],
     extensions: &'a [u8],
     cause: Option<Position>,
-    causation_id: Option<&'a str>,
-    correlation_id: Option<&'a str>,
+    causation_id: &'a [u8],
+    correlation_id: &'a [u8],
     producer: Option<Producer>,
     data: &'a [u8],
 }
@@ -95,6 +95,26 @@ impl<'a> Glance<'a> {
         self.head().and_then(|head| self.words.get(head.words[1])).unwrap_or_default()
     }
 
+    /// The letters of its id.
+    pub fn id(&self) -> &'a [u8] {
+        self.head().map_or(&[], |head| head.id)
+    }
+
+    /// Whether it says the same as an entry of its id with these attributes, as [`Attributes::is_said_by`] finds.
+    pub(crate) fn says(&self, kind: Kind, said: &Attributes<'_>) -> bool {
+        let Some(head) = self.head() else { return false };
+        // Few have any: for them all of it is decoded.
+        if head.flags & (HAS_TAGS | HAS_EXTENSIONS) != 0 || !said.tags.is_empty() || !said.extensions.is_empty() {
+            return self.event().is_some_and(|event| said.is_said_by(kind, &event));
+        }
+        let word = |number: usize| self.words.get(head.words[number]);
+        kind_of(head.what) == kind
+            && head.subject == said.subject.as_bytes()
+            && word(0) == Some(said.r#type)
+            && word(2) == Some(said.content_type)
+            && Rest::read(head.flags, head.rest, self.position, self.body).is_some_and(|rest| rest.data == said.data)
+    }
+
     /// What it came of, and what made it.
     pub fn origin(&self) -> (Option<Position>, Option<Producer>) {
         let rest = self.head().and_then(|head| Rest::read(head.flags, head.rest, self.position, self.body));
@@ -125,8 +145,8 @@ impl<'a> Glance<'a> {
             data: rest.data,
             hops: rest.hops,
             cause: rest.cause,
-            causation_id: rest.causation_id.unwrap_or_default(),
-            correlation_id: rest.correlation_id.unwrap_or_default(),
+            causation_id: str::from_utf8(rest.causation_id).ok()?,
+            correlation_id: str::from_utf8(rest.correlation_id).ok()?,
             producer: rest.producer,
             tags: rest.tags,
             extensions: rest.extensions,
@@ -156,8 +176,8 @@ impl<'a> Rest<'a> {
         let tags = if has(HAS_TAGS) { reader.blob("tags").ok()? } else { &[] };
         let extensions = if has(HAS_EXTENSIONS) { reader.blob("extensions").ok()? } else { &[] };
         let cause = if has(HAS_CAUSE) { Some(Position(position.0.wrapping_sub(reader.varint("cause").ok()?))) } else { None };
-        let causation_id = if has(HAS_CAUSATION) { Some(reader.text("causation id").ok()?) } else { None };
-        let correlation_id = if has(HAS_CORRELATION) { Some(reader.text("correlation id").ok()?) } else { None };
+        let causation_id = if has(HAS_CAUSATION) { reader.blob("causation id").ok()? } else { &[] };
+        let correlation_id = if has(HAS_CORRELATION) { reader.blob("correlation id").ok()? } else { &[] };
         let producer = if has(HAS_PRODUCER) { Some(Producer { module: reader.varint("producer").ok()? as u32 }) } else { None };
         let data = &body[reader.position()..];
         Some(Rest { time, hops, apart, tags, extensions, cause, causation_id, correlation_id, producer, data })
@@ -238,6 +258,40 @@ mod tests {
         }
         let subjects: Vec<usize> = record.events().map(|event| event.subject.len()).collect();
         assert_eq!(subjects, [0, 0, 4, 4, 127, 127, 128, 128, 400, 400]);
+    }
+
+    #[test]
+    fn what_it_says_is_compared_as_the_whole_event_is() {
+        for event in record().events() {
+            let tags: Vec<String> = event.tags().map(str::to_owned).collect();
+            let said = || Attributes {
+                id: "another",
+                source: "/",
+                r#type: event.r#type,
+                subject: event.subject,
+                content_type: event.content_type,
+                data: event.data,
+                tags: &tags,
+                extensions: &[],
+                causation_id: "",
+                correlation_id: "",
+            };
+            let (record, other) = (record(), [String::from("u")]);
+            let glance = record.glance(event.position).expect("it is there");
+            let pair = [(String::from("a"), String::from("b"))];
+            assert!(glance.says(event.kind, &said()) && said().is_said_by(event.kind, &event));
+            assert!(!glance.says(Kind::Timer, &said()));
+            for different in [
+                Attributes { r#type: "a.9", ..said() },
+                Attributes { subject: "s", ..said() },
+                Attributes { content_type: "text/plain", ..said() },
+                Attributes { data: b"9", ..said() },
+                Attributes { tags: &other, ..said() },
+                Attributes { extensions: &pair, ..said() },
+            ] {
+                assert!(!glance.says(event.kind, &different) && !different.is_said_by(event.kind, &event), "{:?}", event.position);
+            }
+        }
     }
 
     #[test]

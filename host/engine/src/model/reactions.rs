@@ -9,6 +9,12 @@ use super::output::{CommandDraft, EventDraft, Output, Reaction, RequestDraft, Ti
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reactions {
     each: Vec<Each>,
+    /// Apart, so that an answer is small.
+    pieces: Box<Pieces>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Pieces {
     types: Vec<String>,
     subjects: String,
     data: Vec<u8>,
@@ -93,28 +99,12 @@ pub struct EventDraftRef<'a> {
 impl Reactions {
     /// None yet; about so many will lie in these pieces, one after the other.
     pub fn in_pieces(outputs: usize, types: Vec<String>, subjects: String, data: Vec<u8>, tags: Vec<String>) -> Reactions {
-        Reactions { each: Vec::with_capacity(outputs), types, subjects, data, tags, begin: (0, 0, 0) }
+        Reactions { each: Vec::with_capacity(outputs), pieces: Box::new(Pieces { types, subjects, data, tags, begin: (0, 0, 0) }) }
     }
 
     /// Adds the event that ends there.
     pub fn emit(&mut self, cause: u32, ends: Ends) -> Result<(), Misplaced> {
-        let Ends { r#type, subject_end, data_end, tags_end, content_type, key } = ends;
-        if r#type as usize >= self.types.len() {
-            return Err(Misplaced::Type { number: r#type, types: self.types.len() });
-        }
-        let place = Place {
-            r#type,
-            subject: self.begin.0..subject_end,
-            data: self.begin.1..data_end,
-            tags: self.begin.2..tags_end,
-            content_type,
-            key,
-        };
-        let within = |is_there, piece, end| if is_there { Ok(()) } else { Err(Misplaced::End { piece, end }) };
-        within(self.subjects.get(indices(&place.subject)).is_some(), "subjects", subject_end)?;
-        within(self.data.get(indices(&place.data)).is_some(), "data", data_end)?;
-        within(self.tags.get(indices(&place.tags)).is_some(), "tags", tags_end)?;
-        self.begin = (subject_end, data_end, tags_end);
+        let place = self.pieces.next(ends)?;
         self.each.push(Each { cause, output: Placed::Emit(place) });
         Ok(())
     }
@@ -122,32 +112,13 @@ impl Reactions {
     /// Adds an output; an event's parts come after all that is in the pieces.
     pub fn push(&mut self, Reaction { cause, output }: Reaction) {
         let output = match output {
-            Output::Emit(event) => Placed::Emit(self.place(event)),
+            Output::Emit(event) => Placed::Emit(self.pieces.place(event)),
             Output::Command(command) => Placed::Command(Box::new(command)),
             Output::Schedule(timer) => Placed::Schedule(Box::new(timer)),
             Output::Cancel(key) => Placed::Cancel(key),
             Output::Request(request) => Placed::Request(Box::new(request)),
         };
         self.each.push(Each { cause, output });
-    }
-
-    fn place(&mut self, event: EventDraft) -> Place {
-        let EventDraft { r#type, subject, tags, content_type, data, key, time: _ } = event;
-        let begin = (self.subjects.len() as u32, self.data.len() as u32, self.tags.len() as u32);
-        if self.types.last() != Some(&r#type) {
-            self.types.push(r#type);
-        }
-        self.subjects.push_str(&subject);
-        self.data.extend(data);
-        self.tags.extend(tags);
-        Place {
-            r#type: self.types.len() as u32 - 1,
-            subject: begin.0..self.subjects.len() as u32,
-            data: begin.1..self.data.len() as u32,
-            tags: begin.2..self.tags.len() as u32,
-            content_type,
-            key,
-        }
     }
 
     pub fn len(&self) -> usize {
@@ -170,11 +141,55 @@ impl Reactions {
 
     fn output<'a>(&'a self, placed: &'a Placed) -> OutputRef<'a> {
         match placed {
-            Placed::Emit(place) => OutputRef::Emit(self.event(place)),
+            Placed::Emit(place) => OutputRef::Emit(self.pieces.event(place)),
             Placed::Command(command) => OutputRef::Command(command),
             Placed::Schedule(timer) => OutputRef::Schedule(timer),
             Placed::Cancel(key) => OutputRef::Cancel(key),
             Placed::Request(request) => OutputRef::Request(request),
+        }
+    }
+}
+
+impl Pieces {
+    /// The place that ends there. If there is none, nothing has changed.
+    fn next(&mut self, ends: Ends) -> Result<Place, Misplaced> {
+        let Ends { r#type, subject_end, data_end, tags_end, content_type, key } = ends;
+        if r#type as usize >= self.types.len() {
+            return Err(Misplaced::Type { number: r#type, types: self.types.len() });
+        }
+        let place = Place {
+            r#type,
+            subject: self.begin.0..subject_end,
+            data: self.begin.1..data_end,
+            tags: self.begin.2..tags_end,
+            content_type,
+            key,
+        };
+        let within = |is_there, piece, end| if is_there { Ok(()) } else { Err(Misplaced::End { piece, end }) };
+        within(self.subjects.get(indices(&place.subject)).is_some(), "subjects", subject_end)?;
+        within(self.data.get(indices(&place.data)).is_some(), "data", data_end)?;
+        within(self.tags.get(indices(&place.tags)).is_some(), "tags", tags_end)?;
+        self.begin = (subject_end, data_end, tags_end);
+        Ok(place)
+    }
+
+    /// Adds what an event is made of.
+    fn place(&mut self, event: EventDraft) -> Place {
+        let EventDraft { r#type, subject, tags, content_type, data, key, time: _ } = event;
+        let begin = (self.subjects.len() as u32, self.data.len() as u32, self.tags.len() as u32);
+        if self.types.last() != Some(&r#type) {
+            self.types.push(r#type);
+        }
+        self.subjects.push_str(&subject);
+        self.data.extend(data);
+        self.tags.extend(tags);
+        Place {
+            r#type: self.types.len() as u32 - 1,
+            subject: begin.0..self.subjects.len() as u32,
+            data: begin.1..self.data.len() as u32,
+            tags: begin.2..self.tags.len() as u32,
+            content_type,
+            key,
         }
     }
 

@@ -7,7 +7,7 @@ use super::outputs::{Entry, Made};
 use super::part::{Folding, PartStop};
 use super::recorded::{Along, Recorded};
 use super::report::{Content, Example, FailedEvent, Finding, SHOWN_MAX};
-use crate::model::{Emitted, EventRef, Kind, LogLevel, Position, function_source, limits};
+use crate::model::{Emitted, EventRef, Glance, Kind, LogLevel, Position, function_source, limits};
 use crate::store::{Reader, StoreError};
 
 /// Of so many calls of a part that is audited, one is; the first is.
@@ -69,7 +69,7 @@ pub struct Judge<'a> {
     /// The recorded outputs of the cause that was compared last.
     along: Option<Along<'a>>,
     cause: Position,
-    recorded: Vec<(usize, EventRef<'a>)>,
+    recorded: Vec<(usize, Glance<'a>)>,
     pub tally: Tally,
 }
 
@@ -166,7 +166,7 @@ impl<'a> Judge<'a> {
                     along.because_of(self.cause, &mut self.recorded);
                 }
             }
-            if let Some((number, event)) = self.recorded.iter().find(|(_, event)| event.id.as_bytes() == made.id) {
+            if let Some((number, event)) = self.recorded.iter().find(|(_, event)| event.id() == made.id) {
                 comparing.recorded.matched(*number);
                 self.tally.found(event, &made);
                 continue;
@@ -178,7 +178,7 @@ impl<'a> Judge<'a> {
             let id = String::from_utf8_lossy(made.id);
             match judging.reader.find(&self.source, &id, judging.upto)? {
                 Some((record, position)) if record.event(position).is_some() => {
-                    record.event(position).iter().for_each(|event| self.tally.found(event, &made));
+                    record.glance(position).iter().for_each(|event| self.tally.found(event, &made));
                 }
                 _ => self.tally.lacks(made.emitted(), comparing.collect),
             }
@@ -188,12 +188,12 @@ impl<'a> Judge<'a> {
 }
 
 impl Tally {
-    fn found(&mut self, event: &EventRef<'_>, made: &Entry<'_>) {
+    fn found(&mut self, event: &Glance<'_>, made: &Entry<'_>) {
         if made.is_said_by(event) {
             self.equal += 1;
         } else {
             self.different += 1;
-            self.show(Finding::Different, &made.emitted(), Some(Content::recorded(event)));
+            self.show(Finding::Different, &made.emitted(), event.event().map(|event| Content::recorded(&event)));
         }
     }
 

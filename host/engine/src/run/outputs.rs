@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::handler::Fault;
 use crate::model::{
-    Attributes, DERIVED_ID_BYTES, DerivedId, Emitted, EventRef, Extensions, FunctionManifest, Kind, OutputRef, Position, REQUEST_MADE,
-    Reactions, TIMER_CANCELLED, TIMER_KEY, check_key, derived_id_bytes, host_allowed, is_reserved_type, limits,
+    Attributes, DERIVED_ID_BYTES, DerivedId, Emitted, EventRef, Extensions, FunctionManifest, Glance, Kind, OutputRef, Position,
+    REQUEST_MADE, Reactions, TIMER_CANCELLED, TIMER_KEY, check_key, derived_id_bytes, host_allowed, is_reserved_type, limits,
 };
 
 /// What a call made, held against the manifest and named. Texts and data lie where the function left them: a
@@ -81,8 +81,8 @@ impl Made {
 
 impl Entry<'_> {
     /// Whether an entry of the same id says the same.
-    pub fn is_said_by(&self, stored: &EventRef<'_>) -> bool {
-        self.draft.attributes().is_said_by(self.draft.kind, stored)
+    pub fn is_said_by(&self, stored: &Glance<'_>) -> bool {
+        stored.says(self.draft.kind, &self.draft.attributes())
     }
 
     pub fn emitted(&self) -> Emitted {

@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::report::{Content, Example, Finding, SHOWN_MAX};
 use crate::model::{
-    ByteReader, ByteWriter, EventRef, Glance, Kind, Malformed, Position, REQUEST_MADE, Record, TIMER_CANCELLED, TypePattern,
-    function_source,
+    ByteReader, ByteWriter, Glance, Kind, Malformed, Position, REQUEST_MADE, Record, TIMER_CANCELLED, TypePattern, function_source,
 };
 use crate::store::{Batch, Filter, Passed, Past, Portion, Snapshot, StoreError, Stretch, Take};
 
@@ -87,7 +86,7 @@ const PASSED_MAX: usize = 16;
 
 impl<'a> Along<'a> {
     /// The outputs of one cause, each with its number.
-    pub fn because_of(&mut self, cause: Position, outputs: &mut Vec<(usize, EventRef<'a>)>) {
+    pub fn because_of(&mut self, cause: Position, outputs: &mut Vec<(usize, Glance<'a>)>) {
         outputs.clear();
         let by_cause = &self.recorded.by_cause;
         if self.next > 0 && by_cause[self.next - 1].0 >= cause {
@@ -99,7 +98,7 @@ impl<'a> Along<'a> {
             self.next += by_cause[self.next..].partition_point(|(other, _)| *other < cause);
         }
         while let Some((_, index)) = by_cause.get(self.next).filter(|(other, _)| *other == cause) {
-            outputs.extend(self.recorded.batch.stored(*index as usize).map(|event| (self.next, event)));
+            outputs.extend(self.recorded.batch.stored_glance(*index as usize).map(|event| (self.next, event)));
             self.next += 1;
         }
     }

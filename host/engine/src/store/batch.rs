@@ -144,7 +144,12 @@ impl Batch {
 
     /// The stored event with this index.
     pub fn stored(&self, index: usize) -> Option<EventRef<'_>> {
-        self.glance(self.places.get(index)?)?.event()
+        self.stored_glance(index)?.event()
+    }
+
+    /// The same, to be decoded as far as it is asked for.
+    pub fn stored_glance(&self, index: usize) -> Option<Glance<'_>> {
+        self.glance(self.places.get(index)?)
     }
 
     #[inline]
