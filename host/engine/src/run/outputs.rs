@@ -15,14 +15,10 @@ use crate::model::{
 pub struct Made {
     /// In the order of their causes.
     reactions: Reactions,
-    /// One for each.
-    names: Vec<Name>,
-}
-
-#[derive(Debug)]
-struct Name {
-    cause: Position,
-    id: [u8; DERIVED_ID_BYTES],
+    /// The letters of the id of each.
+    ids: Vec<[u8; DERIVED_ID_BYTES]>,
+    /// Of the events that the call was asked with, the first.
+    first: Position,
 }
 
 /// An output as an entry of the log.
@@ -52,30 +48,28 @@ impl Made {
             return Err(Fault::output(format!("an output names event {outside} as its cause in a batch of {}", events.len())));
         }
         reactions.sort_by_cause();
-        let names = names(manifest, events, &reactions)?;
-        Ok(Made { reactions, names })
+        let ids = ids(manifest, events, &reactions)?;
+        Ok(Made { reactions, ids, first: events.first().map(|event| event.position).unwrap_or_default() })
     }
 
-    /// The entries, of which these or more events are the causes, oldest first.
+    /// The entries; the events that the call was asked with are among these.
     pub fn entries<'a>(&'a self, events: &'a [EventRef<'a>]) -> impl Iterator<Item = Entry<'a>> {
-        let mut causes = events;
-        self.names.iter().zip(self.reactions.iter()).filter_map(move |(name, (_, output))| {
-            let earlier = causes.iter().take_while(|event| event.position < name.cause).count();
-            causes = &causes[earlier..];
-            let cause = causes.first()?;
-            Some(Entry { cause, id: &name.id, draft: Draft::of(cause, output) })
+        let begin = events.iter().position(|event| event.position == self.first).unwrap_or_default();
+        self.ids.iter().zip(self.reactions.iter()).map(move |(id, (cause, output))| {
+            let cause = &events[begin + cause as usize];
+            Entry { cause, id, draft: Draft::of(cause, output) }
         })
     }
 
     /// All of it, each with texts and data of its own.
     pub fn emitted(&self, events: &[EventRef<'_>]) -> Vec<Emitted> {
-        let mut emitted = Vec::with_capacity(self.names.len());
+        let mut emitted = Vec::with_capacity(self.ids.len());
         emitted.extend(self.entries(events).map(|entry| entry.emitted()));
         emitted
     }
 
     pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
+        self.ids.is_empty()
     }
 }
 
@@ -105,9 +99,9 @@ impl Entry<'_> {
     }
 }
 
-/// Names the outputs of a call, which are in the order of their causes.
-fn names(manifest: &FunctionManifest, events: &[EventRef<'_>], reactions: &Reactions) -> Result<Vec<Name>, Fault> {
-    let mut names = Vec::with_capacity(reactions.len());
+/// The ids of a call's outputs, which are in the order of their causes.
+fn ids(manifest: &FunctionManifest, events: &[EventRef<'_>], reactions: &Reactions) -> Result<Vec<[u8; DERIVED_ID_BYTES]>, Fault> {
+    let mut ids = Vec::with_capacity(reactions.len());
     let mut outputs = reactions.iter().map(|(cause, output)| (&events[cause as usize], output)).peekable();
     let mut bytes = 0;
     while let Some((cause, first)) = outputs.next() {
@@ -125,11 +119,11 @@ fn names(manifest: &FunctionManifest, events: &[EventRef<'_>], reactions: &React
             if bytes > limits::OUTPUT_BYTES_PER_CALL_MAX {
                 return Err(Fault::output(format!("limit `output-bytes-per-call` is {}", limits::OUTPUT_BYTES_PER_CALL_MAX)));
             }
-            names.push(Name { cause: cause.position, id: siblings.id(&draft)? });
+            ids.push(siblings.id(&draft)?);
             next = sibling;
         }
     }
-    Ok(names)
+    Ok(ids)
 }
 
 /// The outputs of one cause that have an id already.
@@ -357,6 +351,24 @@ mod tests {
             let first = &made[0];
             assert_eq!((first.time, first.hops, first.causation_id.as_str(), first.correlation_id.as_str()), (events[0].time, 1, "1", "1"));
             assert_eq!(first.content_type, "application/json");
+        });
+    }
+
+    #[test]
+    fn entries_know_their_causes_in_any_order_and_among_more_events() {
+        with_events(|manifest, events| {
+            let ids = |events: &[EventRef<'_>], more: &[EventRef<'_>]| -> Vec<(Position, String)> {
+                let reactions = vec![reaction(0, "priced", "x", None), reaction(1, "priced", "x", None)];
+                let made = Made::of(manifest, events, reactions.into()).expect("declared");
+                let told = |entry: Entry<'_>| (entry.cause.position, entry.emitted().id);
+                made.entries(more).map(told).collect()
+            };
+            let forward = ids(events, events);
+            assert_eq!([forward[0].0, forward[1].0], [Position(2), Position(3)]);
+            let backward: Vec<EventRef<'_>> = events.iter().rev().copied().collect();
+            assert_eq!(ids(&backward, &backward), [forward[1].clone(), forward[0].clone()]);
+            let before = EventRef { position: Position(1), id: "0", ..events[0] };
+            assert_eq!(ids(events, &[&[before], events].concat()), forward);
         });
     }
 
