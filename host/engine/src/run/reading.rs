@@ -189,11 +189,16 @@ impl<'a> Reading<'a> {
     }
 
     /// The stored events as their reader wants them.
-    fn renew(&self, wanted: &Wanted, batch: Batch, seen: Position, portion: Portion) -> Taken {
+    fn renew(&self, wanted: &Wanted, mut batch: Batch, seen: Position, portion: Portion) -> Taken {
         if wanted.as_stored() {
             return Taken { batch, seen, ..Taken::default() };
         }
         let events = batch.events();
+        if events.len() < batch.len() {
+            drop(events);
+            batch.leave_out_damaged();
+            return self.renew(wanted, batch, seen, portion);
+        }
         if events.iter().all(|event| !wanted.upcasts(event.r#type) && wanted.delivers(event.r#type)) {
             drop(events);
             return Taken { batch, seen, ..Taken::default() };

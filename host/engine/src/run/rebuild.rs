@@ -98,7 +98,7 @@ fn run(folding: &mut Folding<'_>, gathered: &Gathered, log: &mut dyn FnMut(LogLe
     }
     let events = gathered.batch.events();
     let lost = gathered.unreadable.first();
-    let mut rest = &events[..lost.map_or(events.len(), |lost| lost.at)];
+    let mut rest = &events[..lost.map_or(events.len(), |lost| lost.at.min(events.len()))];
     while !rest.is_empty() {
         let end = end_of_call(rest, folding.guest.one_event_a_call());
         if let Some((position, stopped)) = folding.run(&rest[..end], log) {

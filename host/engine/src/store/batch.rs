@@ -86,6 +86,14 @@ impl Batch {
         });
     }
 
+    /// Leaves out what can't be decoded: bytes that no writer of ours wrote.
+    pub fn leave_out_damaged(&mut self) {
+        self.by_mark.take();
+        let mut places = std::mem::take(&mut self.places);
+        places.retain(|place| self.glance(place).is_some_and(|event| event.event().is_some()));
+        self.places = places;
+    }
+
     /// Marks the events anew: as many shares as `lanes`, one after the other, about equal. The parts of one
     /// event stay together.
     pub fn mark_shares(&mut self, lanes: usize) {
@@ -326,6 +334,19 @@ mod tests {
         let (record, first) = (batch.records[batch.places[0].record as usize].clone(), batch.places[0].position);
         batch.push(&record, &record.glance(first).expect("it is there"), 7);
         check(&batch, 7);
+    }
+
+    #[test]
+    fn events_that_are_damaged_are_passed_over_and_can_be_left_out() {
+        let mut batch = marked(2);
+        let whole = batch.len();
+        for index in [0, 7, whole - 1] {
+            batch.places[index].offset = u32::MAX;
+        }
+        assert_eq!((batch.events().len(), batch.len()), (whole - 3, whole));
+        batch.leave_out_damaged();
+        assert_eq!(batch.len(), whole - 3);
+        check(&batch, 2);
     }
 
     #[test]
