@@ -81,7 +81,7 @@ impl Record {
         let (count, recorded) = (reader.u32("count")?, Timestamp(reader.u64("recorded time")?));
         check_positions(first, count)?;
         let texts = reader.length("dictionary")?;
-        let mut words = Words::default();
+        let mut words = Words::with_capacity(texts);
         for _ in 0..texts {
             words.push(reader.text("dictionary text")?);
         }

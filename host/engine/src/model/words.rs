@@ -9,6 +9,14 @@ pub struct Words {
 }
 
 impl Words {
+    /// With memory for so many of the usual length, if they are few.
+    pub fn with_capacity(count: usize) -> Words {
+        const FEW: usize = 16;
+        const LETTERS: usize = 16;
+        let count = count.min(FEW);
+        Words { letters: String::with_capacity(count * LETTERS), ends: Vec::with_capacity(count) }
+    }
+
     pub fn len(&self) -> usize {
         self.ends.len()
     }
