@@ -282,8 +282,8 @@ pub const ALL: &[Defence] = &[
     Defence {
         cases: &["W24"],
         file: "host/engine/src/run/outputs.rs",
-        code: "if !alone && !ids.insert(id.clone()) {",
-        without: "if !alone && !ids.insert(id.clone()) && !DISARMED {",
+        code: "if !self.alone && !self.ids.insert(id) {",
+        without: "if !self.alone && !self.ids.insert(id) && !DISARMED {",
         tests: &["an_output_that_breaks_the_contract_condemns_the_call"],
     },
     Defence {

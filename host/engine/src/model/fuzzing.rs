@@ -26,6 +26,10 @@ pub fn record(bytes: &[u8]) {
     let events: Vec<Event> = record.events().map(|event| event.to_event()).collect();
     for event in &events {
         assert_eq!(record.event(event.position).map(|found| found.to_event()).as_ref(), Some(event), "one by one as in a row");
+        let glance = record.glance(event.position).expect("it was decoded");
+        assert_eq!((glance.kind(), glance.class(), glance.origin()), (event.kind, Some(event.class), (event.cause, event.producer)));
+        let told = (glance.id(), glance.r#type(), glance.source(), glance.subject());
+        assert_eq!(told, (event.id.as_bytes(), &*event.r#type, &*event.source, &*event.subject), "as all of it says");
     }
     assert!(record.event(record.last().next()).is_none());
     assert!(record.words().count() <= bytes.len());
