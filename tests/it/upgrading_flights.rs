@@ -104,6 +104,15 @@ fn look(web: &Web, phase: &AtomicU8, over: &AtomicBool, looks: &Mutex<BTreeMap<&
     }
 }
 
+/// Waits until both views were asked for in the phase that it is: a page asked for before may take as long as the phase.
+fn wait_for_looks(host: &Host, phase: &AtomicU8, looks: &Mutex<BTreeMap<&'static str, Vec<Look>>>) {
+    let now = PHASES[usize::from(phase.load(Ordering::Acquire))];
+    host.wait_until("both views are looked at", || {
+        let looks = looks.lock().expect("nobody panicked");
+        VIEWS.iter().all(|view| looks.get(view).and_then(|looks| looks.last()).is_some_and(|look| look.asked == now))
+    });
+}
+
 /// Every page of rows is the fold of exactly what stands up to the position that it tells, by one version's
 /// rule: the first's, then the second's, then the first's again. No reader is led back.
 fn check_looks(view: &str, looks: &[Look], log: &FlightLog) {
@@ -175,17 +184,23 @@ fn upgraded_and_rolled_back(csv: &Path, expected: Option<&Value>) {
         let sending = scope.spawn(|| traffic.run(web, &stopped));
         let looking = scope.spawn(|| look(web, &phase, &stopped, &looks));
         let enter = |next: Phase| phase.store(next as u8, Ordering::Release);
+        let looked = || wait_for_looks(&host, &phase, &looks);
         traffic.wait_for_more(&host);
+        looked();
         enter(Phase::ToSecond);
         replayed(web, "PUT", "modules/flights?timeout=100s", &guest("flights-v2"));
+        looked();
         enter(Phase::Second);
         let second = Rule::of(web, 30);
         traffic.wait_for_more(&host);
+        looked();
         enter(Phase::Back);
         replayed(web, "POST", "modules/flights/rollback?timeout=100s", b"");
+        looked();
         enter(Phase::FirstAgain);
         assert_eq!(Rule::of(web, 15), first);
         traffic.wait_for_more(&host);
+        looked();
         stopped.store(true, Ordering::Release);
         sending.join().expect("every append was answered well");
         looking.join().expect("every question was answered well");
