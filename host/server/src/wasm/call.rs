@@ -23,8 +23,6 @@ pub(super) struct CallData {
     /// Only in modules that import WASI.
     pub(super) wasi: Option<Box<Wasi>>,
     last_words: String,
-    /// The tick at which the call at hand has lasted too long.
-    pub(super) ends_at_tick: u64,
     pub(super) held: Held,
 }
 
@@ -43,7 +41,6 @@ impl CallData {
             quotas: Quotas::default(),
             wasi,
             last_words: String::new(),
-            ends_at_tick: 0,
             held: Held::default(),
         }
     }

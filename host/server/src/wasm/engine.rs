@@ -11,10 +11,12 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, Po
 
 use super::scan;
 
-/// Host stack that a guest's calls may use. The threads that call guests need four times as much.
+/// Stack that a guest's own calls may use.
 pub(super) const GUEST_STACK_BYTES_MAX: usize = 512 << 10;
 /// Frames that a trap's backtrace names.
 const BACKTRACE_FRAMES_MAX: usize = 16;
+/// A guest's own stack, on which host functions that it calls run too.
+const STACK_BYTES: usize = 4 * GUEST_STACK_BYTES_MAX;
 /// Address space kept for one memory. All of 32 bits, so that compiled code needs no bounds checks:
 /// it is only reserved, never used.
 const MEMORY_RESERVATION_BYTES: u64 = 4 << 30;
@@ -83,8 +85,9 @@ fn code() -> Config {
         .cranelift_opt_level(OptLevel::Speed)
         .cranelift_nan_canonicalization(true)
         .consume_fuel(true)
-        .epoch_interruption(true)
         .max_wasm_stack(GUEST_STACK_BYTES_MAX)
+        .async_stack_size(STACK_BYTES)
+        .async_stack_zeroing(true)
         .memory_reservation(MEMORY_RESERVATION_BYTES)
         .memory_guard_size(MEMORY_GUARD_BYTES)
         .guard_before_linear_memory(true)
@@ -131,8 +134,7 @@ fn pool(instances: u32) -> PoolingAllocationConfig {
         .total_core_instances(4 * instances)
         .total_memories(2 * instances)
         .total_tables(4 * instances)
-        // Calls are synchronous: nothing runs on a stack of its own.
-        .total_stacks(1)
+        .total_stacks(instances)
         .max_memory_size(limits::GUEST_MEMORY_BYTES_MAX)
         .max_memories_per_component(scan::MEMORIES_MAX as u32)
         .max_memories_per_module(scan::MEMORIES_MAX as u32)
@@ -145,7 +147,8 @@ fn pool(instances: u32) -> PoolingAllocationConfig {
         // as they are few; else by giving them back. Halves what a fresh instance costs.
         .pagemap_scan(Enabled::Auto)
         .linear_memory_keep_resident(256 << 10)
-        .table_keep_resident(16 << 10);
+        .table_keep_resident(16 << 10)
+        .async_stack_keep_resident(32 << 10);
     pool
 }
 

@@ -1,17 +1,17 @@
 //! Instances: how one starts, serves a call, and is kept for the next.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use retold_engine::model::{CallLimits, Calls, NotAnswered};
 use wasmtime::component::{Instance as ComponentInstance, InstancePre};
-use wasmtime::{CallHook, PoolConcurrencyLimitError, Store, UpdateDeadline};
+use wasmtime::{CallHook, PoolConcurrencyLimitError, Store};
 
 use super::call::{CallData, lend};
 use super::exports::Functions;
 use super::question::Question;
+use super::turns::{self, Turns};
 use super::wasi::{self, Moment, Wasi};
-use super::{Sandbox, SandboxOptions, fault, pausing, quotas};
+use super::{Sandbox, SandboxOptions, fault, quotas};
 
 /// A component in a store of its own.
 pub(super) struct Started {
@@ -32,8 +32,7 @@ impl Started {
         let wasi = moment.map(|moment| Box::new(Wasi::new(moment)));
         let mut store = Store::new(sandbox.engine(), CallData::new(limits.memory_bytes, sandbox.memory().clone(), wasi));
         store.limiter(|data| &mut data.limiter);
-        let ticks = sandbox.ticks().clone();
-        store.epoch_deadline_callback(move |mut store| Ok(interrupted(&ticks, store.data_mut())));
+        store.fuel_async_yield_interval(Some(turns::FUEL)).expect("fuel is on in every engine of ours");
         if store.data().wasi.is_some() {
             store.call_hook(|mut store, call| match call {
                 CallHook::CallingHost => Ok(store.data_mut().quotas.host_call()?),
@@ -42,26 +41,15 @@ impl Started {
         }
         store.set_hostcall_fuel(quotas::TRANSFER_BYTES_MAX);
         store.set_max_component_handles(quotas::HANDLES_MAX);
-        let instance = run(&mut store, sandbox, question, limits, calls, |store| {
-            component.instantiate(&mut *store).or_else(|error| match error.is::<PoolConcurrencyLimitError>() && sandbox.reclaim() {
-                true => component.instantiate(&mut *store),
-                false => Err(error),
-            })
+        let instance = run(&mut store, sandbox, question, limits, calls, async |store| {
+            let instance = component.instantiate_async(&mut *store).await;
+            match &instance {
+                Err(error) if error.is::<PoolConcurrencyLimitError>() && sandbox.reclaim() => component.instantiate_async(store).await,
+                _ => instance,
+            }
         })?;
         Ok(Started { store, instance })
     }
-}
-
-/// Between two instructions of a guest, after a tick or an interruption.
-fn interrupted(ticks: &AtomicU64, data: &mut CallData) -> UpdateDeadline {
-    if ticks.load(Ordering::Relaxed) >= data.ends_at_tick {
-        return UpdateDeadline::Interrupt;
-    }
-    let before = ticks.load(Ordering::Relaxed);
-    pausing::pause();
-    // While it stood still nothing of its own time passed.
-    data.ends_at_tick += ticks.load(Ordering::Relaxed) - before;
-    UpdateDeadline::Continue(1)
 }
 
 /// Runs `body` with the call's limits in force; tells an error as the engine wants to hear it, after
@@ -72,15 +60,13 @@ pub(super) fn run<R>(
     question: Question,
     limits: &CallLimits,
     calls: &mut dyn Calls,
-    body: impl FnOnce(&mut Store<CallData>) -> wasmtime::Result<R>,
+    body: impl AsyncFnOnce(&mut Store<CallData>) -> wasmtime::Result<R>,
 ) -> Result<R, NotAnswered> {
     let _runtime = store.data().wasi.is_some().then(wasi::enter);
     store.set_fuel(limits.fuel).expect("fuel is on in every engine of ours");
-    pausing::pause();
-    store.data_mut().ends_at_tick = sandbox.ticks().load(Ordering::Relaxed) + sandbox.wall_ticks(question);
-    store.set_epoch_deadline(1);
     store.data_mut().limiter.start_call(limits.memory_bytes);
-    let ended = lend(store, calls, body);
+    let mut turns = Turns::begin(sandbox, question);
+    let ended = lend(store, calls, |store| turns.run(body(store)));
     calls.used(limits.fuel.saturating_sub(store.get_fuel().unwrap_or_default()));
     match ended {
         Ok(Ok(done)) => Ok(done),
@@ -110,11 +96,11 @@ impl Ready {
         question: Question,
         limits: &CallLimits,
         calls: &mut dyn Calls,
-        body: impl FnOnce(&Functions, &mut Store<CallData>) -> wasmtime::Result<R>,
+        body: impl AsyncFnOnce(&Functions, &mut Store<CallData>) -> wasmtime::Result<R>,
     ) -> Result<R, NotAnswered> {
         self.calls += 1;
         let functions = &self.functions;
-        run(&mut self.store, sandbox, question, limits, calls, |store| body(functions, store))
+        run(&mut self.store, sandbox, question, limits, calls, async |store| body(functions, store).await)
     }
 
     /// Whether the next call may have it: it has neither served too long nor grown too large.

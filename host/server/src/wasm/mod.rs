@@ -35,6 +35,7 @@ mod sandbox;
 mod scan;
 #[cfg(any(test, feature = "fuzzing"))]
 mod tests;
+mod turns;
 mod wasi;
 
 pub use cache::CompileCache;

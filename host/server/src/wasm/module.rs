@@ -67,9 +67,10 @@ impl WasmModule {
         let asked = Call { question: Question::Describe, function: "describe", cause: None, limits: &limits };
         let mut started = self.start(&asked, &mut Nobody).map_err(describe_failed)?;
         let describe = self.exports.describe(&mut started)?;
-        let (manifest,) =
-            run(&mut started.store, &self.sandbox, Question::Describe, &limits, &mut Nobody, |store| describe.call(store, ()))
-                .map_err(describe_failed)?;
+        let (manifest,) = run(&mut started.store, &self.sandbox, Question::Describe, &limits, &mut Nobody, async |store| {
+            describe.call_async(store, ()).await
+        })
+        .map_err(describe_failed)?;
         let manifest = Manifest::from(manifest);
         self.exports.typed(&mut started)?;
         for function in &manifest.functions {
@@ -113,7 +114,7 @@ impl WasmModule {
         &self,
         call: &Call<'_>,
         calls: &mut dyn Calls,
-        ask: impl FnOnce(&Functions, &mut Store<CallData>) -> wasmtime::Result<R>,
+        ask: impl AsyncFnOnce(&Functions, &mut Store<CallData>) -> wasmtime::Result<R>,
         accept: impl FnOnce(R) -> Result<T, GuestFault>,
     ) -> Result<T, NotAnswered> {
         let reusable = self.wasi != WasiUse::ByEvent;
@@ -144,7 +145,8 @@ impl Guest for WasmModule {
     fn handle(&self, function: &str, events: &[EventRef<'_>], limits: &CallLimits, calls: &mut dyn Calls) -> Answer {
         let call = self.call_with_events(Question::Handle, function, events, limits);
         let events = Events::of(events);
-        let answer = self.call(&call, calls, |has, store| has.handle.get()?.call(store, (function, &events)), outputs::reactions);
+        let answer =
+            self.call(&call, calls, async |has, store| has.handle.get()?.call_async(store, (function, &events)).await, outputs::reactions);
         match answer {
             Ok(Ok(reactions)) => Answer::Reactions(reactions),
             Ok(Err(failure)) => Answer::Failed(failure),
@@ -162,7 +164,9 @@ impl Guest for WasmModule {
     ) -> Result<Result<Vec<EventDraft>, Rejection>, NotAnswered> {
         let &AggregateCall { function, subject, state } = aggregate;
         let call = Call { question: Question::Decide, function, cause: Some(Cause::from(command)), limits };
-        let ask = |has: &Functions, store: &mut Store<CallData>| has.decide.get()?.call(store, (function, subject, state, command.into()));
+        let ask = async |has: &Functions, store: &mut Store<CallData>| {
+            has.decide.get()?.call_async(store, (function, subject, state, command.into())).await
+        };
         self.call(&call, calls, ask, outputs::decision)
     }
 
@@ -176,7 +180,9 @@ impl Guest for WasmModule {
         let &AggregateCall { function, subject, state } = aggregate;
         let call = self.call_with_events(Question::Evolve, function, events, limits);
         let events = Events::of(events);
-        let ask = |has: &Functions, store: &mut Store<CallData>| has.evolve.get()?.call(store, (function, subject, state, &events));
+        let ask = async |has: &Functions, store: &mut Store<CallData>| {
+            has.evolve.get()?.call_async(store, (function, subject, state, &events)).await
+        };
         self.call(&call, calls, ask, outputs::state)
     }
 
@@ -189,7 +195,7 @@ impl Guest for WasmModule {
     ) -> Result<Result<(), Failure>, NotAnswered> {
         let call = self.call_with_events(Question::Project, function, events, limits);
         let events = Events::of(events);
-        self.call(&call, calls, |has, store| has.project.get()?.call(store, (function, &events)), outputs::projected)
+        self.call(&call, calls, async |has, store| has.project.get()?.call_async(store, (function, &events)).await, outputs::projected)
     }
 
     /// Nothing of a query is an event: clock and chance are always the same, so the same rows give the
@@ -202,7 +208,7 @@ impl Guest for WasmModule {
         calls: &mut dyn Calls,
     ) -> Result<Result<Payload, Rejection>, NotAnswered> {
         let call = Call { question: Question::Query, function, cause: None, limits };
-        self.call(&call, calls, |has, store| has.query.get()?.call(store, (function, query.into())), outputs::payload)
+        self.call(&call, calls, async |has, store| has.query.get()?.call_async(store, (function, query.into())).await, outputs::payload)
     }
 
     fn upcast(
@@ -214,7 +220,7 @@ impl Guest for WasmModule {
     ) -> Result<Result<Vec<Vec<EventDraft>>, Failure>, NotAnswered> {
         let call = self.call_with_events(Question::Upcast, function, events, limits);
         let events = Events::of(events);
-        self.call(&call, calls, |has, store| has.upcast.get()?.call(store, (&events,)), outputs::upcasted)
+        self.call(&call, calls, async |has, store| has.upcast.get()?.call_async(store, (&events,)).await, outputs::upcasted)
     }
 
     /// A request is no event yet: clock and chance are always the same.
@@ -226,7 +232,7 @@ impl Guest for WasmModule {
         calls: &mut dyn Calls,
     ) -> Result<Result<Vec<EventDraft>, IngressAnswer>, NotAnswered> {
         let call = Call { question: Question::Accept, function, cause: None, limits };
-        self.call(&call, calls, |has, store| has.accept.get()?.call(store, (function, request.into())), outputs::accepted)
+        self.call(&call, calls, async |has, store| has.accept.get()?.call_async(store, (function, request.into())).await, outputs::accepted)
     }
 
     fn one_event_a_call(&self) -> bool {

@@ -250,10 +250,10 @@ fn copies() -> Function {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
 
-    use wasmtime::{Engine, Instance, Store, UpdateDeadline};
+    use wasmtime::{Engine, Instance, Store};
 
     use super::*;
     use crate::wasm::engine;
@@ -278,16 +278,10 @@ mod tests {
         let module = wasmtime::Module::new(&engine, module).unwrap();
         let mut store = Store::new(&engine, ());
         store.set_fuel(u64::MAX).unwrap();
-        let looks = Arc::new(AtomicU32::new(0));
-        let counted = looks.clone();
-        store.epoch_deadline_callback(move |_| {
-            counted.fetch_add(1, Ordering::Relaxed);
-            // It is due again at once.
-            Ok(UpdateDeadline::Continue(0))
-        });
-        store.set_epoch_deadline(0);
+        store.fuel_async_yield_interval(Some(1)).unwrap();
         let nothing = wasmtime::Func::wrap(&mut store, || {});
-        let instance = Instance::new(&mut store, &module, &[nothing.into()]).unwrap();
+        let (instance, _) = looked_at(Instance::new_async(&mut store, &module, &[nothing.into()]));
+        let instance = instance.unwrap();
         let memory = instance.get_memory(&mut store, "memory").unwrap();
         let mut random = 1_u32;
         for byte in memory.data_mut(&mut store) {
@@ -295,8 +289,19 @@ mod tests {
             *byte = (random >> 24) as u8;
         }
         let function = instance.get_typed_func::<(u32, u32, u32), ()>(&mut store, function).unwrap();
-        let trapped = function.call(&mut store, arguments).is_err();
-        (memory.data(&store).to_vec(), trapped, looks.load(Ordering::Relaxed))
+        let (ended, looks) = looked_at(function.call_async(&mut store, arguments));
+        (memory.data(&store).to_vec(), ended.is_err(), looks)
+    }
+
+    /// What it comes to, and how often it could have been held up.
+    fn looked_at<R>(guest: impl Future<Output = R>) -> (R, u32) {
+        let (mut guest, mut context, mut looks) = (pin!(guest), Context::from_waker(Waker::noop()), 0);
+        loop {
+            match guest.as_mut().poll(&mut context) {
+                Poll::Ready(ended) => return (ended, looks),
+                Poll::Pending => looks += 1,
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The place that guests run in: one engine, one linker, and a view of all idle instances.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use wasmtime::Engine;
 use wasmtime::component::Linker;
@@ -10,6 +9,7 @@ use super::call::CallData;
 use super::instances::Idle;
 use super::memory::GuestMemory;
 use super::question::Question;
+use super::turns::Time;
 use super::{ModuleError, SandboxOptions, engine, host_calls, wasi};
 
 /// Shared by all modules of a host. Cheap to clone.
@@ -21,7 +21,7 @@ struct Inside {
     linker: Linker<CallData>,
     options: SandboxOptions,
     memory: Arc<GuestMemory>,
-    ticks: Arc<AtomicU64>,
+    time: Time,
 }
 
 impl Sandbox {
@@ -32,7 +32,7 @@ impl Sandbox {
         host_calls::add_to_linker(&mut linker).map_err(ModuleError::host)?;
         wasi::add_to_linker(&mut linker).map_err(ModuleError::host)?;
         let memory = Arc::new(GuestMemory::new(options.guests_memory_bytes_max));
-        Ok(Sandbox(Arc::new(Inside { engine, linker, options, memory, ticks: Arc::default() })))
+        Ok(Sandbox(Arc::new(Inside { engine, linker, options, memory, time: Time::default() })))
     }
 
     pub fn options(&self) -> &SandboxOptions {
@@ -42,18 +42,16 @@ impl Sandbox {
     /// Lets time pass for running guests: to be called every [`SandboxOptions::tick_ms`]. Without
     /// ticks no wall limit is kept.
     pub fn tick(&self) {
-        self.0.ticks.fetch_add(1, Ordering::Relaxed);
-        self.interrupt();
+        self.0.time.tick();
     }
 
     /// Has running guests pause where their threads say so.
     pub fn interrupt(&self) {
-        self.0.engine.increment_epoch();
+        self.0.time.interrupt();
     }
 
-    /// How many there have been.
-    pub(super) fn ticks(&self) -> &Arc<AtomicU64> {
-        &self.0.ticks
+    pub(super) fn time(&self) -> &Time {
+        &self.0.time
     }
 
     /// Bytes that the memories of all guests hold now.
