@@ -34,9 +34,9 @@ pub const ALL: &[Defence] = &[
     },
     Defence {
         cases: &["W1"],
-        file: INSTANCES,
-        code: "if ticks.load(Ordering::Relaxed) >= data.ends_at_tick {",
-        without: "if ticks.load(Ordering::Relaxed) >= data.ends_at_tick && !DISARMED {",
+        file: "host/server/src/wasm/slices.rs",
+        code: "if before >= self.ends_at_tick {",
+        without: "if before >= self.ends_at_tick && !DISARMED {",
         tests: &["a_call_that_outlasts_the_wall_limit_is_ended_and_not_decided"],
     },
     Defence {
@@ -468,8 +468,8 @@ pub const ALL: &[Defence] = &[
     Defence {
         cases: &["W32"],
         file: INSTANCES,
-        code: "match error.is::<PoolConcurrencyLimitError>() && sandbox.reclaim() {",
-        without: "match error.is::<PoolConcurrencyLimitError>() && !DISARMED && sandbox.reclaim() {",
+        code: "error.is::<PoolConcurrencyLimitError>() && sandbox.reclaim() =>",
+        without: "error.is::<PoolConcurrencyLimitError>() && !DISARMED && sandbox.reclaim() =>",
         tests: &["idle_instances_make_room_for_other_modules"],
     },
     Defence {

@@ -157,6 +157,16 @@ impl Record {
         Some(Glance { position, offset, words: &self.words, recorded: self.recorded, body })
     }
 
+    /// Something of what lies there, so that it is near the processor when it is decoded.
+    #[inline]
+    pub fn fetch_at(&self, offset: u32) -> u8 {
+        const CACHE_LINE_BYTES: usize = 64;
+        /// Most events are no longer; of longer ones the processor finds the rest itself.
+        const LINES: usize = 3;
+        let byte = |line: usize| self.bytes.get(offset as usize + line * CACHE_LINE_BYTES).copied().unwrap_or_default();
+        (0..LINES).fold(0, |all, line| all ^ byte(line))
+    }
+
     fn body(&self) -> &[u8] {
         &self.bytes[..self.bytes.len() - CHAIN_BYTES]
     }

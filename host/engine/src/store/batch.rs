@@ -5,6 +5,9 @@ use std::sync::{Arc, OnceLock};
 use super::scan::Portion;
 use crate::model::{EventRef, Glance, Position, Record};
 
+/// Events that are asked of memory at once: as many as a processor waits for side by side.
+const FETCHED_AT_ONCE: usize = 16;
+
 /// Oldest first. The parts that an upcaster made of one event share its position and stand together.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -143,7 +146,7 @@ impl Batch {
     /// The events with this mark, or all, oldest first: each is decoded when it is asked for.
     pub fn walk(&self, mark: Option<u32>) -> Walk<'_> {
         let indices = mark.map(|mark| self.marked(mark));
-        Walk { batch: self, indices, next: 0, stored: None }
+        Walk { batch: self, indices, next: 0, fetched: 0, stored: None }
     }
 
     pub fn mark(&self, index: usize) -> u32 {
@@ -229,6 +232,8 @@ pub struct Walk<'a> {
     /// Of those to be walked over; `None`: all are.
     indices: Option<&'a [u32]>,
     next: usize,
+    /// Up to there events were asked of memory.
+    fetched: usize,
     /// The stored event that was decoded last for a part of it: parts share it.
     stored: Option<EventRef<'a>>,
 }
@@ -247,6 +252,18 @@ impl<'a> Walk<'a> {
         self.batch.places.get(index)
     }
 
+    /// Asks memory for the events that come next, all at once: where those of a lane lie here and there in a portion, who
+    /// decodes one after the other waits for each.
+    fn fetch(&mut self) {
+        let mut places = [(0, 0); FETCHED_AT_ONCE];
+        let upcoming = (self.next..).map_while(|at| self.place(at));
+        let count = places.iter_mut().zip(upcoming).map(|(kept, place)| *kept = (place.record, place.offset)).count();
+        let bytes = places[..count].iter().map(|(record, offset)| self.batch.records[*record as usize].fetch_at(*offset));
+        // What is asked for hangs on nothing that was read before: the processor doesn't wait in between.
+        std::hint::black_box(bytes.fold(0, |all, byte| all ^ byte));
+        self.fetched = self.next + FETCHED_AT_ONCE;
+    }
+
     fn stored(&mut self, place: &Place) -> Option<EventRef<'a>> {
         if self.stored.as_ref().is_none_or(|stored| stored.position != place.position) {
             self.stored = self.batch.glance(place)?.event();
@@ -261,6 +278,9 @@ impl<'a> Iterator for Walk<'a> {
     #[inline]
     fn next(&mut self) -> Option<EventRef<'a>> {
         loop {
+            if self.next >= self.fetched {
+                self.fetch();
+            }
             let place = self.place(self.next)?;
             self.next += 1;
             // An event as it is stored stands here once, and is too much to be copied for nothing.

@@ -9,7 +9,7 @@ use wasmtime::{CallHook, PoolConcurrencyLimitError, Store};
 use super::call::{CallData, lend};
 use super::exports::Functions;
 use super::question::Question;
-use super::turns::{self, Turns};
+use super::slices::{FUEL_PER_SLICE, Slices};
 use super::wasi::{self, Moment, Wasi};
 use super::{Sandbox, SandboxOptions, fault, quotas};
 
@@ -32,7 +32,7 @@ impl Started {
         let wasi = moment.map(|moment| Box::new(Wasi::new(moment)));
         let mut store = Store::new(sandbox.engine(), CallData::new(limits.memory_bytes, sandbox.memory().clone(), wasi));
         store.limiter(|data| &mut data.limiter);
-        store.fuel_async_yield_interval(Some(turns::FUEL)).expect("fuel is on in every engine of ours");
+        store.fuel_async_yield_interval(Some(FUEL_PER_SLICE)).expect("fuel is on in every engine of ours");
         if store.data().wasi.is_some() {
             store.call_hook(|mut store, call| match call {
                 CallHook::CallingHost => Ok(store.data_mut().quotas.host_call()?),
@@ -65,8 +65,8 @@ pub(super) fn run<R>(
     let _runtime = store.data().wasi.is_some().then(wasi::enter);
     store.set_fuel(limits.fuel).expect("fuel is on in every engine of ours");
     store.data_mut().limiter.start_call(limits.memory_bytes);
-    let mut turns = Turns::begin(sandbox, question);
-    let ended = lend(store, calls, |store| turns.run(body(store)));
+    let mut slices = Slices::begin(sandbox, question);
+    let ended = lend(store, calls, |store| slices.run(body(store)));
     calls.used(limits.fuel.saturating_sub(store.get_fuel().unwrap_or_default()));
     match ended {
         Ok(Ok(done)) => Ok(done),

@@ -33,9 +33,9 @@ mod question;
 mod quotas;
 mod sandbox;
 mod scan;
+mod slices;
 #[cfg(any(test, feature = "fuzzing"))]
 mod tests;
-mod turns;
 mod wasi;
 
 pub use cache::CompileCache;

@@ -9,7 +9,7 @@ use super::call::CallData;
 use super::instances::Idle;
 use super::memory::GuestMemory;
 use super::question::Question;
-use super::turns::Time;
+use super::slices::Time;
 use super::{ModuleError, SandboxOptions, engine, host_calls, wasi};
 
 /// Shared by all modules of a host. Cheap to clone.

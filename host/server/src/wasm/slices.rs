@@ -1,4 +1,4 @@
-//! `Turns`: a guest goes on for so much fuel at a time, on a stack of its own, and in between its thread looks whether it
+//! `Slices`: a guest goes on for so much fuel at a time, on a stack of its own, and in between its thread looks whether it
 //! may. Compiled code counts its fuel anyhow: it needs no second counter for that.
 
 use std::pin::pin;
@@ -10,8 +10,8 @@ use wasmtime::Trap;
 use super::question::Question;
 use super::{Sandbox, pausing};
 
-/// Fuel of one turn: some ten microseconds of work, of which a look takes a hundredth.
-pub(super) const FUEL: u64 = 100_000;
+/// Fuel of one slice: some ten microseconds of work, of which a look takes a hundredth.
+pub(super) const FUEL_PER_SLICE: u64 = 100_000;
 
 /// The time of all guests of a host.
 #[derive(Default)]
@@ -37,27 +37,27 @@ impl Time {
     }
 }
 
-/// The turns of one call.
-pub(super) struct Turns<'a> {
+/// The slices of one call.
+pub(super) struct Slices<'a> {
     time: &'a Time,
     /// Then the call has lasted too long.
     ends_at_tick: u64,
     interruptions_seen: u64,
 }
 
-impl Turns<'_> {
+impl Slices<'_> {
     /// Begins when the thread may.
-    pub(super) fn begin(sandbox: &Sandbox, question: Question) -> Turns<'_> {
+    pub(super) fn begin(sandbox: &Sandbox, question: Question) -> Slices<'_> {
         let time = sandbox.time();
         let interruptions_seen = time.interruptions.load(Ordering::Relaxed);
         pausing::pause();
-        Turns { time, ends_at_tick: time.ticks() + sandbox.wall_ticks(question), interruptions_seen }
+        Slices { time, ends_at_tick: time.ticks() + sandbox.wall_ticks(question), interruptions_seen }
     }
 
     /// Runs a guest to its end, or to that of its time. After an `Err` its store must be dropped.
     pub(super) fn run<R>(&mut self, guest: impl Future<Output = wasmtime::Result<R>>) -> wasmtime::Result<R> {
         let mut guest = pin!(guest);
-        // Nothing wakes a guest: it waits for nothing but its next turn.
+        // Nothing wakes a guest: it waits for nothing but its next slice.
         let mut context = Context::from_waker(Waker::noop());
         loop {
             if let Poll::Ready(ended) = guest.as_mut().poll(&mut context) {
