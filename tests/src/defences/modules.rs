@@ -4,6 +4,7 @@ use super::Defence;
 
 const ENGINE: &str = "host/server/src/wasm/engine.rs";
 const INSTANCES: &str = "host/server/src/wasm/instances.rs";
+const SLICES: &str = "host/server/src/wasm/slices.rs";
 const LIMITER: &str = "host/server/src/wasm/limiter.rs";
 const SCAN: &str = "host/server/src/wasm/scan.rs";
 const CALLS: &str = "host/engine/src/run/calls.rs";
@@ -34,7 +35,7 @@ pub const ALL: &[Defence] = &[
     },
     Defence {
         cases: &["W1"],
-        file: "host/server/src/wasm/slices.rs",
+        file: SLICES,
         code: "if before >= self.ends_at_tick {",
         without: "if before >= self.ends_at_tick && !DISARMED {",
         tests: &["a_call_that_outlasts_the_wall_limit_is_ended_and_not_decided"],
@@ -432,9 +433,9 @@ pub const ALL: &[Defence] = &[
     },
     Defence {
         cases: &["W32"],
-        file: INSTANCES,
-        code: "    pausing::pause();\n    // While",
-        without: "    if !DISARMED {\n        pausing::pause();\n    }\n    // While",
+        file: SLICES,
+        code: "        pausing::pause();\n        // While",
+        without: "        if !DISARMED {\n            pausing::pause();\n        }\n        // While",
         tests: &["any_call_pauses_where_its_thread_says_so_and_that_is_none_of_its_time_w32"],
     },
     Defence {

@@ -107,7 +107,7 @@ impl Part {
         let mut folding = Folding::new(manifest, guest, Some(rows), overlay);
         let mut judge = judging.as_ref().map(|judging| Judge::new(judging, self.lane));
         // No more are decoded at a time than a call takes: all of a portion don't fit a processor's cache.
-        let mut events: Vec<EventRef<'_>> = Vec::new();
+        let mut events: Vec<EventRef<'_>> = Vec::with_capacity(batch.count(self.lane).min(limits::EVENTS_PER_BATCH_MAX + 1));
         let (mut stopped, mut holds) = (None, 0);
         while stopped.is_none() {
             fill(&mut events, &mut walk);
