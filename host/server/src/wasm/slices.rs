@@ -83,3 +83,67 @@ impl Slices<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::{Instance, Module, Store};
+
+    use super::*;
+    use crate::wasm::engine;
+
+    /// How a loop of so many rounds ends that may burn so much fuel, and what is left of it.
+    fn spin(module: &Module, fuel: u64, rounds: u32, in_slices: bool) -> (bool, u64) {
+        let mut store = Store::new(module.engine(), ());
+        store.set_fuel(fuel).unwrap();
+        let instance = Instance::new(&mut store, module, &[]).unwrap();
+        let spin = instance.get_typed_func::<u32, ()>(&mut store, "spin").unwrap();
+        let ended = if in_slices {
+            store.fuel_async_yield_interval(Some(FUEL_PER_SLICE)).unwrap();
+            Slices { time: &Time::default(), ends_at_tick: 1, interruptions_seen: 0 }.run(spin.call_async(&mut store, rounds))
+        } else {
+            spin.call(&mut store, rounds)
+        };
+        (ended.is_ok(), store.get_fuel().unwrap())
+    }
+
+    #[test]
+    fn slices_change_neither_what_a_guest_burns_nor_where_it_ends() {
+        const ROUNDS: u32 = 60_000;
+        let wat = r#"(module (func (export "spin") (param $rounds i32)
+            (loop $more
+                (local.set $rounds (i32.sub (local.get $rounds) (i32.const 1)))
+                (br_if $more (local.get $rounds)))))"#;
+        let module = Module::new(&engine::compiling().unwrap(), wat::parse_str(wat).unwrap()).unwrap();
+        let plenty = 100 * FUEL_PER_SLICE;
+        let burnt = plenty - spin(&module, plenty, ROUNDS, false).1;
+        assert!(burnt > 3 * FUEL_PER_SLICE, "{burnt}");
+        let slices = (1..=3).flat_map(|slices| slices * FUEL_PER_SLICE - 8..=slices * FUEL_PER_SLICE + 8);
+        let mut ends = [0, 0];
+        for fuel in slices.chain(burnt - 20..=burnt + 20).chain([plenty]) {
+            let whole = spin(&module, fuel, ROUNDS, false);
+            assert_eq!(spin(&module, fuel, ROUNDS, true), whole, "{fuel} units of fuel");
+            ends[usize::from(whole.0)] += 1;
+        }
+        assert!(ends.iter().all(|count| *count > 0), "nothing was shown: {ends:?}");
+    }
+
+    #[test]
+    fn who_is_interrupted_and_out_of_time_ends_within_a_slice() {
+        let wat = r#"(module (func (export "spin") (param i32) (loop $for_ever (br $for_ever))))"#;
+        let module = Module::new(&engine::compiling().unwrap(), wat::parse_str(wat).unwrap()).unwrap();
+        let mut store = Store::new(module.engine(), ());
+        let limit = 10 * FUEL_PER_SLICE;
+        store.set_fuel(limit).unwrap();
+        store.fuel_async_yield_interval(Some(FUEL_PER_SLICE)).unwrap();
+        let time = Time::default();
+        let mut slices = Slices { time: &time, ends_at_tick: 1, interruptions_seen: 0 };
+        time.tick();
+        let ended = slices.run(async {
+            let instance = Instance::new_async(&mut store, &module, &[]).await?;
+            instance.get_typed_func::<u32, ()>(&mut store, "spin")?.call_async(&mut store, 0).await
+        });
+        assert_eq!(ended.unwrap_err().downcast_ref(), Some(&Trap::Interrupt));
+        let burnt = limit - store.get_fuel().unwrap();
+        assert!((FUEL_PER_SLICE..2 * FUEL_PER_SLICE).contains(&burnt), "{burnt}");
+    }
+}
