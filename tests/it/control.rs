@@ -30,7 +30,8 @@ fn a_rewound_function_makes_its_state_again_and_appends_nothing_twice() {
     }
     host.wait_until_level("counter");
     let before = host.web.events("types=test.counted");
-    let middle = before[24]["position"].as_str().expect("a position").to_owned();
+    // Read already, also where all was appended before the first was handled: what was made of it then lies beyond the cursor.
+    let middle = host.web.events("types=test.count")[24]["position"].as_str().expect("a position").to_owned();
     host.web.post(&format!("functions/counter/rewind?to={middle}"), "application/json", "").expect(200);
     host.wait_until_level("counter");
     assert_eq!(host.web.events("types=test.counted"), before);
