@@ -87,7 +87,7 @@ pub mod wire {
     pub use super::handler::exports::retold::module::handler::Guest as HandlerGuest;
     pub use super::handler::retold::module::state::{Key, Keys, Values, Write, Writes};
     pub use super::handler::retold::module::types::{
-        Command, EmittedEvent, Event, EventDetails, Events, Failure, FailureKind, Header, HttpRequest, HttpResponse, NewEvent, Output,
+        Command, EmittedEvent, EventDetails, Events, Failure, FailureKind, Header, HttpRequest, HttpResponse, NewEvent, Output,
         Payload, Query, Reaction, Reactions, Rejection, Timer,
     };
     pub use super::ingress::exports::retold::module::ingress::Guest as IngressGuest;

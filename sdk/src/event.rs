@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{Draft, Encoded};
+use crate::envelope::Data;
 use crate::types::{Types, WriteSchema};
 use crate::{Error, Result, Timestamp};
 
@@ -158,7 +159,7 @@ pub trait Input<'a>: Sized {
     /// What the handler subscribes to. Empty means that `#[handler(subscribes(...))]` must say it.
     const TYPES: &'static [&'static str];
 
-    fn decode(event_type: &str, data: &'a [u8]) -> Result<Self>;
+    fn decode(event_type: &str, data: Data<'a>) -> Result<Self>;
 
     /// Adds its event types, for their schemas.
     #[doc(hidden)]
@@ -168,7 +169,7 @@ pub trait Input<'a>: Sized {
 impl<'a, E: Event + Deserialize<'a>> Input<'a> for E {
     const TYPES: &'static [&'static str] = &[E::TYPE];
 
-    fn decode(event_type: &str, data: &'a [u8]) -> Result<Self> {
+    fn decode(event_type: &str, data: Data<'a>) -> Result<Self> {
         decode_json(event_type, data)
     }
 
@@ -181,7 +182,7 @@ impl<'a, E: Event + Deserialize<'a>> Input<'a> for E {
 impl<'a> Input<'a> for serde_json::Value {
     const TYPES: &'static [&'static str] = &[];
 
-    fn decode(event_type: &str, data: &'a [u8]) -> Result<Self> {
+    fn decode(event_type: &str, data: Data<'a>) -> Result<Self> {
         decode_json(event_type, data)
     }
 }
@@ -190,18 +191,18 @@ impl<'a> Input<'a> for serde_json::Value {
 impl<'a> Input<'a> for &'a [u8] {
     const TYPES: &'static [&'static str] = &[];
 
-    fn decode(_event_type: &str, data: &'a [u8]) -> Result<Self> {
-        Ok(data)
+    fn decode(_event_type: &str, data: Data<'a>) -> Result<Self> {
+        Ok(data.bytes())
     }
 }
 
-fn decode_json<'a, T: Deserialize<'a>>(event_type: &str, data: &'a [u8]) -> Result<T> {
+fn decode_json<'a, T: Deserialize<'a>>(event_type: &str, data: Data<'a>) -> Result<T> {
     parse(data).map_err(|error| unreadable::<T>(event_type, &*error))
 }
 
 /// One look at all bytes is a sixth less work in Wasm than serde_json's at each string.
-pub(crate) fn parse<'a, T: Deserialize<'a>>(data: &'a [u8]) -> Result<T, Box<dyn std::error::Error>> {
-    Ok(serde_json::from_str(std::str::from_utf8(data)?)?)
+pub(crate) fn parse<'a, T: Deserialize<'a>>(data: Data<'a>) -> Result<T, Box<dyn std::error::Error>> {
+    Ok(serde_json::from_str(data.text()?)?)
 }
 
 #[cold]

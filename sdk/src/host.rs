@@ -74,18 +74,13 @@ pub enum Now<'a> {
 }
 
 /// A value that becomes JSON when it has to, and not each time that it changes.
-pub trait Kept {
+pub trait Kept: Any {
     fn write(&self, into: &mut Vec<u8>) -> serde_json::Result<()>;
-    fn as_any(&mut self) -> &mut dyn Any;
 }
 
 impl<T: Serialize + 'static> Kept for T {
     fn write(&self, into: &mut Vec<u8>) -> serde_json::Result<()> {
         serde_json::to_writer(into, self)
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }
 

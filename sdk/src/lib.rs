@@ -75,6 +75,7 @@ pub use answer::Answer;
 pub use collections::{HashMap, HashSet};
 pub use command::{Command, Received, Sent};
 pub use error::{Error, ErrorKind, Result};
+pub use envelope::Data;
 pub use event::{Emit, Event, Input, Verbatim};
 pub use function::Function;
 pub use handler::Handler;

@@ -147,7 +147,7 @@ mod tests {
         let text = format!(
             r#"{{"request":{{"id":"7","key":"credit","method":"POST","url":"https://example.com/"}},"status":204,"headers":{{"retry-after":"3"}}{body}}}"#
         );
-        Reply::decode(Reply::TYPE, text.as_bytes())
+        Reply::decode(Reply::TYPE, text.as_str().into())
     }
 
     #[test]
@@ -172,15 +172,15 @@ mod tests {
     #[test]
     fn a_failure_and_a_refusal_are_read_as_the_host_writes_them() {
         let failed =
-            br#"{"request":{"id":"7","method":"GET","url":"https://example.com/"},"reason":"timeout","message":"no answer","attempts":5}"#;
-        let failed = Failed::decode(Failed::TYPE, failed).unwrap();
+            r#"{"request":{"id":"7","method":"GET","url":"https://example.com/"},"reason":"timeout","message":"no answer","attempts":5}"#;
+        let failed = Failed::decode(Failed::TYPE, failed.into()).unwrap();
         assert_eq!((failed.request.key(), failed.reason.as_str(), failed.attempts), ("", "timeout", 5));
         let refused =
-            br#"{"command":{"type":"stock.reserve","id":"abc"},"code":"out-of-stock","message":"3 are left","data":"{\"left\":3}"}"#;
-        let refused = Refused::decode(Refused::TYPE, refused).unwrap();
+            r#"{"command":{"type":"stock.reserve","id":"abc"},"code":"out-of-stock","message":"3 are left","data":"{\"left\":3}"}"#;
+        let refused = Refused::decode(Refused::TYPE, refused.into()).unwrap();
         assert_eq!(refused.command.id, "abc");
         assert_eq!(refused.data::<BTreeMap<String, u32>>().unwrap()["left"], 3);
-        let bare = br#"{"command":{"type":"stock.reserve","id":"abc"},"code":"no","message":"no"}"#;
-        assert_eq!(Refused::decode(Refused::TYPE, bare).unwrap().data::<Option<u8>>(), Ok(None));
+        let bare = r#"{"command":{"type":"stock.reserve","id":"abc"},"code":"no","message":"no"}"#;
+        assert_eq!(Refused::decode(Refused::TYPE, bare.into()).unwrap().data::<Option<u8>>(), Ok(None));
     }
 }

@@ -138,7 +138,7 @@ mod tests {
 
     /// So many events of each lane in turn.
     fn batched(host: &Counting, events: usize) -> Batched<'_> {
-        let of = |subject| Envelope { position: 1, event_type: "a", subject, time: Timestamp::from_micros(0), data: b"" };
+        let of = |subject| Envelope { position: 1, event_type: "a", subject, time: Timestamp::from_micros(0), data: "".into() };
         Batched::new(host, LANES.into_iter().cycle().take(events).map(of).collect(), Units::Parts(1))
     }
 

@@ -1,5 +1,6 @@
 //! `State`: a handler's own keys and values.
 
+use std::any::Any;
 use std::marker::PhantomData;
 
 use serde::Serialize;
@@ -86,7 +87,7 @@ impl<S: DeserializeOwned + Serialize + Default + 'static> State<'_, S> {
             let value = match now {
                 Now::Kept(kept) => {
                     let two_types = || Error::reject(format_args!("state {key:?} is of two types"));
-                    change(kept.as_any().downcast_mut().ok_or_else(two_types)?);
+                    change((kept as &mut dyn Any).downcast_mut().ok_or_else(two_types)?);
                     return Ok(None);
                 }
                 Now::Bytes(Some(bytes)) => read(key, bytes)?,
@@ -100,7 +101,7 @@ impl<S: DeserializeOwned + Serialize + Default + 'static> State<'_, S> {
 }
 
 pub(crate) fn read<S: DeserializeOwned>(key: &str, value: &[u8]) -> Result<S> {
-    crate::event::parse(value).map_err(|error| {
+    crate::event::parse(value.into()).map_err(|error| {
         let wanted = crate::event::short_name::<S>();
         Error::reject(format_args!("state {key:?} can't be read as {wanted}: {error}"))
     })

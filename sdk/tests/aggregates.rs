@@ -84,7 +84,7 @@ fn deposit(cents: u64) -> When {
 }
 
 fn event<'a>(event_type: &'a str, data: &'a str) -> Envelope<'a> {
-    Envelope { position: 1, event_type, subject: "account/1", time: Timestamp::UNIX_EPOCH, data: data.as_bytes() }
+    Envelope { position: 1, event_type, subject: "account/1", time: Timestamp::UNIX_EPOCH, data: data.into() }
 }
 
 #[test]

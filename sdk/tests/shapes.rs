@@ -36,8 +36,8 @@ fn one() -> u8 {
 
 #[test]
 fn attributes_of_serde_work() {
-    let text = br#"{"no":7,"totalPrice":250,"note":"soon","payment":{"by":"card","last_digits":"42"}}"#;
-    let read = Paid::<u32>::decode("order.paid", text).unwrap();
+    let text = r#"{"no":7,"totalPrice":250,"note":"soon","payment":{"by":"card","last_digits":"42"}}"#;
+    let read = Paid::<u32>::decode("order.paid", text.into()).unwrap();
     let expected = Paid {
         number: 7,
         total_price: Cents(250),
@@ -46,8 +46,8 @@ fn attributes_of_serde_work() {
         parcels: 1,
     };
     assert_eq!(read, expected);
-    let unknown = br#"{"no":7,"totalPrice":250,"payment":{"by":"invoice"},"colour":1}"#;
-    let error = Paid::<u32>::decode("order.paid", unknown).unwrap_err();
+    let unknown = r#"{"no":7,"totalPrice":250,"payment":{"by":"invoice"},"colour":1}"#;
+    let error = Paid::<u32>::decode("order.paid", unknown.into()).unwrap_err();
     assert!(error.message().contains("unknown field `colour`"), "{error}");
 }
 

@@ -81,7 +81,7 @@ fn one_batch_holds_events_of_several_upcasters() {
         event_type,
         subject: "",
         time: Timestamp::UNIX_EPOCH,
-        data: data.as_bytes(),
+        data: data.into(),
     };
     let choose = |event_type: &str| -> Option<Upcast> {
         match event_type {

@@ -94,10 +94,11 @@ impl Hostile<'_> {
     i32.const 16)
   (func (export "retold:module/manifest@0.1.0#describe") (result i32) i32.const {MANIFEST_AT})
   (func (export "retold:module/handler@0.1.0#handle")
-    (param i32 i32) (param $events i32) (param $count i32) (param $types i32) (param i32) (param $subjects i32) (param i32)
-    (param $data i32) (param i32) (result i32)
-    (local $at i32) (local $n i32)
-    (local.set $events (call $unpack (local.get $events) (local.get $count) (local.get $types) (local.get $subjects) (local.get $data)))
+    (param $arguments i32) (result i32)
+    (local $at i32) (local $n i32) (local $events i32) (local $count i32)
+    ;; Behind the function's name.
+    (local.set $events (call $unpack (i32.add (local.get $arguments) (i32.const 8))))
+    (local.set $count (i32.load offset=12 (local.get $arguments)))
     {handle}))"#,
             emits_length = EMITS.len()
         );

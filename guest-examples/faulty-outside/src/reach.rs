@@ -95,11 +95,11 @@ type Reached = (Option<Told>, Option<Timer<Came>>, Option<Sent<ToNobody>>, Unche
 )]
 pub fn reach_out(event: Recorded<&[u8]>) -> Result<Reached> {
     if event.event_type() != Reach::TYPE {
-        let data = Json::decode(event.event_type(), &event)?;
+        let data = Json::decode(event.event_type(), (*event).into())?;
         let told = Told { of: event.event_type().to_owned(), time: event.time(), data };
         return Ok((Some(told), None, None, Unchecked::default()));
     }
-    let reach = Reach::decode(event.event_type(), &event)?;
+    let reach = Reach::decode(event.event_type(), (*event).into())?;
     let outputs = reach.outputs(event.subject());
     Ok((None, None, None, Unchecked(outputs.into_iter().map(|output| (None, Output::Other(output))).collect())))
 }

@@ -63,8 +63,8 @@ pub struct Done(Json);
 
 #[handler(subscribes("test.do"), start = "beginning")]
 pub fn misbehave(event: Recorded<&[u8]>, state: &mut State<String>) -> Result<(Vec<Done>, Unchecked)> {
-    let Request { what, count, bytes } = Request::decode(event.event_type(), &event)?;
-    let data = Json::decode(event.event_type(), &event)?;
+    let Request { what, count, bytes } = Request::decode(event.event_type(), (*event).into())?;
+    let data = Json::decode(event.event_type(), (*event).into())?;
     let mut emitted = Vec::new();
     let mut unchecked = Vec::new();
     match what {

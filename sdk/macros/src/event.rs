@@ -78,7 +78,7 @@ fn input_of_enum(item: &DeriveInput, variants: &[Variant<'_>]) -> TokenStream {
         impl #generics ::retold::Input<'retold> for #name #parameters #bounds {
             const TYPES: &'static [&'static str] = &[#(<#events as ::retold::Event>::TYPE),*];
 
-            fn decode(event_type: &str, data: &'retold [u8]) -> ::retold::Result<Self> {
+            fn decode(event_type: &str, data: ::retold::Data<'retold>) -> ::retold::Result<Self> {
                 #(if event_type == <#events as ::retold::Event>::TYPE {
                     return <#events as ::retold::Input<'retold>>::decode(event_type, data).map(Self::#names);
                 })*

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::known::hash;
+use super::known::{KeyHash, same};
 
 /// Events that are read ahead for at first: each time that at least half of it was of use twice as many.
 const AHEAD_MIN: usize = 4;
@@ -31,7 +31,7 @@ pub(super) struct Guess {
 enum Pattern {
     Subject,
     /// The same key in each unit, whose hash this is.
-    Same(u64),
+    Same(KeyHash),
 }
 
 impl Ahead {
@@ -41,7 +41,7 @@ impl Ahead {
 
     /// Where the row of this event is, if it was read ahead and is of this key.
     pub fn place(&self, event: usize, key: &str, subject: &str) -> Option<u32> {
-        if self.events.contains(&event) && *key == *self.key(subject) { Some(self.places[event - self.events.start]) } else { None }
+        if self.events.contains(&event) && same(key.as_bytes(), self.key(subject).as_bytes()) { Some(self.places[event - self.events.start]) } else { None }
     }
 }
 
@@ -55,7 +55,7 @@ impl Guess {
     /// A row is read under this key, which may be its event's subject, and what was read ahead was of so much use. What to
     /// read with it, and for how many of the events that are `left`.
     pub fn ahead(&mut self, key: &str, subject: &str, is_split: bool, before: &Ahead, left: usize) -> Option<(Ahead, usize)> {
-        let pattern = if key == subject { Pattern::Subject } else { Pattern::Same(hash("", key)) };
+        let pattern = if key == subject { Pattern::Subject } else { Pattern::Same(KeyHash::of(key)) };
         let is_seen = self.pattern.replace(pattern) == Some(pattern);
         let is_likely = pattern == Pattern::Subject || is_seen && is_split;
         self.learn(before);

@@ -49,7 +49,7 @@ impl Known {
     /// Of a row whose value is known.
     pub fn find(&self, unit: &str, key: &str) -> Option<u32> {
         // The first row of a call is none that is known.
-        let place = if self.rows.is_empty() { None } else { self.find_hashed(hash(unit, key), unit, key) };
+        let place = if self.rows.is_empty() { None } else { self.find_hashed(KeyHash::of(key).in_unit(unit), unit, key) };
         place.filter(|place| !matches!(self.rows[*place as usize].value, Value::Unknown))
     }
 
@@ -57,14 +57,19 @@ impl Known {
         let is = |place: &u32| {
             let row = &self.rows[*place as usize];
             let names = self.names.as_bytes();
-            names[row.key.clone()] == *key.as_bytes() && names[row.unit.clone()] == *unit.as_bytes()
+            same(&names[row.key.clone()], key.as_bytes()) && same(&names[row.unit.clone()], unit.as_bytes())
         };
         self.places.find(hash, is).copied()
     }
 
     /// Of the row, which is made where there is none; about so many are expected.
     pub fn place(&mut self, unit: &str, key: &str, expected: usize) -> u32 {
-        let hash = hash(unit, key);
+        self.place_hashed(KeyHash::of(key), unit, key, expected)
+    }
+
+    /// As `place`, for who knows the key's hash.
+    pub fn place_hashed(&mut self, key_hash: KeyHash, unit: &str, key: &str, expected: usize) -> u32 {
+        let hash = key_hash.in_unit(unit);
         if let Some(place) = self.find_hashed(hash, unit, key) {
             return place;
         }
@@ -170,23 +175,54 @@ impl Known {
     }
 }
 
-/// Eight bytes at a time, multiplied and turned, as FxHash does it. Of no use against somebody who looks for keys that
-/// collide; there are few rows, and it is the function's own fuel.
-pub(super) fn hash(unit: &str, key: &str) -> u64 {
-    const FACTOR: u64 = 0x517c_c1b7_2722_0a95;
-    let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(FACTOR);
-    let bytes = |hash: u64, text: &str| {
-        let text = text.as_bytes();
-        let (words, rest) = text.as_chunks::<8>();
-        let hash = words.iter().fold(hash, |hash, word| mix(hash, u64::from_le_bytes(*word)));
-        // What is left over counts with what comes before it, if that is eight bytes: to put it together is more work.
-        let last = text.last_chunk().map(|last| u64::from_le_bytes(*last));
-        let last = last.unwrap_or_else(|| rest.iter().fold(0, |last, byte| last << 8 | u64::from(*byte)));
-        mix(mix(hash, last), text.len() as u64)
-    };
-    // The table looks at the uppermost bits too.
-    let hash = bytes(bytes(0, unit), key);
-    hash ^ (hash >> 32)
+/// Of a row's key, as FxHash does it. Of no use against somebody who looks for keys that collide; there are few rows, and
+/// it is the function's own fuel.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct KeyHash(u64);
+
+impl KeyHash {
+    pub fn of(key: &str) -> KeyHash {
+        KeyHash(of_text(0, key))
+    }
+
+    /// Of the row.
+    fn in_unit(self, unit: &str) -> u64 {
+        // The table looks at the uppermost bits too.
+        let hash = if unit.is_empty() { self.0 } else { of_text(self.0, unit) };
+        hash ^ (hash >> 32)
+    }
+}
+
+fn mix(hash: u64, word: u64) -> u64 {
+    (hash.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95)
+}
+
+fn of_text(hash: u64, text: &str) -> u64 {
+    let (first, last) = ends(text.as_bytes());
+    let hash = mix(mix(hash ^ text.len() as u64, first), last);
+    // Of what lies between them all whole words, the last of which may count twice.
+    let (words, _) = text.as_bytes().as_chunks::<8>();
+    words.iter().skip(1).fold(hash, |hash, word| mix(hash, u64::from_le_bytes(*word)))
+}
+
+/// Of a text of up to sixteen bytes all of them, of a longer one the first eight and the last. To put one together byte by
+/// byte is more work than to look at some of them twice.
+fn ends(bytes: &[u8]) -> (u64, u64) {
+    let eight = |bytes: Option<&[u8; 8]>| bytes.map(|bytes| u64::from_le_bytes(*bytes));
+    let four = |bytes: Option<&[u8; 4]>| bytes.map(|bytes| u64::from(u32::from_le_bytes(*bytes)));
+    if let (Some(first), Some(last)) = (eight(bytes.first_chunk()), eight(bytes.last_chunk())) {
+        return (first, last);
+    }
+    if let (Some(first), Some(last)) = (four(bytes.first_chunk()), four(bytes.last_chunk())) {
+        return (first, last);
+    }
+    let byte = |at: usize| bytes.get(at).map_or(0, |byte| u64::from(*byte));
+    (byte(0) | byte(1) << 8, byte(2))
+}
+
+/// Whether the texts are one. Most are so short that asking `memcmp` is more work.
+pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && ends(one) == ends(other) && (one.len() <= 16 || one == other)
 }
 
 #[cfg(test)]
@@ -194,6 +230,10 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+
+    fn hash(unit: &str, key: &str) -> u64 {
+        KeyHash::of(key).in_unit(unit)
+    }
 
     #[test]
     fn every_byte_of_a_unit_and_of_a_key_counts_and_so_does_their_length() {

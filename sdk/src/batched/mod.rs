@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use self::ahead::{Ahead, Guess};
-use self::known::Known;
+use self::known::{KeyHash, Known};
 use crate::bindings::wire::{EventDetails, Key, Keys, Values, Writes};
 use crate::envelope::Envelope;
 use crate::host::{Change, Host};
@@ -118,9 +118,11 @@ impl<'a> Batched<'a> {
     fn read_ahead(&self, known: &mut Known, events: Range<usize>, mut ahead: Ahead) {
         let mut keys = Keys { each: Vec::with_capacity(events.len()), names: String::new() };
         let mut asked = Vec::with_capacity(events.len());
+        let same_key = ahead.key.as_deref().map(|key| (key, KeyHash::of(key)));
         for at in events.clone() {
-            let key = ahead.key(self.events[at].subject);
-            let place = known.place(self.unit(at), key, self.events.len());
+            let subject = self.events[at].subject;
+            let (key, hash) = same_key.unwrap_or_else(|| (subject, KeyHash::of(subject)));
+            let place = known.place_hashed(hash, self.units.of(subject), key, self.events.len());
             if known.begin_asking(place) {
                 keys.names.push_str(key);
                 keys.each.push(Key { event: at as u32, end: keys.names.len() as u32 });
@@ -165,19 +167,32 @@ impl Units {
 
 /// The first so many parts of a subject, or all that it has.
 fn first(subject: &str, parts: u32) -> &str {
-    let mut left = parts;
-    for (at, byte) in subject.bytes().enumerate() {
-        if left == 0 {
-            return &subject[..at];
+    let (words, rest) = subject.as_bytes().as_chunks::<8>();
+    let (mut left, mut at) = (parts, 0);
+    // Eight bytes in which not enough parts end are passed over at once.
+    for word in words {
+        let slashes = slashes(u64::from_le_bytes(*word));
+        if slashes >= left {
+            break;
         }
-        if byte == b'/' {
-            left -= 1;
-            if left == 0 {
-                return &subject[..at];
-            }
-        }
+        left -= slashes;
+        at += 8;
     }
-    subject
+    let _ = rest;
+    let end = subject.as_bytes()[at..].iter().position(|byte| {
+        left -= u32::from(left > 0 && *byte == b'/');
+        left == 0
+    });
+    end.map_or(subject, |end| &subject[..at + end])
+}
+
+/// How many of eight bytes are slashes.
+fn slashes(word: u64) -> u32 {
+    const LOW: u64 = u64::from_le_bytes([0x7f; 8]);
+    let other = word ^ u64::from_le_bytes([b'/'; 8]);
+    // The uppermost bit of each byte that isn't zero.
+    let others = ((other & LOW) + LOW) | other | LOW;
+    (!others).count_ones()
 }
 
 impl Host for Batched<'_> {
@@ -292,7 +307,7 @@ mod tests {
     }
 
     fn events<'a>(subjects: impl IntoIterator<Item = &'a str>) -> Vec<Envelope<'a>> {
-        let of = |subject| Envelope { position: 1, event_type: "a", subject, time: Timestamp::from_micros(0), data: b"" };
+        let of = |subject| Envelope { position: 1, event_type: "a", subject, time: Timestamp::from_micros(0), data: "".into() };
         subjects.into_iter().map(of).collect()
     }
 

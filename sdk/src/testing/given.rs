@@ -87,7 +87,7 @@ impl Given {
     /// As a function is handed it.
     pub(super) fn envelope(&self, position: u64, now: Timestamp) -> Envelope<'_> {
         let time = self.time.unwrap_or(now);
-        Envelope { position, event_type: &self.event_type, subject: &self.subject, time, data: &self.data }
+        Envelope { position, event_type: &self.event_type, subject: &self.subject, time, data: self.data.as_slice().into() }
     }
 
     pub(super) fn details(&self, position: u64, recorded_time: u64) -> wire::EventDetails {

@@ -8,25 +8,19 @@
 use retold_engine::model::{self, CommandRef, EventRef};
 use wasmtime::component::{ComponentType, Lift, Lower};
 
-/// An event on its way into a guest.
-#[derive(ComponentType, Lower)]
-#[component(record)]
-pub(super) struct Event {
-    position: u64,
-    time: u64,
-    #[component(name = "type")]
-    r#type: u32,
-    #[component(name = "subject-end")]
-    subject_end: u32,
-    #[component(name = "data-end")]
-    data_end: u32,
-}
-
-/// The events of one call on their way into a guest: what all of them are made of, in four pieces.
+/// The events of one call on their way into a guest: what all of them are made of, as columns. Lists of numbers are moved
+/// as they lie; of a list of records wasmtime would move each field by itself.
 #[derive(ComponentType, Lower)]
 #[component(record)]
 pub(super) struct Events<'a> {
-    each: Vec<Event>,
+    positions: Vec<u64>,
+    times: Vec<u64>,
+    #[component(name = "type-indices")]
+    type_indices: Vec<u32>,
+    #[component(name = "subject-ends")]
+    subject_ends: Vec<u32>,
+    #[component(name = "data-ends")]
+    data_ends: Vec<u32>,
     types: Vec<&'a str>,
     subjects: String,
     data: Vec<u8>,
@@ -38,25 +32,33 @@ const TYPES_LOOKED_THROUGH: usize = 16;
 impl<'a> Events<'a> {
     /// A call's events are far fewer bytes than an offset can say: see `limits::BATCH_BYTES_MAX`.
     pub(super) fn of(events: &[EventRef<'a>]) -> Events<'a> {
-        let sum = |part: fn(&EventRef<'a>) -> usize| events.iter().map(part).sum();
+        let add = |(subjects, data), event: &EventRef<'_>| (subjects + event.subject.len(), data + event.data.len());
+        let (subjects, data) = events.iter().fold((0, 0), add);
         let mut packed = Events {
-            each: Vec::with_capacity(events.len()),
+            positions: Vec::with_capacity(events.len()),
+            times: Vec::with_capacity(events.len()),
+            type_indices: Vec::with_capacity(events.len()),
+            subject_ends: Vec::with_capacity(events.len()),
+            data_ends: Vec::with_capacity(events.len()),
             types: Vec::new(),
-            subjects: String::with_capacity(sum(|event| event.subject.len())),
-            data: Vec::with_capacity(sum(|event| event.data.len())),
+            subjects: String::with_capacity(subjects),
+            data: Vec::with_capacity(data),
         };
         for event in events {
-            let r#type = packed.r#type(event.r#type);
+            packed.positions.push(event.position.0);
+            packed.times.push(event.time.0);
+            let index = packed.type_index(event.r#type);
+            packed.type_indices.push(index);
             packed.subjects.push_str(event.subject);
+            packed.subject_ends.push(packed.subjects.len() as u32);
             packed.data.extend_from_slice(event.data);
-            let (subject_end, data_end) = (packed.subjects.len() as u32, packed.data.len() as u32);
-            packed.each.push(Event { position: event.position.0, time: event.time.0, r#type, subject_end, data_end });
+            packed.data_ends.push(packed.data.len() as u32);
         }
         packed
     }
 
-    fn r#type(&mut self, name: &'a str) -> u32 {
-        let place = self.types.iter().rev().take(TYPES_LOOKED_THROUGH).position(|known| *known == name);
+    fn type_index(&mut self, name: &'a str) -> u32 {
+        let place = self.types.iter().rev().take(TYPES_LOOKED_THROUGH).position(|known| std::ptr::eq(*known, name) || *known == name);
         let place = place.map(|back| self.types.len() - 1 - back).unwrap_or_else(|| {
             self.types.push(name);
             self.types.len() - 1
@@ -430,12 +432,13 @@ mod tests {
         }
         let events: Vec<EventRef<'_>> = (1..=met.len() as u64).map(|number| record.event(Position(number)).unwrap()).collect();
         let packed = Events::of(&events);
-        let names: Vec<&str> = packed.each.iter().map(|event| packed.types[event.r#type as usize]).collect();
+        let names: Vec<&str> = packed.type_indices.iter().map(|index| packed.types[*index as usize]).collect();
         assert_eq!(names, events.iter().map(|event| event.r#type).collect::<Vec<_>>());
         // The first was met too long ago when it came again.
         assert_eq!((packed.types.len(), packed.types[20]), (21, "type.0"));
         assert_eq!((packed.subjects.len(), packed.data.len()), (2 * met.len(), 2 * met.len()));
-        let ends: Vec<_> = packed.each.iter().map(|event| (event.subject_end, event.data_end)).collect();
-        assert_eq!(ends[..3], [(2, 2), (4, 4), (6, 6)]);
+        assert_eq!([&packed.subject_ends[..3], &packed.data_ends[..3]], [[2, 4, 6]; 2]);
+        assert_eq!(packed.positions, (1..=met.len() as u64).collect::<Vec<_>>());
+        assert_eq!(packed.times, vec![7; met.len()]);
     }
 }

@@ -43,9 +43,8 @@ const WASI_IMPORTS: &str = "
   import wasi:io/streams@0.2.0;
   import wasi:filesystem/preopens@0.2.0;";
 
-/// A guest's way from the few pieces that events come in to a record of each.
+/// A guest's way from the columns that events come in to a record of each.
 const UNPACK: &str = include_str!("../../../../../tests/src/unpack.wat");
-const UNPACKED: &str = "(local.set $events (call $unpack (local.get $events) (local.get $count) (local.get $types) (local.get $subjects) (local.get $event_data)))";
 
 /// A module with one handler, `echo` for `order.*`, and what may differ in it. Bodies are
 /// instructions that may use their function's parameters (see [`Parts::exports`]), three locals
@@ -175,22 +174,26 @@ impl Parts<'_> {
         core
     }
 
-    /// Parameters as the canonical ABI lays them flat; `decide` has too many for that and gets the
-    /// address of them all.
+    /// Parameters as the canonical ABI lays them flat, sixteen at most: a function with more gets the address of them
+    /// all, as do all that take events but `upcast`.
     fn exports(&self) -> String {
-        const EVENTS: &str = "(param $events i32) (param $count i32) (param $types i32) (param i32)
-            (param $subjects i32) (param i32) (param $event_data i32) (param i32)";
+        const EVENTS: &str = "(param $events i32) (param $count i32)";
         const FUNCTION: &str = "(param $function i32) (param $function_length i32)";
         let mut text = String::new();
         let mut export = |interface: &str, name: &str, params: &str, body: &str| {
             // A test's own contract may lack it.
-            if self.wit.contains(&format!("{name}: func(")) {
-                let unpack = if params.contains(EVENTS) { UNPACKED } else { "" };
-                text += &format!(
-                    "(func ${name} (export \"retold:module/{interface}@0.1.0#{name}\") {params} (result i32)
-                       (local $at i32) (local $list i32) (local $index i32) {unpack} {body})\n"
-                );
+            if !self.wit.contains(&format!("{name}: func(")) {
+                return;
             }
+            let exported = format!("(export \"retold:module/{interface}@0.1.0#{name}\")");
+            let own = match params.strip_suffix(EVENTS) {
+                Some(before) => {
+                    text += &unpacked(name, &exported, before);
+                    ""
+                }
+                None => &exported,
+            };
+            text += &format!("(func ${name} {own} {params} (result i32) (local $at i32) (local $list i32) (local $index i32) {body})\n");
         };
         export("handler", "handle", &format!("{FUNCTION} {EVENTS}"), self.handle);
         if let Some((decide, evolve)) = self.aggregate {
@@ -210,6 +213,35 @@ impl Parts<'_> {
         }
         text
     }
+}
+
+/// What is exported of a function that takes events: it calls the function with what comes before them and with a record
+/// of each.
+fn unpacked(name: &str, exported: &str, before: &str) -> String {
+    if name == "upcast" {
+        let stores: String = (0..16).map(|word| format!("(i32.store offset={} (local.get $at) (local.get {word}))", 4 * word)).collect();
+        return format!(
+            "(func {exported} (param {words}) (result i32) (local $at i32)
+               (local.set $at (call $allocate (i32.const 0) (i32.const 0) (i32.const 4) (i32.const 64))) {stores}
+               (call ${name} (call $unpack (local.get $at)) (local.get 1)))\n",
+            words = "i32 ".repeat(16),
+        );
+    }
+    // Each is a word, but whether there is a state is a byte.
+    let words = before.matches("param").count();
+    let before: String = (0..words)
+        .map(|word| {
+            let load = if word == 4 { "i32.load8_u" } else { "i32.load" };
+            format!("({load} offset={} (local.get $arguments))", 4 * word)
+        })
+        .collect();
+    format!(
+        "(func {exported} (param $arguments i32) (result i32)
+           (call ${name} {before} (call $unpack (i32.add (local.get $arguments) (i32.const {columns})))
+             (i32.load offset={count} (local.get $arguments))))\n",
+        columns = 4 * words,
+        count = 4 * words + 4,
+    )
 }
 
 const MANIFEST_AT: u32 = 4096;
