@@ -87,8 +87,8 @@ pub mod wire {
     pub use super::handler::exports::retold::module::handler::Guest as HandlerGuest;
     pub use super::handler::retold::module::state::{Key, Keys, Values, Write, Writes};
     pub use super::handler::retold::module::types::{
-        Command, EmittedEvent, EventDetails, Events, Failure, FailureKind, Header, HttpRequest, HttpResponse, NewEvent, Output,
-        Payload, Query, Reaction, Reactions, Rejection, Timer,
+        Command, EmittedEvent, EventDetails, Events, Failure, FailureKind, Header, HttpRequest, HttpResponse, NewEvent, Output, Payload,
+        Query, Reaction, Reactions, Rejection, Timer,
     };
     pub use super::ingress::exports::retold::module::ingress::Guest as IngressGuest;
     pub use super::manifest::exports::retold::module::manifest::{

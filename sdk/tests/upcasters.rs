@@ -76,13 +76,8 @@ fn an_upcast_event_keeps_its_subject() {
 
 #[test]
 fn one_batch_holds_events_of_several_upcasters() {
-    let event = |event_type, data: &'static str| Envelope {
-        position: 1,
-        event_type,
-        subject: "",
-        time: Timestamp::UNIX_EPOCH,
-        data: data.into(),
-    };
+    let event =
+        |event_type, data: &'static str| Envelope { position: 1, event_type, subject: "", time: Timestamp::UNIX_EPOCH, data: data.into() };
     let choose = |event_type: &str| -> Option<Upcast> {
         match event_type {
             "name.given.v1" => Some(name_split::upcast),

@@ -41,7 +41,11 @@ impl Ahead {
 
     /// Where the row of this event is, if it was read ahead and is of this key.
     pub fn place(&self, event: usize, key: &str, subject: &str) -> Option<u32> {
-        if self.events.contains(&event) && same(key.as_bytes(), self.key(subject).as_bytes()) { Some(self.places[event - self.events.start]) } else { None }
+        if self.events.contains(&event) && same(key.as_bytes(), self.key(subject).as_bytes()) {
+            Some(self.places[event - self.events.start])
+        } else {
+            None
+        }
     }
 }
 

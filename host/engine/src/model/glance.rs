@@ -145,8 +145,8 @@ impl<'a> Glance<'a> {
             data: rest.data,
             hops: rest.hops,
             cause: rest.cause,
-            causation_id: str::from_utf8(rest.causation_id).ok()?,
-            correlation_id: str::from_utf8(rest.correlation_id).ok()?,
+            causation_id: text(rest.causation_id)?,
+            correlation_id: text(rest.correlation_id)?,
             producer: rest.producer,
             tags: rest.tags,
             extensions: rest.extensions,
@@ -182,6 +182,12 @@ impl<'a> Rest<'a> {
         let data = &body[reader.position()..];
         Some(Rest { time, hops, apart, tags, extensions, cause, causation_id, correlation_id, producer, data })
     }
+}
+
+/// Most events have neither of the two.
+#[inline]
+fn text(bytes: &[u8]) -> Option<&str> {
+    if bytes.is_empty() { Some("") } else { str::from_utf8(bytes).ok() }
 }
 
 /// The id that begins there, and the subject that comes after it. One look at the letters of both does where the length

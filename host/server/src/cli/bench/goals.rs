@@ -13,14 +13,16 @@ pub enum Goal {
 pub const FDATASYNC: &str = "fdatasync";
 pub const REDB_COMMIT: &str = "redb-commit";
 pub const REDB_BLOCKS: &str = "redb-blocks";
+pub const DECODING: &str = "decoding";
 
 /// The rows that can be asked for, in the order in which they are measured and printed.
 ///
-/// The first three are this machine's own limits and measured with any other.
-pub const ROWS: [(&str, &str); 32] = [
+/// The first four are this machine's own limits and measured with any other, the fourth before each replay too.
+pub const ROWS: [(&str, &str); 33] = [
     (FDATASYNC, "4 KiB at the end of a file, and fdatasync"),
     (REDB_COMMIT, "one row of 300 bytes, committed by redb"),
     (REDB_BLOCKS, "blocks of 1,000 events, committed by redb, one after the other"),
+    (DECODING, "the events' JSON decoded on all cores, outside of any sandbox, and nothing else"),
     ("append", "one event a request, durable"),
     ("handled", "one event a request, a handler has run and its output is durable"),
     ("bulk", "100 events a request, 16 clients, durable"),
@@ -73,6 +75,8 @@ pub enum Figure {
     /// Latency beside other work, as a multiple of that without it.
     P50ToAlone,
     P99ToAlone,
+    /// Throughput, as a multiple of decoding the events' JSON, in turn with it.
+    RateToDecoding,
     /// The longest that an append took, from when it was due.
     PauseMs,
     /// How long appends waited, as the host tells it.
@@ -136,6 +140,7 @@ impl Figure {
             Figure::ReadyMs => "ready_ms",
             Figure::P50ToAlone => "p50_to_alone",
             Figure::P99ToAlone => "p99_to_alone",
+            Figure::RateToDecoding => "rate_to_decoding",
             Figure::PauseMs => "pause_ms",
             Figure::ToldPauseMs => "told_pause_ms",
             Figure::TookMs => "took_ms",

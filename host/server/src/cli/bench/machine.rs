@@ -5,8 +5,9 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use redb::{Database, TableDefinition};
+use serde_json::value::RawValue;
 
 use super::samples::Latencies;
 use crate::cli::clock;
@@ -49,6 +50,39 @@ pub fn redb_blocks(folder: &Path, length: Duration, event_bytes: usize) -> Resul
     let started = clock::now();
     let commits = redb(folder, length, EVENTS_PER_BLOCK * event_bytes)?.count();
     Ok((commits * EVENTS_PER_BLOCK) as f64 / started.elapsed().as_secs_f64())
+}
+
+/// Events a second whose data is decoded from JSON, on all cores, and nothing else: what bounds whoever gives each event to
+/// code. These lines are events as the bench appends them.
+pub fn decoding(lines: &[u8], length: Duration) -> Result<f64> {
+    #[derive(serde::Deserialize)]
+    struct Line<'a> {
+        #[serde(borrow)]
+        data: &'a RawValue,
+    }
+    #[derive(serde::Deserialize)]
+    struct Order {
+        quantity: u64,
+        unit_price: u64,
+    }
+    let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let data: Vec<&str> = lines.map(|line| Ok(serde_json::from_slice::<Line<'_>>(line)?.data.get())).collect::<Result<_>>()?;
+    let until_over = || -> Result<f64> {
+        let (started, mut rounds, mut total) = (clock::now(), 0, 0);
+        while started.elapsed() < length {
+            for data in &data {
+                let Order { quantity, unit_price } = serde_json::from_str(data)?;
+                total += quantity * unit_price;
+            }
+            rounds += 1;
+        }
+        std::hint::black_box(total);
+        Ok((rounds * data.len()) as f64 / started.elapsed().as_secs_f64())
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores()).map(|_| scope.spawn(until_over)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| bail!("a thread that decodes has panicked"))).sum()
+    })
 }
 
 fn redb(folder: &Path, length: Duration, value_bytes: usize) -> Result<Latencies> {

@@ -107,6 +107,7 @@ fn others(figures: &BTreeMap<Figure, f64>) -> String {
         Figure::ReadyMs => Some(format!("ready after {value:.0} ms")),
         Figure::P50ToAlone => Some(format!("p50 {value:.2} × that alone")),
         Figure::P99ToAlone => Some(format!("p99 {value:.2} × that alone")),
+        Figure::RateToDecoding => Some(format!("{value:.2} × decoding")),
         Figure::PauseMs => Some(format!("the longest append {value:.1} ms")),
         Figure::ToldPauseMs => Some(format!("the pause itself {value:.1} ms")),
         Figure::TookMs => Some(format!("{value:.1} ms")),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::goals::{FDATASYNC, Figure, REDB_BLOCKS, REDB_COMMIT};
+use super::goals::{DECODING, FDATASYNC, Figure, REDB_BLOCKS, REDB_COMMIT};
 use super::load::{LINES_PER_CHUNK, Load, Outcome, Until};
 use super::machine;
 use super::requests::{Events, read_head, row_request};
@@ -28,6 +28,9 @@ const HANDLED: &str = "bench-handled";
 const PIPELINE: &str = "bench-pipeline";
 const COMMANDS: &str = "bench-commands";
 const VIEWS: &str = "bench-views";
+/// Lines that fit the processor's caches, and for how long they are decoded again and again.
+const LINES_DECODED: usize = 1_000;
+const DECODED_FOR: Duration = Duration::from_millis(200);
 /// Clients that append while rows are read.
 const APPENDING_CLIENTS: usize = 4;
 /// A view's rows: a carrier and a month each.
@@ -49,7 +52,15 @@ pub fn machine(session: &mut Session, length: Duration) -> Result<()> {
     session.note(measured(REDB_COMMIT, 1), Figure::P50Us, commit);
     let blocks = machine::redb_blocks(&folder, length / 3, event_bytes)?;
     session.note(measured(REDB_BLOCKS, 1), Figure::EventsPerSecond, blocks);
+    decoding(session)?;
     Ok(())
+}
+
+/// Answers how many events a second are decoded just now.
+pub fn decoding(session: &mut Session) -> Result<f64> {
+    let rate = machine::decoding(&session.events.lines(LINES_DECODED).bytes, DECODED_FOR)?;
+    session.note(measured(DECODING, machine::cores()), Figure::EventsPerSecond, rate);
+    Ok(rate)
 }
 
 pub fn append(session: &mut Session, clients: usize, length: Duration) -> Result<()> {

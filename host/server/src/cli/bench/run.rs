@@ -23,7 +23,7 @@ Examples:
 
 Rows: append handled bulk ndjson read pipeline command ingress row fold replay rehearse fork retell promote
 timers-pending timers-fired requests growth disk memory restart. This machine's own limits (a bare
-append and fdatasync, redb's commits) are measured in the same run: such figures depend on the disk, the
+append and fdatasync, redb's commits, JSON decoded on all cores) are measured in the same run: such figures depend on the disk, the
 ratios hardly do. Rows take turns in short slices and the medians are printed, because many machines
 change their speed from one minute to the next. The load shares the processor with the host.
 

@@ -9,6 +9,7 @@ use super::arrivals::Arrivals;
 use super::goals::Figure;
 use super::load::{LINES_PER_CHUNK, Until};
 use super::own_host::OwnHost;
+use super::rows;
 use super::samples::median;
 use super::session::{Measured, Session};
 use crate::cli::address::query;
@@ -81,6 +82,7 @@ fn fill(session: &Session, client: &Client, length: u64, quiet: bool) -> Result<
 /// One rehearsal from its beginning to its end, with the processor's time and the most memory that the host took
 /// for it. The rate is what the host says of the replay itself: compiling the module comes before.
 fn rehearsed(session: &mut Session, measured: Measured, client: &Client, example: &'static str, name: &str, events: u64) -> Result<Value> {
+    let decoding = rows::decoding(session)?;
     begin_peak(session);
     let cpu_before = session.target.cpu_us();
     let begun = begin(session, client, example, name)?;
@@ -92,7 +94,9 @@ fn rehearsed(session: &mut Session, measured: Measured, client: &Client, example
         session.note(measured, Figure::CpuUsPerEvent, (after - before) as f64 / events as f64);
     }
     note_peak(session, measured);
-    session.note(measured, Figure::EventsPerSecond, replay["events_per_second"].as_f64().unwrap_or(0.0));
+    let rate = replay["events_per_second"].as_f64().unwrap_or(0.0);
+    session.note(measured, Figure::EventsPerSecond, rate);
+    session.note(measured, Figure::RateToDecoding, rate / decoding);
     client.delete(&client.path(&["replays", replay["id"].as_str().unwrap_or_default()]))?;
     Ok(replay)
 }

@@ -26,7 +26,7 @@ fn each_limit_of_a_call_is_a_fault_that_names_it() {
         "(loop $more (drop (call $allocate (i32.const 0) (i32.const 0) (i32.const 8) (i32.const 65536))) (br $more)) i32.const 0",
         "limit `memory-bytes` is 16777216",
     );
-    faults(&format!("(call $handle {})", "(i32.const 0) ".repeat(10)), "limit `stack-bytes`");
+    faults(&format!("(call $handle {})", "(i32.const 0) ".repeat(4)), "limit `stack-bytes`");
     faults("(loop $more (call $log (i32.const 2) (i32.const 64) (i32.const 12)) (br $more)) i32.const 0", "limit `log-lines-per-call`");
     faults(
         "(loop $more (call $get (i32.const 0) (i32.const 64) (i32.const 12) (i32.const 16)) (br $more)) i32.const 0",
