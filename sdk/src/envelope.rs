@@ -15,7 +15,7 @@ pub struct Envelope<'a> {
 
 /// The data of an event, as [`Input::decode`](crate::Input::decode) gets it. What a call brings is looked at once for
 /// whether it is text: asked of each event by itself, that is a tenth of what it takes to read one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Data<'a> {
     bytes: &'a [u8],
     /// The same, where it is known to be text.

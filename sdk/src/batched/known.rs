@@ -236,6 +236,20 @@ mod tests {
     }
 
     #[test]
+    fn texts_are_the_same_only_where_every_byte_is() {
+        for length in 0..24 {
+            let text = &b"abcdefghijklmnopqrstuvwxyz"[..length];
+            assert!(same(text, text));
+            assert!(!same(text, &b"abcdefghijklmnopqrstuvwxyz"[..=length]));
+            for at in 0..length {
+                let mut other = text.to_vec();
+                other[at] = b'-';
+                assert!(!same(text, &other), "{length} {at}");
+            }
+        }
+    }
+
+    #[test]
     fn every_byte_of_a_unit_and_of_a_key_counts_and_so_does_their_length() {
         let texts = || (0..24).map(|length| "abcdefghijklmnopqrstuvwxyz"[..length].to_owned());
         let changed = |text: &str, at: usize| [&text[..at], "-", &text[at + 1..]].concat();

@@ -167,7 +167,7 @@ impl Units {
 
 /// The first so many parts of a subject, or all that it has.
 fn first(subject: &str, parts: u32) -> &str {
-    let (words, rest) = subject.as_bytes().as_chunks::<8>();
+    let (words, _) = subject.as_bytes().as_chunks::<8>();
     let (mut left, mut at) = (parts, 0);
     // Eight bytes in which not enough parts end are passed over at once.
     for word in words {
@@ -178,7 +178,6 @@ fn first(subject: &str, parts: u32) -> &str {
         left -= slashes;
         at += 8;
     }
-    let _ = rest;
     let end = subject.as_bytes()[at..].iter().position(|byte| {
         left -= u32::from(left > 0 && *byte == b'/');
         left == 0
@@ -441,6 +440,17 @@ mod tests {
             assert_eq!(name(Units::Parts(3), subject), "UA");
         }
         assert_eq!(["UA", "UA/", "UA///1545"].map(|subject| name(Units::Marked(3), subject)), ["UA", "UA/", "UA//"]);
+    }
+
+    #[test]
+    fn the_first_parts_end_at_the_same_place_wherever_slashes_lie() {
+        for (one, other, length) in (0..20).flat_map(|one| (0..20).flat_map(move |other| (0..20).map(move |length| (one, other, length)))) {
+            let subject: String = (0..length).map(|at| if at == one || at == other { '/' } else { '.' }).collect();
+            for parts in 1..4 {
+                let expected: Vec<&str> = subject.split('/').take(parts).collect();
+                assert_eq!(first(&subject, parts as u32), expected.join("/"), "{subject:?} {parts}");
+            }
+        }
     }
 
     #[test]
