@@ -28,6 +28,7 @@ impl<'a> Data<'a> {
     }
 
     /// Errs if it isn't UTF-8.
+    #[inline(always)]
     pub fn text(self) -> Result<&'a str, std::str::Utf8Error> {
         self.text.map_or_else(|| std::str::from_utf8(self.bytes), Ok)
     }

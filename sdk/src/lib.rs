@@ -63,6 +63,7 @@ mod schema;
 mod shape;
 mod state;
 pub mod testing;
+mod texts;
 mod timer;
 mod timestamp;
 mod types;

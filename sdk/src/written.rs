@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::bindings::wire;
+use crate::texts::is_same;
 
 /// How many of the types met last are looked through for an event's own.
 const TYPES_LOOKED_THROUGH: usize = 16;
@@ -43,6 +44,7 @@ impl Written {
     }
 
     /// Adds an event, all of whose data is written.
+    #[inline(always)]
     pub fn emit(&mut self, cause: u32, event: NewEvent<'_>) {
         let NewEvent { of_type, subject, tags, content_type, key, time } = event;
         self.subjects.push_str(subject);
@@ -59,8 +61,19 @@ impl Written {
         self.each.push(wire::Reaction { cause, output });
     }
 
+    #[inline(always)]
     fn type_index(&mut self, of_type: Cow<'static, str>) -> u32 {
-        let back = self.types.iter().rev().take(TYPES_LOOKED_THROUGH).position(|known| *known == of_type);
+        // Most functions emit one type.
+        match self.types.last() {
+            Some(last) if is_same(last.as_bytes(), of_type.as_bytes()) => self.types.len() as u32 - 1,
+            _ => self.other_type_index(of_type),
+        }
+    }
+
+    #[inline(never)]
+    fn other_type_index(&mut self, of_type: Cow<'static, str>) -> u32 {
+        let is_it = |known: &Cow<'static, str>| is_same(known.as_bytes(), of_type.as_bytes());
+        let back = self.types.iter().rev().take(TYPES_LOOKED_THROUGH).position(is_it);
         let index = back.map(|back| self.types.len() - 1 - back).unwrap_or_else(|| {
             self.types.push(of_type);
             self.types.len() - 1

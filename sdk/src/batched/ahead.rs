@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::known::{KeyHash, same};
+use super::known::KeyHash;
+use crate::texts::is_same;
 
 /// Events that are read ahead for at first: each time that at least half of it was of use twice as many.
 const AHEAD_MIN: usize = 4;
@@ -40,8 +41,9 @@ impl Ahead {
     }
 
     /// Where the row of this event is, if it was read ahead and is of this key.
+    #[inline(always)]
     pub fn place(&self, event: usize, key: &str, subject: &str) -> Option<u32> {
-        if self.events.contains(&event) && same(key.as_bytes(), self.key(subject).as_bytes()) {
+        if self.events.contains(&event) && is_same(key.as_bytes(), self.key(subject).as_bytes()) {
             Some(self.places[event - self.events.start])
         } else {
             None

@@ -8,6 +8,7 @@ use super::ahead::Ahead;
 use super::writing::{self, Writing};
 use super::{READ_BYTES_MAX, ROWS_MAX};
 use crate::host::{self, Change, Host, Kept, Now};
+use crate::texts::{ends, is_same};
 use crate::{Error, Result};
 
 /// Rows that were read or written.
@@ -57,7 +58,7 @@ impl Known {
         let is = |place: &u32| {
             let row = &self.rows[*place as usize];
             let names = self.names.as_bytes();
-            same(&names[row.key.clone()], key.as_bytes()) && same(&names[row.unit.clone()], unit.as_bytes())
+            is_same(&names[row.key.clone()], key.as_bytes()) && is_same(&names[row.unit.clone()], unit.as_bytes())
         };
         self.places.find(hash, is).copied()
     }
@@ -132,6 +133,7 @@ impl Known {
         (row.writer, row.value) = (Some(event), value.map_or(Value::None, Value::Written));
     }
 
+    #[inline(always)]
     pub fn update(&mut self, place: u32, event: u32, change: &mut Change<'_>) -> Result<()> {
         let row = &mut self.rows[place as usize];
         let new = match &mut row.value {
@@ -205,26 +207,6 @@ fn of_text(hash: u64, text: &str) -> u64 {
     words.iter().skip(1).fold(hash, |hash, word| mix(hash, u64::from_le_bytes(*word)))
 }
 
-/// Of a text of up to sixteen bytes all of them, of a longer one the first eight and the last. To put one together byte by
-/// byte is more work than to look at some of them twice.
-fn ends(bytes: &[u8]) -> (u64, u64) {
-    let eight = |bytes: Option<&[u8; 8]>| bytes.map(|bytes| u64::from_le_bytes(*bytes));
-    let four = |bytes: Option<&[u8; 4]>| bytes.map(|bytes| u64::from(u32::from_le_bytes(*bytes)));
-    if let (Some(first), Some(last)) = (eight(bytes.first_chunk()), eight(bytes.last_chunk())) {
-        return (first, last);
-    }
-    if let (Some(first), Some(last)) = (four(bytes.first_chunk()), four(bytes.last_chunk())) {
-        return (first, last);
-    }
-    let byte = |at: usize| bytes.get(at).map_or(0, |byte| u64::from(*byte));
-    (byte(0) | byte(1) << 8, byte(2))
-}
-
-/// Whether the texts are one. Most are so short that asking `memcmp` is more work.
-pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
-    one.len() == other.len() && ends(one) == ends(other) && (one.len() <= 16 || one == other)
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -233,20 +215,6 @@ mod tests {
 
     fn hash(unit: &str, key: &str) -> u64 {
         KeyHash::of(key).in_unit(unit)
-    }
-
-    #[test]
-    fn texts_are_the_same_only_where_every_byte_is() {
-        for length in 0..24 {
-            let text = &b"abcdefghijklmnopqrstuvwxyz"[..length];
-            assert!(same(text, text));
-            assert!(!same(text, &b"abcdefghijklmnopqrstuvwxyz"[..=length]));
-            for at in 0..length {
-                let mut other = text.to_vec();
-                other[at] = b'-';
-                assert!(!same(text, &other), "{length} {at}");
-            }
-        }
     }
 
     #[test]
